@@ -1,0 +1,1 @@
+"""Macro search on 32x32 images: child, controller, search space, search."""

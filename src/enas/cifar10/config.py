@@ -1,0 +1,340 @@
+"""Every setting of a search, once: flag, default, range and help.
+
+The fields of `Config` are the flags; `flags.py` turns them into absl flags.
+Defaults are the paper's (its appendix A) where it gives one, otherwise those
+of ENAS's scripts/cifar10_macro_search.sh. No TensorFlow here.
+"""
+
+import dataclasses
+
+from enas.cifar10.search_space import CANDIDATE_OPS
+from enas.errors import UserError
+
+__all__ = ["Config"]
+
+
+def _setting(default, group, text, **rules):
+    """Declares one setting; rules: lower, upper, choices, logging, alias."""
+    metadata = {"group": group, "help": text, **rules}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One search, frozen.
+
+    Every field is documented by the help text of its flag, which states unit
+    and meaning; ranges are checked when a `Config` is made.
+
+    Raises:
+      UserError: a value is outside its range, or two values contradict.
+
+    Source: appendix A of the paper; ENAS main.py. Same names and defaults,
+    except that ENAS has no flag for the seed, the LSTM and the poisonings.
+    """
+
+    dataset: str = _setting(
+        "cifar10",
+        "Data",
+        "What to train on: cifar10, or shapes, an embedded data set that needs"
+        " no download.",
+        choices=("cifar10", "shapes"),
+    )
+    data_path: str | None = _setting(
+        None,
+        "Data",
+        "Where CIFAR-10 is: a folder that is, or holds, cifar-10-batches-py,"
+        " cifar-10-batches-bin or a prepared TFDS folder. Without it data/ is"
+        " searched, then TFDS downloads into data/.",
+    )
+    num_train: int | None = _setting(
+        None, "Data", "Use only the first N training images.", lower=1
+    )
+    num_valid: int | None = _setting(
+        None, "Data", "Use only the first N validation images.", lower=1
+    )
+    num_test: int | None = _setting(
+        None, "Data", "Use only the first N test images.", lower=1
+    )
+    data_format: str = _setting(
+        "NHWC",
+        "Data",
+        "Layout inside the child. NCHW only where the device has the kernels"
+        " (a GPU).",
+        choices=("NHWC", "NCHW"),
+    )
+    batch_size: int = _setting(
+        128,
+        "Data",
+        "Images in a training batch and in the batch behind a reward.",
+        lower=1,
+    )
+    child_cutout_size: int = _setting(
+        0,
+        "Data",
+        "Side of the square that cutout blanks, in pixels; 0 for none.",
+        lower=0,
+        upper=32,
+        alias="cutout",
+    )
+
+    poison: str = _setting(
+        "none",
+        "Search space",
+        "Poisoning: none, identity, transposed_conv, dropout, grouped, or a"
+        " comma list of registered op names.",
+    )
+    q: int | None = _setting(
+        None, "Search space", "Copies of every poisoning op.", lower=0
+    )
+    poison_sharing: str = _setting(
+        "shared",
+        "Search space",
+        "Whether the copies of a poisoning in a layer share their weights"
+        " (the paper's code) or each have their own (the paper's text).",
+        choices=("shared", "unique"),
+    )
+    poison_dropout_rate: float = _setting(
+        0.9,
+        "Search space",
+        "Share of activations that the dropout poisoning zeroes in training.",
+        lower=0.0,
+        upper=1.0,
+        alias="p",
+    )
+    candidate_ops: str = _setting(
+        "enas6",
+        "Search space",
+        "The unpoisoned ops: enas6, ENAS's six; paper5, the five of the"
+        " paper's section 3.1.1.",
+        choices=tuple(CANDIDATE_OPS),
+    )
+    child_num_branches: int | None = _setting(
+        None,
+        "Search space",
+        "Number of unpoisoned ops, as the original names it; must agree with"
+        " --candidate_ops.",
+    )
+
+    child_num_layers: int = _setting(
+        12, "Child", "Layers of the child.", lower=1, upper=100
+    )
+    child_out_filters: int = _setting(
+        36, "Child", "Channels of every layer, even.", lower=2, upper=4096
+    )
+    child_out_filters_scale: int = _setting(
+        1, "Child", "Factor on --child_out_filters.", lower=1, upper=64
+    )
+    child_keep_prob: float = _setting(
+        0.9,
+        "Child",
+        "Probability that the dropout before the classifier keeps a value.",
+        lower=1e-6,
+        upper=1.0,
+    )
+    child_l2_reg: float = _setting(
+        0.00025,
+        "Child",
+        "Factor on the sum of squares of all child weights.",
+        lower=0.0,
+    )
+    child_grad_bound: float = _setting(
+        5.0,
+        "Child",
+        "Gradient clipping. Without effect in the enas profile: the original"
+        " computes clipped gradients and drops them.",
+        lower=0.0,
+    )
+    child_fixed_arc: str | None = _setting(
+        None,
+        "Child",
+        "Train this one architecture under the search's child instead of"
+        " searching: op id and skip bits of every layer, as in best_arc.txt.",
+        alias="fixed_arc",
+    )
+    child_lr_cosine: bool = _setting(
+        True,
+        "Child",
+        "Cosine learning rate with restarts; if off, --child_lr decays"
+        " exponentially in stairs.",
+    )
+    child_lr_max: float = _setting(
+        0.05, "Child", "Highest cosine learning rate.", lower=0.0
+    )
+    child_lr_min: float = _setting(
+        0.0005, "Child", "Lowest cosine learning rate.", lower=0.0
+    )
+    child_lr_T_0: int = _setting(  # noqa: N815 (the original's name)
+        10,
+        "Child",
+        "Epochs of the first cosine period.",
+        lower=1,
+        alias="child_lr_T",
+    )
+    child_lr_T_mul: int = _setting(  # noqa: N815 (the original's name)
+        2, "Child", "Factor on the period at every restart.", lower=1
+    )
+    child_lr: float = _setting(
+        0.1, "Child", "Learning rate without --child_lr_cosine.", lower=0.0
+    )
+    child_lr_dec_every: int = _setting(
+        100, "Child", "Epochs between stairs without cosine.", lower=1
+    )
+    child_lr_dec_rate: float = _setting(
+        0.1, "Child", "Factor at each stair without cosine.", lower=0.0
+    )
+
+    controller_training: bool = _setting(
+        True,
+        "Controller",
+        "Train the controller; if off it stays as initialised and samples"
+        " almost uniformly.",
+    )
+    controller_lstm_size: int = _setting(
+        64, "Controller", "Units of an LSTM layer.", lower=1, upper=4096
+    )
+    controller_lstm_num_layers: int = _setting(
+        1, "Controller", "LSTM layers.", lower=1, upper=8
+    )
+    controller_entropy_weight: float = _setting(
+        0.0001, "Controller", "Factor on the entropy in the reward.", lower=0.0
+    )
+    controller_train_every: int = _setting(
+        1, "Controller", "Epochs between controller phases.", lower=1
+    )
+    controller_num_aggregate: int = _setting(
+        20, "Controller", "Arcs averaged in one update.", lower=1
+    )
+    controller_train_steps: int = _setting(
+        50, "Controller", "Updates in one controller phase.", lower=1
+    )
+    controller_lr: float = _setting(
+        0.001, "Controller", "Learning rate of its Adam.", lower=0.0
+    )
+    controller_l2_reg: float = _setting(
+        0.0, "Controller", "Factor on its sum of squared weights.", lower=0.0
+    )
+    controller_tanh_constant: float | None = _setting(
+        1.5,
+        "Controller",
+        "Bound c of all logits, c * tanh(logit); 0 for none.",
+        lower=0.0,
+    )
+    controller_temperature: float | None = _setting(
+        None, "Controller", "Divisor of all logits before the bound.", lower=1e-6
+    )
+    controller_skip_target: float = _setting(
+        0.4,
+        "Controller",
+        "Skip probability that the penalty draws towards.",
+        lower=1e-6,
+        upper=1 - 1e-6,
+    )
+    controller_skip_weight: float = _setting(
+        0.8, "Controller", "Factor on the skip penalty in the loss.", lower=0.0
+    )
+    controller_bl_dec: float = _setting(
+        0.99,
+        "Controller",
+        "Decay of the reward's moving average, the baseline.",
+        lower=0.0,
+        upper=1.0,
+    )
+
+    search_for: str = _setting(
+        "macro",
+        "Run",
+        "macro, as in the original; a number stands for --num_epochs, as the"
+        " paper's appendix writes it.",
+    )
+    num_epochs: int = _setting(
+        300, "Run", "Epochs to search.", lower=1, logging=True
+    )
+    seed: int = _setting(
+        69,
+        "Run",
+        "Seed of everything random.",
+        lower=0,
+        upper=2**31 - 1,
+    )
+    log_every: int = _setting(
+        50, "Run", "Steps between log lines.", lower=1, logging=True
+    )
+    eval_every_epochs: int = _setting(
+        1,
+        "Run",
+        "Epochs between controller phase and evaluation.",
+        lower=1,
+    )
+    output_dir: str = _setting(
+        "outputs", "Run", "The run directory.", logging=True
+    )
+    reset_output_dir: bool = _setting(
+        False,
+        "Run",
+        "Delete the run directory first, if it is one.",
+        logging=True,
+    )
+
+    def __post_init__(self):
+        """Checks every value where it enters."""
+        for field in dataclasses.fields(self):
+            _check_range(field, getattr(self, field.name))
+        _check_combinations(self)
+
+    @property
+    def filters(self):
+        """Channels of every layer, int."""
+        return self.child_out_filters * self.child_out_filters_scale
+
+    @property
+    def tanh_constant(self):
+        """Bound of the logits, float, or None without bound."""
+        return self.controller_tanh_constant or None
+
+
+def _check_range(field, value):
+    rules = field.metadata
+    if value is None:
+        return
+    if "choices" in rules and value not in rules["choices"]:
+        raise UserError(
+            f"--{field.name} is one of {', '.join(rules['choices'])}; received"
+            f" {value!r}. {rules['help']}"
+        )
+    lower, upper = rules.get("lower"), rules.get("upper")
+    low = lower is not None and not value >= lower
+    high = upper is not None and not value <= upper
+    if low or high or value in (float("inf"), float("-inf")):
+        least = "any number" if lower is None else f"at least {lower}"
+        most = "" if upper is None else f" and at most {upper}"
+        raise UserError(
+            f"--{field.name} must be {least}{most}; received {value}."
+            f" {rules['help']}"
+        )
+
+
+def _check_combinations(config):
+    if config.child_out_filters % 2:
+        raise UserError(
+            "--child_out_filters must be even, because the factorized reduction"
+            " halves the channels between its two paths; received"
+            f" {config.child_out_filters}. Try {config.child_out_filters + 1}."
+        )
+    if config.child_lr_min > config.child_lr_max:
+        raise UserError(
+            "--child_lr_min must not be above --child_lr_max; received "
+            f"{config.child_lr_min} and {config.child_lr_max}. Swap them."
+        )
+    if config.search_for != "macro":
+        raise UserError(
+            "--search_for is macro, or a number of epochs; received "
+            f"{config.search_for!r}. Only macro search exists here."
+        )
+    ops = len(CANDIDATE_OPS[config.candidate_ops])
+    if config.child_num_branches not in (None, ops):
+        raise UserError(
+            f"--candidate_ops={config.candidate_ops} has {ops} ops; received "
+            f"--child_num_branches={config.child_num_branches}. Leave it out,"
+            " or choose the ops by --candidate_ops."
+        )

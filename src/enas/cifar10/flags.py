@@ -1,0 +1,151 @@
+"""The flag table: absl flags made from the fields of `Config`.
+
+Only `main.py` calls this; everything else receives a `Config`. No TensorFlow.
+"""
+
+import dataclasses
+import textwrap
+import typing
+
+from absl import flags
+
+from enas.cifar10.config import Config
+from enas.errors import UserError
+
+__all__ = ["WITHOUT_EFFECT", "define_flags", "help_text", "read_flags"]
+
+# Flags of the original's main.py and script that change nothing in macro
+# search: name -> (kind, why).
+WITHOUT_EFFECT = {
+    "child_block_size": (int, "it is of micro search"),
+    "child_num_cells": (int, "it is of micro search"),
+    "child_num_cell_layers": (int, "the original never reads it"),
+    "child_use_aux_heads": (bool, "it is of micro search"),
+    "child_drop_path_keep_prob": (float, "it is of micro search"),
+    "child_filter_size": (int, "the ops of macro search fix their size"),
+    "child_skip_pattern": (str, "the original never reads it"),
+    "child_num_aggregate": (int, "one process trains the child"),
+    "child_num_replicas": (int, "one process trains the child"),
+    "child_sync_replicas": (bool, "one process trains the child"),
+    "controller_forwards_limit": (int, "the original never reads it"),
+    "controller_keep_prob": (float, "the original never reads it"),
+    "controller_lr_dec_rate": (
+        float,
+        "the original decays every 1,000,000 steps, which no run reaches",
+    ),
+    "controller_num_replicas": (int, "one process trains the controller"),
+    "controller_op_tanh_reduce": (
+        float,
+        "macro search does not reduce the op logits (row 20)",
+    ),
+    "controller_search_whole_channels": (
+        bool,
+        "the search always takes whole channels",
+    ),
+    "controller_sync_replicas": (
+        bool,
+        "an update always averages --controller_num_aggregate arcs",
+    ),
+    "controller_use_critic": (bool, "the original never reads it"),
+}
+
+_DEFINE = {
+    str: flags.DEFINE_string,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_boolean,
+}
+
+
+def define_flags(values):
+    """Defines one flag per field of `Config`, aliases, and idle flags.
+
+    Args:
+      values: the `flags.FlagValues` to define them in.
+    """
+    for field in dataclasses.fields(Config):
+        kind = (typing.get_args(field.type) or (field.type,))[0]
+        _DEFINE[kind](
+            field.name,
+            field.default,
+            field.metadata["help"],
+            flag_values=values,
+        )
+        if "alias" in field.metadata:
+            flags.DEFINE_alias(
+                field.metadata["alias"], field.name, flag_values=values
+            )
+    for name, (kind, why) in WITHOUT_EFFECT.items():
+        _DEFINE[kind](
+            name, None, f"Without effect: {why}.", flag_values=values
+        )
+    flags.DEFINE_boolean(
+        "help", False, "Show this text.", short_name="h", flag_values=values
+    )
+
+
+def read_flags(values, argv):
+    """Parses a command line into a `Config`.
+
+    Args:
+      values: the `flags.FlagValues` that `define_flags` filled.
+      argv: list of str, the program's name first.
+
+    Returns:
+      (config, idle): the `Config`, and the names of flags without effect
+      that were given.
+
+    Raises:
+      UserError: a flag is unknown, cannot be read or is out of range.
+    """
+    try:
+        rest = values(argv)[1:]
+    except (flags.Error, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{error}. See --help for all flags.") from error
+    if rest:
+        raise UserError(
+            "All settings are given as --name=value; received the bare words "
+            f"{' '.join(map(repr, rest))}. See --help."
+        )
+    settings = {
+        field.name: values[field.name].value
+        for field in dataclasses.fields(Config)
+    }
+    if settings["search_for"] and settings["search_for"].isdigit():
+        settings["num_epochs"] = int(settings["search_for"])
+        settings["search_for"] = "macro"
+    idle = [name for name in WITHOUT_EFFECT if values[name].present]
+    return Config(**settings), idle
+
+
+def help_text(script):
+    """Returns what --help prints: all flags by group, with defaults.
+
+    Args:
+      script: str, the command to show in the usage line.
+    """
+    lines = [f"Usage: {script} [--flag=value ..]", ""]
+    group = None
+    for field in dataclasses.fields(Config):
+        if field.metadata["group"] != group:
+            group = field.metadata["group"]
+            lines += [f"{group}:"]
+        lines += [f"  --{field.name}={field.default}"]
+        lines += _indented(_help_of(field))
+    lines += ["Accepted from the original's scripts, without effect:"]
+    return "\n".join(lines + _indented(", ".join(WITHOUT_EFFECT)))
+
+
+def _help_of(field):
+    text = field.metadata["help"]
+    if "choices" in field.metadata:
+        text += f" One of: {', '.join(field.metadata['choices'])}."
+    if "alias" in field.metadata:
+        text += f" Also --{field.metadata['alias']}."
+    return text
+
+
+def _indented(text):
+    return textwrap.wrap(
+        text, 80, initial_indent=" " * 6, subsequent_indent=" " * 6
+    )

@@ -1,0 +1,297 @@
+"""Batch norm, convolution and pooling as the TensorFlow 1 child computes them.
+
+Counterpart of ENAS's src/cifar10/image_ops.py.
+"""
+
+import keras
+import tensorflow as tf
+
+from enas import common_ops
+
+__all__ = [
+    "BatchNorm",
+    "ConvBN",
+    "FactorizedReduction",
+    "SeparableConvBN",
+    "channel_axis",
+    "global_avg_pool",
+    "pool_3x3",
+]
+
+BN_DECAY = 0.9
+
+
+def channel_axis(data_format):
+    """Returns the axis of the channels, int."""
+    return 3 if data_format == "NHWC" else 1
+
+
+def strides(stride, data_format):
+    """Returns the four strides of a convolution, list of int."""
+    if data_format == "NHWC":
+        return [1, stride, stride, 1]
+    return [1, 1, stride, stride]
+
+
+class MovingAverage(keras.layers.Layer):
+    """The zero-debias shadow of a moving statistic.
+
+    biased <- .9 biased + .1 value; moving <- biased / (1 - .9 ** local_step).
+    After the first update the moving statistic is the batch's own.
+
+    Source: row 11, TensorFlow 1 `assign_moving_average`; same.
+    """
+
+    def build(self, shape):
+        self.biased = self.add_weight(
+            name="biased", shape=shape, initializer="zeros", trainable=False
+        )
+        self.local_step = self.add_weight(
+            name="local_step", shape=(), initializer="zeros", trainable=False
+        )
+
+    def update(self, moving, value):
+        """Moves the shadow towards `value` and sets `moving` from it."""
+        biased = self.biased - (self.biased - value) * (1.0 - BN_DECAY)
+        step = self.local_step + 1.0
+        self.biased.assign(biased)
+        self.local_step.assign(step)
+        moving.assign(biased / (1.0 - tf.pow(BN_DECAY, step)))
+
+
+class BatchNorm(keras.layers.Layer):
+    """Batch normalisation with the moving statistics of TensorFlow 1 ENAS.
+
+    In training it normalises by the biased batch variance and stores the
+    unbiased one, N/(N-1) of it. In evaluation it uses the moving statistics.
+
+    Args:
+      data_format: "NHWC" or "NCHW".
+      epsilon: float, added to the variance: 1e-5 in `batch_norm`, 1e-3 in
+        `batch_norm_with_mask`.
+      zero_debias: bool, whether averages are zero-debiased (`batch_norm`) or
+        plain from 0 and 1 (`batch_norm_with_mask`).
+
+    Source: ENAS image_ops.py, row 11; same.
+    """
+
+    def __init__(self, data_format, epsilon=1e-5, zero_debias=True):
+        super().__init__(name="bn")
+        self.data_format = data_format
+        self.epsilon = epsilon
+        self.shadows = None
+        if zero_debias:
+            self.shadows = [
+                MovingAverage(name=name)
+                for name in ("moving_mean", "moving_variance")
+            ]
+
+    def build(self, shape):
+        channels = (shape[channel_axis(self.data_format)],)
+        self.offset = self.add_weight(
+            name="offset", shape=channels, initializer="zeros"
+        )
+        self.scale = self.add_weight(
+            name="scale", shape=channels, initializer="ones"
+        )
+        self.moving_mean = self.add_weight(
+            name="moving_mean",
+            shape=channels,
+            initializer="zeros",
+            trainable=False,
+        )
+        self.moving_variance = self.add_weight(
+            name="moving_variance",
+            shape=channels,
+            initializer="ones",
+            trainable=False,
+        )
+        for shadow in self.shadows or ():
+            shadow.build(channels)
+
+    def call(self, x, training=False):
+        statistics = {}
+        if not training:
+            statistics = {
+                "mean": self.moving_mean.value,
+                "variance": self.moving_variance.value,
+            }
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            x,
+            self.scale.value,
+            self.offset.value,
+            epsilon=self.epsilon,
+            data_format=self.data_format,
+            is_training=training,
+            **statistics,
+        )
+        if training:
+            self._move(mean, variance)
+        return y
+
+    def _move(self, mean, variance):
+        moving = (self.moving_mean, self.moving_variance)
+        if self.shadows:
+            for shadow, statistic, value in zip(
+                self.shadows, moving, (mean, variance), strict=True
+            ):
+                shadow.update(statistic, value)
+            return
+        for statistic, value in zip(moving, (mean, variance), strict=True):
+            statistic.assign_sub((1.0 - BN_DECAY) * (statistic - value))
+
+
+class ConvBN(keras.layers.Layer):
+    """Convolution without bias, batch norm, then ReLU if wanted.
+
+    Args:
+      name: str, ENAS's scope.
+      size: int, side of the kernel.
+      options: the child's `ChildOptions`.
+      masked_bn: bool, whether the batch norm is `batch_norm_with_mask`.
+      relu: bool.
+
+    Source: ENAS general_child.py `_conv_branch`, stem; same.
+    """
+
+    def __init__(self, name, size, options, masked_bn=False, relu=True):
+        super().__init__(name=name)
+        self.size = size
+        self.options = options
+        self.relu = relu
+        self.bn = _batch_norm(options, masked_bn)
+
+    def build(self, shape):
+        channels = shape[channel_axis(self.options.data_format)]
+        filters = self.options.filters
+        self.w = common_ops.he_normal(
+            self,
+            "w",
+            (self.size, self.size, channels, filters),
+            self.options.seed,
+        )
+        self.bn.build(self.options.feature_shape)
+
+    def call(self, x, training=False):
+        x = tf.nn.conv2d(
+            x, self.w.value, 1, "SAME", data_format=self.options.data_format
+        )
+        x = self.bn(x, training=training)
+        return tf.nn.relu(x) if self.relu else x
+
+
+class SeparableConvBN(keras.layers.Layer):
+    """Depthwise, then pointwise convolution, one batch norm and ReLU behind.
+
+    Source: ENAS general_child.py `_conv_branch`, row 2; same. `w_point` is
+    stored [out, in], as ENAS stores it.
+    """
+
+    def __init__(self, name, size, options):
+        super().__init__(name=name)
+        self.size = size
+        self.options = options
+        self.bn = _batch_norm(options, masked_bn=True)
+
+    def build(self, shape):
+        filters, seed = self.options.filters, self.options.seed
+        self.w_depth = common_ops.he_normal(
+            self, "w_depth", (self.size, self.size, filters, 1), seed
+        )
+        self.w_point = common_ops.he_normal(
+            self, "w_point", (filters, filters), seed
+        )
+        self.bn.build(self.options.feature_shape)
+
+    def call(self, x, training=False):
+        data_format = self.options.data_format
+        x = tf.nn.depthwise_conv2d(
+            x, self.w_depth.value, [1, 1, 1, 1], "SAME", data_format=data_format
+        )
+        point = tf.transpose(self.w_point.value)[tf.newaxis, tf.newaxis]
+        x = tf.nn.conv2d(x, point, 1, "SAME", data_format=data_format)
+        return tf.nn.relu(self.bn(x, training=training))
+
+
+class Weight(keras.layers.Layer):
+    """One he_normal weight `w` under a scope of its own."""
+
+    def __init__(self, name, seed):
+        super().__init__(name=name)
+        self.seed = seed
+
+    def build(self, shape):
+        self.w = common_ops.he_normal(self, "w", shape, self.seed)
+
+
+class FactorizedReduction(keras.layers.Layer):
+    """Halves height and width without losing every second pixel.
+
+    Path 1 takes the pixels from (0, 0), path 2 those from (1, 1); each goes
+    through a 1x1 convolution to half of the channels; batch norm behind, no
+    ReLU. Both paths run as one 2x2 convolution of stride 2 whose other taps
+    are zero, which is the same sum.
+
+    Source: ENAS general_child.py `_factorized_reduction`, row 8; same result,
+    different form: one convolution, because padding, slicing and two poolings
+    cost several times as much.
+    """
+
+    def __init__(self, name, options):
+        super().__init__(name=name)
+        self.options = options
+        self.path1_conv = Weight("path1_conv", options.seed)
+        self.path2_conv = Weight("path2_conv", options.seed)
+        self.bn = _batch_norm(options)
+
+    def build(self, shape):
+        filters = self.options.filters
+        self.path1_conv.build((1, 1, filters, filters // 2))
+        self.path2_conv.build((1, 1, filters, filters // 2))
+        self.bn.build(self.options.feature_shape)
+
+    def call(self, x, training=False):
+        half = self.options.filters // 2
+        tap1 = tf.pad(self.path1_conv.w.value, _pad_tap(0, 0, half))
+        tap2 = tf.pad(self.path2_conv.w.value, _pad_tap(1, half, 0))
+        data_format = self.options.data_format
+        x = tf.nn.conv2d(
+            x,
+            tap1 + tap2,
+            strides(2, data_format),
+            "SAME",
+            data_format=data_format,
+        )
+        return self.bn(x, training=training)
+
+
+def _pad_tap(at, channels_before, channels_after):
+    spatial = [at, 1 - at]
+    return [spatial, spatial, [0, 0], [channels_before, channels_after]]
+
+
+def _batch_norm(options, masked_bn=False):
+    return BatchNorm(
+        options.data_format,
+        epsilon=1e-3 if masked_bn else 1e-5,
+        zero_debias=not masked_bn,
+    )
+
+
+def pool_3x3(x, kind, data_format):
+    """Pools 3x3 with stride 1 and the same size.
+
+    Args:
+      x: float32 `[batch, height, width, channels]`.
+      kind: "avg", which leaves padding out of the mean, or "max".
+      data_format: "NHWC" or "NCHW".
+
+    Source: ENAS general_child.py `_pool_branch`, row 3; same.
+    """
+    pool = tf.nn.avg_pool2d if kind == "avg" else tf.nn.max_pool2d
+    return pool(x, 3, 1, "SAME", data_format=data_format)
+
+
+def global_avg_pool(x, data_format):
+    """Returns the mean over height and width, `[batch, channels]`."""
+    return tf.reduce_mean(x, [1, 2] if data_format == "NHWC" else [2, 3])

@@ -1,0 +1,217 @@
+"""MacroChild: the network with all architectures inside.
+
+Counterpart of ENAS's src/cifar10/general_child.py, search part. The original
+runs every op of a layer and picks one output; here only the picked op runs.
+"""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from enas import common_ops
+from enas.cifar10 import image_ops
+from enas.cifar10.poison_ops import make_branch
+
+__all__ = ["NUM_CLASSES", "MacroChild", "pool_layers"]
+
+NUM_CLASSES = 10
+
+
+def pool_layers(num_layers):
+    """Returns the layers behind which every cached output is halved.
+
+    Source: row 7; same. Below three layers there is none.
+    """
+    distance = num_layers // 3
+    return {distance - 1, 2 * distance - 1} - {-1}
+
+
+class Skip(keras.layers.Layer):
+    """Adds the chosen earlier outputs, then batch norm without ReLU.
+
+    Call arguments:
+      x: the op's output.
+      candidates: list of tensors of the same shape, what a bit can add.
+      bits: int32 `[len(candidates)]`.
+      training: bool.
+
+    Source: ENAS general_child.py `_enas_layer`, rows 4 and 5; same result,
+    different form: what is not chosen is not added as zeros.
+    """
+
+    def __init__(self, options):
+        super().__init__(name="skip")
+        self.options = options
+        self.bn = image_ops.BatchNorm(options.data_format)
+
+    def build(self, shape):
+        self.bn.build(shape)
+
+    def call(self, x, candidates, bits, training=False):
+        for i, candidate in enumerate(candidates):
+            x = tf.cond(
+                bits[i] > 0,
+                functools.partial(tf.add, x, candidate),
+                functools.partial(tf.identity, x),
+            )
+        return self.bn(x, training=training)
+
+
+class Pool(keras.layers.Layer):
+    """Halves every cached output by a factorized reduction of its own.
+
+    Call arguments:
+      cache: list of tensors, stem first.
+      training: bool.
+
+    Source: ENAS general_child.py `_model`, row 7; same.
+    """
+
+    def __init__(self, layer_id, options):
+        super().__init__(name=f"pool_at_{layer_id}")
+        self.reductions = [
+            image_ops.FactorizedReduction(f"from_{i}", options)
+            for i in range(layer_id + 2)
+        ]
+
+    def build(self, shape):
+        for reduction in self.reductions:
+            reduction.build(shape)
+
+    def call(self, cache, training=False):
+        return [
+            reduction(x, training=training)
+            for reduction, x in zip(self.reductions, cache, strict=True)
+        ]
+
+
+class EnasLayer(keras.layers.Layer):
+    """One layer: the picked branch, the picked skips, pooling where due.
+
+    Call arguments:
+      cache: list of tensors, outputs of the stem and of all earlier layers.
+      branch: int32 scalar in `[0, len(branches))`.
+      copy: int32 scalar, the copy of a poisoning.
+      bits: int32 `[layer_id]`, skip bits.
+      training: bool.
+      seed: int32 `[2]`.
+
+    Returns:
+      The cache with this layer's output at its end.
+
+    Source: ENAS general_child.py `_enas_layer`, rows 1 to 7; same, with every
+    branch bound to its own function (section 2 of the reference notes).
+    """
+
+    def __init__(self, layer_id, search_space, options, pooled):
+        super().__init__(name=f"layer_{layer_id}")
+        self.options = options
+        self.branches = [
+            make_branch(name, i, options, search_space.weight_copies(i))
+            for i, name in enumerate(search_space.branches)
+        ]
+        self.skip = Skip(options) if layer_id else None
+        self.pool = Pool(layer_id, options) if pooled else None
+
+    def build(self, shape):
+        for part in (*self.branches, self.skip, self.pool):
+            if part is not None:
+                part.build(shape)
+
+    def call(self, cache, branch, copy, bits, training, seed):
+        functions = [
+            functools.partial(
+                candidate, cache[-1], copy=copy, training=training, seed=seed
+            )
+            for candidate in self.branches
+        ]
+        out = tf.switch_case(branch, functions)
+        out.set_shape(self.options.feature_shape)
+        if self.skip is not None:
+            # Bit i is prev[i], stem first: the direct input is no candidate.
+            out = self.skip(out, cache[:-1], bits, training=training)
+        cache = [*cache, out]
+        if self.pool is not None:
+            cache = self.pool(cache, training=training)
+        return cache
+
+
+class MacroChild(keras.Model):
+    """The child of macro search: every architecture, with shared weights.
+
+    Args:
+      search_space: `SearchSpace`, gives the branches and what an op id runs.
+      num_layers: int, >= 1.
+      options: `ChildOptions`.
+
+    Call arguments:
+      images: float32 `[batch, 32, 32, 3]`, standardised (always NHWC).
+      arc: pair of int32 tensors: op ids `[num_layers]`, each in
+        `[0, search_space.num_ops)` (checked where arcs enter, because
+        `tf.switch_case` runs its last branch for any other), and skip bits
+        `[num_layers (num_layers - 1) / 2]`, those of layer k from k(k-1)/2.
+      training: bool; decides batch norm, dropout and poison dropout.
+      seed: int32 `[2]`, of the step's random numbers; needed in training.
+
+    Returns:
+      float32 `[batch, 10]`, logits.
+
+    Source: ENAS general_child.py, rows 1 to 13. Deviates in row 12: only the
+    picked op runs, so batch norm statistics of the others stay.
+    """
+
+    def __init__(self, search_space, num_layers, options):
+        super().__init__(name="child")
+        self.search_space = search_space
+        self.options = options
+        self.num_layers = num_layers
+        pooled = pool_layers(num_layers)
+        self.stem_conv = image_ops.ConvBN("stem_conv", 3, options, relu=False)
+        self.enas_layers = [
+            EnasLayer(k, search_space, options, k in pooled)
+            for k in range(num_layers)
+        ]
+        self.fc = image_ops.Weight("fc", options.seed)
+        ids = range(search_space.num_ops)
+        self._branch_of = [search_space.branch(i) for i in ids]
+        self._copy_of = [search_space.copy(i) for i in ids]
+
+    def build(self, input_shape=None):
+        channels = (None, 3, None, None)
+        if self.options.data_format == "NHWC":
+            channels = (None, None, None, 3)
+        self.stem_conv.build(channels)
+        for layer in self.enas_layers:
+            layer.build(self.options.feature_shape)
+        self.fc.build((self.options.filters, NUM_CLASSES))
+
+    def call(self, images, arc, training=False, seed=None):
+        op_ids, skips = arc
+        branches = tf.gather(self._branch_of, op_ids)
+        copies = tf.gather(self._copy_of, op_ids)
+        seed = tf.zeros([2], tf.int32) if seed is None else seed
+        if self.options.data_format == "NCHW":
+            images = tf.transpose(images, [0, 3, 1, 2])
+        cache = [self.stem_conv(images, training=training)]
+        for k, layer in enumerate(self.enas_layers):
+            start = k * (k - 1) // 2
+            cache = layer(
+                cache,
+                branch=branches[k],
+                copy=copies[k],
+                bits=skips[start : start + k],
+                training=training,
+                seed=common_ops.fold_in(seed, k),
+            )
+        return self._classify(cache[-1], training, seed)
+
+    def _classify(self, x, training, seed):
+        x = image_ops.global_avg_pool(x, self.options.data_format)
+        if training and self.options.keep_prob < 1.0:
+            x = tf.nn.experimental.stateless_dropout(
+                x,
+                1.0 - self.options.keep_prob,
+                common_ops.fold_in(seed, self.num_layers),
+            )
+        return tf.matmul(x, self.fc.w.value)

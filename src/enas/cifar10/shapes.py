@@ -1,0 +1,142 @@
+"""A small data set drawn from a seed, for trying the search without CIFAR-10.
+
+Every picture is a two-coloured pattern; the class is the pattern. The colours
+are drawn before and apart from the class, may be swapped, and each covers
+exactly half of the pixels. So the mean colour says nothing about the class, and
+a child without any ReLU, which sees only channel means, stays near chance,
+while one layer of convolution and ReLU sees the class at once. NumPy only.
+"""
+
+import numpy as np
+
+__all__ = ["CLASS_NAMES", "make_shapes"]
+
+IMAGE_SIZE = 32
+TILT_DEGREES = 8.0
+PIXEL_NOISE = 6.0
+
+
+def _noise(rng, count, rows, columns):
+    """Returns noise of Gaussian spectrum whose grain is `[rows, columns]`."""
+    white = rng.standard_normal((count, IMAGE_SIZE, IMAGE_SIZE))
+    y = np.fft.fftfreq(IMAGE_SIZE)[:, None] * rows
+    x = np.fft.rfftfreq(IMAGE_SIZE)[None, :] * columns
+    smooth = np.fft.rfft2(white) * np.exp(-10.0 * (y * y + x * x))
+    return np.fft.irfft2(smooth, s=(IMAGE_SIZE, IMAGE_SIZE))
+
+
+def _coordinates(rng, count, period, degrees=0.0):
+    """Returns two tilted axes in radians, shifted by a random phase."""
+    tilt = degrees + rng.uniform(-TILT_DEGREES, TILT_DEGREES, (count, 1, 1))
+    # No pattern may keep step with strides 2 and 4: the mean over every second
+    # pixel, which a linear reduction computes, would then give the class away.
+    scale = 2 * np.pi / (period * rng.uniform(0.9, 1.1, (count, 1, 1)))
+    phase = rng.uniform(0, 2 * np.pi, (2, count, 1, 1))
+    y, x = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE]
+    cos, sin = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
+    along, across = x * cos - y * sin, x * sin + y * cos
+    return along * scale + phase[0], across * scale + phase[1]
+
+
+def _stripes(rng, count, degrees):
+    return np.sin(_coordinates(rng, count, 5.5, degrees)[1])
+
+
+def _diagonals(rng, count):
+    # Both directions, so that a flipped picture stays in its class.
+    return _stripes(rng, count, rng.choice([-45.0, 45.0], (count, 1, 1)))
+
+
+def _checkers(rng, count, period):
+    along, across = _coordinates(rng, count, period)
+    return np.sin(along) * np.sin(across)
+
+
+def _squares(rng, count):
+    along, across = _coordinates(rng, count, 9.0)
+    return np.maximum(np.cos(along), np.cos(across))
+
+
+def _rings(rng, count):
+    y, x = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE]
+    centre = rng.uniform(8, 24, (2, count, 1, 1))
+    period = 9.0 * rng.uniform(0.9, 1.1, (count, 1, 1))
+    phase = rng.uniform(0, 2 * np.pi, (count, 1, 1))
+    radius = np.hypot(y - centre[0], x - centre[1])
+    return np.sin(2 * np.pi * radius / period + phase)
+
+
+# A field of any real numbers for each class; its median is the outline.
+_FIELDS = {
+    "rows": lambda rng, count: _stripes(rng, count, 0.0),
+    "columns": lambda rng, count: _stripes(rng, count, 90.0),
+    "diagonals": _diagonals,
+    "fine checkers": lambda rng, count: _checkers(rng, count, 6.5),
+    "coarse checkers": lambda rng, count: _checkers(rng, count, 15.0),
+    "squares": _squares,
+    "rings": _rings,
+    "sand": lambda rng, count: _noise(rng, count, 1.5, 1.5),
+    "blobs": lambda rng, count: _noise(rng, count, 6.0, 6.0),
+    "grain": lambda rng, count: _noise(rng, count, 1.0, 8.0),
+}
+CLASS_NAMES = tuple(_FIELDS)
+
+
+def _patterns(rng, labels):
+    """Returns +1 and -1, 512 of each, `[images, height, width, 1]`."""
+    fields = np.empty((len(labels), IMAGE_SIZE, IMAGE_SIZE), np.float32)
+    for label, draw in enumerate(_FIELDS.values()):
+        chosen = labels == label
+        fields[chosen] = draw(rng, np.count_nonzero(chosen))
+    medians = np.median(fields, axis=(1, 2), keepdims=True)
+    return np.where(fields > medians, np.float32(1), np.float32(-1))[..., None]
+
+
+def _colours(rng, count):
+    """Returns the mean colour and half the difference, `[count, 1, 1, 3]`."""
+    middle = rng.uniform(90, 165, (count, 3))
+    direction = rng.standard_normal((count, 3))
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    contrast = direction * rng.uniform(40, 80, (count, 1))
+    shape = (count, 1, 1, 3)
+    return (
+        middle.reshape(shape).astype(np.float32),
+        contrast.reshape(shape).astype(np.float32),
+    )
+
+
+def _draw(rng, count):
+    """Returns uint8 images `[count, 32, 32, 3]` and int32 labels `[count]`."""
+    labels = rng.permutation(np.arange(count, dtype=np.int32) % len(_FIELDS))
+    middle, contrast = _colours(rng, count)
+    images = _patterns(rng, labels) * contrast
+    images += middle
+    noise = rng.standard_normal(images.shape, np.float32)
+    noise *= PIXEL_NOISE
+    images += noise
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8), labels
+
+
+def make_shapes(seed=0, num_train=5000, num_valid=1000, num_test=1000):
+    """Draws the data set: ten patterns in random colours.
+
+    Every split has its own stream of random numbers, so the size of one does
+    not change the others. Classes are balanced to within one image.
+
+    Args:
+        seed: Integer >= 0; the same seed gives the same bytes.
+        num_train: Number of training images, >= 0.
+        num_valid: Number of validation images, >= 0.
+        num_test: Number of test images, >= 0.
+
+    Returns:
+        Three pairs (train, valid, test) of uint8 images
+        `[images, 32, 32, 3]` and int32 labels `[images]` in [0, 10), the
+        index into `CLASS_NAMES`.
+
+    Source: not in the original; the task for machines without CIFAR-10.
+    """
+    return tuple(
+        _draw(np.random.default_rng([seed, stream]), count)
+        for stream, count in enumerate((num_train, num_valid, num_test))
+    )
