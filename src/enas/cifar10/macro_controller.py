@@ -1,0 +1,274 @@
+"""MacroController: the LSTM policy that emits architectures.
+
+Counterpart of ENAS's src/cifar10/general_controller.py. The original samples
+one arc per session run; here n arcs are one batch, each with its own state.
+"""
+
+import typing
+
+import keras
+import tensorflow as tf
+
+from enas import common_ops
+
+__all__ = ["ControllerOptions", "MacroController", "Sample"]
+
+
+class Sample(typing.NamedTuple):
+    """What the controller says of n arcs of L layers.
+
+    Attributes:
+      op_ids: int32 `[n, L]`.
+      skips: int32 `[n, L (L - 1) / 2]`, bits of layer k from k(k-1)/2.
+      neg_log_prob: float32 `[n]`, > 0, nats. ENAS calls it `sample_log_prob`,
+        although it is the negative of one (row 21).
+      entropy: float32 `[n]`, nats: sum of -p log p of the decisions taken,
+        not of the distributions (row 22); carries no gradient.
+      skip_count: float32 `[n]`, skips chosen.
+      skip_penalty: float32 `[n]`, mean over layers (row 23).
+      op_logits: float32 `[n, L, num_ops]`.
+      skip_logits: float32 `[n, L (L - 1) / 2, 2]`.
+    """
+
+    op_ids: tf.Tensor
+    skips: tf.Tensor
+    neg_log_prob: tf.Tensor
+    entropy: tf.Tensor
+    skip_count: tf.Tensor
+    skip_penalty: tf.Tensor
+    op_logits: tf.Tensor
+    skip_logits: tf.Tensor
+
+
+class ControllerOptions(typing.NamedTuple):
+    """Sizes and constants of the controller.
+
+    Attributes:
+      num_layers: int, layers L of the child.
+      num_ops: int, op ids of the search space.
+      lstm_size: int, units.
+      lstm_num_layers: int, LSTM layers.
+      tanh_constant: float bound of the logits, or None.
+      temperature: float divisor of the logits, or None.
+      skip_target: float in (0, 1).
+      seed: int, of the initial weights.
+    """
+
+    num_layers: int
+    num_ops: int
+    lstm_size: int = 64
+    lstm_num_layers: int = 1
+    tanh_constant: float | None = 1.5
+    temperature: float | None = None
+    skip_target: float = 0.4
+    seed: int = 69
+
+
+class Weights(keras.layers.Layer):
+    """Weights uniform in +-.1 under one scope, from a dict name -> shape."""
+
+    def __init__(self, name, seed):
+        super().__init__(name=name)
+        self.seed = seed
+
+    def build(self, shapes):
+        for name, shape in shapes.items():
+            weight = common_ops.uniform(self, name, shape, 0.1, self.seed)
+            setattr(self, name, weight)
+
+
+class StackLSTM(keras.layers.Layer):
+    """LSTM layers on top of each other, without biases.
+
+    Source: ENAS common_ops.py `stack_lstm`, row 18; same.
+    """
+
+    def __init__(self, size, num_layers, seed):
+        super().__init__(name="lstm")
+        self.size = size
+        self.cells = [Weights(f"layer_{i}", seed) for i in range(num_layers)]
+
+    def build(self, shape=None):
+        for cell in self.cells:
+            cell.build({"w": (2 * self.size, 4 * self.size)})
+
+    def zero_state(self, n):
+        """Returns the first state, a list of (c, h) per layer."""
+        zeros = tf.zeros([n, self.size])
+        return [(zeros, zeros) for _ in self.cells]
+
+    def step(self, x, state):
+        """Returns (output float32 `[n, size]`, next state)."""
+        next_state = []
+        for cell, (prev_c, prev_h) in zip(self.cells, state, strict=True):
+            c, x = common_ops.lstm(x, prev_c, prev_h, cell.w.value)
+            next_state.append((c, x))
+        return x, next_state
+
+
+class MacroController(keras.layers.Layer):
+    """The policy over arcs: per layer one op, then a bit per skip candidate.
+
+    Args:
+      options: `ControllerOptions`.
+
+    Source: ENAS general_controller.py, rows 18 to 23; same, n arcs at once.
+    """
+
+    def __init__(self, options):
+        super().__init__(name="controller")
+        self.options = options
+        seed = options.seed
+        self.lstm = StackLSTM(options.lstm_size, options.lstm_num_layers, seed)
+        self.emb = Weights("emb", seed)
+        self.softmax = Weights("softmax", seed)
+        self.attention = Weights("attention", seed)
+
+    def build(self, shape=None):
+        size, num_ops = self.options.lstm_size, self.options.num_ops
+        self.lstm.build()
+        self.g_emb = common_ops.uniform(
+            self, "g_emb", (1, size), 0.1, self.options.seed
+        )
+        self.emb.build({"w": (num_ops, size)})
+        self.softmax.build({"w": (size, num_ops)})
+        self.attention.build(
+            {"w_1": (size, size), "w_2": (size, size), "v": (size, 1)}
+        )
+
+    def sample(self, n, seed):
+        """Draws n arcs.
+
+        Args:
+          n: int, a Python number.
+          seed: int32 `[2]`; the same seed and weights draw the same arcs.
+
+        Returns:
+          A `Sample`.
+        """
+
+        def draw(logits, number):
+            choice = tf.random.stateless_categorical(
+                logits, 1, common_ops.fold_in(seed, number), tf.int32
+            )
+            return choice[:, 0]
+
+        return self._run(n, draw)
+
+    def score(self, op_ids, skips):
+        """Says the same of given arcs.
+
+        Args:
+          op_ids: int32 `[n, L]`.
+          skips: int32 `[n, L (L - 1) / 2]`.
+
+        Returns:
+          A `Sample` with the given decisions.
+        """
+
+        def look_up(logits, number):
+            del logits
+            layer = number // 2
+            if number % 2 == 0:
+                return op_ids[:, layer]
+            start = layer * (layer - 1) // 2
+            return tf.reshape(skips[:, start : start + layer], [-1])
+
+        return self._run(tf.shape(op_ids)[0], look_up)
+
+    def _run(self, n, decide):
+        """Runs the policy; `decide(logits [m, choices], number)` decides.
+
+        Decision 2k is layer k's op, 2k + 1 its skips, row by row of the n arcs.
+        """
+        ops, skips, anchors = [], [], []
+        state = self.lstm.zero_state(n)
+        start = tf.tile(self.g_emb.value, [n, 1])
+        inputs = start
+        for layer in range(self.options.num_layers):
+            output, state = self.lstm.step(inputs, state)
+            logits = self._bounded(tf.matmul(output, self.softmax.w.value))
+            ops.append(_Decision(logits, decide(logits, 2 * layer)))
+            inputs = tf.gather(self.emb.w.value, ops[-1].choice)
+            output, state = self.lstm.step(inputs, state)
+            inputs = start
+            if layer > 0:
+                logits = self._skip_logits(output, anchors)
+                choice = decide(tf.reshape(logits, [-1, 2]), 2 * layer + 1)
+                choice = tf.reshape(choice, [-1, layer])
+                skips.append(_Decision(logits, choice))
+                inputs = _mean_anchor(choice, anchors)
+            anchors.append(output)
+        return self._summary(n, ops, skips)
+
+    def _bounded(self, logits):
+        """Applies temperature and c * tanh (row 20)."""
+        if self.options.temperature is not None:
+            logits /= self.options.temperature
+        if self.options.tanh_constant is not None:
+            logits = self.options.tanh_constant * tf.tanh(logits)
+        return logits
+
+    def _skip_logits(self, output, anchors):
+        """Returns logits [-q, q] of every skip, `[n, layer, 2]`."""
+        attention = self.attention
+        keys = tf.stack(
+            [tf.matmul(anchor, attention.w_1.value) for anchor in anchors], 1
+        )
+        query = tf.matmul(output, attention.w_2.value)[:, tf.newaxis]
+        query = tf.tensordot(tf.tanh(keys + query), attention.v.value, 1)
+        return self._bounded(tf.concat([-query, query], axis=2))
+
+    def _summary(self, n, ops, skips):
+        """Adds up what was decided, decision by decision."""
+        terms = [_nll(decision)[:, tf.newaxis] for decision in ops]
+        terms += [_nll(decision) for decision in skips]
+        nll = tf.concat(terms, axis=1)
+        penalties = [self._penalty(decision.logits) for decision in skips]
+        no_bits = tf.zeros([n, 0], tf.int32)
+        chosen = tf.concat([d.choice for d in skips] or [no_bits], axis=1)
+        return Sample(
+            op_ids=tf.stack([d.choice for d in ops], axis=1),
+            skips=chosen,
+            neg_log_prob=tf.reduce_sum(nll, axis=1),
+            entropy=tf.stop_gradient(tf.reduce_sum(nll * tf.exp(-nll), axis=1)),
+            skip_count=tf.reduce_sum(tf.cast(chosen, tf.float32), axis=1),
+            skip_penalty=(
+                tf.add_n(penalties) / len(penalties)
+                if penalties
+                else tf.zeros([n])
+            ),
+            op_logits=tf.stack([d.logits for d in ops], axis=1),
+            skip_logits=tf.concat(
+                [d.logits for d in skips] or [tf.zeros([n, 0, 2])], axis=1
+            ),
+        )
+
+    def _penalty(self, logits):
+        """Returns one layer's skip penalty, `[n]` (row 23).
+
+        Both logits go through a sigmoid of their own, although sampling is a
+        softmax over the two; ENAS does so.
+        """
+        target = self.options.skip_target
+        q = tf.sigmoid(logits)
+        kl = q * tf.math.log(q / tf.constant([1.0 - target, target]))
+        return tf.reduce_sum(kl, axis=[1, 2])
+
+
+class _Decision(typing.NamedTuple):
+    logits: tf.Tensor
+    choice: tf.Tensor
+
+
+def _nll(decision):
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=decision.choice, logits=decision.logits
+    )
+
+
+def _mean_anchor(choice, anchors):
+    """Returns the sum of the chosen anchors over (1 + their number)."""
+    chosen = tf.cast(choice, tf.float32)
+    total = tf.einsum("nk,nks->ns", chosen, tf.stack(anchors, axis=1))
+    return total / (1.0 + tf.reduce_sum(chosen, axis=1, keepdims=True))
