@@ -221,7 +221,10 @@ class Config:
         lower=0.0,
     )
     controller_temperature: float | None = _setting(
-        None, "Controller", "Divisor of all logits before the bound.", lower=1e-6
+        None,
+        "Controller",
+        "Divisor of all logits before the bound.",
+        lower=1e-6,
     )
     controller_skip_target: float = _setting(
         0.4,

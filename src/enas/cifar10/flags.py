@@ -76,9 +76,7 @@ def define_flags(values):
                 field.metadata["alias"], field.name, flag_values=values
             )
     for name, (kind, why) in WITHOUT_EFFECT.items():
-        _DEFINE[kind](
-            name, None, f"Without effect: {why}.", flag_values=values
-        )
+        _DEFINE[kind](name, None, f"Without effect: {why}.", flag_values=values)
     flags.DEFINE_boolean(
         "help", False, "Show this text.", short_name="h", flag_values=values
     )

@@ -108,8 +108,8 @@ class SearchSpace:
 
     def weight_copies(self, branch):
         """Returns how many sets of weights a branch holds, int >= 1."""
-        unique = self.sharing == "unique"
-        return self.q if unique and self.branches[branch] in self.poison_ops else 1
+        poison = self.branches[branch] in self.poison_ops
+        return self.q if poison and self.sharing == "unique" else 1
 
     @property
     def uniform_poison_share(self):
@@ -142,12 +142,14 @@ class SearchSpace:
             f"Search space: {self.num_ops} op ids, "
             f"{len(self.branches)} branches per layer"
         ]
-        lines += [f"  op id {i}: {op}" for i, op in enumerate(self.candidate_ops)]
         start = len(self.candidate_ops)
+        for op_id in range(start):
+            lines.append(f"  op id {op_id}: {self.op_name(op_id)}")
         for op in self.poison_ops:
-            ids = f"{start}" if self.q == 1 else f"{start}..{start + self.q - 1}"
+            last = start + self.q - 1
             lines.append(
-                f"  op id {ids}: {op}, poison, {self.q} copies, {self.sharing}"
+                f"  op ids {start} to {last}: {op}, poison, {self.q} copies,"
+                f" {self.sharing}"
             )
             start += self.q
         return lines + [

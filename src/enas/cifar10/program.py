@@ -1,0 +1,185 @@
+"""Puts a search together from a `Config` and runs it to its end."""
+
+import dataclasses
+import os
+
+import tensorflow as tf
+
+from enas.cifar10 import data_utils
+from enas.cifar10.arc import Arc
+from enas.cifar10.branches import ChildOptions
+from enas.cifar10.compiled import Compiled
+from enas.cifar10.macro_child import MacroChild
+from enas.cifar10.macro_controller import ControllerOptions, MacroController
+from enas.cifar10.poison_ops import POISON_OPS
+from enas.cifar10.run_dir import RunDir
+from enas.cifar10.search import NonFiniteError, Search
+from enas.cifar10.search_space import make_search_space
+from enas.errors import UserError
+from enas.utils import DASHES
+
+__all__ = ["build_child", "build_controller", "run", "settings"]
+
+
+def settings(config):
+    """Returns dict, flag name -> value, of all settings in force."""
+    return dataclasses.asdict(config)
+
+
+def run(config, log):
+    """Runs or continues the search of a `Config`.
+
+    Everything that can be wrong is checked before the run directory is
+    touched.
+
+    Args:
+      config: `Config`.
+      log: `utils.Log`.
+
+    Returns:
+      int, exit code: 0, or 1 if training met a number that is not finite.
+
+    Raises:
+      UserError: a setting, the data or the run directory is not legal.
+    """
+    search_space = make_search_space(
+        config.poison,
+        config.q,
+        config.poison_sharing,
+        config.candidate_ops,
+        POISON_OPS,
+    )
+    fixed_arc = _fixed_arc(config, search_space)
+    _check_device(config)
+    run_dir = RunDir(config)
+    run_dir.check()
+    data = _read_data(config, log)
+    search = build_search(config, search_space, data, log, fixed_arc)
+    run_dir.open(log)
+    try:
+        return _train(search, run_dir, log)
+    finally:
+        run_dir.close()
+        log.close()
+
+
+def build_search(config, search_space, data, log, fixed_arc=None):
+    """Builds models, optimizers and search, and logs what they are.
+
+    Args:
+      config: `Config`.
+      search_space: `SearchSpace`.
+      data: `data_utils.DataSet`.
+      log: function of a line.
+      fixed_arc: `Arc` or None.
+
+    Returns:
+      A `Search` at its beginning.
+    """
+    log(DASHES)
+    log("Build model child")
+    for line in search_space.describe(config.tanh_constant):
+        log(line)
+    child = build_child(config, search_space)
+    weights = sum(v.shape.num_elements() for v in _values(child))
+    log(f"Model has {weights} params")
+    log(DASHES)
+    log("Building ConvController")
+    controller = build_controller(config, search_space)
+    for variable in controller.trainable_variables:
+        log(f"{variable.path} {tuple(variable.shape)}")
+    log(DASHES)
+    log(
+        "--child_grad_bound is without effect: the original's clipping "
+        "computes clipped gradients and drops them (row 16)."
+    )
+    if fixed_arc is not None:
+        log("--child_fixed_arc is given: the controller is not trained.")
+    compiled = Compiled(child, controller, config)
+    return Search(config, search_space, data, compiled, log, fixed_arc)
+
+
+def build_child(config, search_space):
+    """Returns the built `MacroChild` of a `Config`."""
+    options = ChildOptions(
+        filters=config.filters,
+        data_format=config.data_format,
+        seed=config.seed,
+        keep_prob=config.child_keep_prob,
+        poison_dropout_rate=config.poison_dropout_rate,
+    )
+    child = MacroChild(search_space, config.child_num_layers, options)
+    child.build()
+    return child
+
+
+def build_controller(config, search_space):
+    """Returns the built `MacroController` of a `Config`."""
+    controller = MacroController(
+        ControllerOptions(
+            num_layers=config.child_num_layers,
+            num_ops=search_space.num_ops,
+            lstm_size=config.controller_lstm_size,
+            lstm_num_layers=config.controller_lstm_num_layers,
+            tanh_constant=config.tanh_constant,
+            temperature=config.controller_temperature,
+            skip_target=config.controller_skip_target,
+            seed=config.seed,
+        )
+    )
+    controller.build()
+    return controller
+
+
+def _train(search, run_dir, log):
+    config = search.config
+    if run_dir.resume(search):
+        log(f"Continuing after epoch {search.epoch}")
+    if search.epoch >= config.num_epochs:
+        log(
+            f"{run_dir.path} holds all {config.num_epochs} epochs; see "
+            "result.json there. A larger --num_epochs goes on."
+        )
+    log("Starting session")
+    while search.epoch < config.num_epochs:
+        try:
+            row, reports = search.run_epoch()
+        except NonFiniteError as error:
+            log(f"error: {error}")
+            return 1
+        run_dir.record(search, row, reports)
+    log(f"Results are in {run_dir.path}: result.json, metrics.csv, stdout")
+    return 0
+
+
+def _fixed_arc(config, search_space):
+    text = config.child_fixed_arc
+    if text is None or text.strip().lower() in ("", "none"):
+        return None
+    return Arc.parse(text, config.child_num_layers, search_space.num_ops)
+
+
+def _check_device(config):
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    if config.data_format == "NCHW" and not has_gpu:
+        raise UserError(
+            "--data_format=NCHW needs a GPU: the CPU has no kernels for it. "
+            "Received NCHW, found no GPU. Use --data_format=NHWC, which "
+            "computes the same."
+        )
+
+
+def _read_data(config, log):
+    return data_utils.read_data(
+        config.dataset,
+        data_path=config.data_path,
+        data_dir=os.environ.get("ENAS_DATA_DIR", "data"),
+        num_train=config.num_train,
+        num_valid=config.num_valid,
+        num_test=config.num_test,
+        log=log,
+    )
+
+
+def _values(model):
+    return [variable.value for variable in model.trainable_variables]

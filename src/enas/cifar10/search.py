@@ -1,0 +1,416 @@
+"""The search loop: child epoch, controller phase, evaluation.
+
+Counterpart of `train` in ENAS's src/cifar10/main.py (row 31). Everything
+random comes from the seed and from what is counted (epoch, step, update), so
+that a resumed run draws what the uninterrupted one would have drawn.
+"""
+
+import math
+import time
+
+import numpy as np
+
+from enas.cifar10 import batches
+from enas.cifar10.arc import Arc
+from enas.schedules import learning_rate
+from enas.utils import (
+    DASHES,
+    child_line,
+    controller_line,
+    progress,
+    seed_pair,
+)
+
+__all__ = ["NUM_ARCHITECTURES", "ArcSource", "NonFiniteError", "Search"]
+
+EVAL_BATCH_SIZE = 100
+NUM_ARCHITECTURES = 10
+
+
+class NonFiniteError(RuntimeError):
+    """A loss or reward is not a finite number, so training cannot go on."""
+
+
+class ArcSource:
+    """Where arcs come from: the controller, or one fixed arc.
+
+    Args:
+      compiled: `Compiled`.
+      seed: int, the run's.
+      fixed_arc: `Arc` or None.
+    """
+
+    def __init__(self, compiled, seed, fixed_arc=None):
+        self.fixed_arc = fixed_arc
+        self._compiled = compiled
+        self._seed = seed
+
+    def draw(self, n, stream, number):
+        """Returns n arcs as a `Sample` of NumPy arrays.
+
+        Args:
+          n: int.
+          stream: str, what the arcs are for.
+          number: int, which draw for it.
+        """
+        seed = seed_pair(self._seed, stream, number)
+        sample = self._compiled.sample(n, seed)
+        sample = type(sample)(
+            *(None if part is None else part.numpy() for part in sample)
+        )
+        if self.fixed_arc is None:
+            return sample
+        return sample._replace(
+            op_ids=np.tile(np.int32(self.fixed_arc.op_ids), (n, 1)),
+            skips=np.tile(np.int32(self.fixed_arc.skips), (n, 1)),
+        )
+
+
+class Search:
+    """One search in progress: what it trains, on what, and how far it is.
+
+    Args:
+      config: `Config`.
+      search_space: `SearchSpace`.
+      data: `data_utils.DataSet`.
+      compiled: `Compiled`, over built models.
+      log: function of a line.
+      fixed_arc: `Arc` to train instead of searching, or None.
+
+    Attributes:
+      epoch: int, epochs done.
+      global_step: int, child steps done.
+      train_step: int, controller updates done.
+      baseline: np.float32, moving average of the reward.
+    """
+
+    def __init__(
+        self, config, search_space, data, compiled, log, fixed_arc=None
+    ):
+        self.config = config
+        self.search_space = search_space
+        self.data = data
+        self.compiled = compiled
+        self.log = log
+        self.arcs = ArcSource(compiled, config.seed, fixed_arc)
+        self.searches = fixed_arc is None and config.controller_training
+        self.steps_per_epoch = batches.num_train_batches(
+            len(data.train), config.batch_size
+        )
+        self.epoch = 0
+        self.global_step = 0
+        self.train_step = 0
+        self.baseline = np.float32(0.0)
+        self._start = time.time()
+
+    def run_epoch(self):
+        """Runs the next epoch: child, then controller, then evaluation.
+
+        Returns:
+          (row, reports): a dict column -> number for metrics.csv, without
+          what was not measured this epoch, and the 10 architectures, a list
+          of dicts with the keys of arcs.jsonl.
+
+        Source: row 31; same order.
+        """
+        row, reports = {"epoch": self.epoch + 1}, []
+        with _stopwatch(row, "seconds_child"):
+            row |= self.train_child_epoch()
+        self.epoch += 1
+        if self.epoch % self.config.eval_every_epochs == 0:
+            every = self.config.controller_train_every
+            if self.searches and self.epoch % every == 0:
+                with _stopwatch(row, "seconds_controller"):
+                    row |= self.train_controller()
+            with _stopwatch(row, "seconds_eval"):
+                measured, reports = self.evaluate()
+                row |= measured
+        return row, reports
+
+    def train_child_epoch(self):
+        """Trains the child for one epoch, a fresh arc every step.
+
+        Returns:
+          dict: child_lr, child_loss, train_acc, poison_share.
+
+        Source: rows 14 to 17 and 29; same.
+        """
+        steps = self.steps_per_epoch
+        sample = self.arcs.draw(steps, "child", self.epoch)
+        first = self.global_step
+        stream = batches.prefetch(
+            self._train_batch, range(first, first + steps)
+        )
+        losses, corrects = [], []
+        for step, batch in enumerate(
+            progress(stream, f"epoch {self.epoch + 1}: child", steps)
+        ):
+            loss, correct = self._child_step(step, batch, sample)
+            losses.append(loss)
+            corrects.append(correct)
+        return {
+            "child_lr": float(self._child_lr(steps - 1)),
+            "child_loss": float(np.mean(losses)),
+            "train_acc": float(np.mean(corrects)) / self.config.batch_size,
+            "poison_share": self._poison_share(sample.op_ids),
+        }
+
+    def _child_step(self, step, batch, sample):
+        lr = self._child_lr(step)
+        loss, norm, correct = self.compiled.train_child(
+            *batch,
+            sample.op_ids[step],
+            sample.skips[step],
+            lr,
+            seed_pair(self.config.seed, "dropout", self.global_step),
+        )
+        loss, correct = float(loss), int(correct)
+        self._check_finite("loss", loss, sample, step, lr)
+        self.global_step += 1
+        if self.global_step % self.config.log_every == 0:
+            self.log(
+                child_line(
+                    self.global_step // self.steps_per_epoch,
+                    self.global_step,
+                    loss,
+                    lr,
+                    float(norm),
+                    correct,
+                    self.config.batch_size,
+                    self._minutes(),
+                )
+            )
+        return loss, correct
+
+    def _child_lr(self, step):
+        return learning_rate(self.config, self.epoch, step)
+
+    def train_controller(self):
+        """Runs one controller phase: updates of 20 arcs each.
+
+        The arcs of an update are drawn together, since the weights are the
+        same for all of them; the baseline moves arc by arc.
+
+        Returns:
+          dict: reward, baseline, entropy, skip_rate, controller_loss, the
+          means over the phase's arcs (the baseline: its last value).
+
+        Source: rows 24 to 28; same, with the plain mean gradient.
+        """
+        self.log(f"Epoch {self.epoch}: Training controller")
+        config, phase = self.config, []
+        for update in progress(
+            range(config.controller_train_steps),
+            f"epoch {self.epoch}: controller",
+            config.controller_train_steps,
+        ):
+            phase.append(self._controller_update(update))
+        means = {
+            name: float(np.mean([update[name] for update in phase]))
+            for name in phase[0]
+        }
+        return means | {"baseline": float(self.baseline)}
+
+    def _controller_update(self, update):
+        config, n = self.config, self.config.controller_num_aggregate
+        sample = self.arcs.draw(n, "controller", self.train_step)
+        advantages = np.zeros(n, np.float32)
+        rewards = np.zeros(n, np.float32)
+        arguments = range(self.train_step * n, (self.train_step + 1) * n)
+        stream = batches.prefetch(self._reward_batch, arguments)
+        for i, batch in enumerate(stream):
+            accuracy = self._accuracy(batch, sample, i)
+            rewards[i] = accuracy + (
+                config.controller_entropy_weight * sample.entropy[i]
+            )
+            self.baseline -= np.float32(1 - config.controller_bl_dec) * (
+                self.baseline - rewards[i]
+            )
+            advantages[i] = rewards[i] - self.baseline
+            if (update * n + i) % config.log_every == 0:
+                self._log_arc(sample, i, advantages[i], accuracy)
+        losses, gradients, _ = self.compiled.score_arcs(
+            sample.op_ids, sample.skips, advantages
+        )
+        self._check_finite(
+            "controller loss", float(np.sum(losses)), sample, 0, None
+        )
+        self.compiled.update_controller(gradients, config.controller_lr)
+        self.train_step += 1
+        return {
+            "reward": np.mean(rewards),
+            "entropy": np.mean(sample.entropy),
+            "skip_rate": np.mean(sample.skip_count) / self._num_links(),
+            "controller_loss": np.mean(losses),
+        }
+
+    def _log_arc(self, sample, i, advantage, accuracy):
+        one = slice(i, i + 1)
+        losses, _, norm = self.compiled.score_arcs(
+            sample.op_ids[one], sample.skips[one], [advantage]
+        )
+        self.log(
+            controller_line(
+                self.train_step,
+                float(losses[0]),
+                sample.entropy[i],
+                self.config.controller_lr,
+                float(norm),
+                accuracy,
+                self.baseline,
+                self._minutes(),
+            )
+        )
+
+    def evaluate(self):
+        """Shows 10 architectures, then measures validation and test sets.
+
+        valid_acc and test_acc are the original's: a fresh arc for every batch
+        of 100. best_* are the whole-set accuracies of the best of the 10.
+
+        Returns:
+          (measured, reports): dict column -> float, and the 10 as dicts.
+
+        Source: row 30 of profile enas; same, except that the 10 are compared
+        on the same batch and that the best of them is measured as well.
+        """
+        reports = self._ten_architectures()
+        self.log(f"Epoch {self.epoch}: Eval")
+        measured = {}
+        for name, split in self._measured_splits():
+            self.log(f"Eval at {self.global_step}")
+            measured[f"{name}_acc"] = self._accuracy_of_sampled(name, split)
+            self.log(f"{name}_accuracy: {measured[f'{name}_acc']:<6.4f}")
+        best = max(reports, key=lambda report: report["accuracy"])
+        for name, split in self._measured_splits():
+            accuracy = self.accuracy_of(best["arc"], split)
+            measured[f"best_{name}_acc"] = accuracy
+            best[f"{name}_acc"] = accuracy
+        poison = [report["poison_layers"] for report in reports]
+        measured["bad_layers"] = float(np.mean(poison))
+        measured["good_layers"] = self.config.child_num_layers - float(
+            np.mean(poison)
+        )
+        return measured, reports
+
+    def _measured_splits(self):
+        return (("valid", self.data.valid), ("test", self.data.test))
+
+    def _ten_architectures(self):
+        self.log("Here are 10 architectures")
+        n = NUM_ARCHITECTURES if self.arcs.fixed_arc is None else 1
+        sample = self.arcs.draw(n, "ten", self.epoch)
+        batch = self._reward_batch(self.epoch, "ten")
+        reports = []
+        for i in range(n):
+            arc = _arc(sample, i)
+            accuracy = self._accuracy(batch, sample, i)
+            for line in arc.lines():
+                self.log(line)
+            self.log(f"val_acc={accuracy:<6.4f}")
+            self.log(DASHES)
+            reports.append(
+                {
+                    "epoch": self.epoch,
+                    "arc": arc,
+                    "accuracy": accuracy,
+                    "images": len(batch[1]),
+                    "poison_layers": sum(
+                        self.search_space.is_poison(op) for op in arc.op_ids
+                    ),
+                }
+            )
+        return reports
+
+    def _accuracy_of_sampled(self, name, split):
+        """Returns the accuracy over a split with a fresh arc per batch."""
+        n = math.ceil(len(split) / EVAL_BATCH_SIZE)
+        sample = self.arcs.draw(n, f"eval_{name}", self.epoch)
+        correct = 0
+        for i, (images, labels) in enumerate(self._eval_batches(split)):
+            correct += int(
+                self.compiled.count_correct(
+                    images, labels, sample.op_ids[i], sample.skips[i]
+                )
+            )
+        return correct / len(split)
+
+    def accuracy_of(self, arc, split):
+        """Returns the accuracy of one arc over a whole split, float.
+
+        Args:
+          arc: `Arc`.
+          split: `data_utils.Split`.
+        """
+        op_ids = np.int32(arc.op_ids)
+        skips = np.int32(arc.skips)
+        correct = sum(
+            int(self.compiled.count_correct(images, labels, op_ids, skips))
+            for images, labels in self._eval_batches(split)
+        )
+        return correct / len(split)
+
+    def _accuracy(self, batch, sample, i):
+        images, labels = batch
+        correct = self.compiled.count_correct(
+            images, labels, sample.op_ids[i], sample.skips[i]
+        )
+        return int(correct) / len(labels)
+
+    def _train_batch(self, step):
+        config = self.config
+        return batches.train_batch(
+            self.data,
+            config.batch_size,
+            config.seed,
+            step,
+            config.child_cutout_size,
+        )
+
+    def _reward_batch(self, index, stream="reward"):
+        seed, _ = seed_pair(self.config.seed, stream, index)
+        return batches.reward_batch(
+            self.data, self.config.batch_size, seed, index
+        )
+
+    def _eval_batches(self, split):
+        return batches.eval_batches(
+            split, self.data.mean, self.data.std, EVAL_BATCH_SIZE
+        )
+
+    def _poison_share(self, op_ids):
+        return float(np.mean(op_ids >= len(self.search_space.candidate_ops)))
+
+    def _num_links(self):
+        layers = self.config.child_num_layers
+        return max(1, layers * (layers - 1) // 2)
+
+    def _minutes(self):
+        return (time.time() - self._start) / 60
+
+    def _check_finite(self, what, value, sample, i, lr):
+        if not math.isfinite(value):
+            raise NonFiniteError(
+                f"The {what} is {value} at child step {self.global_step}, "
+                f"controller step {self.train_step}, learning rate {lr}, arc"
+                f' "{_arc(sample, i)}". Training stops here; the last '
+                "checkpoint is good. Try a smaller --child_lr_max."
+            )
+
+
+def _arc(sample, i):
+    op_ids, skips = sample.op_ids[i].tolist(), sample.skips[i].tolist()
+    return Arc(tuple(op_ids), tuple(skips))
+
+
+class _stopwatch:  # noqa: N801 (reads as a statement)
+    """Adds the seconds of a `with` block to a row."""
+
+    def __init__(self, row, name):
+        self.row, self.name = row, name
+
+    def __enter__(self):
+        self.started = time.time()
+
+    def __exit__(self, *unused):
+        self.row[self.name] = time.time() - self.started

@@ -1,0 +1,140 @@
+"""The log format of the original, and small helpers. No TensorFlow here.
+
+Counterpart of the printing parts of ENAS's src/utils.py and main.py. Tools
+that read the original's logs read these lines, so blanks matter.
+"""
+
+import sys
+import zlib
+
+import tqdm
+
+__all__ = [
+    "DASHES",
+    "Log",
+    "child_line",
+    "controller_line",
+    "flag_lines",
+    "progress",
+    "seed_pair",
+]
+
+DASHES = "-" * 80
+
+
+def flag_lines(settings):
+    """Returns the flag listing: name, dots, value, 80 columns wide.
+
+    Args:
+      settings: dict, flag name -> value.
+
+    Source: ENAS utils.py `print_user_flags`; same.
+    """
+    return [
+        name + str(value).rjust(80 - len(name), ".")
+        for name, value in sorted(settings.items())
+    ]
+
+
+def child_line(epoch, step, loss, lr, norm, correct, batch_size, minutes):
+    """Returns the log line of one child step.
+
+    Args:
+      epoch: int, global step // steps per epoch, so the last step of epoch e
+        (from 0) is printed as e + 1.
+      step: int, global step, counted after the step.
+      loss: float, cross-entropy without l2.
+      lr: float, learning rate.
+      norm: float, gradient norm with l2.
+      correct: int, right answers on the batch.
+      batch_size: int.
+      minutes: float, since the start.
+
+    Source: ENAS main.py `train`; same, blank for blank.
+    """
+    return (
+        f"epoch={epoch:<6d}ch_step={step:<6d} loss={loss:<8.6f} lr={lr:<8.4f}"
+        f" |g|={norm:<8.4f} tr_acc={correct:<3d}/{batch_size:>3d}"
+        f" mins={minutes:<10.2f}"
+    )
+
+
+def controller_line(step, loss, entropy, lr, norm, accuracy, baseline, minutes):
+    """Returns the log line of one arc in the controller phase.
+
+    Args:
+      step: int, updates done before.
+      loss: float, of this arc.
+      entropy: float, nats, of this arc's decisions.
+      lr: float.
+      norm: float, gradient norm of this arc's loss alone.
+      accuracy: float in [0, 1], of this arc on its validation batch.
+      baseline: float, after this arc.
+      minutes: float, since the start.
+
+    Source: ENAS main.py `train`; same, blank for blank.
+    """
+    return (
+        f"ctrl_step={step:<6d} loss={loss:<7.3f} ent={entropy:<5.2f}"
+        f" lr={lr:<6.4f} |g|={norm:<8.4f} acc={accuracy:<6.4f}"
+        f" bl={baseline:<5.2f} mins={minutes:<.2f}"
+    )
+
+
+class Log:
+    """Prints lines, and writes them to a file once there is one.
+
+    Lines from before the run directory exists are kept and written first.
+    """
+
+    def __init__(self):
+        self._early = []
+        self._file = None
+
+    def __call__(self, line=""):
+        """Prints and records one line."""
+        tqdm.tqdm.write(str(line), file=sys.stdout)
+        sys.stdout.flush()
+        if self._file is None:
+            self._early.append(str(line))
+        else:
+            self._file.write(f"{line}\n")
+            self._file.flush()
+
+    def attach(self, path):
+        """Appends all lines, past and coming, to the file at `path`."""
+        self._file = open(path, "a", encoding="utf-8")
+        self._file.writelines(f"{line}\n" for line in self._early)
+        self._file.flush()
+        self._early = []
+
+    def close(self):
+        """Closes the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+def progress(iterable, text, total):
+    """Wraps an iterable in a progress bar, shown on a terminal only."""
+    return tqdm.tqdm(
+        iterable,
+        desc=text,
+        total=total,
+        leave=False,
+        file=sys.stderr,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+def seed_pair(seed, stream, number):
+    """Returns the seed of one draw: everything random comes from these.
+
+    Args:
+      seed: int, the run's.
+      stream: str, what is drawn.
+      number: int, which draw of it, such as the global step.
+
+    Returns:
+      Pair of ints in [0, 2^31).
+    """
+    return (seed ^ zlib.crc32(stream.encode())) & 0x7FFFFFFF, number
