@@ -1,0 +1,284 @@
+"""What the child sees: standardised images, augmented, in shuffled batches.
+
+Everything random is a function of the seed and a position, so a resumed run
+draws what the uninterrupted one would have drawn. NumPy only.
+"""
+
+import collections
+import concurrent.futures
+import functools
+import itertools
+import zlib
+
+import numpy as np
+
+__all__ = [
+    "augment",
+    "channel_statistics",
+    "eval_batches",
+    "num_train_batches",
+    "prefetch",
+    "reward_batch",
+    "shuffled_indices",
+    "standardize",
+    "train_batch",
+]
+
+PADDING = 4
+BATCHES_AHEAD = 2
+
+
+def channel_statistics(images):
+    """Returns mean and population std of images / 255, float32 `[1, 1, 1, 3]`.
+
+    The original takes `np.mean` and `np.std` of float32 images whose memory
+    lies plane by plane: NumPy adds up each plane pairwise, then the planes one
+    by one. This repeats those additions on a few images at a time. For CIFAR-10
+    the result, times 255, is 6e-4 from the exact one; NumPy on the same images
+    pixel by pixel would be 32 from it.
+
+    Args:
+        images: uint8 `[images, 32, 32, 3]`, at least one.
+
+    Returns:
+        Pair (mean, std), each float32 `[1, 1, 1, 3]`.
+
+    Source: row 29; original data_utils.py, `read_data`. Same, bit for bit.
+    """
+    pixels = np.float32(images[..., 0].size)
+
+    def mean_of(function):
+        chunks = np.split(images, range(1000, len(images), 1000))
+        sums = [np.sum(function(_planes(chunk)), axis=2) for chunk in chunks]
+        totals = np.cumsum(np.concatenate(sums), axis=0, dtype=np.float32)
+        return totals[-1] / pixels
+
+    mean = mean_of(lambda planes: planes)
+    centre = mean[:, None]
+    std = np.sqrt(mean_of(lambda planes: np.square(planes - centre)))
+    return mean.reshape(1, 1, 1, 3), std.reshape(1, 1, 1, 3)
+
+
+def _planes(images):
+    """Returns images / 255 plane by plane, float32 `[images, 3, pixels]`."""
+    planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    rows = planes.reshape(len(images), 3, -1).astype(np.float32)
+    rows /= np.float32(255)
+    return rows
+
+
+def standardize(images, mean, std):
+    """Returns (images / 255 - mean) / std, computed in float32 in this order.
+
+    Args:
+        images: uint8 `[images, height, width, 3]`.
+        mean: float32 `[1, 1, 1, 3]`, in units of image / 255.
+        std: float32 `[1, 1, 1, 3]`, in units of image / 255.
+
+    Returns:
+        float32 `[images, height, width, 3]`.
+
+    Source: row 29; original data_utils.py, `read_data`. Same.
+    """
+    result = images.astype(np.float32)
+    # Whole rows at a time: NumPy is slow where the last axis is 3.
+    rows = result.reshape(len(result), -1)
+    repeats = rows.shape[1] // 3
+    rows /= np.float32(255)
+    rows -= np.tile(mean.ravel(), repeats)
+    rows /= np.tile(std.ravel(), repeats)
+    return result
+
+
+def augment(images, rng, cutout_size=0):
+    """Shifts, flips and blanks images, each at random.
+
+    Every image gets a border of 4 zeros, which are the mean colour, and is
+    cropped back to its size at one of 9 x 9 places; half are flipped left to
+    right; then a square of zeros is laid on. The top left corner of the square
+    is any pixel, so it may stick out to the right and below.
+
+    Args:
+        images: float32 `[batch, height, width, channels]`, standardised.
+        rng: `np.random.Generator`.
+        cutout_size: Side of the square, pixels, >= 0; 0 for none.
+
+    Returns:
+        float32 `[batch, height, width, channels]`, a new array.
+
+    Source: row 29; original models.py, `_pre_process`. Same.
+    """
+    corners = rng.integers(0, 2 * PADDING + 1, (2, len(images)))
+    flipped = rng.random(len(images)) < 0.5
+    border = (PADDING, PADDING)
+    padded = np.pad(images, ((0, 0), border, border, (0, 0)))
+    result = _crop(padded, corners, images.shape[1:3])
+    result[flipped] = result[flipped, :, ::-1]
+    if cutout_size:
+        result[_squares(rng, images.shape, cutout_size)] = 0
+    return result
+
+
+def _crop(images, corners, size):
+    windows = np.lib.stride_tricks.sliding_window_view(
+        images, size, axis=(1, 2)
+    ).transpose(0, 1, 2, 4, 5, 3)
+    return windows[np.arange(len(images)), corners[0], corners[1]]
+
+
+def _squares(rng, shape, side):
+    """Returns bool `[batch, height, width]`, true in a square of each image."""
+    batch, height, width, _ = shape
+    top = rng.integers(0, height, (batch, 1, 1))
+    left = rng.integers(0, width, (batch, 1, 1))
+    y, x = np.arange(height)[:, None], np.arange(width)
+    return (y >= top) & (y < top + side) & (x >= left) & (x < left + side)
+
+
+# An epoch asks for the same permutation at every step, a reward batch for
+# another one in between.
+@functools.lru_cache(maxsize=8)
+def _permutation(num_images, seed, stream, number):
+    sequence = np.random.SeedSequence([seed, zlib.crc32(stream), number])
+    order = np.random.default_rng(sequence).permutation(num_images)
+    order.flags.writeable = False
+    return order.astype(np.int64, copy=False)
+
+
+def shuffled_indices(num_images, seed, stream, start, count):
+    """Returns a stretch of the endless row of shuffled passes over images.
+
+    Pass p is a permutation that depends on seed, stream and p alone, so the
+    stretch can start anywhere.
+
+    Args:
+        num_images: Images in a pass, >= 1.
+        seed: Integer >= 0, the run's.
+        stream: str, the use; other streams are shuffled otherwise.
+        start: First position, >= 0.
+        count: Number of positions, >= 0.
+
+    Returns:
+        int64 `[count]`, in [0, num_images).
+
+    Source: original models.py, `tf.train.shuffle_batch`. Deviates: its queue
+    repeats and omits images (row 28e), here every image comes once per pass.
+    """
+    name = stream.encode()
+    passes, stop = [np.empty(0, np.int64)], start + count
+    while start < stop:
+        number, first = divmod(start, num_images)
+        last = min(num_images, first + stop - start)
+        passes.append(_permutation(num_images, seed, name, number)[first:last])
+        start += last - first
+    return np.concatenate(passes)
+
+
+def _batch(split, data, batch_size, seed, stream, number):
+    start = number * batch_size
+    chosen = shuffled_indices(len(split), seed, stream, start, batch_size)
+    images = standardize(split.images[chosen], data.mean, data.std)
+    return images, split.labels[chosen]
+
+
+def train_batch(data, batch_size, seed, step, cutout_size=0):
+    """Returns the augmented training batch of a step.
+
+    Args:
+        data: `data_utils.DataSet`.
+        batch_size: Images in a batch, >= 1; every batch is full.
+        seed: Integer >= 0, the run's.
+        step: Global step of the child, from 0, counted over all epochs.
+        cutout_size: Side of the cutout square, pixels; 0 for none.
+
+    Returns:
+        Pair of images, float32 `[batch_size, 32, 32, 3]`, and labels, int32
+        `[batch_size]`.
+
+    Source: row 29; original models.py. Same: an epoch of 45,000 images is 352
+    batches of 128, and the 56 images by which these are more are the next
+    epoch's first.
+    """
+    images, labels = _batch(data.train, data, batch_size, seed, "train", step)
+    sequence = np.random.SeedSequence([seed, zlib.crc32(b"augment"), step])
+    rng = np.random.default_rng(sequence)
+    return augment(images, rng, cutout_size), labels
+
+
+def reward_batch(data, batch_size, seed, index):
+    """Returns the shuffled, unaugmented validation batch behind a reward.
+
+    Args:
+        data: `data_utils.DataSet`.
+        batch_size: Images in a batch, >= 1; every batch is full.
+        seed: Integer >= 0, the run's.
+        index: Number of the reward, from 0, counted over all epochs.
+
+    Returns:
+        Pair of images, float32 `[batch_size, 32, 32, 3]`, and labels, int32
+        `[batch_size]`.
+
+    Source: row 24; original models.py, `build_valid_rl`. Same.
+    """
+    return _batch(data.valid, data, batch_size, seed, "reward", index)
+
+
+def num_train_batches(num_train, batch_size):
+    """Returns the steps of an epoch, `num_train / batch_size` rounded up.
+
+    Source: row 29; original models.py, `num_train_batches`. Same.
+    """
+    return -(-num_train // batch_size)
+
+
+def eval_batches(split, mean, std, batch_size=100):
+    """Yields a split once, in order and standardised.
+
+    Args:
+        split: `data_utils.Split`.
+        mean: float32 `[1, 1, 1, 3]`, in units of image / 255.
+        std: float32 `[1, 1, 1, 3]`, in units of image / 255.
+        batch_size: Images in a batch, >= 1; the last may have fewer.
+
+    Yields:
+        Pair of images, float32 `[batch, 32, 32, 3]`, and labels, int32
+        `[batch]`.
+
+    Source: row 30; original models.py. Deviates: its queues wrap round when
+    the last batch is not full (row 28f).
+    """
+    for start in range(0, len(split), batch_size):
+        part = slice(start, start + batch_size)
+        yield standardize(split.images[part], mean, std), split.labels[part]
+
+
+def prefetch(function, arguments):
+    """Yields `function(argument)` for each argument, computed ahead.
+
+    One thread computes at most two results that have not been asked for. What
+    the function raises is raised here, in its turn. When the consumer stops,
+    results not yet begun are dropped and the thread ends.
+
+    Args:
+        function: Called in the thread, with one argument.
+        arguments: Iterable, may be endless.
+
+    Yields:
+        The results, in order.
+
+    Source: original models.py, the threads of its queues. Same purpose.
+    """
+    arguments = iter(arguments)
+    with concurrent.futures.ThreadPoolExecutor(1, "batches") as pool:
+        submit = functools.partial(pool.submit, function)
+        first = itertools.islice(arguments, BATCHES_AHEAD)
+        pending = collections.deque(map(submit, first))
+        try:
+            while pending:
+                result = pending.popleft().result()
+                more = itertools.islice(arguments, 1)
+                pending.extend(map(submit, more))
+                yield result
+        finally:
+            for future in pending:
+                future.cancel()
