@@ -6,8 +6,10 @@ TensorFlow is imported only to read or download the TFDS form.
 import contextlib
 import dataclasses
 import functools
+import http.client
 import io
 import json
+import os
 import pathlib
 import pickle
 import re
@@ -199,17 +201,22 @@ def _read_cifar10(data_path, data_dir, log):
 
 
 def _missing(place):
-    exists = pathlib.Path(place).expanduser().exists()
+    exists = _path(place).exists()
     return "holds none" if exists else "does not exist and so holds none"
+
+
+def _path(place):
+    # A shell leaves the ~ of --data_path=~/cifar alone.
+    return pathlib.Path(os.path.expanduser(place))
 
 
 def _find(place):
     """Returns (form, folder, reader) of the first form in a place, or None."""
-    place = pathlib.Path(place).expanduser()
+    place = _path(place)
     names = (*TRAIN_FILES, TEST_FILE)
     for form, subfolder, suffix, read in _FILE_FORMS:
         for folder in (place, place / subfolder):
-            if any((folder / (name + suffix)).is_file() for name in names):
+            if any(os.path.isfile(folder / (name + suffix)) for name in names):
                 return form, folder, read
     folders = [
         found.parent
@@ -229,7 +236,7 @@ def _version(name):
 
 def _damaged(path, legal, received):
     return UserError(
-        f"{path} is not a file of CIFAR-10 as published: {legal}; received "
+        f"{path} is not CIFAR-10 as published: {legal}; received "
         f"{received}. Unpack or download it again, or point --data_path to "
         "another copy."
     )
@@ -279,7 +286,9 @@ def _checked(path, read_file):
 
 
 def _one_line(error):
-    text = " ".join(f"{type(error).__name__} ({error})".split())
+    # TensorFlow wraps what it says in names of its own nodes.
+    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error), flags=re.DOTALL)
+    text = " ".join(f"{type(error).__name__} ({text.strip()})".split())
     return text if len(text) <= 300 else text[:297] + "..."
 
 
@@ -299,7 +308,7 @@ def _read_python_file(path):
     if not isinstance(content, dict):
         received = f"a pickled {type(content).__name__}"
         raise _damaged(path, "it is a pickled dictionary", received)
-    values = [_entry(content, name) for name in ("data", "labels")]
+    values = [_entry(path, content, name) for name in ("data", "labels")]
     planes, labels = (np.asarray(value) for value in values)
     shape = (IMAGES_PER_FILE, 3072)
     if planes.dtype != np.uint8 or planes.shape != shape:
@@ -312,9 +321,13 @@ def _read_python_file(path):
     return planes, labels
 
 
-def _entry(content, name):
+def _entry(path, content, name):
     # Python 2 wrote its keys as what Python 3 calls bytes.
-    return content[name] if name in content else content[name.encode()]
+    for key in (name, name.encode()):
+        if key in content:
+            return content[key]
+    keys = ", ".join(map(str, content))
+    raise _damaged(path, f"it has the key {name!r}", f"keys {keys[:200]}")
 
 
 def _pickled_dtype(code, *_):
@@ -378,22 +391,24 @@ _FILE_FORMS = tuple(
 
 def _read_tfds(folder, log):
     """Returns (train, test) of a prepared TFDS folder."""
+    counts = {
+        "train": len(TRAIN_FILES) * IMAGES_PER_FILE,
+        "test": IMAGES_PER_FILE,
+    }
+    where, splits = folder, []
     try:
         _check_tfds_name(folder)
         builder = _import_tfds().builder_from_directory(folder)
-        return tuple(
-            _read_tfds_split(builder, name, count, log)
-            for name, count in (
-                ("train", len(TRAIN_FILES) * IMAGES_PER_FILE),
-                ("test", IMAGES_PER_FILE),
-            )
-        )
+        for name, count in counts.items():
+            where = f"{folder} (split {name})"
+            splits.append(_read_tfds_split(builder, name, count, log))
     except UserError:
         raise
     # TFDS and the TensorFlow under it have no common exception.
     except Exception as error:
         legal = "a prepared TFDS folder must be readable and whole"
-        raise _damaged(folder, legal, _one_line(error)) from error
+        raise _damaged(where, legal, _one_line(error)) from error
+    return splits
 
 
 def _check_tfds_name(folder):
@@ -459,7 +474,7 @@ def _download(data_dir, log):
         return reason
     log(f"Downloading CIFAR-10 into {data_dir} with TensorFlow Datasets")
     try:
-        folder = pathlib.Path(data_dir).expanduser()
+        folder = _path(data_dir)
         builder = _import_tfds().builder("cifar10", data_dir=folder)
         with contextlib.redirect_stdout(io.StringIO()):
             builder.download_and_prepare()
@@ -478,7 +493,7 @@ def _probe(url, timeout_s):
             request = urllib.request.Request(url, method="HEAD")
             with urllib.request.urlopen(request, timeout=timeout_s):
                 reasons.append(None)
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             reasons.append(_one_line(error))
 
     # A thread, because no timeout of a socket covers the look-up of its name.

@@ -4,6 +4,7 @@ Only `main.py` calls this; everything else receives a `Config`. No TensorFlow.
 """
 
 import dataclasses
+import re
 import textwrap
 import typing
 
@@ -109,7 +110,7 @@ def read_flags(values, argv):
         field.name: values[field.name].value
         for field in dataclasses.fields(Config)
     }
-    if settings["search_for"] and settings["search_for"].isdigit():
+    if re.fullmatch(r"[0-9]{1,9}", settings["search_for"]):
         settings["num_epochs"] = int(settings["search_for"])
         settings["search_for"] = "macro"
     idle = [name for name in WITHOUT_EFFECT if values[name].present]

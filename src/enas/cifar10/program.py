@@ -51,6 +51,10 @@ def run(config, log):
     )
     fixed_arc = _fixed_arc(config, search_space)
     _check_device(config)
+    # One spelling of an arc, on one line: flags.txt is compared and read.
+    config = dataclasses.replace(
+        config, child_fixed_arc=fixed_arc and str(fixed_arc)
+    )
     run_dir = RunDir(config)
     run_dir.check()
     data = _read_data(config, log)

@@ -57,7 +57,13 @@ class RunDir:
           UserError: the path is a file, or a directory with other things in
             it, or a run with other flags.
         """
+        if not self.path:
+            raise UserError(
+                "--output_dir is the run directory; received an empty name. "
+                "Name a new or empty directory."
+            )
         if not os.path.lexists(self.path):
+            self._check_parent()
             return
         if not os.path.isdir(self.path):
             raise UserError(
@@ -77,6 +83,17 @@ class RunDir:
             )
         if not self.config.reset_output_dir:
             self._check_flags()
+
+    def _check_parent(self):
+        """Refuses a path that no directory can be made at."""
+        parent = os.path.abspath(self.path)
+        while not os.path.lexists(parent):
+            parent = os.path.dirname(parent)
+        if not (os.path.isdir(parent) and os.access(parent, os.W_OK)):
+            raise UserError(
+                f"--output_dir={self.path} cannot be made, because {parent} "
+                "is not a directory that you may write to. Name another."
+            )
 
     def _check_flags(self):
         """Refuses to continue a run under other flags."""

@@ -17,7 +17,7 @@ PIXEL_NOISE = 6.0
 
 
 def _noise(rng, count, rows, columns):
-    """Returns noise of Gaussian spectrum whose grain is `[rows, columns]`."""
+    """Returns noise of Gaussian spectrum, its grain about rows x columns."""
     white = rng.standard_normal((count, IMAGE_SIZE, IMAGE_SIZE))
     y = np.fft.fftfreq(IMAGE_SIZE)[:, None] * rows
     x = np.fft.rfftfreq(IMAGE_SIZE)[None, :] * columns
@@ -125,16 +125,16 @@ def make_shapes(seed=0, num_train=5000, num_valid=1000, num_test=1000):
 
     Args:
         seed: Integer >= 0; the same seed gives the same bytes.
-        num_train: Number of training images, >= 0.
-        num_valid: Number of validation images, >= 0.
-        num_test: Number of test images, >= 0.
+        num_train: Number of training images, >= 1.
+        num_valid: Number of validation images, >= 1.
+        num_test: Number of test images, >= 1.
 
     Returns:
         Three pairs (train, valid, test) of uint8 images
         `[images, 32, 32, 3]` and int32 labels `[images]` in [0, 10), the
         index into `CLASS_NAMES`.
 
-    Source: not in the original; the task for machines without CIFAR-10.
+    Source: not in the original; lets a search be tried without CIFAR-10.
     """
     return tuple(
         _draw(np.random.default_rng([seed, stream]), count)
