@@ -15,6 +15,7 @@ from enas.cifar10.flags import (
     read_flags,
 )
 from enas.errors import UserError
+from enas.tf_noise import without_noise
 from enas.utils import DASHES, Log, flag_lines
 
 __all__ = ["main"]
@@ -41,6 +42,9 @@ def main(argv=None):
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: {error}. The last checkpoint is good.", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(
             "\nInterrupted. The same command continues after the last whole "
@@ -52,9 +56,11 @@ def main(argv=None):
 
 def _run(config, idle):
     # TensorFlow takes seconds to import, so flags are read before.
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    from enas.cifar10 import program
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with without_noise():
+        from enas.cifar10 import program
 
+        program.find_devices()
     log = Log()
     log(DASHES)
     for line in flag_lines(program.settings(config)):

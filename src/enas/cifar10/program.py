@@ -18,7 +18,22 @@ from enas.cifar10.search_space import make_search_space
 from enas.errors import UserError
 from enas.utils import DASHES
 
-__all__ = ["build_child", "build_controller", "run", "settings"]
+__all__ = [
+    "build_child",
+    "build_controller",
+    "build_search",
+    "find_devices",
+    "run",
+    "settings",
+]
+
+
+def find_devices():
+    """Returns the devices TensorFlow sees, list of "CPU", "GPU", ..
+
+    The first call starts the device drivers, which write to stderr.
+    """
+    return [device.device_type for device in tf.config.list_logical_devices()]
 
 
 def settings(config):
@@ -164,8 +179,7 @@ def _fixed_arc(config, search_space):
 
 
 def _check_device(config):
-    has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    if config.data_format == "NCHW" and not has_gpu:
+    if config.data_format == "NCHW" and "GPU" not in find_devices():
         raise UserError(
             "--data_format=NCHW needs a GPU: the CPU has no kernels for it. "
             "Received NCHW, found no GPU. Use --data_format=NHWC, which "

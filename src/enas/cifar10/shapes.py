@@ -39,7 +39,7 @@ def _coordinates(rng, count, period, degrees=0.0):
 
 
 def _stripes(rng, count, degrees):
-    return np.sin(_coordinates(rng, count, 5.5, degrees)[1])
+    return np.sin(_coordinates(rng, count, 6.5, degrees)[1])
 
 
 def _diagonals(rng, count):
@@ -71,8 +71,8 @@ _FIELDS = {
     "rows": lambda rng, count: _stripes(rng, count, 0.0),
     "columns": lambda rng, count: _stripes(rng, count, 90.0),
     "diagonals": _diagonals,
-    "fine checkers": lambda rng, count: _checkers(rng, count, 6.5),
-    "coarse checkers": lambda rng, count: _checkers(rng, count, 15.0),
+    "fine checkers": lambda rng, count: _checkers(rng, count, 8.5),
+    "coarse checkers": lambda rng, count: _checkers(rng, count, 17.0),
     "squares": _squares,
     "rings": _rings,
     "sand": lambda rng, count: _noise(rng, count, 1.5, 1.5),
@@ -94,15 +94,13 @@ def _patterns(rng, labels):
 
 def _colours(rng, count):
     """Returns the mean colour and half the difference, `[count, 1, 1, 3]`."""
-    middle = rng.uniform(90, 165, (count, 3))
-    direction = rng.standard_normal((count, 3))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    contrast = direction * rng.uniform(40, 80, (count, 1))
-    shape = (count, 1, 1, 3)
-    return (
-        middle.reshape(shape).astype(np.float32),
-        contrast.reshape(shape).astype(np.float32),
-    )
+    middle = rng.uniform(100, 155, (count, 1, 1, 3))
+    # Mostly light against dark, so that one filter serves many images; which
+    # of the two is the lighter one is left to chance.
+    tint = rng.uniform(0.6, 1.4, (count, 1, 1, 3))
+    sign = rng.choice([-1.0, 1.0], (count, 1, 1, 1))
+    contrast = rng.uniform(40, 70, (count, 1, 1, 1)) * tint * sign
+    return middle.astype(np.float32), contrast.astype(np.float32)
 
 
 def _draw(rng, count):

@@ -1,0 +1,210 @@
+"""The loop with a pretended child: rewards, baseline, order, evaluation."""
+
+import numpy as np
+import pytest
+
+from enas.cifar10.arc import Arc
+from enas.cifar10.config import Config
+from enas.cifar10.data_utils import DataSet, Split
+from enas.cifar10.macro_controller import Sample
+from enas.cifar10.poison_ops import POISON_OPS
+from enas.cifar10.search import NonFiniteError, Search
+from enas.cifar10.search_space import make_search_space
+
+LAYERS = 3
+
+
+def pretended_split(n):
+    images = np.zeros((n, 32, 32, 3), np.uint8)
+    return Split(images, np.arange(n, dtype=np.int32) % 10)
+
+
+def pretended_data():
+    one = np.ones((1, 1, 1, 3), np.float32)
+    splits = pretended_split(40), pretended_split(250), pretended_split(320)
+    return DataSet("shapes", "made for a test", *splits, 0 * one, one)
+
+
+class Pretended:
+    """Stands in for `Compiled`: numbers from a list, calls written down."""
+
+    def __init__(self, num_ops):
+        self.num_ops = num_ops
+        self.calls = []
+        self.loss = 2.0
+
+    def sample(self, n, seed):
+        rng = np.random.default_rng(seed)
+        self.calls.append(("sample", n))
+        parts = dict.fromkeys(Sample._fields)
+        parts |= {
+            "op_ids": rng.integers(0, self.num_ops, (n, LAYERS)),
+            "skips": rng.integers(0, 2, (n, 3)),
+            "entropy": np.full(n, 5.0),
+            "skip_count": np.full(n, 2.0),
+        }
+        parts = {
+            name: Tensor(np.asarray(part)) if part is not None else None
+            for name, part in parts.items()
+        }
+        return Sample(**parts)
+
+    def train_child(self, images, labels, op_ids, skips, lr, seed):
+        self.calls.append(("train", tuple(op_ids), float(lr), seed))
+        return self.loss, 1.0, 3
+
+    def count_correct(self, images, labels, op_ids, skips):
+        self.calls.append(("count", tuple(op_ids), len(labels)))
+        return int(op_ids[0]) % (len(labels) + 1)
+
+    def score_arcs(self, op_ids, skips, advantages):
+        self.calls.append(("score", np.array(advantages)))
+        return np.zeros(len(op_ids)), "gradients", 0.5
+
+    def update_controller(self, gradients, rate):
+        assert gradients == "gradients"
+        self.calls.append(("update", rate))
+
+
+class Tensor:
+    """The least that the search needs of an eager tensor."""
+
+    def __init__(self, value):
+        self._value = value
+
+    def numpy(self):
+        return self._value
+
+
+def make_search(fixed_arc=None, **settings):
+    config = Config(
+        **{
+            "child_num_layers": LAYERS,
+            "batch_size": 10,
+            "controller_train_steps": 2,
+            "controller_num_aggregate": 3,
+            "poison": "identity",
+            "q": 6,
+            **settings,
+        }
+    )
+    space = make_search_space("identity", 6, "shared", "enas6", POISON_OPS)
+    lines = []
+    search = Search(
+        config,
+        space,
+        pretended_data(),
+        Pretended(space.num_ops),
+        lines.append,
+        fixed_arc,
+    )
+    return search, lines
+
+
+def kinds(search):
+    return [call[0] for call in search.compiled.calls]
+
+
+def test_an_epoch_is_child_then_controller_then_evaluation():
+    search, _ = make_search()
+    row, _ = search.run_epoch()
+    order = [kind for kind in kinds(search) if kind in ("train", "update")]
+    assert order == ["train"] * 4 + ["update"] * 2
+    assert kinds(search)[-1] == "count"
+    assert list(row)[0] == "epoch"
+    assert (search.epoch, search.global_step, search.train_step) == (1, 4, 2)
+
+
+def test_baseline_moves_arc_by_arc_and_the_loss_uses_it_after_the_move():
+    # Worked by hand for one update of three arcs from their first op.
+    search, _ = make_search(controller_train_steps=1, log_every=1000)
+    search.train_controller()
+    correct = [
+        call[1][0] % 11 for call in search.compiled.calls if call[0] == "count"
+    ]
+    baseline, advantages = 0.0, []
+    for right in correct:
+        reward = right / 10 + 0.0001 * 5.0
+        baseline -= 0.01 * (baseline - reward)
+        advantages.append(reward - baseline)
+    scored = [c[1] for c in search.compiled.calls if c[0] == "score"]
+    np.testing.assert_allclose(scored[-1], advantages, rtol=1e-5)
+    assert search.baseline == pytest.approx(baseline, rel=1e-5)
+
+
+def test_evaluation_draws_a_fresh_arc_for_every_batch_of_100():
+    search, lines = make_search()
+    search.epoch = 1
+    measured, reports = search.evaluate()
+    drawn = [call[1] for call in search.compiled.calls if call[0] == "sample"]
+    assert drawn == [10, 3, 4]
+    counted = [c for c in search.compiled.calls if c[0] == "count"]
+    ten, sampled, best = counted[:10], counted[10:17], counted[17:]
+    assert [c[2] for c in sampled] == [100, 100, 50, 100, 100, 100, 20]
+    assert len({c[1] for c in best}) == 1
+    right = sum(c[1][0] % (c[2] + 1) for c in sampled[:3])
+    assert measured["valid_acc"] == pytest.approx(right / 250)
+    top = max(report["accuracy"] for report in reports)
+    chosen = [r for r in reports if "valid_acc" in r]
+    assert [r["accuracy"] for r in chosen] == [top]
+    assert best[0][1] == chosen[0]["arc"].op_ids
+    assert lines[0] == "Here are 10 architectures"
+    assert "Epoch 1: Eval" in lines
+    assert len(ten) == len(reports) == 10
+
+
+def test_layers_of_poison_are_counted():
+    search, _ = make_search()
+    search.epoch = 1
+    measured, reports = search.evaluate()
+    counts = [sum(op >= 6 for op in r["arc"].op_ids) for r in reports]
+    assert [r["poison_layers"] for r in reports] == counts
+    assert measured["bad_layers"] == pytest.approx(np.mean(counts))
+    assert measured["good_layers"] + measured["bad_layers"] == LAYERS
+
+
+def test_learning_rate_and_seed_follow_the_global_step():
+    search, _ = make_search()
+    search.train_child_epoch()
+    search.epoch += 1
+    search.train_child_epoch()
+    trained = [c for c in search.compiled.calls if c[0] == "train"]
+    assert len({c[3] for c in trained}) == 8
+    rates = [c[2] for c in trained]
+    assert rates[:4] == [pytest.approx(0.05)] * 4
+    assert rates[4:] == [pytest.approx(0.048789, abs=1e-6)] * 4
+
+
+def test_a_fixed_arc_is_trained_without_a_controller():
+    arc = Arc((7, 8, 9), (0, 1, 1))
+    search, _ = make_search(arc)
+    row, reports = search.run_epoch()
+    assert {c[1] for c in search.compiled.calls if c[0] == "train"} == {
+        (7, 8, 9)
+    }
+    assert "update" not in kinds(search)
+    assert "reward" not in row
+    assert row["poison_share"] == 1.0
+    assert [report["arc"] for report in reports] == [arc]
+
+
+def test_the_controller_can_be_left_untrained():
+    search, _ = make_search(controller_training=False)
+    row, _ = search.run_epoch()
+    assert "update" not in kinds(search)
+    assert "reward" not in row
+    assert "valid_acc" in row
+
+
+def test_phases_come_only_in_their_epochs():
+    search, _ = make_search(eval_every_epochs=2, controller_train_every=4)
+    rows = [search.run_epoch()[0] for _ in range(4)]
+    assert ["valid_acc" in row for row in rows] == [False, True, False, True]
+    assert ["reward" in row for row in rows] == [False, False, False, True]
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_arc():
+    search, _ = make_search()
+    search.compiled.loss = float("nan")
+    with pytest.raises(NonFiniteError, match=r"child step 0.*arc \"\d+"):
+        search.run_epoch()
