@@ -11,12 +11,12 @@ import time
 import numpy as np
 import pytest
 
-from enas.cifar10 import data_utils
+from enas.cifar10 import cifar10_files, data_utils
 from enas.errors import UserError
 
 PER_FILE = 20
 TRAIN, TEST = 5 * PER_FILE, PER_FILE
-NAMES = (*data_utils.TRAIN_FILES, data_utils.TEST_FILE)
+NAMES = (*cifar10_files.TRAIN_FILES, cifar10_files.TEST_FILE)
 
 
 def quiet(line):
@@ -25,8 +25,10 @@ def quiet(line):
 
 @pytest.fixture(autouse=True)
 def small_files_and_no_network(monkeypatch):
-    monkeypatch.setattr(data_utils, "IMAGES_PER_FILE", PER_FILE)
-    monkeypatch.setattr(data_utils, "_probe", lambda *_: "no network in tests")
+    monkeypatch.setattr(cifar10_files, "IMAGES_PER_FILE", PER_FILE)
+    monkeypatch.setattr(
+        cifar10_files, "_probe", lambda *_: "no network in tests"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -243,14 +245,16 @@ def test_data_dir_may_hold_tfds_alone(tfds_root, published):
 
 
 @pytest.mark.parametrize("place", ["missing", "empty", "archive"])
-def test_data_path_without_cifar_is_an_error(place, tmp_path, published):
+def test_data_path_without_cifar_is_told_and_data_dir_is_next(
+    place, tmp_path, published
+):
     write_python(tmp_path / "data/cifar-10-batches-py", published)
     (tmp_path / "empty").mkdir()
     (tmp_path / "archive").write_bytes(b"not a folder")
-    with pytest.raises(UserError, match=place) as error:
-        read(tmp_path / place, data_dir=tmp_path / "data")
-    assert "--data_path" in str(error.value)
-    assert "\n" not in str(error.value)
+    lines = []
+    data = read(tmp_path / place, data_dir=tmp_path / "data", log=lines.append)
+    assert_published(data, published)
+    assert any(place in line and "looking in" in line for line in lines)
 
 
 def test_log_has_the_lines_of_the_original(tmp_path, published):
@@ -465,7 +469,7 @@ def test_a_foreign_tfds_folder_is_named(change, received, tfds_root):
 
 
 def test_a_tfds_folder_of_other_size_is_named(tfds_root, monkeypatch):
-    monkeypatch.setattr(data_utils, "IMAGES_PER_FILE", PER_FILE + 1)
+    monkeypatch.setattr(cifar10_files, "IMAGES_PER_FILE", PER_FILE + 1)
     with pytest.raises(UserError, match=r"105 images; received 100\."):
         read(tfds_root)
 
@@ -486,19 +490,19 @@ def test_a_probe_that_hangs_is_given_up(monkeypatch):
         hang.wait(30)
         raise TimeoutError
 
-    monkeypatch.setattr(data_utils.urllib.request, "urlopen", urlopen)
+    monkeypatch.setattr(cifar10_files.urllib.request, "urlopen", urlopen)
     start = time.monotonic()
-    reason = data_utils._probe("https://example.invalid/", 0.2)
+    reason = cifar10_files._probe("https://example.invalid/", 0.2)
     hang.set()
     assert time.monotonic() - start < 5
     assert reason == "no answer within 0.2 seconds"
     # Leaves room for the rest of the 15 seconds that a user may wait.
-    assert data_utils.PROBE_TIMEOUT_S <= 10
+    assert cifar10_files.PROBE_TIMEOUT_S <= 10
 
 
 def test_a_probe_that_fails_tells_why(monkeypatch):
     monkeypatch.undo()
-    reason = data_utils._probe("file:///nowhere/at/all", 5)
+    reason = cifar10_files._probe("file:///nowhere/at/all", 5)
     assert "URLError" in reason
 
 
@@ -522,7 +526,7 @@ class Downloader:
 @pytest.fixture
 def downloader(monkeypatch, tmp_path):
     """Returns a function that installs a `Downloader`."""
-    real = data_utils._import_tfds
+    real = cifar10_files._import_tfds
 
     def install(template=None):
         folder = tmp_path / "data"
@@ -531,8 +535,8 @@ def downloader(monkeypatch, tmp_path):
         def import_tfds():
             return real() if folder.exists() else fake
 
-        monkeypatch.setattr(data_utils, "_probe", lambda *_: None)
-        monkeypatch.setattr(data_utils, "_import_tfds", import_tfds)
+        monkeypatch.setattr(cifar10_files, "_probe", lambda *_: None)
+        monkeypatch.setattr(cifar10_files, "_import_tfds", import_tfds)
         return folder
 
     return install
@@ -565,8 +569,8 @@ def test_a_home_folder_is_expanded(tmp_path, published, monkeypatch):
 def test_reading_files_needs_no_tensorflow(tmp_path, published):
     folder = write_binary(tmp_path / "any", published)
     code = (
-        "import sys; from enas.cifar10 import data_utils; "
-        f"data_utils.IMAGES_PER_FILE = {PER_FILE}; "
+        "import sys; from enas.cifar10 import cifar10_files, data_utils; "
+        f"cifar10_files.IMAGES_PER_FILE = {PER_FILE}; "
         "data_utils.read_data('cifar10', sys.argv[1], num_valids=10); "
         "assert 'tensorflow' not in sys.modules"
     )
@@ -577,5 +581,5 @@ def test_reading_files_needs_no_tensorflow(tmp_path, published):
 
 
 def test_a_tfds_folder_without_ids_is_taken_in_its_own_order():
-    positions = data_utils._positions({"label": np.zeros(3)}, 5)
+    positions = cifar10_files._positions({"label": np.zeros(3)}, 5)
     np.testing.assert_array_equal(positions, [5, 6, 7])

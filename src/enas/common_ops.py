@@ -9,7 +9,15 @@ import zlib
 import keras
 import tensorflow as tf
 
-__all__ = ["HeNormal", "Uniform", "fold_in", "he_normal", "lstm", "uniform"]
+__all__ = [
+    "HeNormal",
+    "Uniform",
+    "dropout",
+    "fold_in",
+    "he_normal",
+    "lstm",
+    "uniform",
+]
 
 
 class HeNormal(keras.initializers.Initializer):
@@ -101,6 +109,31 @@ def fold_in(seed, number):
       number: int, of the part.
     """
     return tf.random.fold_in(tf.cast(seed, tf.int32), number)
+
+
+def dropout(x, rate, seed):
+    """Zeroes a share of the values and scales up the others.
+
+    y = x * keep / (1 - rate), keep drawn for every value.
+
+    Args:
+      x: float32 tensor of any shape.
+      rate: float in [0, 1], share that is zeroed; at 1 everything is.
+      seed: int32 `[2]`; the same seed zeroes the same values.
+
+    Returns:
+      float32 tensor of x's shape.
+
+    Source: row 9 and poisoning set P3, TensorFlow 1 `tf.nn.dropout`; same,
+    own random numbers, and a rate of 1 is legal.
+    """
+    if rate == 1.0:
+        return tf.zeros_like(x)
+    # As numbers, not as bool: the branches of a switch hand what their
+    # gradient needs through shared slots, which TensorFlow wants of one type.
+    drawn = tf.random.stateless_uniform(tf.shape(x), seed)
+    kept = tf.cast(drawn >= rate, x.dtype)
+    return x * tf.stop_gradient(kept / (1.0 - rate))
 
 
 def lstm(x, prev_c, prev_h, w):

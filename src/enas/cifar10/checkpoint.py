@@ -95,7 +95,8 @@ def read(directory):
             name: reader.get_tensor(name)
             for name in reader.get_variable_to_shape_map()
         }
-    except (tf.errors.OpError, ValueError, RuntimeError, OSError) as error:
+    # What a damaged file raises has no common kind: OpError, IndexError, ..
+    except Exception as error:
         raise UserError(
             f"The checkpoint {directory} cannot be read: {error}"
         ) from error

@@ -209,9 +209,7 @@ class MacroChild(keras.Model):
     def _classify(self, x, training, seed):
         x = image_ops.global_avg_pool(x, self.options.data_format)
         if training and self.options.keep_prob < 1.0:
-            x = tf.nn.experimental.stateless_dropout(
-                x,
-                1.0 - self.options.keep_prob,
-                common_ops.fold_in(seed, self.num_layers),
-            )
+            rate = 1.0 - self.options.keep_prob
+            seed = common_ops.fold_in(seed, self.num_layers)
+            x = common_ops.dropout(x, rate, seed)
         return tf.matmul(x, self.fc.w.value)

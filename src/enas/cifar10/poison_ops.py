@@ -121,16 +121,13 @@ class TransposedConv(Branch):
 class Dropout(Branch):
     """Zeroes activations in training and scales up those it keeps.
 
-    y = x * keep / (1 - rate), keep drawn for every element; at rate 1 all of
-    it is zero. In evaluation it returns its input.
+    See `common_ops.dropout`. In evaluation it returns its input.
 
     Source: paper, poisoning set P3; same, own random numbers.
     """
 
     def call(self, x, copy, training, seed):
-        rate = self.options.poison_dropout_rate
         if not training:
             return tf.identity(x)
-        if rate == 1.0:
-            return tf.zeros_like(x)
-        return tf.nn.experimental.stateless_dropout(x, rate, seed)
+        rate = self.options.poison_dropout_rate
+        return common_ops.dropout(x, rate, seed)

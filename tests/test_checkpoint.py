@@ -1,0 +1,128 @@
+"""Checkpoints: nothing is missing, and damage is seen."""
+
+import glob
+import os
+import types
+
+import numpy as np
+import pytest
+
+import golden_data
+from enas.cifar10 import checkpoint
+from enas.cifar10.macro_controller import ControllerOptions, MacroController
+from enas.errors import UserError
+from enas.optimizers import Adam, Momentum
+from golden_data import small_child
+
+
+def small_search(step=0, layers=2):
+    child = small_child(layers=layers, filters=2)
+    controller = MacroController(ControllerOptions(layers, 6, lstm_size=4))
+    controller.build()
+    compiled = types.SimpleNamespace(
+        child=child,
+        controller=controller,
+        child_optimizer=Momentum(child),
+        controller_optimizer=Adam(controller),
+    )
+    return types.SimpleNamespace(
+        compiled=compiled,
+        global_step=step,
+        train_step=3 * step,
+        baseline=np.float32(step / 7),
+        epoch=0,
+        steps_per_epoch=5,
+    )
+
+
+def filled(search):
+    """Gives every variable numbers of its own, and returns them by name."""
+    variables, _ = checkpoint.search_tensors(search)
+    rng = np.random.default_rng(0)
+    values = {
+        name: rng.normal(size=variable.shape).astype(np.float32)
+        for name, variable in variables.items()
+    }
+    golden_data.assign(variables, values)
+    return values
+
+
+def test_everything_comes_back_bit_for_bit(tmp_path):
+    search = small_search(step=10)
+    values = filled(search)
+    checkpoint.write(search, str(tmp_path / "epoch-2"))
+    again = small_search()
+    checkpoint.restore(again, str(tmp_path / "epoch-2"))
+    variables, _ = checkpoint.search_tensors(again)
+    for name, variable in variables.items():
+        np.testing.assert_array_equal(variable, values[name], err_msg=name)
+    assert (again.global_step, again.train_step) == (10, 30)
+    assert again.baseline == np.float32(10 / 7)
+    assert again.epoch == 2
+
+
+def test_the_file_holds_every_tensor_of_the_original():
+    # The recorded TensorFlow 1 steps name the child's weights, statistics and
+    # slots; the controller's recording names its own.
+    search = small_search()
+    search.compiled.child = small_child()
+    search.compiled.child_optimizer = Momentum(search.compiled.child)
+    controller = MacroController(ControllerOptions(6, 6))
+    controller.build()
+    search.compiled.controller = controller
+    search.compiled.controller_optimizer = Adam(controller)
+    variables, counters = checkpoint.search_tensors(search)
+    recorded = {
+        name.removeprefix("step0/")
+        for file in ("train_step", "controller")
+        for name in golden_data.load(f"enas/{file}.npz")
+        if name.startswith("step0/")
+    }
+    ours = set(variables) | set(counters)
+    assert recorded - ours == {"last_reset", "T_i"}
+    assert ours - recorded == set()
+    assert len(ours) == 850
+
+
+def test_the_file_holds_as_many_tensors_as_the_search(tmp_path):
+    search = small_search()
+    checkpoint.write(search, str(tmp_path / "epoch-1"))
+    variables, counters = checkpoint.search_tensors(search)
+    held = checkpoint.read(str(tmp_path / "epoch-1"))
+    assert len(held) == len(variables) + len(counters) > 200
+
+
+def test_a_checkpoint_of_another_search_is_refused(tmp_path):
+    checkpoint.write(small_search(), str(tmp_path / "epoch-1"))
+    with pytest.raises(UserError, match="of another search.*flags"):
+        checkpoint.restore(small_search(layers=1), str(tmp_path / "epoch-1"))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "gone"])
+def test_damage_is_seen(damage, tmp_path):
+    directory = str(tmp_path / "epoch-1")
+    search = small_search()
+    filled(search)
+    checkpoint.write(search, directory)
+    (path,) = glob.glob(os.path.join(directory, "*.data-*"))
+    with open(path, "rb") as stream:
+        data = bytearray(stream.read())
+    if damage == "gone":
+        os.remove(path)
+    else:
+        data[len(data) // 2] ^= 1
+        kept = data if damage == "flipped" else data[: len(data) // 2]
+        with open(path, "wb") as stream:
+            stream.write(kept)
+    with pytest.raises(UserError, match="cannot be read"):
+        checkpoint.read(directory)
+
+
+def test_a_half_written_checkpoint_is_none(tmp_path, monkeypatch):
+    def fail(**unused):
+        raise OSError("no space")
+
+    monkeypatch.setattr(checkpoint.tf.raw_ops, "SaveV2", fail)
+    with pytest.raises(OSError, match="no space"):
+        checkpoint.write(small_search(), str(tmp_path / "epoch-1"))
+    assert not (tmp_path / "epoch-1").exists()

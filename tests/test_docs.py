@@ -1,0 +1,38 @@
+"""The documents say what the code has."""
+
+import pathlib
+import re
+
+from enas.cifar10.metrics import COLUMNS, TAGS
+
+ROOT = pathlib.Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def test_every_row_of_the_port_has_a_test_that_exists():
+    text = (DOCS / "PORT.md").read_text()
+    rows = re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$", text, flags=re.M)
+    assert [int(number) for number, _ in rows] == list(range(1, 33))
+    for number, cell in rows:
+        named = re.findall(r"`(test_\w+\.py)(?:::(\w+))?`", cell)
+        assert named, f"row {number} names no test"
+        for file, test in named:
+            source = (ROOT / "tests" / file).read_text()
+            assert f"def {test}" in source, f"row {number}: {file}::{test}"
+
+
+def test_every_column_and_tag_is_explained():
+    text = (DOCS / "METRICS.md").read_text()
+    for column in COLUMNS:
+        assert re.search(rf"\b{column}\b", text), column
+    for tag in TAGS.values():
+        assert tag in text or tag.startswith("seconds/"), tag
+
+
+def test_files_named_in_the_documents_exist():
+    for document in (ROOT / "README.md", *DOCS.glob("*.md")):
+        text = document.read_text()
+        for link in re.findall(r"\]\((?!http)([^)#]+)", text):
+            assert (document.parent / link).exists(), (document.name, link)
+        for script in re.findall(r"bash (scripts/\S+\.sh)", text):
+            assert (ROOT / script).exists(), (document.name, script)
