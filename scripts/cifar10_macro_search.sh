@@ -15,10 +15,10 @@
 # above is named as seen from the repo); CIFAR-10 is looked for in the repo's
 # data/ folder from anywhere.
 #
-# Result: --output_dir gets the best architecture and the error rates of each
-# epoch. Train that architecture from scratch with cifar10_macro_final.sh; only
-# the accuracy after that compares with published ones. The ENAS paper reports
-# 4.23% test error then, and 0.32 days on one GTX 1080 Ti for the search.
+# Result: --output_dir gets the best architecture and the accuracies of each
+# epoch, all of them under the weights that the architectures share. Published
+# ones are of an architecture trained from scratch: the ENAS paper reports 4.23%
+# test error then, and 0.32 days on one GTX 1080 Ti for the search.
 # Time and hardware: made for one GPU. The README lists measured times and
 # error rates; the quick preset is for a machine without a GPU.
 

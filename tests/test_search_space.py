@@ -310,9 +310,9 @@ def test_spaces_are_values():
 @pytest.mark.parametrize(
     ("poison", "wanted"),
     [
-        ("nonsense", "Unknown poison 'nonsense' in --poison=nonsense"),
+        ("nonsense", "Unknown poison 'nonsense' in --poison='nonsense'"),
         ("", "Unknown poison ''"),
-        ("identity,", "Unknown poison '' in --poison=identity,"),
+        ("identity,", "Unknown poison '' in --poison='identity,'"),
         ("Identity", "Unknown poison 'Identity'"),
         ("identity,conv_3x3", "Unknown poison 'conv_3x3'"),
     ],

@@ -28,7 +28,7 @@ TEST_FILE = "test_batch"
 # TFDS downloads from here. It is asked first, because TFDS left alone retries
 # for minutes where there is no network.
 DOWNLOAD_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
-PROBE_TIMEOUT_S = 8.0
+PROBE_TIMEOUT_S = 5.0
 
 
 def find_cifar10(data_path, data_dir, log):

@@ -81,8 +81,8 @@ class Config:
     poison: str = _setting(
         "none",
         "Search space",
-        "Poisoning: none, identity, transposed_conv, dropout, grouped, or a"
-        " comma list of registered op names.",
+        "Poisoning: none, or a comma list of the sets identity,"
+        " transposed_conv, dropout, grouped and of registered op names.",
     )
     q: int | None = _setting(
         None, "Search space", "Copies of every poisoning op.", lower=0

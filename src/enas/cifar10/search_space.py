@@ -166,7 +166,8 @@ def make_search_space(
     """Builds a search space from what the user wrote.
 
     Args:
-      poison: str, a key of `POISON_SETS` or a comma list of registered names.
+      poison: str, "none", or a comma list of keys of `POISON_SETS` and of
+        registered names.
       q: int or None, copies of every poisoning; None stands for "not given".
       sharing: "shared" or "unique".
       candidate_ops: key of `CANDIDATE_OPS`.
@@ -179,9 +180,10 @@ def make_search_space(
     Raises:
       UserError: a name is unknown, or q and poison contradict each other.
     """
-    names = POISON_SETS.get(poison)
-    if names is None:
-        names = tuple(name.strip() for name in poison.split(","))
+    names = ()
+    if poison != "none":
+        for word in poison.split(","):
+            names += POISON_SETS.get(word.strip()) or (word.strip(),)
         _check_names(names, poison, registered)
     if not names and q is not None and q != 0:
         raise UserError(
@@ -192,7 +194,7 @@ def make_search_space(
     if names and (q is None or not 1 <= q <= max_copies):
         raise UserError(
             f"--poison={poison} needs --q, the number of copies of every "
-            f"poisoning, from 1 to {max_copies}; received --q={q}."
+            f"poisoning, from 1 to {max_copies}; received --q={q}. Try --q=6."
         )
     return SearchSpace(CANDIDATE_OPS[candidate_ops], names, q or 0, sharing)
 
@@ -201,12 +203,13 @@ def _check_names(names, poison, registered):
     for name in names:
         if name not in registered:
             raise UserError(
-                f"Unknown poison {name!r} in --poison={poison}. Sets: "
-                f"{', '.join(POISON_SETS)}; or a comma list of the ops "
-                f"{', '.join(sorted(registered))}."
+                f"Unknown poison {name!r} in --poison={poison!r}. Legal is "
+                "none, or a comma list of the sets "
+                f"{', '.join(list(POISON_SETS)[1:])} and of the ops "
+                f"{', '.join(sorted(registered))}. Take one of these."
             )
     if len(set(names)) != len(names):
         raise UserError(
-            f"--poison={poison} names an op twice. Name it once and give its "
+            f"--poison={poison!r} names an op twice. Name it once and give its "
             "number of copies with --q."
         )
