@@ -110,7 +110,7 @@ def test_the_arguments_without_a_mistake_are_accepted(monkeypatch):
 FLAGS = {
     "unknown poison": (
         ["--poison=arsenic", "--q=3"],
-        ["'arsenic'", "--poison=arsenic", "grouped", "transposed_conv_3x3"],
+        ["'arsenic'", "--poison='arsenic'", "grouped", "transposed_conv_3x3"],
     ),
     "unknown poison in a list": (
         ["--poison=identity,arsenic", "--q=3"],
