@@ -10,7 +10,7 @@ DOCS = ROOT / "docs"
 
 
 def test_every_row_of_the_port_has_a_test_that_exists():
-    text = (DOCS / "PORT.md").read_text()
+    text = (DOCS / "PORT.md").read_text().split("\n## ")[0]
     rows = re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$", text, flags=re.M)
     assert [int(number) for number, _ in rows] == list(range(1, 33))
     for number, cell in rows:

@@ -131,6 +131,7 @@ OTHERS = {
     "child_fixed_arc": "0  3 1",
     "search_for": "macro",
     "output_dir": "elsewhere",
+    "override": ("bn_evaluation=batch",),
 }
 
 
@@ -153,7 +154,8 @@ def test_every_field_is_a_flag_of_its_type(name):
     value = other(name)
     if name == "child_lr_min":
         value = 0.03
-    config, idle = read(f"--{name}={value}")
+    values = value if isinstance(value, tuple) else (value,)
+    config, idle = read(*(f"--{name}={each}" for each in values))
     expected = dataclasses.replace(Config(), **{name: value})
     assert config == expected
     assert type(getattr(config, name)) is type(value)

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 
 from enas.cifar10 import image_ops
+from enas.cifar10.profile import ENAS, Profile
 
 __all__ = ["CANDIDATES", "Branch", "ChildOptions"]
 
@@ -19,6 +20,7 @@ class ChildOptions:
       seed: int, of the initial weights.
       keep_prob: float in (0, 1], of the dropout before the classifier.
       poison_dropout_rate: float in [0, 1], of the dropout poisoning.
+      profile: `Profile`, the behaviours in force.
     """
 
     filters: int
@@ -26,6 +28,7 @@ class ChildOptions:
     seed: int = 69
     keep_prob: float = 1.0
     poison_dropout_rate: float = 0.9
+    profile: Profile = ENAS
 
     @property
     def feature_shape(self):

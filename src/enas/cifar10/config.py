@@ -7,6 +7,7 @@ of ENAS's scripts/cifar10_macro_search.sh. No TensorFlow here.
 
 import dataclasses
 
+from enas.cifar10.profile import make_profile
 from enas.cifar10.search_space import CANDIDATE_OPS
 from enas.errors import UserError
 
@@ -244,6 +245,12 @@ class Config:
         upper=1.0,
     )
 
+    override: tuple[str, ...] = _setting(
+        (),
+        "Run",
+        "Change one behaviour of the port, choice=value; may be given several"
+        " times. docs/PORT.md lists the choices.",
+    )
     search_for: str = _setting(
         "macro",
         "Run",
@@ -286,6 +293,11 @@ class Config:
         _check_combinations(self)
 
     @property
+    def profile(self):
+        """The behaviours in force, a `Profile`."""
+        return make_profile(self.override)
+
+    @property
     def filters(self):
         """Channels of every layer, int."""
         return self.child_out_filters * self.child_out_filters_scale
@@ -298,7 +310,7 @@ class Config:
 
 def _check_range(field, value):
     rules = field.metadata
-    if value is None:
+    if value is None or isinstance(value, tuple):
         return
     if "choices" in rules and value not in rules["choices"]:
         raise UserError(
@@ -334,6 +346,7 @@ def _check_combinations(config):
             "--search_for is macro, or a number of epochs; received "
             f"{config.search_for!r}. Only macro search exists here."
         )
+    make_profile(config.override)
     ops = len(CANDIDATE_OPS[config.candidate_ops])
     if config.child_num_branches not in (None, ops):
         raise UserError(

@@ -65,6 +65,14 @@ def define_flags(values):
       values: the `flags.FlagValues` to define them in.
     """
     for field in dataclasses.fields(Config):
+        if field.type == tuple[str, ...]:
+            flags.DEFINE_multi_string(
+                field.name,
+                field.default,
+                field.metadata["help"],
+                flag_values=values,
+            )
+            continue
         kind = (typing.get_args(field.type) or (field.type,))[0]
         _DEFINE[kind](
             field.name,
@@ -110,6 +118,7 @@ def read_flags(values, argv):
         field.name: values[field.name].value
         for field in dataclasses.fields(Config)
     }
+    settings["override"] = tuple(settings["override"])
     if re.fullmatch(r"[0-9]{1,9}", settings["search_for"]):
         settings["num_epochs"] = int(settings["search_for"])
         settings["search_for"] = "macro"

@@ -63,10 +63,11 @@ class BatchNorm(keras.layers.Layer):
     """Batch normalisation with the moving statistics of TensorFlow 1 ENAS.
 
     In training it normalises by the biased batch variance and stores the
-    unbiased one, N/(N-1) of it. In evaluation it uses the moving statistics.
+    unbiased one, N/(N-1) of it. In evaluation it uses the moving statistics,
+    or again the batch's if the profile says so (row 10).
 
     Args:
-      data_format: "NHWC" or "NCHW".
+      options: the child's `ChildOptions`.
       epsilon: float, added to the variance: 1e-5 in `batch_norm`, 1e-3 in
         `batch_norm_with_mask`.
       zero_debias: bool, whether averages are zero-debiased (`batch_norm`) or
@@ -75,9 +76,10 @@ class BatchNorm(keras.layers.Layer):
     Source: ENAS image_ops.py, row 11; same.
     """
 
-    def __init__(self, data_format, epsilon=1e-5, zero_debias=True):
+    def __init__(self, options, epsilon=1e-5, zero_debias=True):
         super().__init__(name="bn")
-        self.data_format = data_format
+        self.data_format = options.data_format
+        self.always_batch = options.profile.bn_evaluation == "batch"
         self.epsilon = epsilon
         self.shadows = None
         if zero_debias:
@@ -111,7 +113,8 @@ class BatchNorm(keras.layers.Layer):
 
     def call(self, x, training=False):
         statistics = {}
-        if not training:
+        by_batch = training or self.always_batch
+        if not by_batch:
             statistics = {
                 "mean": self.moving_mean.value,
                 "variance": self.moving_variance.value,
@@ -122,7 +125,7 @@ class BatchNorm(keras.layers.Layer):
             self.offset.value,
             epsilon=self.epsilon,
             data_format=self.data_format,
-            is_training=training,
+            is_training=by_batch,
             **statistics,
         )
         if training:
@@ -272,7 +275,7 @@ def _pad_tap(at, channels_before, channels_after):
 
 def _batch_norm(options, masked_bn=False):
     return BatchNorm(
-        options.data_format,
+        options,
         epsilon=1e-3 if masked_bn else 1e-5,
         zero_debias=not masked_bn,
     )

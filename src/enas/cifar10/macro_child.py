@@ -43,7 +43,7 @@ class Skip(keras.layers.Layer):
     def __init__(self, options):
         super().__init__(name="skip")
         self.options = options
-        self.bn = image_ops.BatchNorm(options.data_format)
+        self.bn = image_ops.BatchNorm(options)
 
     def build(self, shape):
         self.bn.build(shape)

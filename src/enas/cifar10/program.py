@@ -23,6 +23,7 @@ __all__ = [
     "build_controller",
     "build_search",
     "find_devices",
+    "load_search",
     "run",
     "settings",
 ]
@@ -57,15 +58,7 @@ def run(config, log):
     Raises:
       UserError: a setting, the data or the run directory is not legal.
     """
-    search_space = make_search_space(
-        config.poison,
-        config.q,
-        config.poison_sharing,
-        config.candidate_ops,
-        POISON_OPS,
-    )
-    fixed_arc = _fixed_arc(config, search_space)
-    _check_device(config)
+    search_space, fixed_arc = _choices(config)
     # One spelling of an arc, on one line: flags.txt is compared and read.
     config = dataclasses.replace(
         config, child_fixed_arc=fixed_arc and str(fixed_arc)
@@ -80,6 +73,37 @@ def run(config, log):
     finally:
         run_dir.close()
         log.close()
+
+
+def load_search(config, log):
+    """Builds the search of a `Config` on its data, without a run directory.
+
+    Args:
+      config: `Config`.
+      log: function of a line.
+
+    Returns:
+      A `Search` at its beginning.
+
+    Raises:
+      UserError: a setting or the data is not legal.
+    """
+    search_space, fixed_arc = _choices(config)
+    data = _read_data(config, log)
+    return build_search(config, search_space, data, log, fixed_arc)
+
+
+def _choices(config):
+    """Returns (search space, fixed arc or None), and checks the device."""
+    search_space = make_search_space(
+        config.poison,
+        config.q,
+        config.poison_sharing,
+        config.candidate_ops,
+        POISON_OPS,
+    )
+    _check_device(config)
+    return search_space, _fixed_arc(config, search_space)
 
 
 def build_search(config, search_space, data, log, fixed_arc=None):
@@ -126,6 +150,7 @@ def build_child(config, search_space):
         seed=config.seed,
         keep_prob=config.child_keep_prob,
         poison_dropout_rate=config.poison_dropout_rate,
+        profile=config.profile,
     )
     child = MacroChild(search_space, config.child_num_layers, options)
     child.build()

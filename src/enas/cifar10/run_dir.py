@@ -143,7 +143,7 @@ class RunDir:
         Returns:
           bool, whether there was one.
         """
-        directories = self._checkpoints()
+        directories = self.checkpoints()
         if not directories:
             return False
         checkpoint.restore(search, directories[-1])
@@ -245,9 +245,11 @@ class RunDir:
             " It was changed by hand; mend it or start anew."
         )
 
-    def _checkpoints(self):
+    def checkpoints(self):
         """Returns the directories of whole checkpoints, oldest first."""
         found = []
+        if not os.path.isdir(self.file("checkpoints")):
+            return found
         for name in os.listdir(self.file("checkpoints")):
             match = re.fullmatch(r"epoch-(\d+)", name)
             if match:
@@ -257,7 +259,7 @@ class RunDir:
     def _save(self, search):
         name = f"epoch-{search.epoch}"
         checkpoint.write(search, self.file("checkpoints", name))
-        for old in self._checkpoints()[:-KEPT_CHECKPOINTS]:
+        for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
             shutil.rmtree(old)
 
 
@@ -271,8 +273,8 @@ def _flag_lines(config, skip=()):
         value = getattr(config, field.name)
         if field.name in ("output_dir", "reset_output_dir", *skip):
             continue
-        if value is not None:
-            lines.append(f"--{field.name}={value}")
+        values = value if isinstance(value, tuple) else (value,)
+        lines += [f"--{field.name}={v}" for v in values if v is not None]
     return lines
 
 

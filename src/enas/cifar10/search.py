@@ -21,7 +21,13 @@ from enas.utils import (
     seed_pair,
 )
 
-__all__ = ["NUM_ARCHITECTURES", "ArcSource", "NonFiniteError", "Search"]
+__all__ = [
+    "NUM_ARCHITECTURES",
+    "ArcSource",
+    "NonFiniteError",
+    "Search",
+    "arc_of",
+]
 
 EVAL_BATCH_SIZE = 100
 NUM_ARCHITECTURES = 10
@@ -303,7 +309,7 @@ class Search:
         batch = self._reward_batch(self.epoch, "ten")
         reports = []
         for i in range(n):
-            arc = _arc(sample, i)
+            arc = arc_of(sample, i)
             accuracy = self._accuracy(batch, sample, i)
             for line in arc.lines():
                 self.log(line)
@@ -393,12 +399,13 @@ class Search:
             raise NonFiniteError(
                 f"The {what} is {value} at child step {self.global_step}, "
                 f"controller step {self.train_step}, learning rate {lr}, arc"
-                f' "{_arc(sample, i)}". Training stops here; the last '
+                f' "{arc_of(sample, i)}". Training stops here; the last '
                 "checkpoint is good. Try a smaller --child_lr_max."
             )
 
 
-def _arc(sample, i):
+def arc_of(sample, i):
+    """Returns the i-th `Arc` of a `Sample` of NumPy arrays."""
     op_ids, skips = sample.op_ids[i].tolist(), sample.skips[i].tolist()
     return Arc(tuple(op_ids), tuple(skips))
 

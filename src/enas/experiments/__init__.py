@@ -1,0 +1,1 @@
+"""Measurements around the search; the search does not know of them."""
