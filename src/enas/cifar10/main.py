@@ -3,6 +3,7 @@
 Counterpart of ENAS's src/cifar10/main.py. Only this file reads flags.
 """
 
+import dataclasses
 import os
 import sys
 
@@ -63,7 +64,7 @@ def _run(config, idle):
         program.find_devices()
     log = Log()
     log(DASHES)
-    for line in flag_lines(program.settings(config)):
+    for line in flag_lines(dataclasses.asdict(config)):
         log(line)
     log(DASHES)
     for name in idle:

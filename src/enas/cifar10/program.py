@@ -1,6 +1,7 @@
 """Puts a search together from a `Config` and runs it to its end."""
 
 import dataclasses
+import math
 import os
 
 import tensorflow as tf
@@ -25,7 +26,6 @@ __all__ = [
     "find_devices",
     "load_search",
     "run",
-    "settings",
 ]
 
 
@@ -35,11 +35,6 @@ def find_devices():
     The first call starts the device drivers, which write to stderr.
     """
     return [device.device_type for device in tf.config.list_logical_devices()]
-
-
-def settings(config):
-    """Returns dict, flag name -> value, of all settings in force."""
-    return dataclasses.asdict(config)
 
 
 def run(config, log):
@@ -124,7 +119,7 @@ def build_search(config, search_space, data, log, fixed_arc=None):
     for line in search_space.describe(config.tanh_constant):
         log(line)
     child = build_child(config, search_space)
-    weights = sum(v.shape.num_elements() for v in _values(child))
+    weights = sum(math.prod(v.shape) for v in child.trainable_variables)
     log(f"Model has {weights} params")
     log(DASHES)
     log("Building ConvController")
@@ -222,7 +217,3 @@ def _read_data(config, log):
         num_test=config.num_test,
         log=log,
     )
-
-
-def _values(model):
-    return [variable.value for variable in model.trainable_variables]

@@ -5,6 +5,7 @@ random comes from the seed and from what is counted (epoch, step, update), so
 that a resumed run draws what the uninterrupted one would have drawn.
 """
 
+import itertools
 import math
 import time
 
@@ -292,11 +293,9 @@ class Search:
             accuracy = self.accuracy_of(best["arc"], split)
             measured[f"best_{name}_acc"] = accuracy
             best[f"{name}_acc"] = accuracy
-        poison = [report["poison_layers"] for report in reports]
-        measured["bad_layers"] = float(np.mean(poison))
-        measured["good_layers"] = self.config.child_num_layers - float(
-            np.mean(poison)
-        )
+        bad = float(np.mean([report["poison_layers"] for report in reports]))
+        measured["bad_layers"] = bad
+        measured["good_layers"] = self.config.child_num_layers - bad
         return measured, reports
 
     def _measured_splits(self):
@@ -332,14 +331,7 @@ class Search:
         """Returns the accuracy over a split with a fresh arc per batch."""
         n = math.ceil(len(split) / EVAL_BATCH_SIZE)
         sample = self.arcs.draw(n, f"eval_{name}", self.epoch)
-        correct = 0
-        for i, (images, labels) in enumerate(self._eval_batches(split)):
-            correct += int(
-                self.compiled.count_correct(
-                    images, labels, sample.op_ids[i], sample.skips[i]
-                )
-            )
-        return correct / len(split)
+        return self._accuracy_over(split, sample.op_ids, sample.skips)
 
     def accuracy_of(self, arc, split):
         """Returns the accuracy of one arc over a whole split, float.
@@ -348,11 +340,19 @@ class Search:
           arc: `Arc`.
           split: `data_utils.Split`.
         """
-        op_ids = np.int32(arc.op_ids)
-        skips = np.int32(arc.skips)
+        op_ids, skips = np.int32(arc.op_ids), np.int32(arc.skips)
+        return self._accuracy_over(
+            split, itertools.repeat(op_ids), itertools.repeat(skips)
+        )
+
+    def _accuracy_over(self, split, op_ids, skips):
+        """Returns the accuracy over a split; batch i runs the i-th arc."""
+        images = batches.eval_batches(
+            split, self.data.mean, self.data.std, EVAL_BATCH_SIZE
+        )
         correct = sum(
-            int(self.compiled.count_correct(images, labels, op_ids, skips))
-            for images, labels in self._eval_batches(split)
+            int(self.compiled.count_correct(*batch, ops, bits))
+            for batch, ops, bits in zip(images, op_ids, skips, strict=False)
         )
         return correct / len(split)
 
@@ -377,11 +377,6 @@ class Search:
         seed, _ = seed_pair(self.config.seed, stream, index)
         return batches.reward_batch(
             self.data, self.config.batch_size, seed, index
-        )
-
-    def _eval_batches(self, split):
-        return batches.eval_batches(
-            split, self.data.mean, self.data.std, EVAL_BATCH_SIZE
         )
 
     def _poison_share(self, op_ids):
