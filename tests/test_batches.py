@@ -9,6 +9,7 @@ import pytest
 from enas.cifar10 import batches
 from enas.cifar10.data_utils import DataSet, Split
 
+MEAN_COLOUR = np.zeros((1, 1, 1, 3), np.float32)
 GOLDEN = pathlib.Path(__file__).parent / "golden/enas/preprocessing.npz"
 
 
@@ -38,7 +39,7 @@ def numbered(count, seed):
 def data():
     train, valid, test = numbered(50, 1), numbered(30, 2), numbered(7, 3)
     mean, std = batches.channel_statistics(train.images)
-    return DataSet("fake", "fake", train, valid, test, mean, std)
+    return DataSet("fake", "fake", train, valid, test, mean, std, 0 * mean)
 
 
 def test_statistics_are_those_the_original_recorded(golden):
@@ -97,7 +98,9 @@ def test_augment_gives_each_of_162_windows_equally_often():
     counts = dict.fromkeys(windows.values(), 0)
     draws = 162 * 20
     images = np.broadcast_to(image, (draws, *image.shape))
-    for result in batches.augment(images, np.random.default_rng(1)):
+    for result in batches.augment(
+        images, np.random.default_rng(1), MEAN_COLOUR
+    ):
         counts[windows[result.tobytes()]] += 1
     counts = np.array(list(counts.values()))
     chi_square = np.sum((counts - 20) ** 2 / 20)
@@ -107,7 +110,7 @@ def test_augment_gives_each_of_162_windows_equally_often():
 
 def test_augment_does_not_write_into_its_input():
     images = np.ones((8, 32, 32, 3), np.float32)
-    result = batches.augment(images, np.random.default_rng(0), 16)
+    result = batches.augment(images, np.random.default_rng(0), MEAN_COLOUR, 16)
     assert images.min() == 1
     assert result.dtype == np.float32
     assert result.shape == images.shape
@@ -118,7 +121,9 @@ def test_cutout_is_a_square_whose_corner_is_any_pixel(side, monkeypatch):
     # Without the shift there is no border that could be taken for cutout.
     monkeypatch.setattr(batches, "PADDING", 0)
     images = np.ones((3000, 32, 32, 3), np.float32)
-    result = batches.augment(images, np.random.default_rng(2), side)
+    result = batches.augment(
+        images, np.random.default_rng(2), MEAN_COLOUR, side
+    )
     blank = result[..., 0] == 0
     np.testing.assert_array_equal(result == 0, np.stack([blank] * 3, -1))
     top, left = blank.any(2).argmax(1), blank.any(1).argmax(1)
@@ -132,7 +137,7 @@ def test_cutout_is_a_square_whose_corner_is_any_pixel(side, monkeypatch):
 
 def test_no_cutout_by_default():
     images = np.ones((100, 32, 32, 3), np.float32)
-    result = batches.augment(images, np.random.default_rng(3))
+    result = batches.augment(images, np.random.default_rng(3), MEAN_COLOUR)
     # Only the border can be blank, and at most 4 rows and 4 columns of it.
     assert result[:, 4:28, 4:28].min() == 1
 
@@ -225,7 +230,7 @@ def test_an_epoch_of_the_original_has_352_steps():
 
 
 def test_eval_batches_are_in_order_and_the_last_is_short(data):
-    parts = list(batches.eval_batches(data.test, data.mean, data.std, 3))
+    parts = list(batches.eval_batches(data.test, data, 3))
     assert [len(labels) for _, labels in parts] == [3, 3, 1]
     images = np.concatenate([images for images, _ in parts])
     labels = np.concatenate([labels for _, labels in parts])

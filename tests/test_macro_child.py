@@ -13,6 +13,7 @@ from enas.cifar10.compiled import child_gradients
 from enas.cifar10.macro_child import MacroChild, pool_layers
 from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search_space import POISON_SETS, make_search_space
+from enas.optimizers import GradientRules
 from golden_data import CLEAN, LAYERS, arc_arrays, small_child
 
 BATCH = 4
@@ -99,10 +100,11 @@ def test_training_numbers_equal_the_recorded_ones(recorded):
     @tf.function
     def step(arc):
         images, labels = recording["_images"], recording["_labels"]
-        loss, gradients, logits = child_gradients(
-            child, images, labels, arc, SEED, 0.00025
+        rules = GradientRules(l2_reg=0.00025)
+        loss, _, norm, logits = child_gradients(
+            child, images, labels, arc, SEED, rules
         )
-        return loss, tf.linalg.global_norm(gradients), logits
+        return loss, norm, logits
 
     for i, flat in enumerate(recording["_arcs"]):
         loss, norm, logits = step(arc_arrays(flat))
@@ -160,7 +162,9 @@ def test_every_id_runs_its_branch_eager_and_in_a_graph(grouped_child, training):
 def test_gradient_of_ops_not_chosen_is_l2_alone():
     child, l2 = small_child(), 0.01
     arc = (same_op(2), NO_SKIPS)
-    _, gradients, _ = child_gradients(child, IMAGES, LABELS, arc, SEED, l2)
+    _, gradients, _, _ = child_gradients(
+        child, IMAGES, LABELS, arc, SEED, GradientRules(l2_reg=l2)
+    )
     for variable, gradient in zip(
         child.trainable_variables, gradients, strict=True
     ):
@@ -200,7 +204,7 @@ def test_graph_of_300_copies_is_no_larger_than_of_few(sharing, few):
 
         def step(ops, skips):
             return child_gradients(
-                child, IMAGES, LABELS, (ops, skips), SEED, 0.0
+                child, IMAGES, LABELS, (ops, skips), SEED, GradientRules()
             )
 
         graph = tf.function(step).get_concrete_function(
@@ -247,8 +251,8 @@ def test_any_depth_trains(layers):
     child = small_child(layers=layers, filters=2)
     skips = np.ones(layers * (layers - 1) // 2, np.int32)
     arc = (same_op(3, layers), skips)
-    loss, gradients, logits = child_gradients(
-        child, IMAGES, LABELS, arc, SEED, 0.0
+    loss, gradients, _, logits = child_gradients(
+        child, IMAGES, LABELS, arc, SEED, GradientRules()
     )
     assert logits.shape == (BATCH, 10)
     assert np.isfinite(loss)

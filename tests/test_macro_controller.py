@@ -8,10 +8,10 @@ import golden_data
 from enas.cifar10.checkpoint import model_variables
 from enas.cifar10.compiled import controller_gradients
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
-from enas.optimizers import Adam
+from enas.optimizers import Adam, GradientRules
 from golden_data import Arc
 
-SKIP_WEIGHT = 0.8
+WEIGHTS = (0.8, 0.0001)
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +84,8 @@ def test_recorded_rewards_baselines_and_losses_follow(recorded, recording):
         recorded,
         *arcs_of(recording, "A"),
         np.float32(reward - baseline),
-        SKIP_WEIGHT,
-        0.0,
+        WEIGHTS,
+        GradientRules(),
     )
     np.testing.assert_allclose(losses, recording["A/loss"], rtol=0, atol=1e-5)
 
@@ -99,8 +99,8 @@ def test_recorded_gradients_of_single_arcs(recorded, recording):
             recorded,
             *arcs_of(recording, "A", row),
             advantages[row],
-            SKIP_WEIGHT,
-            0.0,
+            WEIGHTS,
+            GradientRules(),
         )
         np.testing.assert_allclose(norm, recording["A/grad_norm"][i], rtol=1e-5)
         for variable, gradient in zip(
@@ -131,8 +131,8 @@ def test_recorded_updates_with_the_mean_gradient(recording):
             controller,
             *arcs_of(recording, "B", rows),
             reward - baseline,
-            SKIP_WEIGHT,
-            0.0,
+            WEIGHTS,
+            GradientRules(),
         )
         adam.apply(gradients, 0.001)
         variables = {**model_variables(controller), **adam.slots}

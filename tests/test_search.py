@@ -22,7 +22,7 @@ def pretended_split(n):
 def pretended_data():
     one = np.ones((1, 1, 1, 3), np.float32)
     splits = pretended_split(40), pretended_split(250), pretended_split(320)
-    return DataSet("shapes", "made for a test", *splits, 0 * one, one)
+    return DataSet("shapes", "made for a test", *splits, 0 * one, one, 0 * one)
 
 
 class Pretended:

@@ -12,9 +12,9 @@ import tensorflow as tf
 __all__ = [
     "HeNormal",
     "Uniform",
+    "child_weight",
     "dropout",
     "fold_in",
-    "he_normal",
     "lstm",
     "uniform",
 ]
@@ -76,23 +76,48 @@ def weight_seed(layer, name, seed):
     return (seed, zlib.crc32(path.encode()) & 0x7FFFFFFF)
 
 
-def he_normal(layer, name, shape, seed, copies=1):
-    """Adds a he_normal weight to a layer that is being built.
+def child_weight(layer, name, shape, options, kind="conv", copies=1):
+    """Adds a weight of the child to a layer that is being built.
 
     Args:
       layer: the keras layer.
       name: str, the variable's name.
-      shape: ints `[.., out]`; the fan-in is the product of all but the last,
-        which is ENAS's rule for kernels, depthwise kernels and matrices.
-      seed: int, the run's seed.
+      shape: ints `[.., out]`; a depthwise kernel is `[k, k, channels, 1]`, a
+        transposed one `[k, k, out, in]`.
+      options: the child's `ChildOptions`; its profile picks the distribution.
+      kind: "conv", "depthwise", "transposed_conv" or "linear".
       copies: int; above 1 the weight is stacked `[copies, *shape]`.
 
     Returns:
       The keras variable, float32.
+
+    Source: row 13; same distributions, own random numbers.
     """
     stacked = shape if copies == 1 else (copies, *shape)
-    start = HeNormal(math.prod(shape[:-1]), weight_seed(layer, name, seed))
+    seed = weight_seed(layer, name, options.seed)
+    start = _CHILD_INIT[options.profile.child_init](shape, kind, seed)
     return layer.add_weight(name=name, shape=stacked, initializer=start)
+
+
+def _he_normal(shape, kind, seed):
+    """ENAS's: the fan-in is the product of all sizes but the last."""
+    del kind
+    return HeNormal(math.prod(shape[:-1]), seed)
+
+
+def _kaiming_uniform(shape, kind, seed):
+    """The paper's code: +-sqrt(6 / fan-in) for convolutions.
+
+    Its classifier and transposed convolutions keep PyTorch's own start,
+    +-1 / sqrt(fan-in), and a depthwise kernel has the fan-in of one channel.
+    """
+    if kind == "depthwise":
+        shape = (*shape[:2], 1)
+    gain = 1.0 if kind in ("transposed_conv", "linear") else math.sqrt(6.0)
+    return Uniform(gain / math.sqrt(math.prod(shape[:-1])), seed)
+
+
+_CHILD_INIT = {"he_normal": _he_normal, "kaiming_uniform": _kaiming_uniform}
 
 
 def uniform(layer, name, shape, limit, seed):
@@ -136,14 +161,15 @@ def dropout(x, rate, seed):
     return x * tf.stop_gradient(kept / (1.0 - rate))
 
 
-def lstm(x, prev_c, prev_h, w):
-    """One LSTM step: one matrix, gates i, f, o, g, no biases.
+def lstm(x, prev_c, prev_h, w, biases=()):
+    """One LSTM step: one matrix, gates i, f, o, g.
 
     Args:
       x: float32 `[n, size]`, input.
       prev_c: float32 `[n, size]`, cell state.
       prev_h: float32 `[n, size]`, hidden state.
       w: float32 `[2 * size, 4 * size]`.
+      biases: float32 `[4 * size]` each, added up; ENAS has none.
 
     Returns:
       (next_c, next_h), float32 `[n, size]` each.
@@ -151,6 +177,8 @@ def lstm(x, prev_c, prev_h, w):
     Source: ENAS common_ops.py `lstm`, row 18; same.
     """
     ifog = tf.matmul(tf.concat([x, prev_h], axis=1), w)
+    for bias in biases:
+        ifog += bias
     i, f, o, g = tf.split(ifog, 4, axis=1)
     next_c = tf.sigmoid(i) * tf.tanh(g) + tf.sigmoid(f) * prev_c
     next_h = tf.sigmoid(o) * tf.tanh(next_c)

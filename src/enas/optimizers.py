@@ -5,35 +5,92 @@ learning rate inside the momentum slot and its Adam corrects epsilon, so both
 walk elsewhere when the rate changes; these two use the kernels of TensorFlow 1.
 """
 
+import dataclasses
+
 import tensorflow as tf
 
-__all__ = ["Adam", "Momentum", "add_l2"]
+__all__ = ["Adam", "GradientRules", "Momentum"]
 
 
-def add_l2(gradients, variables, l2_reg):
-    """Adds the gradient of l2_reg * sum(w ** 2) of every weight.
+@dataclasses.dataclass(frozen=True)
+class GradientRules:
+    """What happens to a gradient between the loss and the optimizer.
 
-    Args:
-      gradients: list of float32 tensors; None stands for zero.
-      variables: list of tf.Variable, of the same length.
+    Attributes:
       l2_reg: float, >= 0.
+      l2: "in_loss", l2_reg * sum(w ** 2) is part of the loss, without 1/2, so
+        its gradient is 2 * l2_reg * w and counts in norm and clipping; or
+        "weight_decay", l2_reg * w is added behind them.
+      clip: "none"; "global", one factor for all gradients; "norm", a factor
+        for each.
+      bound: float, largest norm behind clipping.
 
-    Returns:
-      List of float32 tensors.
-
-    Source: row 14: no 1/2, so the gradient is 2 * l2_reg * w; same result,
-    different form: the sum of squares is never built.
+    Source: rows 14 and 16; same result, different form: the sum of squares is
+    never built.
     """
-    zeroed = (
-        tf.zeros_like(variable) if gradient is None else gradient
-        for gradient, variable in zip(gradients, variables, strict=True)
-    )
-    if not l2_reg:
-        return [tf.convert_to_tensor(gradient) for gradient in zeroed]
+
+    l2_reg: float = 0.0
+    l2: str = "in_loss"
+    clip: str = "none"
+    bound: float = 5.0
+
+    def apply(self, gradients, variables, decays=None):
+        """Turns the gradients of a loss into what an optimizer applies.
+
+        Args:
+          gradients: list of float32 tensors; None stands for zero. A row of a
+            sparse one that was looked up twice counts twice in the norm, as
+            in ENAS's log, unless gradients are clipped.
+          variables: list of tf.Variable, of the same length.
+          decays: list of float32 tensors that broadcast to the variables,
+            factors on l2; None for ones.
+
+        Returns:
+          (gradients, norm): list of float32 tensors; float32 scalar, the
+          global norm before clipping.
+        """
+        gradients = [
+            tf.zeros_like(variable) if gradient is None else gradient
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+        if self.l2 == "in_loss":
+            gradients = _add_l2(gradients, variables, 2 * self.l2_reg, decays)
+        if self.clip != "none":
+            gradients = list(map(tf.convert_to_tensor, gradients))
+        norm = tf.linalg.global_norm(gradients)
+        gradients = _CLIP[self.clip](gradients, norm, self.bound)
+        if self.l2 == "weight_decay":
+            gradients = _add_l2(gradients, variables, self.l2_reg, decays)
+        return list(map(tf.convert_to_tensor, gradients)), norm
+
+
+def _add_l2(gradients, variables, factor, decays):
+    if not factor:
+        return gradients
+    factors = [factor] * len(variables)
+    if decays is not None:
+        factors = [factor * decay for decay in decays]
     return [
-        gradient + 2.0 * l2_reg * variable
-        for gradient, variable in zip(zeroed, variables, strict=True)
+        gradient + factor * variable
+        for gradient, factor, variable in zip(
+            gradients, factors, variables, strict=True
+        )
     ]
+
+
+def _clip_globally(gradients, norm, bound):
+    """As PyTorch does, which adds 1e-6 to the norm."""
+    factor = tf.minimum(1.0, bound / (norm + 1e-6))
+    return [gradient * factor for gradient in gradients]
+
+
+_CLIP = {
+    "none": lambda gradients, norm, bound: gradients,
+    "global": _clip_globally,
+    "norm": lambda gradients, norm, bound: [
+        tf.clip_by_norm(gradient, bound) for gradient in gradients
+    ],
+}
 
 
 class Momentum:
@@ -46,7 +103,8 @@ class Momentum:
       variables: list of tf.Variable, what is trained.
       slots: dict, TensorFlow 1 name of a slot -> tf.Variable.
 
-    Source: row 15, TensorFlow 1 MomentumOptimizer(use_nesterov=True); same.
+    Source: row 15, TensorFlow 1 MomentumOptimizer(use_nesterov=True), and
+    torch.optim.SGD(nesterov=True); same.
     """
 
     def __init__(self, model):
@@ -75,27 +133,49 @@ class Momentum:
                 use_nesterov=True,
             )
 
+    def apply_where(self, moves, gradients, learning_rate):
+        """Applies one step to some weights; the others and their slots stay.
+
+        Args:
+          moves: list of float32 tensors that broadcast to the variables: 1
+            for weights that move, else 0.
+          gradients: list of float32 tensors, one per variable.
+          learning_rate: float32 scalar.
+
+        Source: row 12, torch.optim.SGD where gradients of unused weights are
+        None in every step, which is PyTorch's default since 2.0; same.
+        """
+        for variable, slot, gradient, move in zip(
+            self.variables, self.slots.values(), gradients, moves, strict=True
+        ):
+            slot.assign(tf.where(move > 0, 0.9 * slot + gradient, slot))
+            step = learning_rate * (gradient + 0.9 * slot)
+            variable.assign_sub(move * step)
+
 
 class Adam:
-    """Adam with beta1 0, beta2 .999 and epsilon 1e-3 outside the correction.
+    """Adam with beta1 0, beta2 .999 and epsilon 1e-3.
 
     lr_t = lr sqrt(1 - .999 ** t); v <- .999 v + .001 g g;
-    w <- w - lr_t g / (sqrt(v) + 1e-3).
+    w <- w - lr_t g / (sqrt(v) + e), where e is 1e-3 if epsilon is outside the
+    bias correction, and 1e-3 sqrt(1 - .999 ** t) if it is inside.
 
     Args:
       model: a built keras layer or model; its trainable variables are trained.
+      epsilon: "outside", as TensorFlow 1, or "inside", as PyTorch.
 
     Attributes:
       variables: list of tf.Variable, what is trained.
       slots: dict, TensorFlow 1 name -> tf.Variable: both moments of every
         weight, and `beta1_power`, `beta2_power`.
 
-    Source: row 27, TensorFlow 1 AdamOptimizer; same.
+    Source: row 27, TensorFlow 1 AdamOptimizer and torch.optim.Adam; same.
     """
 
     BETA1, BETA2, EPSILON = 0.0, 0.999, 1e-3
 
-    def __init__(self, model):
+    def __init__(self, model, epsilon="outside"):
+        self._inside = epsilon == "inside"
         trained = model.trainable_variables
         self.variables = [v.value for v in trained]
         self._m = {
@@ -120,6 +200,9 @@ class Adam:
           gradients: list of float32 tensors, one per variable.
           learning_rate: float32 scalar.
         """
+        epsilon = tf.constant(self.EPSILON)
+        if self._inside:
+            epsilon *= tf.sqrt(1.0 - self._beta2_power)
         for variable, m, v, gradient in zip(
             self.variables,
             self._m.values(),
@@ -136,7 +219,7 @@ class Adam:
                 lr=learning_rate,
                 beta1=self.BETA1,
                 beta2=self.BETA2,
-                epsilon=self.EPSILON,
+                epsilon=epsilon,
                 grad=gradient,
             )
         self._beta1_power.assign(self._beta1_power * self.BETA1)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-__all__ = ["cosine_restarts", "learning_rate"]
+__all__ = ["cosine_restarts", "cosine_wave", "learning_rate"]
 
 # The original writes pi this way; with the true one the rates differ by 1e-9.
 PI = 3.1415926
@@ -39,8 +39,26 @@ def cosine_restarts(epoch, first_step, lr_max, lr_min, t_0, t_mul):
     return _cosine((epoch - last_reset) / period, lr_max, lr_min)
 
 
-def _cosine(share, lr_max, lr_min):
-    return lr_min + 0.5 * (lr_max - lr_min) * (1.0 + math.cos(share * PI))
+def cosine_wave(epoch, lr_max, lr_min, t_0):
+    """Cosine learning rate that rises as slowly as it fell, over and over.
+
+    Args:
+      epoch: int, from 0.
+      lr_max: float, rate at epoch 0 and after every second half-wave.
+      lr_min: float, rate after the first half-wave.
+      t_0: int, epochs of half a wave.
+
+    Returns:
+      float, the learning rate.
+
+    Source: row 17, torch CosineAnnealingLR with T_max = t_0; same but for
+    rounding: PyTorch goes from epoch to epoch.
+    """
+    return _cosine(epoch / t_0, lr_max, lr_min, math.pi)
+
+
+def _cosine(share, lr_max, lr_min, pi=PI):
+    return lr_min + 0.5 * (lr_max - lr_min) * (1.0 + math.cos(share * pi))
 
 
 def learning_rate(config, epoch, step_in_epoch):
@@ -51,12 +69,14 @@ def learning_rate(config, epoch, step_in_epoch):
       epoch: int, from 0.
       step_in_epoch: int, from 0.
     """
-    if config.child_lr_cosine:
+    bounds = config.child_lr_max, config.child_lr_min
+    if config.child_lr_cosine and config.behaviour.lr_schedule == "wave":
+        rate = cosine_wave(epoch, *bounds, config.child_lr_T_0)
+    elif config.child_lr_cosine:
         rate = cosine_restarts(
             epoch,
             step_in_epoch == 0,
-            config.child_lr_max,
-            config.child_lr_min,
+            *bounds,
             config.child_lr_T_0,
             config.child_lr_T_mul,
         )

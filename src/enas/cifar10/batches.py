@@ -16,6 +16,7 @@ __all__ = [
     "augment",
     "channel_statistics",
     "eval_batches",
+    "generator",
     "num_train_batches",
     "prefetch",
     "reward_batch",
@@ -90,29 +91,34 @@ def standardize(images, mean, std):
     return result
 
 
-def augment(images, rng, cutout_size=0):
+def augment(images, rng, border, cutout_size=0):
     """Shifts, flips and blanks images, each at random.
 
-    Every image gets a border of 4 zeros, which are the mean colour, and is
-    cropped back to its size at one of 9 x 9 places; half are flipped left to
-    right; then a square of zeros is laid on. The top left corner of the square
-    is any pixel, so it may stick out to the right and below.
+    Every image gets a border of 4 pixels of one colour and is cropped back to
+    its size at one of 9 x 9 places; half are flipped left to right; then a
+    square of zeros is laid on. The top left corner of the square is any pixel,
+    so it may stick out to the right and below.
 
     Args:
         images: float32 `[batch, height, width, channels]`, standardised.
         rng: `np.random.Generator`.
+        border: float32 `[1, 1, 1, channels]`: zeros, which are the mean colour,
+            as in ENAS, or black, as in the paper's code.
         cutout_size: Side of the square, pixels, >= 0; 0 for none.
 
     Returns:
         float32 `[batch, height, width, channels]`, a new array.
 
-    Source: row 29; original models.py, `_pre_process`. Same.
+    Source: row 29; original models.py, `_pre_process`, and the paper's
+    dataset.py, which crops before it standardises. Same.
     """
     corners = rng.integers(0, 2 * PADDING + 1, (2, len(images)))
     flipped = rng.random(len(images)) < 0.5
-    # Zeros where an image does not reach. A loop, because padding the whole
-    # batch first takes several times as long, all of it fresh memory.
-    result = np.zeros_like(images)
+    # The border where an image does not reach. A loop, because padding the
+    # whole batch first takes several times as long, all of it fresh memory.
+    result = np.empty_like(images)
+    rows = result.reshape(len(result), -1)
+    rows[:] = np.tile(border.ravel(), rows.shape[1] // border.size)
     for image, out, corner, flip in zip(
         images, result, corners.T.tolist(), flipped, strict=True
     ):
@@ -183,53 +189,74 @@ def shuffled_indices(num_images, seed, stream, start, count):
     return np.concatenate(passes)
 
 
-def _batch(split, data, batch_size, seed, stream, number):
-    start = number * batch_size
-    chosen = shuffled_indices(len(split), seed, stream, start, batch_size)
+def _batch(split, data, seed, stream, start, count):
+    chosen = shuffled_indices(len(split), seed, stream, start, count)
     images = standardize(split.images[chosen], data.mean, data.std)
     return images, split.labels[chosen]
 
 
-def train_batch(data, batch_size, seed, step, cutout_size=0):
+def generator(seed, stream, number):
+    """Returns the `np.random.Generator` of one use of random numbers."""
+    sequence = np.random.SeedSequence(
+        [seed, zlib.crc32(stream.encode()), number]
+    )
+    return np.random.default_rng(sequence)
+
+
+def train_batch(data, batch_size, seed, step, cutout_size=0, partial=False):
     """Returns the augmented training batch of a step.
 
     Args:
         data: `data_utils.DataSet`.
-        batch_size: Images in a batch, >= 1; every batch is full.
+        batch_size: Images in a batch, >= 1.
         seed: Integer >= 0, the run's.
         step: Global step of the child, from 0, counted over all epochs.
         cutout_size: Side of the cutout square, pixels; 0 for none.
+        partial: Whether the last batch of an epoch is what is left of the
+            pass; else it is filled from the next pass.
 
     Returns:
-        Pair of images, float32 `[batch_size, 32, 32, 3]`, and labels, int32
-        `[batch_size]`.
+        Pair of images, float32 `[batch, 32, 32, 3]`, and labels, int32
+        `[batch]`.
 
     Source: row 29; original models.py. Same: an epoch of 45,000 images is 352
     batches of 128, and the 56 images by which these are more are the next
-    epoch's first.
+    epoch's first. The paper's code has 72 images in the 352nd batch.
     """
-    images, labels = _batch(data.train, data, batch_size, seed, "train", step)
-    sequence = np.random.SeedSequence([seed, zlib.crc32(b"augment"), step])
-    rng = np.random.default_rng(sequence)
-    return augment(images, rng, cutout_size), labels
+    start, count = step * batch_size, batch_size
+    if partial:
+        size = len(data.train)
+        epoch, number = divmod(step, num_train_batches(size, batch_size))
+        start = epoch * size + number * batch_size
+        count = min(batch_size, size - number * batch_size)
+    images, labels = _batch(data.train, data, seed, "train", start, count)
+    rng = generator(seed, "augment", step)
+    return augment(images, rng, data.border, cutout_size), labels
 
 
-def reward_batch(data, batch_size, seed, index):
-    """Returns the shuffled, unaugmented validation batch behind a reward.
+def reward_batch(data, batch_size, seed, index, augmented=False):
+    """Returns the shuffled validation batch behind a reward.
 
     Args:
         data: `data_utils.DataSet`.
         batch_size: Images in a batch, >= 1; every batch is full.
         seed: Integer >= 0, the run's.
         index: Number of the reward, from 0, counted over all epochs.
+        augmented: Whether images are shifted and flipped.
 
     Returns:
         Pair of images, float32 `[batch_size, 32, 32, 3]`, and labels, int32
         `[batch_size]`.
 
-    Source: row 24; original models.py, `build_valid_rl`. Same.
+    Source: row 24; original models.py, `build_valid_rl`. Same. The paper's code
+    shuffles anew for every arc (row 28); here the passes go on.
     """
-    return _batch(data.valid, data, batch_size, seed, "reward", index)
+    start = index * batch_size
+    images, labels = _batch(data.valid, data, seed, "reward", start, batch_size)
+    if augmented:
+        rng = generator(seed, "augment_reward", index)
+        images = augment(images, rng, data.border)
+    return images, labels
 
 
 def num_train_batches(num_train, batch_size):
@@ -240,25 +267,30 @@ def num_train_batches(num_train, batch_size):
     return -(-num_train // batch_size)
 
 
-def eval_batches(split, mean, std, batch_size=100):
+def eval_batches(split, data, batch_size=100, rng=None):
     """Yields a split once, in order and standardised.
 
     Args:
         split: `data_utils.Split`.
-        mean: float32 `[1, 1, 1, 3]`, in units of image / 255.
-        std: float32 `[1, 1, 1, 3]`, in units of image / 255.
+        data: `data_utils.DataSet` that it is of.
         batch_size: Images in a batch, >= 1; the last may have fewer.
+        rng: `np.random.Generator` to shift and flip images with; None for
+            images as they are.
 
     Yields:
         Pair of images, float32 `[batch, 32, 32, 3]`, and labels, int32
         `[batch]`.
 
     Source: row 30; original models.py. Deviates: its queues wrap round when
-    the last batch is not full (row 28f).
+    the last batch is not full (row 28f); the paper's code leaves the last
+    batch of the validation set out when it is not full.
     """
     for start in range(0, len(split), batch_size):
         part = slice(start, start + batch_size)
-        yield standardize(split.images[part], mean, std), split.labels[part]
+        images = standardize(split.images[part], data.mean, data.std)
+        if rng is not None:
+            images = augment(images, rng, data.border)
+        yield images, split.labels[part]
 
 
 def prefetch(function, arguments):

@@ -1,9 +1,11 @@
 """The branches of a layer: what an op id can run."""
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
 
+from enas import common_ops
 from enas.cifar10 import image_ops
 from enas.cifar10.profile import ENAS, Profile
 
@@ -21,6 +23,8 @@ class ChildOptions:
       keep_prob: float in (0, 1], of the dropout before the classifier.
       poison_dropout_rate: float in [0, 1], of the dropout poisoning.
       profile: `Profile`, the behaviours in force.
+      dropout: function (x, rate, seed) -> x with a share zeroed; comparing
+        with a recording puts the recorded masks here.
     """
 
     filters: int
@@ -29,6 +33,7 @@ class ChildOptions:
     keep_prob: float = 1.0
     poison_dropout_rate: float = 0.9
     profile: Profile = ENAS
+    dropout: Callable = common_ops.dropout
 
     @property
     def feature_shape(self):
@@ -50,7 +55,7 @@ class Branch(keras.layers.Layer):
     Call arguments:
       x: float32 `[batch, height, width, channels]` (or NCHW).
       copy: int32 scalar, which set of weights, in [0, copies).
-      training: bool.
+      training: bool, or `image_ops.FROZEN`, which counts as true.
       seed: int32 `[2]`, for what is random in this layer and step.
     """
 
@@ -61,6 +66,14 @@ class Branch(keras.layers.Layer):
 
     def call(self, x, copy, training, seed):
         raise NotImplementedError
+
+    def returns_input(self, training):
+        """Returns whether the output is the input itself, untouched, bool.
+
+        The paper's code adds skips in place, so what such an op returned is
+        overwritten together with its input (row 6).
+        """
+        return False
 
 
 class ConvBranch(Branch):
@@ -105,7 +118,7 @@ class PoolBranch(Branch):
 
     def call(self, x, copy, training, seed):
         x = self.conv(x, training=training)
-        return image_ops.pool_3x3(x, self.kind, self.options.data_format)
+        return image_ops.pool_3x3(x, self.kind, self.options)
 
 
 # Candidate op name -> (class, its settings). The op `identity` of the paper's

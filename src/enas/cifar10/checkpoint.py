@@ -54,6 +54,8 @@ def search_tensors(search):
         **compiled.child_optimizer.slots,
         **compiled.controller_optimizer.slots,
     }
+    if compiled.weight_use is not None:
+        variables["child/weight_use"] = compiled.weight_use.used
     counters = {
         "global_step": np.int32(search.global_step),
         "train_step": np.int32(search.train_step),

@@ -2,13 +2,20 @@
 
 import tensorflow as tf
 
+from enas.cifar10.image_ops import FROZEN
 from enas.cifar10.macro_controller import Sample
-from enas.optimizers import Adam, Momentum, add_l2
+from enas.cifar10.weight_use import WeightUse
+from enas.optimizers import Adam, GradientRules, Momentum
 
-__all__ = ["Compiled", "child_gradients", "controller_gradients"]
+__all__ = [
+    "Compiled",
+    "child_gradients",
+    "child_step",
+    "controller_gradients",
+]
 
 
-def child_gradients(child, images, labels, arc, seed, l2_reg):
+def child_gradients(child, images, labels, arc, seed, rules, decays=None):
     """Computes loss and gradients of one child step.
 
     Args:
@@ -17,11 +24,13 @@ def child_gradients(child, images, labels, arc, seed, l2_reg):
       labels: int32 `[batch]`.
       arc: pair of int32 tensors, as `MacroChild` takes it.
       seed: int32 `[2]`.
-      l2_reg: float.
+      rules: `GradientRules`.
+      decays: as `GradientRules.apply` takes them.
 
     Returns:
-      (loss, gradients, logits): float32 scalar, mean cross-entropy without
-      l2; list of tensors with l2; float32 `[batch, 10]`.
+      (loss, gradients, norm, logits): float32 scalar, mean cross-entropy
+      without l2; list of tensors and float32 scalar, as `GradientRules.apply`
+      returns them; float32 `[batch, 10]`.
 
     Source: row 14, ENAS general_child.py `_build_train`; same.
     """
@@ -32,12 +41,42 @@ def child_gradients(child, images, labels, arc, seed, l2_reg):
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         )
     gradients = tape.gradient(loss, variables)
-    return loss, add_l2(gradients, variables, l2_reg), logits
+    return loss, *rules.apply(gradients, variables, decays), logits
 
 
-def controller_gradients(
-    controller, op_ids, skips, advantages, skip_weight, l2_reg
+def child_step(
+    child, optimizer, images, labels, arc, rate, seed, rules, weight_use=None
 ):
+    """Trains the child on one batch.
+
+    Args:
+      child: a built `MacroChild`.
+      optimizer: its `Momentum`.
+      images: float32 `[batch, 32, 32, 3]`.
+      labels: int32 `[batch]`.
+      arc: pair of int32 tensors, as `MacroChild` takes it.
+      rate: float32 scalar, learning rate.
+      seed: int32 `[2]`.
+      rules: `GradientRules`.
+      weight_use: `WeightUse`, or None where unused weights decay.
+
+    Returns:
+      (loss, norm, logits), as `child_gradients` returns them.
+
+    Source: rows 12 and 14 to 16; same.
+    """
+    decays = weight_use.add(arc) if weight_use else None
+    loss, gradients, norm, logits = child_gradients(
+        child, images, labels, arc, seed, rules, decays
+    )
+    if weight_use and child.options.profile.unselected_weights == "stay":
+        optimizer.apply_where(weight_use.of(arc), gradients, rate)
+    else:
+        optimizer.apply(gradients, rate)
+    return loss, norm, logits
+
+
+def controller_gradients(controller, op_ids, skips, advantages, weights, rules):
     """Computes the losses of n arcs and the gradient of their mean.
 
     Args:
@@ -45,26 +84,30 @@ def controller_gradients(
       op_ids: int32 `[n, L]`.
       skips: int32 `[n, L (L - 1) / 2]`.
       advantages: float32 `[n]`, reward minus the updated baseline.
-      skip_weight: float.
-      l2_reg: float.
+      weights: (float, float), of the skip penalty in the loss and of the
+        entropy in the reward; the latter matters where the entropy has a
+        gradient (row 22).
+      rules: `GradientRules`.
 
     Returns:
-      (losses, gradients, norm): float32 `[n]`; list of tensors with l2;
-      float32 scalar, without l2, in which a row of the embedding that was
-      looked up twice counts twice, as in the original's log.
+      (losses, gradients, norm): float32 `[n]`; list of tensors and float32
+      scalar, as `GradientRules.apply` returns them.
 
     Source: row 26, ENAS general_controller.py `build_trainer`; same.
     """
+    skip_weight, entropy_weight = weights
     variables = [variable.value for variable in controller.trainable_variables]
     with tf.GradientTape() as tape:
         sample = controller.score(op_ids, skips)
+        # Zero, with the gradient that the entropy in the reward has.
+        entropy = sample.entropy - tf.stop_gradient(sample.entropy)
         losses = (
-            sample.neg_log_prob * advantages + skip_weight * sample.skip_penalty
+            sample.neg_log_prob * (advantages + entropy_weight * entropy)
+            + skip_weight * sample.skip_penalty
         )
         loss = tf.reduce_mean(losses)
     gradients = tape.gradient(loss, variables)
-    norm = tf.linalg.global_norm(gradients)
-    return losses, add_l2(gradients, variables, l2_reg), norm
+    return losses, *rules.apply(gradients, variables)
 
 
 class Compiled:
@@ -78,14 +121,27 @@ class Compiled:
     Attributes:
       child_optimizer: `Momentum` over the child.
       controller_optimizer: `Adam` over the controller.
+      weight_use: `WeightUse`, or None where unused weights decay as well.
     """
 
     def __init__(self, child, controller, config):
         self.child = child
         self.controller = controller
         self.config = config
+        profile = config.behaviour
         self.child_optimizer = Momentum(child)
-        self.controller_optimizer = Adam(controller)
+        self.controller_optimizer = Adam(controller, profile.adam_epsilon)
+        self.weight_use = None
+        if profile.unselected_weights != "decay":
+            self.weight_use = WeightUse(child)
+        clipping = {"clip": profile.clip, "bound": config.child_grad_bound}
+        self._child_rules = GradientRules(
+            config.child_l2_reg, profile.l2, **clipping
+        )
+        # The paper's code has no weight decay on the controller.
+        self._controller_rules = GradientRules(
+            config.controller_l2_reg, "in_loss", **clipping
+        )
         layers = config.child_num_layers
         ids = tf.TensorSpec([layers], tf.int32)
         bits = tf.TensorSpec([layers * (layers - 1) // 2], tf.int32)
@@ -98,6 +154,9 @@ class Compiled:
         )
         self.count_correct = _compile(
             self._count_correct, images, labels, ids, bits
+        )
+        self.count_correct_in_training = _compile(
+            self._count_correct_in_training, images, labels, ids, bits, pair
         )
         self.sample = _compile(self._sample, tf.TensorSpec([], tf.int32), pair)
         arcs = [
@@ -116,20 +175,28 @@ class Compiled:
 
     def _train_child(self, images, labels, op_ids, skips, rate, seed):
         """Returns (loss, gradient norm, right answers) of one step."""
-        loss, gradients, logits = child_gradients(
+        loss, norm, logits = child_step(
             self.child,
+            self.child_optimizer,
             images,
             labels,
             (op_ids, skips),
+            rate,
             seed,
-            self.config.child_l2_reg,
+            self._child_rules,
+            self.weight_use,
         )
-        self.child_optimizer.apply(gradients, rate)
-        return loss, tf.linalg.global_norm(gradients), _correct(logits, labels)
+        return loss, norm, _correct(logits, labels)
 
     def _count_correct(self, images, labels, op_ids, skips):
         """Returns the right answers of an arc in evaluation, int32."""
         return _correct(self.child(images, (op_ids, skips)), labels)
+
+    def _count_correct_in_training(self, images, labels, op_ids, skips, seed):
+        """Returns the same in training mode: dropout and noise are on."""
+        arc = op_ids, skips
+        logits = self.child(images, arc, training=FROZEN, seed=seed)
+        return _correct(logits, labels)
 
     def _sample(self, n, seed):
         """Returns a `Sample` of n arcs, without the logits."""
@@ -143,8 +210,11 @@ class Compiled:
             op_ids,
             skips,
             advantages,
-            self.config.controller_skip_weight,
-            self.config.controller_l2_reg,
+            (
+                self.config.controller_skip_weight,
+                self.config.controller_entropy_weight,
+            ),
+            self._controller_rules,
         )
 
 

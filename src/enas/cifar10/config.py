@@ -7,7 +7,7 @@ of ENAS's scripts/cifar10_macro_search.sh. No TensorFlow here.
 
 import dataclasses
 
-from enas.cifar10.profile import make_profile
+from enas.cifar10.profile import PROFILES, make_profile
 from enas.cifar10.search_space import CANDIDATE_OPS
 from enas.errors import UserError
 
@@ -142,8 +142,9 @@ class Config:
     child_grad_bound: float = _setting(
         5.0,
         "Child",
-        "Gradient clipping. Without effect in the enas profile: the original"
-        " computes clipped gradients and drops them.",
+        "Bound of gradient clipping, for child and controller. Without effect"
+        " in the enas profile: the original computes clipped gradients and"
+        " drops them.",
         lower=0.0,
     )
     child_fixed_arc: str | None = _setting(
@@ -245,11 +246,18 @@ class Config:
         upper=1.0,
     )
 
+    profile: str = _setting(
+        "enas",
+        "Run",
+        "Which program to behave like: enas, the original; paper, the code"
+        " behind the paper's Table 1.",
+        choices=tuple(PROFILES),
+    )
     override: tuple[str, ...] = _setting(
         (),
         "Run",
-        "Change one behaviour of the port, choice=value; may be given several"
-        " times. docs/PORT.md lists the choices.",
+        "Change one behaviour of the profile, choice=value; may be given"
+        " several times. docs/PORT.md lists the choices.",
     )
     search_for: str = _setting(
         "macro",
@@ -293,9 +301,9 @@ class Config:
         _check_combinations(self)
 
     @property
-    def profile(self):
-        """The behaviours in force, a `Profile`."""
-        return make_profile(self.override)
+    def behaviour(self):
+        """The choices in force, a `Profile`."""
+        return make_profile(self.override, PROFILES[self.profile])
 
     @property
     def filters(self):

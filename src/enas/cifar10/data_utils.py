@@ -6,10 +6,15 @@ import numpy as np
 
 from enas.cifar10.batches import channel_statistics
 from enas.cifar10.cifar10_files import find_cifar10
+from enas.cifar10.profile import ENAS
 from enas.cifar10.shapes import make_shapes
 from enas.errors import UserError
 
 __all__ = ["DataSet", "Split", "read_data"]
+
+# Of the paper's code, in pixel values (row 29).
+FIXED_MEAN = (125.3, 123.0, 113.9)
+FIXED_STD = (63.0, 62.1, 66.7)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +44,11 @@ class DataSet:
         train: `Split`.
         valid: `Split`, the images behind the rewards.
         test: `Split`.
-        mean: float32 `[1, 1, 1, 3]`, of the training images / 255.
+        mean: float32 `[1, 1, 1, 3]`, of the training images / 255, or the
+            fixed one of profile paper.
         std: float32 `[1, 1, 1, 3]`, population, of the same.
+        border: float32 `[1, 1, 1, 3]`, standardised colour around an image
+            that is shifted.
     """
 
     name: str
@@ -50,6 +58,7 @@ class DataSet:
     test: Split
     mean: np.ndarray
     std: np.ndarray
+    border: np.ndarray
 
 
 def read_data(
@@ -60,6 +69,7 @@ def read_data(
     num_valid=None,
     num_test=None,
     num_valids=5000,
+    profile=ENAS,
     log=print,
 ):
     """Reads a data set, splits it and measures its mean and std.
@@ -79,6 +89,7 @@ def read_data(
         num_test: Keep the first N test images; None for all.
         num_valids: Training images of CIFAR-10 set aside for validation,
             in [1, 49,999]. The shapes are drawn in three splits.
+        profile: `Profile`; says which mean, std and border.
         log: Function that is called with each line of the log.
 
     Returns:
@@ -88,9 +99,10 @@ def read_data(
         UserError: There is no such data set, a file of it is damaged or
             missing, or it has fewer images than were asked for.
 
-    Source: row 29; original data_utils.py, `read_data`. Same numbers and log
-    lines; deviates: images stay uint8 and are standardised batch by batch,
-    and there are more forms than the Python batches.
+    Source: row 29; original data_utils.py, `read_data`, and the paper's
+    dataset.py. Same numbers and log lines; deviates: images stay uint8 and are
+    standardised batch by batch, and there are more forms than the Python
+    batches.
     """
     log("-" * 80)
     log("Reading data")
@@ -107,17 +119,26 @@ def read_data(
             f"received {dataset!r}. Use one of the two."
         )
     counts = (num_train, num_valid, num_test)
-    return _assemble(dataset, source, splits, counts, log)
-
-
-def _assemble(dataset, source, splits, counts, log):
     names = ("train", "valid", "test")
-    train, valid, test = map(_first, names, splits, counts)
+    splits = list(map(_first, names, splits, counts))
+    statistics = _statistics(splits[0], profile, log)
+    return DataSet(dataset, source, *splits, *statistics)
+
+
+def _statistics(train, profile, log):
+    """Returns (mean, std, border) and logs the first two."""
     log("Prepropcess: [subtract mean], [divide std]")
-    mean, std = channel_statistics(train.images)
+    if profile.channel_statistics == "measured":
+        mean, std = channel_statistics(train.images)
+    else:
+        mean, std = (
+            np.float32(values).reshape(1, 1, 1, 3) / np.float32(255)
+            for values in (FIXED_MEAN, FIXED_STD)
+        )
     log(f"mean: {np.reshape(mean * np.float32(255), [-1])}")
     log(f"std: {np.reshape(std * np.float32(255), [-1])}")
-    return DataSet(dataset, source, train, valid, test, mean, std)
+    black = profile.crop_border == "black"
+    return mean, std, -mean / std if black else np.zeros_like(mean)
 
 
 def _first(name, split, count):

@@ -3,13 +3,17 @@
 Counterpart of ENAS's src/cifar10/image_ops.py.
 """
 
+import math
+
 import keras
 import tensorflow as tf
 
 from enas import common_ops
 
 __all__ = [
+    "FROZEN",
     "BatchNorm",
+    "Classifier",
     "ConvBN",
     "FactorizedReduction",
     "SeparableConvBN",
@@ -19,6 +23,11 @@ __all__ = [
 ]
 
 BN_DECAY = 0.9
+# ENAS asks for 1e-5; TensorFlow's fused_batch_norm takes no less than this.
+SMALLEST_EPSILON = 1.001e-5
+# Value of `training`: as in training, dropout and batch statistics included,
+# but the moving statistics stay. The paper's errors are measured so (row 30).
+FROZEN = "frozen"
 
 
 def channel_axis(data_format):
@@ -68,21 +77,23 @@ class BatchNorm(keras.layers.Layer):
 
     Args:
       options: the child's `ChildOptions`.
-      epsilon: float, added to the variance: 1e-5 in `batch_norm`, 1e-3 in
-        `batch_norm_with_mask`.
-      zero_debias: bool, whether averages are zero-debiased (`batch_norm`) or
-        plain from 0 and 1 (`batch_norm_with_mask`).
+      masked: bool, whether it is ENAS's `batch_norm_with_mask`, which has
+        another epsilon and plain averages from 0 and 1, or `batch_norm`,
+        whose averages are zero-debiased.
 
-    Source: ENAS image_ops.py, row 11; same.
+    Source: ENAS image_ops.py, rows 10 and 11; same. In profile paper the
+    moving statistics are kept as well, though nothing reads them.
     """
 
-    def __init__(self, options, epsilon=1e-5, zero_debias=True):
+    def __init__(self, options, masked=False):
         super().__init__(name="bn")
         self.data_format = options.data_format
         self.always_batch = options.profile.bn_evaluation == "batch"
-        self.epsilon = epsilon
+        self.epsilon = 1e-5
+        if options.profile.bn_epsilon == "mixed":
+            self.epsilon = 1e-3 if masked else SMALLEST_EPSILON
         self.shadows = None
-        if zero_debias:
+        if not masked:
             self.shadows = [
                 MovingAverage(name=name)
                 for name in ("moving_mean", "moving_variance")
@@ -112,23 +123,19 @@ class BatchNorm(keras.layers.Layer):
             shadow.build(channels)
 
     def call(self, x, training=False):
-        statistics = {}
-        by_batch = training or self.always_batch
-        if not by_batch:
-            statistics = {
-                "mean": self.moving_mean.value,
-                "variance": self.moving_variance.value,
-            }
-        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            x,
-            self.scale.value,
-            self.offset.value,
+        by_batch = bool(training) or self.always_batch
+        empty = tf.zeros([0])
+        y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=self.scale.value,
+            offset=self.offset.value,
+            mean=empty if by_batch else self.moving_mean.value,
+            variance=empty if by_batch else self.moving_variance.value,
             epsilon=self.epsilon,
             data_format=self.data_format,
             is_training=by_batch,
-            **statistics,
         )
-        if training:
+        if training and training != FROZEN:
             self._move(mean, variance)
         return y
 
@@ -162,16 +169,13 @@ class ConvBN(keras.layers.Layer):
         self.size = size
         self.options = options
         self.relu = relu
-        self.bn = _batch_norm(options, masked_bn)
+        self.bn = BatchNorm(options, masked_bn)
 
     def build(self, shape):
         channels = shape[channel_axis(self.options.data_format)]
         filters = self.options.filters
-        self.w = common_ops.he_normal(
-            self,
-            "w",
-            (self.size, self.size, channels, filters),
-            self.options.seed,
+        self.w = common_ops.child_weight(
+            self, "w", (self.size, self.size, channels, filters), self.options
         )
         self.bn.build(self.options.feature_shape)
 
@@ -194,15 +198,19 @@ class SeparableConvBN(keras.layers.Layer):
         super().__init__(name=name)
         self.size = size
         self.options = options
-        self.bn = _batch_norm(options, masked_bn=True)
+        self.bn = BatchNorm(options, masked=True)
 
     def build(self, shape):
-        filters, seed = self.options.filters, self.options.seed
-        self.w_depth = common_ops.he_normal(
-            self, "w_depth", (self.size, self.size, filters, 1), seed
+        filters = self.options.filters
+        self.w_depth = common_ops.child_weight(
+            self,
+            "w_depth",
+            (self.size, self.size, filters, 1),
+            self.options,
+            "depthwise",
         )
-        self.w_point = common_ops.he_normal(
-            self, "w_point", (filters, filters), seed
+        self.w_point = common_ops.child_weight(
+            self, "w_point", (filters, filters), self.options
         )
         self.bn.build(self.options.feature_shape)
 
@@ -217,14 +225,14 @@ class SeparableConvBN(keras.layers.Layer):
 
 
 class Weight(keras.layers.Layer):
-    """One he_normal weight `w` under a scope of its own."""
+    """One weight `w` of a convolution under a scope of its own."""
 
-    def __init__(self, name, seed):
+    def __init__(self, name, options):
         super().__init__(name=name)
-        self.seed = seed
+        self.options = options
 
     def build(self, shape):
-        self.w = common_ops.he_normal(self, "w", shape, self.seed)
+        self.w = common_ops.child_weight(self, "w", shape, self.options)
 
 
 class FactorizedReduction(keras.layers.Layer):
@@ -243,9 +251,9 @@ class FactorizedReduction(keras.layers.Layer):
     def __init__(self, name, options):
         super().__init__(name=name)
         self.options = options
-        self.path1_conv = Weight("path1_conv", options.seed)
-        self.path2_conv = Weight("path2_conv", options.seed)
-        self.bn = _batch_norm(options)
+        self.path1_conv = Weight("path1_conv", options)
+        self.path2_conv = Weight("path2_conv", options)
+        self.bn = BatchNorm(options)
 
     def build(self, shape):
         filters = self.options.filters
@@ -273,26 +281,56 @@ def _pad_tap(at, channels_before, channels_after):
     return [spatial, spatial, [0, 0], [channels_before, channels_after]]
 
 
-def _batch_norm(options, masked_bn=False):
-    return BatchNorm(
-        options,
-        epsilon=1e-3 if masked_bn else 1e-5,
-        zero_debias=not masked_bn,
-    )
+class Classifier(keras.layers.Layer):
+    """The matrix behind global pooling, with a bias if the profile says so.
+
+    Args:
+      options: the child's `ChildOptions`.
+
+    Source: row 9; same.
+    """
+
+    def __init__(self, options):
+        super().__init__(name="fc")
+        self.options = options
+        self.b = None
+
+    def build(self, shape):
+        self.w = common_ops.child_weight(
+            self, "w", shape, self.options, "linear"
+        )
+        if self.options.profile.classifier_bias == "learned":
+            limit = 1.0 / math.sqrt(shape[0])
+            self.b = common_ops.uniform(
+                self, "b", (shape[1],), limit, self.options.seed
+            )
+
+    def call(self, x):
+        logits = tf.matmul(x, self.w.value)
+        return logits if self.b is None else logits + self.b.value
 
 
-def pool_3x3(x, kind, data_format):
+def pool_3x3(x, kind, options):
     """Pools 3x3 with stride 1 and the same size.
 
     Args:
       x: float32 `[batch, height, width, channels]`.
-      kind: "avg", which leaves padding out of the mean, or "max".
-      data_format: "NHWC" or "NCHW".
+      kind: "max", or "avg", which leaves padding out of the mean or counts it
+        as zeros, as the profile says.
+      options: the child's `ChildOptions`.
 
     Source: ENAS general_child.py `_pool_branch`, row 3; same.
     """
-    pool = tf.nn.avg_pool2d if kind == "avg" else tf.nn.max_pool2d
-    return pool(x, 3, 1, "SAME", data_format=data_format)
+    data_format = options.data_format
+    if kind == "max":
+        return tf.nn.max_pool2d(x, 3, 1, "SAME", data_format=data_format)
+    if options.profile.avg_pool_padding == "excluded":
+        return tf.nn.avg_pool2d(x, 3, 1, "SAME", data_format=data_format)
+    border = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    if data_format == "NCHW":
+        border = [[0, 0], [0, 0], [1, 1], [1, 1]]
+    x = tf.pad(x, border)
+    return tf.nn.avg_pool2d(x, 3, 1, "VALID", data_format=data_format)
 
 
 def global_avg_pool(x, data_format):

@@ -31,48 +31,92 @@ class Skip(keras.layers.Layer):
     """Adds the chosen earlier outputs, then batch norm without ReLU.
 
     Call arguments:
-      x: the op's output.
-      candidates: list of tensors of the same shape, what a bit can add.
-      bits: int32 `[len(candidates)]`.
-      training: bool.
+      out: the op's output.
+      cache: list of tensors of the same shape, see `EnasLayer`.
+      bits: int32 `[layer_id]`, of the first so many in the cache.
+      same: bool scalar, whether `out` is `cache[-1]` itself, untouched.
+      training: bool, or `image_ops.FROZEN`.
 
-    Source: ENAS general_child.py `_enas_layer`, rows 4 and 5; same result,
-    different form: what is not chosen is not added as zeros.
+    Returns:
+      The cache with the result at its end.
+
+    Source: ENAS general_child.py `_enas_layer`, rows 4 to 6; same result,
+    different form: what is not chosen is not added as zeros. `InPlaceSkip` is
+    the paper's.
     """
 
     def __init__(self, options):
         super().__init__(name="skip")
-        self.options = options
         self.bn = image_ops.BatchNorm(options)
 
     def build(self, shape):
         self.bn.build(shape)
 
-    def call(self, x, candidates, bits, training=False):
-        for i, candidate in enumerate(candidates):
-            x = tf.cond(
-                bits[i] > 0,
-                functools.partial(tf.add, x, candidate),
-                functools.partial(tf.identity, x),
-            )
-        return self.bn(x, training=training)
+    def call(self, out, cache, bits, same, training=False):
+        # With the stem in the cache the direct input is no candidate (row 5).
+        total = _add_chosen(out, cache[: bits.shape[0]], bits)
+        return [*cache, self.bn(total, training=training)]
+
+
+def _add_chosen(out, candidates, bits):
+    for i, candidate in enumerate(candidates):
+        out = tf.cond(
+            bits[i] > 0,
+            functools.partial(tf.add, out, candidate),
+            functools.partial(tf.identity, out),
+        )
+    return out
+
+
+class InPlaceSkip(Skip):
+    """The sum of the paper's code, which overwrites the op's output.
+
+    When the op returned its input itself, the sum lands in the stored output
+    of the layer before: later layers read it there, and a skip to the direct
+    input doubles what was summed so far.
+
+    Source: row 6, `out += prev_layers[i]` in enas_layer.py of the paper's code;
+    same.
+    """
+
+    def call(self, out, cache, bits, same, training=False):
+        earlier, stored = cache[:-1], cache[-1]
+        total = _add_chosen(out, earlier[: bits.shape[0]], bits)
+        if bits.shape[0] > len(earlier):
+            direct = _pick(same, total, stored)
+            total = _add_chosen(total, [direct], bits[-1:])
+        stored = _pick(same, total, stored)
+        return [*earlier, stored, self.bn(total, training=training)]
+
+
+def _pick(condition, x, y):
+    return tf.cond(
+        condition,
+        functools.partial(tf.identity, x),
+        functools.partial(tf.identity, y),
+    )
+
+
+SKIPS = {"new": Skip, "in_place": InPlaceSkip}
 
 
 class Pool(keras.layers.Layer):
     """Halves every cached output by a factorized reduction of its own.
 
     Call arguments:
-      cache: list of tensors, stem first.
-      training: bool.
+      cache: list of tensors, see `EnasLayer`.
+      training: bool, or `image_ops.FROZEN`.
 
-    Source: ENAS general_child.py `_model`, row 7; same.
+    Source: ENAS general_child.py `_model`, row 7; same. Reductions are named by
+    place, the stem's is `from_0`; without the stem they start at `from_1`.
     """
 
     def __init__(self, layer_id, options):
         super().__init__(name=f"pool_at_{layer_id}")
+        first = 0 if options.profile.skip_candidates == "stem" else 1
         self.reductions = [
             image_ops.FactorizedReduction(f"from_{i}", options)
-            for i in range(layer_id + 2)
+            for i in range(first, layer_id + 2)
         ]
 
     def build(self, shape):
@@ -90,11 +134,12 @@ class EnasLayer(keras.layers.Layer):
     """One layer: the picked branch, the picked skips, pooling where due.
 
     Call arguments:
-      cache: list of tensors, outputs of the stem and of all earlier layers.
+      cache: list of tensors, outputs of the stem and of all earlier layers;
+        the stem leaves behind layer 0 where it is no skip candidate.
       branch: int32 scalar in `[0, len(branches))`.
       copy: int32 scalar, the copy of a poisoning.
       bits: int32 `[layer_id]`, skip bits.
-      training: bool.
+      training: bool, or `image_ops.FROZEN`.
       seed: int32 `[2]`.
 
     Returns:
@@ -107,11 +152,15 @@ class EnasLayer(keras.layers.Layer):
     def __init__(self, layer_id, search_space, options, pooled):
         super().__init__(name=f"layer_{layer_id}")
         self.options = options
+        profile = options.profile
         self.branches = [
             make_branch(name, i, options, search_space.weight_copies(i))
             for i, name in enumerate(search_space.branches)
         ]
-        self.skip = Skip(options) if layer_id else None
+        self.skip = None
+        if layer_id > 0 or profile.first_layer == "normed":
+            self.skip = SKIPS[profile.skip_sum](options)
+        self.drops_stem = layer_id == 0 and profile.skip_candidates == "direct"
         self.pool = Pool(layer_id, options) if pooled else None
 
     def build(self, shape):
@@ -128,10 +177,14 @@ class EnasLayer(keras.layers.Layer):
         ]
         out = tf.switch_case(branch, functions)
         out.set_shape(self.options.feature_shape)
-        if self.skip is not None:
-            # Bit i is prev[i], stem first: the direct input is no candidate.
-            out = self.skip(out, cache[:-1], bits, training=training)
-        cache = [*cache, out]
+        if self.skip is None:
+            cache = [*cache, out]
+        else:
+            same = [part.returns_input(training) for part in self.branches]
+            same = tf.gather(same, branch)
+            cache = self.skip(out, cache, bits, same, training=training)
+        if self.drops_stem:
+            cache = cache[1:]
         if self.pool is not None:
             cache = self.pool(cache, training=training)
         return cache
@@ -151,7 +204,8 @@ class MacroChild(keras.Model):
         `[0, search_space.num_ops)` (checked where arcs enter, because
         `tf.switch_case` runs its last branch for any other), and skip bits
         `[num_layers (num_layers - 1) / 2]`, those of layer k from k(k-1)/2.
-      training: bool; decides batch norm, dropout and poison dropout.
+      training: bool; decides batch norm, dropout and poison dropout. Or
+        `image_ops.FROZEN`: as in training, moving statistics stay.
       seed: int32 `[2]`, of the step's random numbers; needed in training.
 
     Returns:
@@ -172,10 +226,13 @@ class MacroChild(keras.Model):
             EnasLayer(k, search_space, options, k in pooled)
             for k in range(num_layers)
         ]
-        self.fc = image_ops.Weight("fc", options.seed)
+        self.fc = image_ops.Classifier(options)
         ids = range(search_space.num_ops)
-        self._branch_of = [search_space.branch(i) for i in ids]
-        self._copy_of = [search_space.copy(i) for i in ids]
+        branches = [search_space.branch(i) for i in ids]
+        if options.profile.branch_binding == "published":
+            branches = [len(search_space.branches) - 1 for _ in ids]
+        self.branch_of = branches
+        self.copy_of = [search_space.copy(i) for i in ids]
 
     def build(self, input_shape=None):
         channels = (None, 3, None, None)
@@ -188,8 +245,8 @@ class MacroChild(keras.Model):
 
     def call(self, images, arc, training=False, seed=None):
         op_ids, skips = arc
-        branches = tf.gather(self._branch_of, op_ids)
-        copies = tf.gather(self._copy_of, op_ids)
+        branches = tf.gather(self.branch_of, op_ids)
+        copies = tf.gather(self.copy_of, op_ids)
         seed = tf.zeros([2], tf.int32) if seed is None else seed
         if self.options.data_format == "NCHW":
             images = tf.transpose(images, [0, 3, 1, 2])
@@ -211,5 +268,5 @@ class MacroChild(keras.Model):
         if training and self.options.keep_prob < 1.0:
             rate = 1.0 - self.options.keep_prob
             seed = common_ops.fold_in(seed, self.num_layers)
-            x = common_ops.dropout(x, rate, seed)
-        return tf.matmul(x, self.fc.w.value)
+            x = self.options.dropout(x, rate, seed)
+        return self.fc(x)

@@ -4,12 +4,14 @@ Counterpart of ENAS's src/cifar10/general_controller.py. The original samples
 one arc per session run; here n arcs are one batch, each with its own state.
 """
 
+import math
 import typing
 
 import keras
 import tensorflow as tf
 
 from enas import common_ops
+from enas.cifar10.profile import ENAS, Profile
 
 __all__ = ["ControllerOptions", "MacroController", "Sample"]
 
@@ -22,8 +24,9 @@ class Sample(typing.NamedTuple):
       skips: int32 `[n, L (L - 1) / 2]`, bits of layer k from k(k-1)/2.
       neg_log_prob: float32 `[n]`, > 0, nats. ENAS calls it `sample_log_prob`,
         although it is the negative of one (row 21).
-      entropy: float32 `[n]`, nats: sum of -p log p of the decisions taken,
-        not of the distributions (row 22); carries no gradient.
+      entropy: float32 `[n]`, nats (row 22): ENAS's is the sum of -p log p of
+        the decisions taken, not of the distributions, without gradient; the
+        paper's that of the distributions, with gradient.
       skip_count: float32 `[n]`, skips chosen.
       skip_penalty: float32 `[n]`, mean over layers (row 23).
       op_logits: float32 `[n, L, num_ops]`.
@@ -52,6 +55,7 @@ class ControllerOptions(typing.NamedTuple):
       temperature: float divisor of the logits, or None.
       skip_target: float in (0, 1).
       seed: int, of the initial weights.
+      profile: `Profile`, the behaviours in force.
     """
 
     num_layers: int
@@ -62,35 +66,55 @@ class ControllerOptions(typing.NamedTuple):
     temperature: float | None = None
     skip_target: float = 0.4
     seed: int = 69
+    profile: Profile = ENAS
 
 
 class Weights(keras.layers.Layer):
-    """Weights uniform in +-.1 under one scope, from a dict name -> shape."""
+    """Uniform weights under one scope, from a dict name -> shape.
 
-    def __init__(self, name, seed):
+    Args:
+      name: str, the scope.
+      seed: int, the run's.
+      **limits: name -> largest absolute value, where it is not .1.
+    """
+
+    def __init__(self, name, seed, **limits):
         super().__init__(name=name)
         self.seed = seed
+        self.limits = limits
 
     def build(self, shapes):
         for name, shape in shapes.items():
-            weight = common_ops.uniform(self, name, shape, 0.1, self.seed)
+            limit = self.limits.get(name, 0.1)
+            weight = common_ops.uniform(self, name, shape, limit, self.seed)
             setattr(self, name, weight)
 
 
 class StackLSTM(keras.layers.Layer):
-    """LSTM layers on top of each other, without biases.
+    """LSTM layers on top of each other, with or without biases.
 
-    Source: ENAS common_ops.py `stack_lstm`, row 18; same.
+    With biases there are two vectors, as in PyTorch, because Adam moves each.
+
+    Source: ENAS common_ops.py `stack_lstm`, torch.nn.LSTM, row 18; same.
     """
 
-    def __init__(self, size, num_layers, seed):
+    def __init__(self, options):
         super().__init__(name="lstm")
-        self.size = size
-        self.cells = [Weights(f"layer_{i}", seed) for i in range(num_layers)]
+        self.size = options.lstm_size
+        self.biases = ()
+        if options.profile.lstm_bias == "learned":
+            self.biases = ("b_ih", "b_hh")
+        limits = dict.fromkeys(self.biases, 1.0 / math.sqrt(self.size))
+        self.cells = [
+            Weights(f"layer_{i}", options.seed, **limits)
+            for i in range(options.lstm_num_layers)
+        ]
 
     def build(self, shape=None):
+        shapes = {"w": (2 * self.size, 4 * self.size)}
+        shapes |= dict.fromkeys(self.biases, (4 * self.size,))
         for cell in self.cells:
-            cell.build({"w": (2 * self.size, 4 * self.size)})
+            cell.build(shapes)
 
     def zero_state(self, n):
         """Returns the first state, a list of (c, h) per layer."""
@@ -101,7 +125,8 @@ class StackLSTM(keras.layers.Layer):
         """Returns (output float32 `[n, size]`, next state)."""
         next_state = []
         for cell, (prev_c, prev_h) in zip(self.cells, state, strict=True):
-            c, x = common_ops.lstm(x, prev_c, prev_h, cell.w.value)
+            biases = [getattr(cell, name).value for name in self.biases]
+            c, x = common_ops.lstm(x, prev_c, prev_h, cell.w.value, biases)
             next_state.append((c, x))
         return x, next_state
 
@@ -112,14 +137,17 @@ class MacroController(keras.layers.Layer):
     Args:
       options: `ControllerOptions`.
 
-    Source: ENAS general_controller.py, rows 18 to 23; same, n arcs at once.
+    Source: ENAS general_controller.py and the paper's controller.py, rows 18 to
+    23; same, n arcs at once.
     """
 
     def __init__(self, options):
         super().__init__(name="controller")
         self.options = options
         seed = options.seed
-        self.lstm = StackLSTM(options.lstm_size, options.lstm_num_layers, seed)
+        self.carries_state = options.profile.lstm_state == "carried"
+        self.entropy_of = _ENTROPY[options.profile.entropy]
+        self.lstm = StackLSTM(options)
         self.emb = Weights("emb", seed)
         self.softmax = Weights("softmax", seed)
         self.attention = Weights("attention", seed)
@@ -190,7 +218,9 @@ class MacroController(keras.layers.Layer):
             logits = self._bounded(tf.matmul(output, self.softmax.w.value))
             ops.append(_Decision(logits, decide(logits, 2 * layer)))
             inputs = tf.gather(self.emb.w.value, ops[-1].choice)
-            output, state = self.lstm.step(inputs, state)
+            output, behind = self.lstm.step(inputs, state)
+            if self.carries_state:
+                state = behind
             inputs = start
             if layer > 0:
                 logits = self._skip_logits(output, anchors)
@@ -221,17 +251,14 @@ class MacroController(keras.layers.Layer):
 
     def _summary(self, n, ops, skips):
         """Adds up what was decided, decision by decision."""
-        terms = [_nll(decision)[:, tf.newaxis] for decision in ops]
-        terms += [_nll(decision) for decision in skips]
-        nll = tf.concat(terms, axis=1)
         penalties = [self._penalty(decision.logits) for decision in skips]
         no_bits = tf.zeros([n, 0], tf.int32)
         chosen = tf.concat([d.choice for d in skips] or [no_bits], axis=1)
         return Sample(
             op_ids=tf.stack([d.choice for d in ops], axis=1),
             skips=chosen,
-            neg_log_prob=tf.reduce_sum(nll, axis=1),
-            entropy=tf.stop_gradient(tf.reduce_sum(nll * tf.exp(-nll), axis=1)),
+            neg_log_prob=_total(_nll, ops, skips),
+            entropy=_total(self.entropy_of, ops, skips),
             skip_count=tf.reduce_sum(tf.cast(chosen, tf.float32), axis=1),
             skip_penalty=(
                 tf.add_n(penalties) / len(penalties)
@@ -265,6 +292,26 @@ def _nll(decision):
     return tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=decision.choice, logits=decision.logits
     )
+
+
+def _sampled_entropy(decision):
+    nll = _nll(decision)
+    return tf.stop_gradient(nll * tf.exp(-nll))
+
+
+def _exact_entropy(decision):
+    log_p = tf.nn.log_softmax(decision.logits)
+    return -tf.reduce_sum(tf.exp(log_p) * log_p, axis=-1)
+
+
+_ENTROPY = {"sampled": _sampled_entropy, "exact": _exact_entropy}
+
+
+def _total(function, ops, skips):
+    """Returns the sum of a function over all decisions of each arc, `[n]`."""
+    terms = [function(decision)[:, tf.newaxis] for decision in ops]
+    terms += [function(decision) for decision in skips]
+    return tf.reduce_sum(tf.concat(terms, axis=1), axis=1)
 
 
 def _mean_anchor(choice, anchors):

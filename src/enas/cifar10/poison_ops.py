@@ -78,6 +78,9 @@ class Identity(Branch):
     def call(self, x, copy, training, seed):
         return tf.identity(x)
 
+    def returns_input(self, training):
+        return True
+
 
 @register_poison("transposed_conv_3x3", size=3)
 @register_poison("transposed_conv_5x5", size=5)
@@ -87,8 +90,8 @@ class TransposedConv(Branch):
     The weights are stored `[size, size, out, in]`, stacked in front by copy if
     every copy has its own.
 
-    Source: paper, poisoning set P2; same op. Initialised like ENAS's
-    convolutions, since ENAS itself has no transposed one.
+    Source: paper, poisoning set P2; same op. In profile enas it is initialised
+    like ENAS's convolutions, since ENAS itself has no transposed one.
     """
 
     def __init__(self, name, options, copies=1, size=3):
@@ -97,12 +100,13 @@ class TransposedConv(Branch):
 
     def build(self, shape):
         filters = self.options.filters
-        self.w = common_ops.he_normal(
+        self.w = common_ops.child_weight(
             self,
             "w",
             (self.size, self.size, filters, filters),
-            self.options.seed,
-            copies=self.copies,
+            self.options,
+            "transposed_conv",
+            self.copies,
         )
 
     def call(self, x, copy, training, seed):
@@ -127,7 +131,10 @@ class Dropout(Branch):
     """
 
     def call(self, x, copy, training, seed):
-        if not training:
+        if self.returns_input(training):
             return tf.identity(x)
         rate = self.options.poison_dropout_rate
-        return common_ops.dropout(x, rate, seed)
+        return self.options.dropout(x, rate, seed)
+
+    def returns_input(self, training):
+        return not training or self.options.poison_dropout_rate == 0.0

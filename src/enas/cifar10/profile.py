@@ -1,19 +1,27 @@
 """The behaviour table as choices. No TensorFlow here.
 
-A profile is one consistent choice over the rows in which reference programs
-differ; docs/PORT.md has the table. A choice is looked up where a layer is
-built, never inside a step.
+A profile is one consistent choice over the rows in which the two reference
+programs differ; docs/PORT.md has the table. A choice is looked up where a
+layer, an optimizer or a search is built, never inside a step.
 """
 
 import dataclasses
 
 from enas.errors import UserError
 
-__all__ = ["ENAS", "Profile", "make_profile"]
+__all__ = ["ENAS", "PAPER", "PROFILES", "Profile", "make_profile"]
 
 
-def _choice(*legal, row, text):
-    metadata = {"legal": legal, "row": row, "text": text}
+def _choice(row, text, *legal, paper=None):
+    """Declares a choice; ENAS's value is the first legal one.
+
+    Args:
+      row: int, of the behaviour table; 0 for section 2 of the notes.
+      text: str, what is chosen.
+      *legal: str, the values.
+      paper: str, the value of the paper's code; None if it is ENAS's.
+    """
+    metadata = {"row": row, "text": text, "legal": legal, "paper": paper}
     return dataclasses.field(default=legal[0], metadata=metadata)
 
 
@@ -21,20 +29,205 @@ def _choice(*legal, row, text):
 class Profile:
     """One choice per row; the defaults are those of ENAS.
 
-    Attributes:
-      bn_evaluation: statistics that batch norm uses in evaluation and reward,
-        "moving" as in ENAS, "batch" as in the paper's code.
+    Every field says in its declaration which row it is, what is chosen, and
+    which values are legal; docs/PORT.md explains the values.
+
+    Source: the behaviour table; section 2 for `branch_binding`.
     """
 
+    branch_binding: str = _choice(
+        0,
+        "branch an op id runs: its own, or the last one, by late binding",
+        "intended",
+        "published",
+    )
+    avg_pool_padding: str = _choice(
+        3,
+        "whether average pooling counts the padding",
+        "excluded",
+        "counted",
+        paper="counted",
+    )
+    first_layer: str = _choice(
+        4,
+        "whether layer 0 has a batch norm behind its op",
+        "bare",
+        "normed",
+        paper="normed",
+    )
+    skip_candidates: str = _choice(
+        5,
+        "what the skip bits of a layer choose from: the stem and all layers"
+        " before the direct input, or all layers with the direct input",
+        "stem",
+        "direct",
+        paper="direct",
+    )
+    skip_sum: str = _choice(
+        6,
+        "whether the sum overwrites what an op returned unchanged",
+        "new",
+        "in_place",
+        paper="in_place",
+    )
+    classifier_bias: str = _choice(
+        9, "bias of the last layer", "none", "learned", paper="learned"
+    )
     bn_evaluation: str = _choice(
+        10,
+        "batch norm statistics in evaluation and reward",
         "moving",
         "batch",
-        row=10,
-        text="batch norm statistics in evaluation and reward",
+        paper="batch",
     )
+    bn_epsilon: str = _choice(
+        11,
+        "batch norm epsilon: 1e-3 behind kxk convolutions and 1e-5"
+        " elsewhere, or 1e-5 everywhere",
+        "mixed",
+        "1e-5",
+        paper="1e-5",
+    )
+    unselected_weights: str = _choice(
+        12,
+        "weights that the arc does not use: decay always, wait until the first"
+        " arc that uses them, or stay in every step without one",
+        "decay",
+        "wait",
+        "stay",
+        paper="wait",
+    )
+    child_init: str = _choice(
+        13,
+        "distribution of the child's first weights",
+        "he_normal",
+        "kaiming_uniform",
+        paper="kaiming_uniform",
+    )
+    l2: str = _choice(
+        14,
+        "l2 * sum of squares in the loss and the printed norm (gradient"
+        " 2 l2 w), or weight decay behind clipping (l2 w)",
+        "in_loss",
+        "weight_decay",
+        paper="weight_decay",
+    )
+    clip: str = _choice(
+        16,
+        "gradient clipping: none, over all weights together, or weight by"
+        " weight, which ENAS computes and drops",
+        "none",
+        "global",
+        "norm",
+        paper="global",
+    )
+    lr_schedule: str = _choice(
+        17,
+        "cosine learning rate with restarts, or a wave without",
+        "restarts",
+        "wave",
+        paper="wave",
+    )
+    lstm_bias: str = _choice(
+        18,
+        "biases of the controller's LSTM",
+        "none",
+        "learned",
+        paper="learned",
+    )
+    lstm_state: str = _choice(
+        18,
+        "whether the state behind the skip step is carried on",
+        "carried",
+        "discarded",
+        paper="discarded",
+    )
+    entropy: str = _choice(
+        22,
+        "entropy of the decisions taken, without gradient, or of the"
+        " distributions, with the gradient that it has in the reward",
+        "sampled",
+        "exact",
+        paper="exact",
+    )
+    valid_images: str = _choice(
+        24,
+        "validation images behind rewards and validation accuracies",
+        "plain",
+        "augmented",
+        paper="augmented",
+    )
+    baseline_start: str = _choice(
+        25,
+        "where the baseline starts",
+        "zero",
+        "first_accuracy",
+        paper="first_accuracy",
+    )
+    adam_epsilon: str = _choice(
+        27,
+        "whether Adam's epsilon is outside the bias correction or inside",
+        "outside",
+        "inside",
+        paper="inside",
+    )
+    channel_statistics: str = _choice(
+        29,
+        "mean and std of the channels: measured on the training images, or"
+        " the fixed ones of CIFAR-10",
+        "measured",
+        "fixed",
+        paper="fixed",
+    )
+    crop_border: str = _choice(
+        29,
+        "what lies around an image that is shifted",
+        "mean_colour",
+        "black",
+        paper="black",
+    )
+    last_batch: str = _choice(
+        29,
+        "last batch of an epoch: filled from the next pass over the images,"
+        " or what is left",
+        "filled",
+        "partial",
+        paper="partial",
+    )
+    evaluation: str = _choice(
+        30,
+        "what valid_acc and test_acc measure: a fresh arc for every batch of"
+        " 100, or the best of 10 arcs in batches of --batch_size",
+        "resampled",
+        "best_of_10",
+        paper="best_of_10",
+    )
+    evaluation_mode: str = _choice(
+        30,
+        "mode of the child in valid_acc and test_acc",
+        "eval",
+        "train",
+        paper="train",
+    )
+
+    def describe(self):
+        """Returns a line for each choice in force: row, name, value, text."""
+        return [
+            f"  row {row or '-':>2} {field.name}={getattr(self, field.name)}"
+            f" ({field.metadata['text']})"
+            for field in dataclasses.fields(self)
+            for row in [field.metadata["row"]]
+        ]
 
 
 ENAS = Profile()
+PAPER = Profile(
+    **{
+        field.name: field.metadata["paper"] or field.default
+        for field in dataclasses.fields(Profile)
+    }
+)
+PROFILES = {"enas": ENAS, "paper": PAPER}
 
 
 def make_profile(overrides, base=ENAS):
@@ -53,14 +246,21 @@ def make_profile(overrides, base=ENAS):
     fields = {field.name: field for field in dataclasses.fields(Profile)}
     for override in overrides:
         name, _, value = override.partition("=")
-        if name not in fields or value not in fields[name].metadata["legal"]:
-            legal = "; ".join(
-                f"{name}={'|'.join(field.metadata['legal'])}"
-                for name, field in fields.items()
-            )
+        if name not in fields:
             raise UserError(
-                f"--override takes one of {legal}; received {override!r}."
-                " Give it once per choice."
+                f"--override={override!r} names no choice; received {name!r}. "
+                f"Legal are {_legal(fields.values())}."
+            )
+        if value not in fields[name].metadata["legal"]:
+            raise UserError(
+                f"--override takes {_legal([fields[name]])}; received "
+                f"{override!r}. Give it once per choice."
             )
         base = dataclasses.replace(base, **{name: value})
     return base
+
+
+def _legal(fields):
+    return "; ".join(
+        f"{field.name}={'|'.join(field.metadata['legal'])}" for field in fields
+    )

@@ -127,10 +127,14 @@ def build_search(config, search_space, data, log, fixed_arc=None):
     for variable in controller.trainable_variables:
         log(f"{variable.path} {tuple(variable.shape)}")
     log(DASHES)
-    log(
-        "--child_grad_bound is without effect: the original's clipping "
-        "computes clipped gradients and drops them (row 16)."
-    )
+    log(f"Profile {config.profile}, behaviours in force (docs/PORT.md):")
+    for line in config.behaviour.describe():
+        log(line)
+    if config.behaviour.clip == "none":
+        log(
+            "--child_grad_bound is without effect: the original's clipping "
+            "computes clipped gradients and drops them (row 16)."
+        )
     if fixed_arc is not None:
         log("--child_fixed_arc is given: the controller is not trained.")
     compiled = Compiled(child, controller, config)
@@ -145,7 +149,7 @@ def build_child(config, search_space):
         seed=config.seed,
         keep_prob=config.child_keep_prob,
         poison_dropout_rate=config.poison_dropout_rate,
-        profile=config.profile,
+        profile=config.behaviour,
     )
     child = MacroChild(search_space, config.child_num_layers, options)
     child.build()
@@ -164,6 +168,7 @@ def build_controller(config, search_space):
             temperature=config.controller_temperature,
             skip_target=config.controller_skip_target,
             seed=config.seed,
+            profile=config.behaviour,
         )
     )
     controller.build()
@@ -215,5 +220,6 @@ def _read_data(config, log):
         num_train=config.num_train,
         num_valid=config.num_valid,
         num_test=config.num_test,
+        profile=config.behaviour,
         log=log,
     )

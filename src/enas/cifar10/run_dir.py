@@ -22,13 +22,6 @@ __all__ = ["RunDir"]
 
 MARKER = ".enas_run"
 KEPT_CHECKPOINTS = 2
-PROTOCOL = (
-    "valid_acc and test_acc: a fresh arc sampled for every batch of 100, under "
-    "the shared weights, in evaluation mode. best_valid_acc and best_test_acc: "
-    "10 arcs sampled, the best on one validation batch measured on the whole "
-    "validation and test sets, in evaluation mode. best: the epoch with the "
-    "highest best_valid_acc; arc: that epoch's best arc."
-)
 
 
 class RunDir:
@@ -227,8 +220,9 @@ class RunDir:
             "last": rows[-1],
             "best": best,
             "arc": arc,
-            "protocol": PROTOCOL,
+            "protocol": _protocol(self.config),
             "settings": dataclasses.asdict(self.config),
+            "behaviours": dataclasses.asdict(self.config.behaviour),
             "op_ids": search.search_space.num_ops,
             "branches": search.search_space.branches,
         }
@@ -261,6 +255,26 @@ class RunDir:
         checkpoint.write(search, self.file("checkpoints", name))
         for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
             shutil.rmtree(old)
+
+
+def _protocol(config):
+    """Returns in words what the accuracies of a run are."""
+    profile = config.behaviour
+    mode = {"eval": "evaluation", "train": "training"}[profile.evaluation_mode]
+    printed = "a fresh arc sampled for every batch of 100"
+    if profile.evaluation == "best_of_10":
+        printed = (
+            "10 arcs sampled, the best on one validation batch measured in "
+            f"batches of {config.batch_size}"
+        )
+    return (
+        f"valid_acc and test_acc: {printed}, under the shared weights, in "
+        f"{mode} mode. best_valid_acc and best_test_acc: 10 arcs sampled, the "
+        "best on one validation batch measured on the whole validation and "
+        "test sets, in evaluation mode. Validation images are "
+        f"{profile.valid_images}. best: the epoch with the highest "
+        "best_valid_acc; arc: that epoch's best arc."
+    )
 
 
 def _flag_lines(config, skip=()):

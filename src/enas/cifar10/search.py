@@ -95,6 +95,7 @@ class Search:
         self, config, search_space, data, compiled, log, fixed_arc=None
     ):
         self.config = config
+        self.profile = config.behaviour
         self.search_space = search_space
         self.data = data
         self.compiled = compiled
@@ -148,17 +149,18 @@ class Search:
         stream = batches.prefetch(
             self._train_batch, range(first, first + steps)
         )
-        losses, corrects = [], []
+        losses, correct, images = [], 0, 0
         for step, batch in enumerate(
             progress(stream, f"epoch {self.epoch + 1}: child", steps)
         ):
-            loss, correct = self._child_step(step, batch, sample)
+            loss, right = self._child_step(step, batch, sample)
             losses.append(loss)
-            corrects.append(correct)
+            correct += right
+            images += len(batch[1])
         return {
             "child_lr": float(self._child_lr(steps - 1)),
             "child_loss": float(np.mean(losses)),
-            "train_acc": float(np.mean(corrects)) / self.config.batch_size,
+            "train_acc": correct / images,
             "poison_share": self._poison_share(sample.op_ids),
         }
 
@@ -183,7 +185,7 @@ class Search:
                     lr,
                     float(norm),
                     correct,
-                    self.config.batch_size,
+                    len(batch[1]),
                     self._minutes(),
                 )
             )
@@ -230,9 +232,8 @@ class Search:
             rewards[i] = accuracy + (
                 config.controller_entropy_weight * sample.entropy[i]
             )
-            self.baseline -= np.float32(1 - config.controller_bl_dec) * (
-                self.baseline - rewards[i]
-            )
+            first = self.train_step == 0 and i == 0
+            self._move_baseline(first, accuracy, rewards[i])
             advantages[i] = rewards[i] - self.baseline
             if (update * n + i) % config.log_every == 0:
                 self._log_arc(sample, i, advantages[i], accuracy)
@@ -250,6 +251,14 @@ class Search:
             "skip_rate": np.mean(sample.skip_count) / self._num_links(),
             "controller_loss": np.mean(losses),
         }
+
+    def _move_baseline(self, first, accuracy, reward):
+        """Moves the baseline; the loss uses it after the move (row 25)."""
+        if first and self.profile.baseline_start != "zero":
+            self.baseline = np.float32(accuracy)
+        else:
+            decay = np.float32(1 - self.config.controller_bl_dec)
+            self.baseline -= decay * (self.baseline - reward)
 
     def _log_arc(self, sample, i, advantage, accuracy):
         one = slice(i, i + 1)
@@ -272,23 +281,25 @@ class Search:
     def evaluate(self):
         """Shows 10 architectures, then measures validation and test sets.
 
-        valid_acc and test_acc are the original's: a fresh arc for every batch
-        of 100. best_* are the whole-set accuracies of the best of the 10.
+        valid_acc and test_acc are what the profile's program prints: ENAS's a
+        fresh arc for every batch of 100, the paper's the best of the 10, in
+        training mode. best_* are the whole-set accuracies of the best of the
+        10 in evaluation mode.
 
         Returns:
           (measured, reports): dict column -> float, and the 10 as dicts.
 
-        Source: row 30 of profile enas; same, except that the 10 are compared
-        on the same batch and that the best of them is measured as well.
+        Source: row 30; same, except that ENAS's 10 are compared on the same
+        batch and the best of them is measured as well.
         """
         reports = self._ten_architectures()
+        best = max(reports, key=lambda report: report["accuracy"])
         self.log(f"Epoch {self.epoch}: Eval")
         measured = {}
         for name, split in self._measured_splits():
             self.log(f"Eval at {self.global_step}")
-            measured[f"{name}_acc"] = self._accuracy_of_sampled(name, split)
+            measured[f"{name}_acc"] = self._printed_accuracy(best, name, split)
             self.log(f"{name}_accuracy: {measured[f'{name}_acc']:<6.4f}")
-        best = max(reports, key=lambda report: report["accuracy"])
         for name, split in self._measured_splits():
             accuracy = self.accuracy_of(best["arc"], split)
             measured[f"best_{name}_acc"] = accuracy
@@ -297,6 +308,12 @@ class Search:
         measured["bad_layers"] = bad
         measured["good_layers"] = self.config.child_num_layers - bad
         return measured, reports
+
+    def _printed_accuracy(self, best, name, split):
+        mode = self.profile.evaluation_mode
+        if self.profile.evaluation == "resampled":
+            return self._accuracy_of_sampled(name, split, mode)
+        return self.accuracy_of(best["arc"], split, mode)
 
     def _measured_splits(self):
         return (("valid", self.data.valid), ("test", self.data.test))
@@ -327,34 +344,62 @@ class Search:
             )
         return reports
 
-    def _accuracy_of_sampled(self, name, split):
+    def _accuracy_of_sampled(self, name, split, mode):
         """Returns the accuracy over a split with a fresh arc per batch."""
-        n = math.ceil(len(split) / EVAL_BATCH_SIZE)
+        n = math.ceil(len(split) / self._eval_batch_size)
         sample = self.arcs.draw(n, f"eval_{name}", self.epoch)
-        return self._accuracy_over(split, sample.op_ids, sample.skips)
+        return self._accuracy_over(split, sample.op_ids, sample.skips, mode)
 
-    def accuracy_of(self, arc, split):
+    def accuracy_of(self, arc, split, mode="eval"):
         """Returns the accuracy of one arc over a whole split, float.
 
         Args:
           arc: `Arc`.
           split: `data_utils.Split`.
+          mode: "eval", or "train", with dropout and noise on.
         """
         op_ids, skips = np.int32(arc.op_ids), np.int32(arc.skips)
         return self._accuracy_over(
-            split, itertools.repeat(op_ids), itertools.repeat(skips)
+            split, itertools.repeat(op_ids), itertools.repeat(skips), mode
         )
 
-    def _accuracy_over(self, split, op_ids, skips):
+    def _accuracy_over(self, split, op_ids, skips, mode):
         """Returns the accuracy over a split; batch i runs the i-th arc."""
-        images = batches.eval_batches(
-            split, self.data.mean, self.data.std, EVAL_BATCH_SIZE
-        )
+        images = self._images_of(split)
         correct = sum(
-            int(self.compiled.count_correct(*batch, ops, bits))
-            for batch, ops, bits in zip(images, op_ids, skips, strict=False)
+            self._count(batch, ops, bits, mode, i)
+            for i, (batch, ops, bits) in enumerate(
+                zip(images, op_ids, skips, strict=False)
+            )
         )
         return correct / len(split)
+
+    def _images_of(self, split):
+        """Returns the batches of a split as the profile evaluates them."""
+        rng = None
+        augmented = self.profile.valid_images == "augmented"
+        if augmented and split is self.data.valid:
+            rng = batches.generator(
+                self.config.seed, "augment_eval", self.epoch
+            )
+        return batches.eval_batches(
+            split, self.data, self._eval_batch_size, rng
+        )
+
+    @property
+    def _eval_batch_size(self):
+        if self.profile.evaluation == "resampled":
+            return EVAL_BATCH_SIZE
+        return self.config.batch_size
+
+    def _count(self, batch, op_ids, skips, mode, i):
+        """Returns the right answers on the i-th batch of an evaluation."""
+        if mode == "eval":
+            return int(self.compiled.count_correct(*batch, op_ids, skips))
+        seed = seed_pair(self.config.seed, f"noise_{self.epoch}", i)
+        return int(
+            self.compiled.count_correct_in_training(*batch, op_ids, skips, seed)
+        )
 
     def _accuracy(self, batch, sample, i):
         images, labels = batch
@@ -371,12 +416,17 @@ class Search:
             config.seed,
             step,
             config.child_cutout_size,
+            partial=self.profile.last_batch == "partial",
         )
 
     def _reward_batch(self, index, stream="reward"):
         seed, _ = seed_pair(self.config.seed, stream, index)
         return batches.reward_batch(
-            self.data, self.config.batch_size, seed, index
+            self.data,
+            self.config.batch_size,
+            seed,
+            index,
+            augmented=self.profile.valid_images == "augmented",
         )
 
     def _poison_share(self, op_ids):

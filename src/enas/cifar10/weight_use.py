@@ -1,0 +1,129 @@
+"""Which weights an arc uses, and which any arc has used so far.
+
+PyTorch 1.8 leaves a weight alone until the first arc that uses it, and from
+then on decays it at every step (row 12 of profile paper); since PyTorch 2.0 an
+unused weight stays as it is in every step.
+"""
+
+import re
+
+import tensorflow as tf
+
+__all__ = ["WeightUse"]
+
+
+class WeightUse:
+    """Remembers which weights of a child some arc has used.
+
+    A weight belongs to a part of the child: a set of weights of a branch (each
+    copy has its own where copies are unique), a factorized reduction, or the
+    rest, which every arc uses.
+
+    Args:
+      child: a built `MacroChild`.
+
+    Attributes:
+      used: tf.Variable float32 `[parts]`, 1 for parts that some arc used.
+
+    Source: row 12, torch 1.8.1 `zero_grad` and SGD; same.
+    """
+
+    def __init__(self, child):
+        self._child = child
+        space, layers = child.search_space, child.num_layers
+        copies = [space.weight_copies(b) for b in range(len(space.branches))]
+        starts = [sum(copies[:b]) for b in range(len(copies))]
+        self._num_sets = sum(copies)
+        self._set_of = [
+            starts[branch] + (copy if copies[branch] > 1 else 0)
+            for branch, copy in zip(child.branch_of, child.copy_of, strict=True)
+        ]
+        parts = {
+            f"layer_{k}/branch_{b}": (
+                k * self._num_sets + starts[b],
+                copies[b],
+            )
+            for k in range(layers)
+            for b in range(len(copies))
+        }
+        count = layers * self._num_sets
+        for layer in child.enas_layers:
+            for reduction in layer.pool.reductions if layer.pool else ():
+                scope = f"{layer.name}/{layer.pool.name}/{reduction.name}"
+                parts[scope] = count, 1
+                count += 1
+        self._rest = count
+        self._parts = [
+            self._part_of(variable.path, parts)
+            for variable in child.trainable_variables
+        ]
+        self.used = tf.Variable(tf.zeros([count + 1]))
+
+    def _part_of(self, path, parts):
+        scope = re.match(
+            r"child/(layer_\d+/(branch_\d+|pool_at_\d+/from_\d+))/", path
+        )
+        return parts[scope[1]] if scope else (self._rest, 1)
+
+    def add(self, arc):
+        """Adds an arc to those seen.
+
+        Args:
+          arc: pair of int32 tensors, as `MacroChild` takes it.
+
+        Returns:
+          List of float32 tensors, one per trainable variable and broadcasting
+          to it: 1 for weights that this or an earlier arc used, else 0.
+        """
+        used = tf.maximum(self.used, self.parts_of(arc))
+        self.used.assign(used)
+        return self._factors(used)
+
+    def of(self, arc):
+        """Returns the same of this arc alone."""
+        return self._factors(self.parts_of(arc))
+
+    def _factors(self, used):
+        return [
+            _factor(used, part, variable)
+            for part, variable in zip(
+                self._parts, self._child.trainable_variables, strict=True
+            )
+        ]
+
+    def parts_of(self, arc):
+        """Returns float32 `[parts]`, 1 for the parts that an arc uses."""
+        op_ids, skips = arc
+        sets = tf.one_hot(tf.gather(self._set_of, op_ids), self._num_sets)
+        reductions = self._reductions(skips)
+        return tf.concat([tf.reshape(sets, [-1]), reductions, [1.0]], 0)
+
+    def _reductions(self, skips):
+        """Returns float32, 1 for each reduction that leads to the logits.
+
+        Goes backwards: `needed` says of each cached output whether anything
+        behind reads it.
+        """
+        bits, stages = tf.cast(skips, tf.float32), []
+        needed = []
+        for k, layer in reversed(list(enumerate(self._child.enas_layers))):
+            needed = needed or [0.0] * self._cached_behind(k)
+            needed[-1] = 1.0
+            if layer.pool is not None:
+                stages.insert(0, tf.stack([1.0 * part for part in needed]))
+            needed = needed[:-1] or [1.0]
+            for i in range(k):
+                needed[i] = tf.maximum(needed[i], bits[k * (k - 1) // 2 + i])
+        return tf.concat([*stages, tf.zeros([0])], 0)
+
+    def _cached_behind(self, k):
+        stem_stays = not self._child.enas_layers[0].drops_stem
+        return k + 1 + int(stem_stays)
+
+
+def _factor(used, part, variable):
+    start, count = part
+    if count == 1:
+        return used[start]
+    ones = [1] * (len(variable.shape) - 1)
+    return tf.reshape(used[start : start + count], [count, *ones])

@@ -1,0 +1,1 @@
+"""Comparison with the reference programs: recordings, checkpoints, logs."""
