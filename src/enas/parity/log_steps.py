@@ -59,19 +59,21 @@ def common_steps(logs):
 
 
 def _of_enas(path, events):
-    """Derives steps per epoch n: epoch = step // n; evaluation at n * epoch.
+    """Derives steps per epoch n: epoch = step // n; its phases at n * epoch.
 
     Source: ENAS main.py `train`, where both are computed so.
     """
     evaluated = collections.Counter()
-    low, high, epoch = 1, None, 0
+    low, high, epoch, last = 1, None, 0, 0
     for event in events:
-        epoch = event.fields["epoch"] if event.kind == "phase" else epoch
         step = event.fields.get("step")
+        if event.kind == "phase" and event.fields["epoch"]:
+            epoch = event.fields["epoch"]
+            low = max(low, math.ceil(last / epoch))
         if event.kind == "eval_at" and epoch and step and not step % epoch:
             evaluated[step // epoch] += 1
         if event.kind == "child":
-            printed = event.fields["epoch"]
+            printed, last = event.fields["epoch"], step
             low = max(low, step // (printed + 1) + 1)
             if printed:
                 high = min(step // printed, high or math.inf)
