@@ -4,6 +4,7 @@ import csv
 import math
 import pathlib
 import random
+import statistics
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from enas.errors import UserError
 from enas.parity.log_align import align
 from enas.parity.log_file import read_log
 from enas.parity.log_spread import summarize
+from enas.parity.log_texts import CHANCE
 from enas.parity.main import main
 from enas.utils import child_line
 
@@ -213,6 +215,18 @@ def test_ratio_tells_a_shift_from_chance():
     assert sum(ratio < 3 for ratio in shifted) < 8
 
 
+def test_chance_with_few_further_runs_is_stated_right():
+    # 20,000 draws: one standard deviation of the share is 0.0015.
+    rng = random.Random(0)
+    for runs, limit in CHANCE.items():
+        above = 0
+        for _ in range(20_000):
+            b, *means = (rng.gauss(0.0, 1.0) for _ in range(runs + 1))
+            noise = math.sqrt(2) * statistics.stdev(means)
+            above += abs(b - means[0]) > limit * noise
+        assert 0.044 < above / 20_000 < 0.056, runs
+
+
 # The whole verb
 
 
@@ -261,6 +275,7 @@ def test_the_table_says_where_the_spread_is_from(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "further runs of its program (--again),\n        2 in all" in shown
     assert "scatter of a log's lines" not in shown
+    assert "with 2, a ratio of up to 11.0" in shown
 
 
 def test_file_that_is_no_table_of_points_is_left_alone(tmp_path, capsys):

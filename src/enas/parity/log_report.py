@@ -5,7 +5,7 @@ import os
 
 from enas.errors import UserError
 
-__all__ = ["check_csv", "conventions", "describe", "table", "write_csv"]
+__all__ = ["check_csv", "describe", "table", "write_csv"]
 
 HEADER = (
     *("phase", "quantity", "epoch", "position", "update", "arc"),
@@ -16,28 +16,6 @@ COLUMN_NAMES = (
     *("quantity", "points", "mean A", "mean B", "B - A", "largest"),
     *("where", "spread", "noise", "ratio"),
 )
-CONVENTIONS = """\
-The two dialects differ in what they print; these are not differences in what
-the programs do:
-  steps        the original counts them after the step over the whole run, the
-               paper's code before the step in the epoch; converted
-  accuracy     child: right answers of a batch, or their share; converted
-  child |g|    the original's includes the gradient of l2, the paper's does not
-  log_prob     a negative log-likelihood in the original, a log-probability in
-               the paper's code; the printed losses have the same sign
-  ctrl lines   the original prints every log_every-th arc, the paper's code the
-               last arc of every second update; so epoch means are compared
-  ctrl |g|     of one arc's loss in the original, of the mean over the arcs of
-               an update in the paper's code, which is smaller
-  entropy      the original adds -p log p of the decisions taken only, the
-               paper's code the whole entropy of every softmax
-  val_acc      a batch for each of the ten architectures in the original, one
-               batch for all ten in the paper's code and in this project
-  valid, test  a fresh architecture for every batch of 100, or the best of ten
-               on the whole set, in training mode; best_valid_acc and
-               best_test_acc (from metrics.csv) compare like with like but for
-               the mode\
-"""
 
 
 def describe(letter, log, steps, all_records, unplaced):
@@ -94,11 +72,6 @@ def table(rows, updates_of):
         ).rstrip()
         for line in cells
     ]
-
-
-def conventions(dialects):
-    """Returns lines on what the dialects print differently, maybe none."""
-    return CONVENTIONS.splitlines() if len(set(dialects)) > 1 else []
 
 
 def _cells(row, updates_of):

@@ -7,40 +7,12 @@ from enas.parity.log_align import align
 from enas.parity.log_events import check_directory, write_events
 from enas.parity.log_file import read_log
 from enas.parity.log_records import aggregate, records, series
-from enas.parity.log_report import (
-    check_csv,
-    conventions,
-    describe,
-    table,
-    write_csv,
-)
+from enas.parity.log_report import check_csv, describe, table, write_csv
 from enas.parity.log_spread import summarize
 from enas.parity.log_steps import common_steps
+from enas.parity.log_texts import legend
 
 __all__ = ["add_arguments", "run"]
-
-FROM_RUNS = """\
-spread: standard deviation between A and further runs of its program (--again),
-        {count} in all, at the aligned points\
-"""
-FROM_LINES = """\
-spread: scatter of a log's lines about their epoch's mean; from one epoch to
-        the next where an epoch has one. It knows nothing of how runs with
-        other seeds differ: --again LOG measures that\
-"""
-RATIO = """\
-noise:  what B - A would be by chance (one standard deviation), by that spread
-ratio:  |B - A| / noise; about 1 is chance, above 3 is worth a look
-where:  epochs count from 0, steps in the epoch from 1, updates and arcs from 0\
-"""
-MEANS = """\
-means:  the two logged at different steps, so means over an epoch's lines are
-        compared\
-"""
-OTHER_STEPS = """\
-means:  an epoch has {0} child steps in A and {1} in B, so data or batch size
-        differ, and only means over child epochs are compared\
-"""
 
 
 def add_arguments(parser):
@@ -148,16 +120,6 @@ def _compare(logs, steps, all_records):
     print()
     print("\n".join(table(rows, aggregate(logs[0]))))
     print()
-    print(FROM_RUNS.format(count=1 + len(again)) if again else FROM_LINES)
-    print(RATIO)
-    for line in _remarks(logs, steps, aligned):
+    for line in legend(logs, steps, aligned):
         print(line)
     return [point for points in aligned.values() for point in points]
-
-
-def _remarks(logs, steps, aligned):
-    if steps[0] != steps[1]:
-        yield OTHER_STEPS.format(*steps)
-    elif any(p.position is None for points in aligned.values() for p in points):
-        yield MEANS
-    yield from conventions([logs[0].dialect, logs[1].dialect])
