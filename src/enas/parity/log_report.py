@@ -85,8 +85,14 @@ def _cells(row, updates_of):
         _where(far, updates_of),
         "-" if row.spread is None else f"{row.spread:.3g}",
         "-" if row.noise is None else f"{row.noise:.3g}",
-        "-" if row.ratio is None else f"{row.ratio:.1f}",
+        _ratio(row.ratio),
     )
+
+
+def _ratio(ratio):
+    if ratio is None:
+        return "-"
+    return f"{ratio:.1f}" if ratio < 1000 else ">999"
 
 
 def _rounded(difference):
