@@ -1,0 +1,98 @@
+"""The comparison program: finds the verb, then runs its module.
+
+A verb's module has `add_arguments(parser)` and `run(arguments)`, which
+returns the exit code. It is imported when its verb is called, so that help
+needs no TensorFlow.
+"""
+
+import argparse
+import importlib
+import sys
+
+from enas.errors import UserError
+
+__all__ = ["VERBS", "main"]
+
+PROGRAM = "bash scripts/diff_enas.sh"
+
+# Verb, which is also the name of its module here -> what it does.
+VERBS = {
+    "recordings": "compares the port with recordings of the original",
+    "logs": "compares two training logs, number by number and as curves",
+    "checkpoint": "compares a checkpoint of the original with the port's",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are `UserError`s."""
+
+    def error(self, message):
+        raise UserError(f"{message}. `{self.prog} --help` lists what is legal.")
+
+
+def main(argv=None):
+    """Runs one verb.
+
+    Args:
+      argv: list of str without the program's name; sys.argv by default.
+
+    Returns:
+      int, the exit code: that of the verb, 0 for help, 1 if a file cannot be
+      read or written, 2 for a mistake of the user, 130 when interrupted.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        if argv[:1] in (["--help"], ["-h"]):
+            print(_help())
+            return 0
+        return _run(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return 130
+
+
+def _run(argv):
+    if not argv or argv[0] not in VERBS:
+        received = f"received {argv[0]!r}" if argv else "received none"
+        raise UserError(
+            f"the first argument is a verb, one of {', '.join(VERBS)}; "
+            f"{received}. `{PROGRAM} --help` says what they do."
+        )
+    verb = argv[0]
+    module = importlib.import_module(f"enas.parity.{verb}")
+    parser = _Parser(
+        prog=f"{PROGRAM} {verb}",
+        description=f"Verb {verb}: {VERBS[verb]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    try:
+        arguments = parser.parse_args(argv[1:])
+    except SystemExit as leaving:  # argparse's way to end --help
+        return leaving.code
+    return module.run(arguments)
+
+
+def _help():
+    width = max(map(len, VERBS))
+    return "\n".join(
+        [
+            f"usage: {PROGRAM} VERB ...",
+            "",
+            "Compares this project with the original. Verbs:",
+            *(f"  {verb:<{width}}  {VERBS[verb]}" for verb in VERBS),
+            "",
+            f"`{PROGRAM} VERB --help` lists a verb's arguments.",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
