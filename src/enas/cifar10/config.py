@@ -286,6 +286,33 @@ class Config:
         logging=True,
     )
 
+    init_checkpoint: str | None = _setting(
+        None,
+        "Checkpoints",
+        "Start from the weights and moving statistics of a checkpoint of the"
+        " original: its path without .index, or a folder that holds one. A"
+        " run that continues takes its own checkpoint.",
+    )
+    init_slots: bool = _setting(
+        False,
+        "Checkpoints",
+        "Take momentum and Adam slots, counters and baseline from"
+        " --init_checkpoint as well, to go on where it left off.",
+    )
+    init_controller: bool = _setting(
+        True,
+        "Checkpoints",
+        "Take the controller from --init_checkpoint; if off only the child,"
+        " as for a search space with more op ids.",
+    )
+    export_tf1_checkpoint: str | None = _setting(
+        None,
+        "Checkpoints",
+        "At the end of the search, write a checkpoint that the original can"
+        " restore: its path without .index, in a folder without others.",
+        logging=True,
+    )
+
     def __post_init__(self):
         """Checks every value where it enters."""
         for field in dataclasses.fields(self):
@@ -345,6 +372,13 @@ def _check_combinations(config):
         raise UserError(
             "--search_for is macro, or a number of epochs; received "
             f"{config.search_for!r}. Only macro search exists here."
+        )
+    from_nothing = config.init_slots or not config.init_controller
+    if from_nothing and config.init_checkpoint is None:
+        raise UserError(
+            "--init_slots and --noinit_controller say what to take from "
+            "--init_checkpoint; received one of them without a checkpoint. "
+            "Name it, or leave them out."
         )
     make_profile(config.override)
     ops = len(CANDIDATE_OPS[config.candidate_ops])
