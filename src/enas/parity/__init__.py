@@ -1,0 +1,1 @@
+"""Comparisons with the original program, by what it leaves behind."""
