@@ -130,6 +130,17 @@ def exported(search, prefix, run):
     return lines
 
 
+def test_the_child_computes_what_the_original_s_graph_computes(continued):
+    search, _ = continued
+    recorded = golden_data.load("enas/child_intended.npz")
+    logits = np.load(GOLDEN / "logits.npy", allow_pickle=False)
+    for flat, wanted in zip(recorded["_arcs"], logits, strict=True):
+        arc = tuple(map(tf.constant, golden_data.arc_arrays(flat)))
+        ours = search.compiled.child(tf.constant(recorded["_images"]), arc)
+        # Kernels of other processors add in another order.
+        np.testing.assert_allclose(ours, wanted, rtol=0, atol=2e-5)
+
+
 def test_a_saver_of_tensorflow_1_restores_an_export(continued, tmp_path):
     search, _ = continued
     prefix = tmp_path / "model.ckpt-12"
@@ -295,9 +306,11 @@ def test_a_layer_too_many_is_refused_and_a_stranger_is_left_over(tmp_path):
         tf1_checkpoint.initialise(search, print)
 
 
-def test_slots_need_a_checkpoint():
-    with pytest.raises(UserError, match="--init_checkpoint"):
-        Config(init_slots=True)
+@pytest.mark.parametrize("flag", ["--init_slots", "--noinit_controller"])
+def test_slots_need_a_checkpoint(flag, tmp_path, capsys):
+    assert main([*SMALLEST, flag, f"--output_dir={tmp_path}/run"]) == 2
+    assert "without a checkpoint" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("taken", ["model.ckpt.index", "checkpoint"])
@@ -351,6 +364,16 @@ SMALLEST = (
     "--controller_train_steps=1",
     "--controller_num_aggregate=2",
 )
+
+
+def test_a_reset_does_not_delete_what_the_run_starts_from(tmp_path, capsys):
+    run = tmp_path / "run"
+    copied(run / "checkpoints/epoch-1")
+    (run / ".enas_run").touch()
+    flags = (f"--init_checkpoint={run}", f"--output_dir={run}")
+    assert main([*SMALLEST, *flags, "--reset_output_dir"]) == 2
+    assert "would delete" in capsys.readouterr().err
+    assert len(os.listdir(run / "checkpoints/epoch-1")) == 5
 
 
 @pytest.mark.parametrize("damage", ["truncated", "zeroed", "no index", "index"])

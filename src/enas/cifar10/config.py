@@ -373,13 +373,6 @@ def _check_combinations(config):
             "--search_for is macro, or a number of epochs; received "
             f"{config.search_for!r}. Only macro search exists here."
         )
-    from_nothing = config.init_slots or not config.init_controller
-    if from_nothing and config.init_checkpoint is None:
-        raise UserError(
-            "--init_slots and --noinit_controller say what to take from "
-            "--init_checkpoint; received one of them without a checkpoint. "
-            "Name it, or leave them out."
-        )
     make_profile(config.override)
     ops = len(CANDIDATE_OPS[config.candidate_ops])
     if config.child_num_branches not in (None, ops):

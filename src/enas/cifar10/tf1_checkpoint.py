@@ -1,5 +1,7 @@
 """Starts a search from a checkpoint of the original TensorFlow 1 program."""
 
+import os
+
 import numpy as np
 
 from enas.cifar10 import checkpoint
@@ -40,6 +42,7 @@ def start(search, run_dir, log):
     """
     config = search.config
     if config.init_checkpoint is None:
+        _check_nothing_asked(config)
         return
     if run_dir.checkpoints() and not config.reset_output_dir:
         log(
@@ -47,7 +50,20 @@ def start(search, run_dir, log):
             f"checkpoint {run_dir.checkpoints()[-1]}"
         )
         return
+    if config.reset_output_dir and _is_inside(
+        config.init_checkpoint, config.output_dir
+    ):
+        raise UserError(
+            f"--reset_output_dir would delete the --init_checkpoint="
+            f"{config.init_checkpoint} in {config.output_dir}. Name another "
+            "--output_dir, or copy the checkpoint first."
+        )
     initialise(search, log)
+
+
+def _is_inside(path, folder):
+    path, folder = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath([path, folder]) == folder
 
 
 def initialise(search, log):
@@ -81,6 +97,15 @@ def initialise(search, log):
     _log_names(log, "Left over", asked, "left over")
     unread = sum(e.found is not None for e in entries if e not in asked)
     log(f"Not asked for by --init_slots and --init_controller: {unread}")
+
+
+def _check_nothing_asked(config):
+    if config.init_slots or not config.init_controller:
+        raise UserError(
+            "--init_slots and --noinit_controller say what to take from "
+            "--init_checkpoint; received one of them without a checkpoint. "
+            "Name it, or leave them out."
+        )
 
 
 def wanted_shapes(compiled, config):
