@@ -21,6 +21,14 @@ def test_every_row_of_the_port_has_a_test_that_exists():
             assert f"def {test}" in source, f"row {number}: {file}::{test}"
 
 
+def test_tests_named_in_the_documents_exist():
+    for document in (ROOT / "README.md", *DOCS.glob("*.md")):
+        text = document.read_text()
+        for file, test in re.findall(r"`(test_\w+\.py)::(\w+)`", text):
+            source = (ROOT / "tests" / file).read_text()
+            assert f"def {test}(" in source, (document.name, file, test)
+
+
 def test_every_column_and_tag_is_explained():
     text = (DOCS / "METRICS.md").read_text()
     for column in COLUMNS:

@@ -132,6 +132,8 @@ OTHERS = {
     "search_for": "macro",
     "output_dir": "elsewhere",
     "override": ("bn_evaluation=batch",),
+    "init_checkpoint": "outputs/model.ckpt-12",
+    "export_tf1_checkpoint": "tf1/model.ckpt",
 }
 
 

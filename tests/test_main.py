@@ -16,8 +16,11 @@ import tensorflow as tf
 import golden_data
 from enas.cifar10 import checkpoint
 from enas.cifar10.arc import Arc
+from enas.cifar10.config import Config
 from enas.cifar10.main import main
 from enas.cifar10.metrics import COLUMNS, TAGS
+from enas.cifar10.run_dir import RunDir
+from enas.errors import UserError
 
 ROOT = pathlib.Path(__file__).parent.parent
 SEARCH = ROOT / "scripts/cifar10_macro_search.sh"
@@ -212,6 +215,15 @@ def test_flags_txt_repeats_the_run(runs, tmp_path):
     )
     first, again = rows(runs / "whole")[0], rows(tmp_path / "r")[0]
     assert without_seconds(first) == without_seconds(again)
+
+
+def test_a_run_from_before_a_flag_existed_continues(tmp_path):
+    (tmp_path / ".enas_run").touch()
+    (tmp_path / "flags.txt").write_text("--seed=3\n")
+    RunDir(Config(output_dir=str(tmp_path), seed=3)).check()
+    other = Config(output_dir=str(tmp_path), seed=3, child_lr_max=0.1)
+    with pytest.raises(UserError, match="has --child_lr_max=0.05; received"):
+        RunDir(other).check()
 
 
 def test_other_flags_are_refused_with_the_differences(runs, capsys):

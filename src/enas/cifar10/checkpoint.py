@@ -15,7 +15,20 @@ import tensorflow as tf
 
 from enas.errors import UserError
 
-__all__ = ["PREFIX", "read", "restore", "search_tensors", "tf1_name", "write"]
+__all__ = [
+    "PREFIX",
+    "assign",
+    "directories",
+    "model_variables",
+    "read",
+    "read_tensors",
+    "restore",
+    "save",
+    "search_tensors",
+    "search_variables",
+    "tf1_name",
+    "write",
+]
 
 PREFIX = "model.ckpt"
 _SHADOW = re.compile(r"^(.*/bn)/(moving_\w+)/(biased|local_step)$")
@@ -39,6 +52,22 @@ def model_variables(*models):
     }
 
 
+def search_variables(compiled):
+    """Returns dict, name -> tf.Variable, of the models and slots.
+
+    Args:
+      compiled: `Compiled`.
+    """
+    variables = {
+        **model_variables(compiled.child, compiled.controller),
+        **compiled.child_optimizer.slots,
+        **compiled.controller_optimizer.slots,
+    }
+    if compiled.weight_use is not None:
+        variables["child/weight_use"] = compiled.weight_use.used
+    return variables
+
+
 def search_tensors(search):
     """Returns what a checkpoint of a search holds.
 
@@ -48,14 +77,7 @@ def search_tensors(search):
     Returns:
       (variables, counters): dict name -> tf.Variable; dict name -> number.
     """
-    compiled = search.compiled
-    variables = {
-        **model_variables(compiled.child, compiled.controller),
-        **compiled.child_optimizer.slots,
-        **compiled.controller_optimizer.slots,
-    }
-    if compiled.weight_use is not None:
-        variables["child/weight_use"] = compiled.weight_use.used
+    variables = search_variables(search.compiled)
     counters = {
         "global_step": np.int32(search.global_step),
         "train_step": np.int32(search.train_step),
@@ -72,17 +94,50 @@ def write(search, directory):
       directory: str, the checkpoint's own directory.
     """
     variables, counters = search_tensors(search)
-    names = [*variables, *counters]
     aside = f"{directory}.part"
     shutil.rmtree(aside, ignore_errors=True)
     os.makedirs(aside)
-    tf.raw_ops.SaveV2(
-        prefix=os.path.join(aside, PREFIX),
-        tensor_names=names,
-        shape_and_slices=[""] * len(names),
-        tensors=[*variables.values(), *counters.values()],
-    )
+    save(os.path.join(aside, PREFIX), {**variables, **counters})
     os.rename(aside, directory)
+
+
+def save(prefix, tensors):
+    """Writes the files `prefix`.index and `prefix`.data-00000-of-00001.
+
+    Args:
+      prefix: str.
+      tensors: dict, name -> tf.Variable or number.
+    """
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=list(tensors),
+        shape_and_slices=[""] * len(tensors),
+        tensors=list(tensors.values()),
+    )
+
+
+def assign(compiled, tensors, names=None):
+    """Sets variables of models and slots to tensors of the same name.
+
+    Args:
+      compiled: `Compiled`.
+      tensors: dict, TensorFlow 1 name -> NumPy array.
+      names: which ones, those that are no variable apart; None for all.
+    """
+    variables = search_variables(compiled)
+    for name in tensors if names is None else names:
+        if name in variables:
+            variables[name].assign(tensors[name])
+
+
+def directories(folder):
+    """Returns the directories of whole checkpoints in it, oldest first."""
+    found = []
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        match = re.fullmatch(r"epoch-(\d+)", name)
+        if match:
+            found.append((int(match[1]), os.path.join(folder, name)))
+    return [path for _, path in sorted(found)]
 
 
 def read(directory):
@@ -91,8 +146,20 @@ def read(directory):
     Raises:
       UserError: it cannot be read whole.
     """
+    return read_tensors(os.path.join(directory, PREFIX))
+
+
+def read_tensors(prefix):
+    """Returns all tensors of a checkpoint, dict name -> NumPy array.
+
+    Args:
+      prefix: str, the path of its files without their endings.
+
+    Raises:
+      UserError: it cannot be read whole.
+    """
     try:
-        reader = tf.train.load_checkpoint(os.path.join(directory, PREFIX))
+        reader = tf.train.load_checkpoint(prefix)
         return {
             name: reader.get_tensor(name)
             for name in reader.get_variable_to_shape_map()
@@ -100,7 +167,9 @@ def read(directory):
     # What a damaged file raises has no common kind: OpError, IndexError, ..
     except Exception as error:
         raise UserError(
-            f"The checkpoint {directory} cannot be read: {error}"
+            f"The checkpoint {prefix} cannot be read: {error}. It is whole "
+            "with its .index and .data files, both undamaged; copy it again, "
+            "or take another."
         ) from error
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from enas.errors import UserError
 
-__all__ = ["find_cifar10"]
+__all__ = ["find_cifar10", "holds_cifar10"]
 
 IMAGES_PER_FILE = 10_000
 TRAIN_FILES = tuple(f"data_batch_{i}" for i in range(1, 6))
@@ -29,6 +29,11 @@ TEST_FILE = "test_batch"
 # for minutes where there is no network.
 DOWNLOAD_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 PROBE_TIMEOUT_S = 5.0
+
+
+def holds_cifar10(place):
+    """Returns whether a folder holds one of the three forms, bool."""
+    return _find(place) is not None
 
 
 def find_cifar10(data_path, data_dir, log):

@@ -294,6 +294,33 @@ class Config:
         logging=True,
     )
 
+    init_checkpoint: str | None = _setting(
+        None,
+        "Checkpoints",
+        "Start from the weights and moving statistics of a checkpoint of the"
+        " original: its path without .index, or a folder that holds one. A"
+        " run that continues takes its own checkpoint.",
+    )
+    init_slots: bool = _setting(
+        False,
+        "Checkpoints",
+        "Take momentum and Adam slots, counters and baseline from"
+        " --init_checkpoint as well, to go on where it left off.",
+    )
+    init_controller: bool = _setting(
+        True,
+        "Checkpoints",
+        "Take the controller from --init_checkpoint; if off only the child,"
+        " as for a search space with more op ids.",
+    )
+    export_tf1_checkpoint: str | None = _setting(
+        None,
+        "Checkpoints",
+        "At the end of the search, write a checkpoint that the original can"
+        " restore: its path without .index, in a folder without others.",
+        logging=True,
+    )
+
     def __post_init__(self):
         """Checks every value where it enters."""
         for field in dataclasses.fields(self):
@@ -304,6 +331,11 @@ class Config:
     def behaviour(self):
         """The choices in force, a `Profile`."""
         return make_profile(self.override, PROFILES[self.profile])
+
+    @property
+    def restarts(self):
+        """Whether the child's learning rate is a cosine with restarts."""
+        return self.child_lr_cosine and self.behaviour.lr_schedule == "restarts"
 
     @property
     def filters(self):

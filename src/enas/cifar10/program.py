@@ -6,7 +6,7 @@ import os
 
 import tensorflow as tf
 
-from enas.cifar10 import data_utils
+from enas.cifar10 import data_utils, tf1_checkpoint, tf1_export
 from enas.cifar10.arc import Arc
 from enas.cifar10.branches import ChildOptions
 from enas.cifar10.compiled import Compiled
@@ -23,8 +23,10 @@ __all__ = [
     "build_child",
     "build_controller",
     "build_search",
+    "data_dir",
     "find_devices",
     "load_search",
+    "read_data",
     "run",
 ]
 
@@ -60,11 +62,16 @@ def run(config, log):
     )
     run_dir = RunDir(config)
     run_dir.check()
-    data = _read_data(config, log)
+    tf1_export.check(run_dir)
+    data = read_data(config, log)
     search = build_search(config, search_space, data, log, fixed_arc)
+    tf1_checkpoint.start(search, run_dir, log)
     run_dir.open(log)
     try:
-        return _train(search, run_dir, log)
+        code = _train(search, run_dir, log)
+        if code == 0:
+            tf1_export.export(search, run_dir, log)
+        return code
     finally:
         run_dir.close()
         log.close()
@@ -84,7 +91,7 @@ def load_search(config, log):
       UserError: a setting or the data is not legal.
     """
     search_space, fixed_arc = _choices(config)
-    data = _read_data(config, log)
+    data = read_data(config, log)
     return build_search(config, search_space, data, log, fixed_arc)
 
 
@@ -212,11 +219,17 @@ def _check_device(config):
         )
 
 
-def _read_data(config, log):
+def data_dir():
+    """Returns the folder that images are looked for and kept in, str."""
+    return os.environ.get("ENAS_DATA_DIR", "data")
+
+
+def read_data(config, log):
+    """Returns the `data_utils.DataSet` of a `Config`."""
     return data_utils.read_data(
         config.dataset,
         data_path=config.data_path,
-        data_dir=os.environ.get("ENAS_DATA_DIR", "data"),
+        data_dir=data_dir(),
         num_train=config.num_train,
         num_valid=config.num_valid,
         num_test=config.num_test,

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 
@@ -15,10 +14,11 @@ import tensorflow as tf
 
 import enas
 from enas.cifar10 import checkpoint
+from enas.cifar10.config import Config
 from enas.cifar10.metrics import COLUMNS, TAGS
 from enas.errors import UserError
 
-__all__ = ["RunDir"]
+__all__ = ["RunDir", "check_parent"]
 
 MARKER = ".enas_run"
 KEPT_CHECKPOINTS = 2
@@ -56,7 +56,7 @@ class RunDir:
                 "Name a new or empty directory."
             )
         if not os.path.lexists(self.path):
-            self._check_parent()
+            check_parent(self.path, "output_dir")
             return
         if not os.path.isdir(self.path):
             raise UserError(
@@ -77,17 +77,6 @@ class RunDir:
         if not self.config.reset_output_dir:
             self._check_flags()
 
-    def _check_parent(self):
-        """Refuses a path that no directory can be made at."""
-        parent = os.path.abspath(self.path)
-        while not os.path.lexists(parent):
-            parent = os.path.dirname(parent)
-        if not (os.path.isdir(parent) and os.access(parent, os.W_OK)):
-            raise UserError(
-                f"--output_dir={self.path} cannot be made, because {parent} "
-                "is not a directory that you may write to. Name another."
-            )
-
     def _check_flags(self):
         """Refuses to continue a run under other flags."""
         old = _read_lines(self.file("flags.txt"))
@@ -96,6 +85,10 @@ class RunDir:
         free = ("num_epochs", "log_every")
         new = set(_flag_lines(self.config, skip=free))
         old = {line for line in old if _flag_name(line) not in free}
+        # A flag that is newer than the run had its default there.
+        known = {_flag_name(line) for line in old}
+        defaults = _flag_lines(Config(), skip=(*free, *known))
+        old |= set(defaults)
         if old != new:
             raise UserError(
                 f"--output_dir={self.path} holds a run with other flags. It "
@@ -241,14 +234,7 @@ class RunDir:
 
     def checkpoints(self):
         """Returns the directories of whole checkpoints, oldest first."""
-        found = []
-        if not os.path.isdir(self.file("checkpoints")):
-            return found
-        for name in os.listdir(self.file("checkpoints")):
-            match = re.fullmatch(r"epoch-(\d+)", name)
-            if match:
-                found.append((int(match[1]), self.file("checkpoints", name)))
-        return [path for _, path in sorted(found)]
+        return checkpoint.directories(self.file("checkpoints"))
 
     def _save(self, search):
         name = f"epoch-{search.epoch}"
@@ -277,15 +263,36 @@ def _protocol(config):
     )
 
 
+def check_parent(path, flag):
+    """Refuses a path that no directory can be made at.
+
+    Args:
+      path: str.
+      flag: str, the flag that gave it.
+
+    Raises:
+      UserError: what holds it is not a directory or cannot be written to.
+    """
+    parent = os.path.abspath(path)
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    if not (os.path.isdir(parent) and os.access(parent, os.W_OK)):
+        raise UserError(
+            f"--{flag}={path} cannot be made, because {parent} is not a "
+            "directory that you may write to. Name another."
+        )
+
+
 def _flag_lines(config, skip=()):
     """Returns the flagfile that repeats a run, a line per flag.
 
-    The run directory is left out, so that a repetition gets its own.
+    Where a run writes to is left out, so that a repetition gets its own.
     """
+    skip = ("output_dir", "reset_output_dir", "export_tf1_checkpoint", *skip)
     lines = []
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        if field.name in ("output_dir", "reset_output_dir", *skip):
+        if field.name in skip:
             continue
         values = value if isinstance(value, tuple) else (value,)
         lines += [f"--{field.name}={v}" for v in values if v is not None]

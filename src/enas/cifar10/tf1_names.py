@@ -1,0 +1,120 @@
+"""What the tensors of a TensorFlow 1 checkpoint are, told by their names.
+
+No TensorFlow here.
+"""
+
+import dataclasses
+import re
+
+__all__ = [
+    "COUNTER",
+    "KINDS",
+    "OTHER",
+    "SLOT",
+    "STATISTIC",
+    "WEIGHT",
+    "Entry",
+    "branch_of",
+    "compare",
+    "is_of_controller",
+    "kind_of",
+    "port_name",
+]
+
+WEIGHT = "weight"
+STATISTIC = "moving statistic"
+SLOT = "slot"
+COUNTER = "counter"
+OTHER = "other"
+KINDS = (WEIGHT, STATISTIC, SLOT, COUNTER, OTHER)
+
+# What counts in the port; the two of the schedule are only checked, because
+# the port computes its rate from the epoch.
+_COUNTERS = {
+    "global_step": "Search.global_step",
+    "train_step": "Search.train_step",
+    "Variable": "Search.baseline",
+    "last_reset": "schedules.cosine_restarts",
+    "T_i": "schedules.cosine_restarts",
+}
+_POWERS = ("beta1_power", "beta2_power")
+_SHADOW = re.compile(r"(.*/bn)/\1/(moving_\w+/(?:biased|local_step))")
+_STATISTIC = re.compile(r".*/moving_(mean|variance)(/biased|/local_step)?")
+_BRANCH = re.compile(r"child/layer_\d+/branch_(\d+)/.*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One tensor: in the checkpoint, in the port, or in both.
+
+    Attributes:
+      name: str, TensorFlow 1's.
+      found: tuple of int, its shape in the checkpoint, or None.
+      wanted: tuple of int, its shape in the port, or None.
+    """
+
+    name: str
+    found: tuple[int, ...] | None
+    wanted: tuple[int, ...] | None
+
+    @property
+    def kind(self):
+        """What the tensor is, one of the module's constants."""
+        return kind_of(self.name)
+
+    @property
+    def verdict(self):
+        """One of "matched", "missing", "left over", "shape differs"."""
+        if self.found is None:
+            return "missing"
+        if self.wanted is None:
+            return "left over"
+        return "matched" if self.found == self.wanted else "shape differs"
+
+
+def compare(found, wanted):
+    """Lays the tensors of a checkpoint beside those of the port.
+
+    Args:
+      found: dict, name -> shape, of the checkpoint.
+      wanted: dict, name -> shape, of the port, by TensorFlow 1's names.
+
+    Returns:
+      List of `Entry`: the port's in its order, then what is left over.
+    """
+    names = [*wanted, *sorted(set(found) - set(wanted))]
+    return [Entry(name, found.get(name), wanted.get(name)) for name in names]
+
+
+def kind_of(name):
+    """Returns what a tensor is, by its TensorFlow 1 name."""
+    if name in _COUNTERS:
+        return COUNTER
+    if name in _POWERS:
+        return SLOT
+    if not name.startswith(("child/", "controller/")):
+        return OTHER
+    if name.endswith(("/Momentum", "/Adam", "/Adam_1")):
+        return SLOT
+    return STATISTIC if _STATISTIC.fullmatch(name) else WEIGHT
+
+
+def is_of_controller(name):
+    """Returns whether a tensor belongs to the controller or its training."""
+    own = ("train_step", "Variable", *_POWERS)
+    return name in own or name.startswith("controller/")
+
+
+def branch_of(name):
+    """Returns the branch that a tensor belongs to, int, or None."""
+    match = _BRANCH.fullmatch(name)
+    return match and int(match[1])
+
+
+def port_name(name):
+    """Returns what the port calls a tensor.
+
+    The same, but for the zero-debias shadows, which TensorFlow 1 puts under
+    the scope's name twice, and for the counters, which are attributes.
+    """
+    return _COUNTERS.get(name) or _SHADOW.sub(r"\1/\2", name)

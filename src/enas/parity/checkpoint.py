@@ -1,0 +1,233 @@
+"""Lays a checkpoint of the original beside the port, tensor by tensor.
+
+Prints what every tensor is and whether the port has it, then the accuracy of
+arcs under its weights. The sizes of the network are read off the checkpoint.
+"""
+
+import os
+
+from enas.cifar10.arc import Arc
+from enas.cifar10.config import Config
+from enas.cifar10.profile import PROFILES
+from enas.cifar10.search_space import (
+    CANDIDATE_OPS,
+    SearchSpace,
+    make_search_space,
+)
+from enas.cifar10.tf1_names import (
+    KINDS,
+    STATISTIC,
+    WEIGHT,
+    compare,
+    port_name,
+)
+from enas.errors import UserError
+from enas.parity.checkpoint_sizes import read_sizes
+from enas.tf_noise import without_noise
+
+__all__ = ["add_arguments", "run"]
+
+NUM_ARCS = 10
+# Arguments that are settings of a search by the same name.
+_SETTINGS = (
+    "profile",
+    "poison",
+    "poison_sharing",
+    "q",
+    "dataset",
+    "data_path",
+    "seed",
+)
+_VERDICTS = ("matched", "missing", "left over", "shape differs")
+
+
+def add_arguments(parser):
+    """Declares the arguments of the verb.
+
+    Args:
+      parser: argparse.ArgumentParser.
+    """
+    parser.add_argument(
+        "path",
+        help="the checkpoint: its path without .index, or a folder with one",
+    )
+    parser.add_argument(
+        "--arc",
+        action="append",
+        help="an arc to measure, in quotes; may be given several times; "
+        f"default: {NUM_ARCS} that the checkpoint's controller samples",
+    )
+    parser.add_argument(
+        "--split", choices=("valid", "test"), default="valid", help="images"
+    )
+    parser.add_argument("--num_images", type=int, help="only the first N")
+    parser.add_argument(
+        "--dataset", choices=("cifar10", "shapes"), default="cifar10"
+    )
+    parser.add_argument("--data_path", help="where CIFAR-10 is")
+    parser.add_argument("--seed", type=int, default=69, help="of the sampling")
+    parser.add_argument(
+        "--no_accuracy", action="store_true", help="only the mapping"
+    )
+    parser.add_argument("--poison", default="none", help="as in the search")
+    parser.add_argument("--q", type=int, help="as in the search")
+    parser.add_argument("--poison_sharing", default="shared")
+    parser.add_argument(
+        "--profile", choices=tuple(PROFILES), default="enas", help="behaviour"
+    )
+    parser.add_argument(
+        "--override",
+        action="append",
+        default=[],
+        help="change one behaviour of the port, choice=value",
+    )
+
+
+def run(arguments):
+    """Prints the mapping and the accuracies.
+
+    Args:
+      arguments: argparse.Namespace.
+
+    Returns:
+      int: 0 if every weight of child and controller matched, else 1.
+
+    Raises:
+      UserError: the checkpoint, an arc, the data or a setting is not legal.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    with without_noise():
+        from enas.cifar10 import checkpoint, program, tf1_checkpoint, tf1_files
+        from enas.cifar10.compiled import Compiled
+
+        program.find_devices()
+    prefix = tf1_files.find_prefix(arguments.path)
+    tensors = checkpoint.read_tensors(prefix)
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    sizes = read_sizes(shapes, prefix)
+    config = _config(arguments, sizes)
+    search_space = _search_space(config, sizes.num_ops)
+    arcs = [
+        Arc.parse(text, sizes.num_layers, search_space.num_ops)
+        for text in arguments.arc or ()
+    ]
+    compiled = Compiled(
+        program.build_child(config, search_space),
+        program.build_controller(config, search_space),
+        config,
+    )
+    wanted = tf1_checkpoint.wanted_shapes(compiled, config)
+    entries = compare(shapes, wanted)
+    print(f"{prefix}: {len(tensors)} tensors; {sizes}")
+    _print_mapping(entries)
+    _print_totals(entries)
+    wrong = _wrong(entries, (WEIGHT, STATISTIC))
+    if arguments.no_accuracy:
+        pass
+    elif wrong:
+        print(f"Accuracy: not measured, {wrong} tensors do not match.")
+    elif _is_without_data(config):
+        print("Accuracy: not measured, no CIFAR-10 here; give --data_path.")
+    else:
+        checkpoint.assign(compiled, tensors)
+        _print_accuracies(config, search_space, compiled, arcs, arguments.split)
+    return int(_wrong(entries, (WEIGHT,)) > 0)
+
+
+def _wrong(entries, kinds):
+    """Returns how many tensors of some kinds do not match, int."""
+    return sum(
+        entry.kind in kinds and entry.verdict != "matched" for entry in entries
+    )
+
+
+def _config(arguments, sizes):
+    if arguments.num_images is not None and arguments.num_images < 1:
+        raise UserError(
+            "--num_images is how many images to measure on, at least 1; "
+            f"received {arguments.num_images}. Leave it out for all."
+        )
+    settings = {name: getattr(arguments, name) for name in _SETTINGS}
+    settings[f"num_{arguments.split}"] = arguments.num_images
+    return Config(
+        override=tuple(arguments.override),
+        child_num_layers=sizes.num_layers,
+        child_out_filters=sizes.filters,
+        controller_lstm_size=sizes.lstm_size,
+        controller_lstm_num_layers=sizes.lstm_layers,
+        **settings,
+    )
+
+
+def _search_space(config, num_ops):
+    """Returns the `SearchSpace` of the arguments, else the first ops."""
+    from enas.cifar10.poison_ops import POISON_OPS
+
+    ops = CANDIDATE_OPS[config.candidate_ops]
+    if config.poison != "none" or config.q:
+        return make_search_space(
+            config.poison,
+            config.q,
+            config.poison_sharing,
+            config.candidate_ops,
+            POISON_OPS,
+        )
+    if num_ops > len(ops):
+        raise UserError(
+            f"The checkpoint's controller has {num_ops} op ids and the "
+            f"original at most {len(ops)}, so it is of a poisoned search. Give "
+            "its --poison and --q, as in flags.txt of that run."
+        )
+    return SearchSpace(ops[:num_ops], (), 0, config.poison_sharing)
+
+
+def _print_mapping(entries):
+    row = "{:<15}{:<18}{:<18}{}".format
+    print(row("verdict", "kind", "shape", "TF1 name (the port's, if another)"))
+    for entry in entries:
+        shape = str(list(entry.wanted if entry.found is None else entry.found))
+        if entry.verdict == "shape differs":
+            shape += f", port {list(entry.wanted)} "
+        port = port_name(entry.name)
+        other = port != entry.name and entry.wanted is not None
+        name = f"{entry.name} ({port})" if other else entry.name
+        print(row(entry.verdict, entry.kind, shape, name))
+
+
+def _print_totals(entries):
+    print(" " * 18 + "".join(f"{verdict:>15}" for verdict in _VERDICTS))
+    for kind in KINDS:
+        found = [entry.verdict for entry in entries if entry.kind == kind]
+        counts = [found.count(verdict) for verdict in _VERDICTS]
+        print(f"{kind:18}" + "".join(f"{count:15}" for count in counts))
+
+
+def _is_without_data(config):
+    from enas.cifar10.cifar10_files import holds_cifar10
+    from enas.cifar10.program import data_dir
+
+    # A search would download the images; a look at a file should not.
+    given = config.dataset != "cifar10" or config.data_path is not None
+    return not given and not holds_cifar10(data_dir())
+
+
+def _print_accuracies(config, search_space, compiled, arcs, split):
+    from enas.cifar10.program import read_data
+    from enas.cifar10.search import Search, arc_of
+
+    data = read_data(config, log=_quiet)
+    search = Search(config, search_space, data, compiled, _quiet)
+    if not arcs:
+        sample = search.arcs.draw(NUM_ARCS, "checkpoint", 0)
+        arcs = [arc_of(sample, i) for i in range(NUM_ARCS)]
+    images = getattr(data, split)
+    accuracies = [search.accuracy_of(arc, images) for arc in arcs]
+    print(f"Accuracy on {len(images)} images of the {split} set")
+    for arc, accuracy in zip(arcs, accuracies, strict=True):
+        print(f"{accuracy:<6.4f}  {arc}")
+    mean = sum(accuracies) / len(accuracies)
+    print(f"mean {mean:.4f}, best {max(accuracies):.4f}")
+
+
+def _quiet(line=""):
+    """Is a log that nobody reads: the mapping is the output here."""
