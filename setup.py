@@ -53,6 +53,6 @@ setup(
     ],
     extras_require={
         "and-cuda": [f"tensorflow[and-cuda]{TENSORFLOW}"],
-        "test": ["hypothesis", "pytest", "ruff"],
+        "test": ["hypothesis", "pytest", "pytest-xdist", "ruff"],
     },
 )
