@@ -55,6 +55,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(cifar10_files, "_probe", lambda *unused: no_network)
     monkeypatch.setattr(program, "build_search", lambda *unused: None)
     monkeypatch.setattr(program, "_train", lambda *unused: 0)
+    monkeypatch.setattr(program.tf1_checkpoint, "start", lambda *unused: None)
+    monkeypatch.setattr(program.tf1_export, "export", lambda *unused: None)
 
 
 @functools.cache
