@@ -1,7 +1,6 @@
 """A sweep on a real Ray cluster whose node dies. Runs where ray is installed.
 
-    pip install -c constraints.txt -e '.[ray,test]'
-    python -m pytest tests/test_experiments_ray.py
+docs/CLUSTER.md says how to install it and run this file.
 """
 
 import os
@@ -18,7 +17,7 @@ from enas.experiments.ray_engine import RayEngine
 from enas.experiments.run_state import read_state
 
 pytest.importorskip("ray")
-from ray.cluster_utils import Cluster  # noqa: E402 (where ray is installed)
+from ray.cluster_utils import Cluster
 
 PRETENDED = str(pathlib.Path(__file__).parent / "pretended_search.py")
 EPOCHS = 8

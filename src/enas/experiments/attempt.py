@@ -57,6 +57,7 @@ class Attempt:
             started_from_epochs=[*earlier, state.epochs],
         )
         with open(self._log_path, "ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 [*program, *job.arguments],
                 stdin=subprocess.DEVNULL,
@@ -95,7 +96,9 @@ class Attempt:
     def _end(self, code):
         if self._lock is not None:
             facts = {"state": "finished" if code == 0 else "failed"}
-            lines = last_lines(self._log_path, 5) if code else []
+            lines = []
+            if code:
+                lines = last_lines(self._log_path, 5, self._log_start)
             facts |= {"exit_code": code, "last_lines": lines}
             note(self.job, self.sweep_dir, **facts)
             self._release()

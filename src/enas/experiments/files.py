@@ -19,13 +19,15 @@ def write_whole(path, text):
     os.replace(aside, path)
 
 
-def last_lines(path, count):
+def last_lines(path, count, start=0):
     """Returns the last lines of a file that are not blank, list of str.
 
     Args:
       path: str.
       count: int.
+      start: int, bytes at the beginning to leave out.
     """
     with open(path, encoding="utf-8", errors="replace") as stream:
+        stream.seek(start)
         lines = [line.rstrip() for line in stream if line.strip()]
     return lines[-count:]

@@ -67,7 +67,7 @@ def _spread(group, column):
     found = group.errors(column)
     if found:
         mean, spread, _ = found
-        return f"{mean:.2f}" + (f" ± {spread:.2f}" if spread else "")
+        return f"{mean:.2f}" + ("" if spread is None else f" ± {spread:.2f}")
     latest = [state.error(column) for state in group.states]
     latest = [value for value in latest if value is not None]
     return f"({sum(latest) / len(latest):.2f})" if latest else NONE
