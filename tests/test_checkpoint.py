@@ -24,6 +24,7 @@ def small_search(step=0, layers=2):
         controller=controller,
         child_optimizer=Momentum(child),
         controller_optimizer=Adam(controller),
+        weight_use=None,
     )
     return types.SimpleNamespace(
         compiled=compiled,

@@ -19,8 +19,10 @@ class Case:
     Attributes:
       recorded: dict, quantity -> dict, name -> array. A quantity is a line of
         the table; its names are told apart only where one is off.
-      compute: function of `nudge`, which turns the first weights into those to
-        start from, -> the like of `recorded`.
+      compute: function without arguments -> the like of `recorded`.
+      nudged: function of `nudge`, which turns a first weight into the one to
+        start from, -> the same, of the chaotic quantities at least; None where
+        there are none.
       chaotic: chains of quantities that rounding can change by more than
         itself: through the kink of a ReLU, which a gradient feels, and over
         the steps; in a chain every quantity follows from the one before.
@@ -29,6 +31,7 @@ class Case:
 
     recorded: dict
     compute: Callable
+    nudged: Callable | None
     chaotic: tuple
     used: frozenset
 
@@ -67,7 +70,7 @@ def compare(case):
     are apart on the logits; what that changes here, in this or an earlier step,
     times four, is then its tolerance.
     """
-    ours = case.compute(lambda weight: weight)
+    ours = case.compute()
     rows = {
         name: _row(name, recorded, ours[name])
         for name, recorded in case.recorded.items()
@@ -92,6 +95,11 @@ def compare(case):
 def _row(quantity, recorded, ours):
     magnitude = max(_largest(array) for array in recorded.values())
     base, rule = _tolerance(quantity, magnitude)
+    if all(
+        np.issubdtype(np.asarray(a).dtype, np.integer)
+        for a in recorded.values()
+    ):
+        base, rule = 0.0, "whole numbers"
     differences = {
         name: _largest(np.asarray(ours[name]) - array)
         for name, array in recorded.items()
@@ -121,7 +129,7 @@ def _noise(case, ours, chains):
     """Returns dict, quantity -> largest change under a nudge so far."""
     changes = {name: 0.0 for chain in chains for name in chain}
     for seed in range(NUDGED_RUNS):
-        nudged = case.compute(_nudge(np.random.default_rng(seed)))
+        nudged = case.nudged(_nudge(np.random.default_rng(seed)))
         for name in changes:
             parts = ours[name].items()
             moved = [_largest(nudged[name][key] - old) for key, old in parts]
