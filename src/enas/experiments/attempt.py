@@ -80,8 +80,12 @@ class Attempt:
         return self._end(self._process.wait())
 
     def interrupt(self):
-        """Asks the search to stop."""
-        self._process.send_signal(signal.SIGINT)
+        """Asks the search to stop.
+
+        Not by SIGINT, which programs that were started in the background of
+        a script ignore, and their children with them.
+        """
+        self._process.terminate()
 
     def stop(self):
         """Waits for an interrupted search, and kills one that does not end."""

@@ -125,7 +125,7 @@ def _figure4(sweep, number, panel):
     panel.set_ylim(0, 100)
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.set_xlabel("epoch")
-    panel.legend(loc="lower left")
+    _legend(panel, "lower left")
 
 
 def _figure5(sweep, number, panel):
@@ -196,5 +196,9 @@ def _shares(sweep, number, panel):
     panel.set_ylim(0, 102)
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.set_xlabel("epoch")
+    _legend(panel, "lower right")
+
+
+def _legend(panel, place):
     if panel.get_legend_handles_labels()[0]:
-        panel.legend(loc="lower right")
+        panel.legend(loc=place)

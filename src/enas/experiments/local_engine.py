@@ -1,12 +1,11 @@
 """Runs jobs side by side on this machine."""
 
 import collections
-import contextlib
 import os
-import signal
 import time
 
 from enas.experiments.attempt import MAX_ATTEMPTS, SEARCH, Attempt, BusyError
+from enas.experiments.interrupts import terminate_as_interrupt
 from enas.experiments.run_state import read_state
 
 __all__ = ["run_local"]
@@ -33,7 +32,7 @@ def run_local(jobs, sweep_dir, processes, show, program=SEARCH):
         job for job in jobs if not read_state(job, sweep_dir).finished
     )
     attempts, running = collections.Counter(), []
-    with _terminate_as_interrupt():
+    with terminate_as_interrupt():
         try:
             while todo or running:
                 _start(todo, running, sweep_dir, processes, threads, program)
@@ -75,17 +74,3 @@ def _stop(running):
         attempt.interrupt()
     for attempt in running:
         attempt.stop()
-
-
-@contextlib.contextmanager
-def _terminate_as_interrupt():
-    """Lets SIGTERM end the sweep as Ctrl-C does."""
-
-    def interrupt(number, frame):
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -8,6 +8,7 @@ import time
 
 from enas.errors import UserError
 from enas.experiments.attempt import MAX_ATTEMPTS, SEARCH, Attempt, BusyError
+from enas.experiments.interrupts import terminate_as_interrupt
 from enas.experiments.run_state import read_state
 
 __all__ = ["RayEngine", "run_job"]
@@ -75,7 +76,8 @@ class RayEngine:
             if not read_state(job, sweep_dir).finished
         ]
         try:
-            self._wait(tasks, show)
+            with terminate_as_interrupt():
+                self._wait(tasks, show)
         except KeyboardInterrupt:
             for each in tasks:
                 self._ray.cancel(each)
