@@ -55,6 +55,6 @@ setup(
         "and-cuda": [f"tensorflow[and-cuda]{TENSORFLOW}"],
         # Sweeps over many machines: scripts/table1.sh --engine=ray.
         "ray": ["ray>=2.40"],
-        "test": ["hypothesis", "pytest", "ruff"],
+        "test": ["hypothesis", "pytest", "pytest-xdist", "ruff"],
     },
 )

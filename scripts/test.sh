@@ -17,7 +17,8 @@ cd "$repo_root"
 failed=()
 "$PYTHON" -m ruff check . || failed+=("ruff check")
 "$PYTHON" -m ruff format --check . || failed+=("ruff format")
-"$PYTHON" -m pytest "$@" || failed+=("pytest")
+# Two processes, each with whole files: half the time on two cores.
+"$PYTHON" -m pytest -n 2 --dist loadfile "$@" || failed+=("pytest")
 
 if ((${#failed[@]})); then
   printf 'enas: failed: %s\n' "${failed[@]}" >&2

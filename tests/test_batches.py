@@ -284,3 +284,45 @@ def test_prefetch_stops_with_its_consumer():
     assert len(batch_threads()) == 1
     stream.close()
     assert not batch_threads()
+
+
+def test_the_border_has_its_colour():
+    images = np.full((200, 32, 32, 3), 7, np.float32)
+    black = np.float32([-1, -2, -3]).reshape(1, 1, 1, 3)
+    result = batches.augment(images, np.random.default_rng(5), black)
+    around = result[result[..., 0] != 7]
+    assert len(around) > 1000
+    np.testing.assert_array_equal(
+        around, np.broadcast_to(black[0, 0], around.shape)
+    )
+
+
+def test_a_partial_last_batch_ends_the_pass(data):
+    # 50 images in batches of 20: 20, 20, 10, and every epoch each image once.
+    for epoch in range(2):
+        drawn = [
+            batches.train_batch(data, 20, 0, 3 * epoch + i, partial=True)
+            for i in range(3)
+        ]
+        assert [len(labels) for _, labels in drawn] == [20, 20, 10]
+        labels = np.concatenate([labels for _, labels in drawn])
+        np.testing.assert_array_equal(np.sort(labels), np.arange(50))
+
+
+def test_augmented_reward_batches_show_the_same_images_moved(data):
+    plain, labels = batches.reward_batch(data, 30, 0, 1)
+    moved, same = batches.reward_batch(data, 30, 0, 1, augmented=True)
+    np.testing.assert_array_equal(labels, same)
+    assert np.any(plain != moved)
+    again, _ = batches.reward_batch(data, 30, 0, 1, augmented=True)
+    np.testing.assert_array_equal(moved, again)
+
+
+def test_evaluation_may_augment_and_keeps_labels_and_order(data):
+    rng = np.random.default_rng(0)
+    plain = list(batches.eval_batches(data.valid, data, 8))
+    moved = list(batches.eval_batches(data.valid, data, 8, rng))
+    for (images, labels), (other, same) in zip(plain, moved, strict=True):
+        np.testing.assert_array_equal(labels, same)
+        assert images.shape == other.shape
+    assert any(np.any(a[0] != b[0]) for a, b in zip(plain, moved, strict=True))

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from enas.cifar10 import cifar10_files, data_utils
+from enas.cifar10.batches import standardize
+from enas.cifar10.profile import PAPER
 from enas.errors import UserError
 
 PER_FILE = 20
@@ -583,3 +585,17 @@ def test_reading_files_needs_no_tensorflow(tmp_path, published):
 def test_a_tfds_folder_without_ids_is_taken_in_its_own_order():
     positions = cifar10_files._positions({"label": np.zeros(3)}, 5)
     np.testing.assert_array_equal(positions, [5, 6, 7])
+
+
+def test_the_paper_has_fixed_statistics_and_a_black_border():
+    data = data_utils.read_data("shapes", profile=PAPER, log=quiet)
+    expected = np.float32([125.3, 123.0, 113.9]) / 255
+    np.testing.assert_allclose(data.mean.ravel(), expected, rtol=1e-6)
+    expected = np.float32([63.0, 62.1, 66.7]) / 255
+    np.testing.assert_allclose(data.std.ravel(), expected, rtol=1e-6)
+    black = np.zeros((1, 1, 1, 3), np.uint8)
+    np.testing.assert_array_equal(
+        data.border, standardize(black, data.mean, data.std)
+    )
+    enas = data_utils.read_data("shapes", log=quiet)
+    np.testing.assert_array_equal(enas.border, np.zeros((1, 1, 1, 3)))

@@ -1,9 +1,11 @@
 """The documents say what the code has."""
 
+import dataclasses
 import pathlib
 import re
 
 from enas.cifar10.metrics import COLUMNS, TAGS
+from enas.cifar10.profile import Profile
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -44,3 +46,17 @@ def test_files_named_in_the_documents_exist():
             assert (document.parent / link).exists(), (document.name, link)
         for script in re.findall(r"bash (scripts/\S+\.sh)", text):
             assert (ROOT / script).exists(), (document.name, script)
+
+
+def test_every_choice_is_in_the_ledger_with_its_values():
+    text = (DOCS / "PORT.md").read_text()
+    for field in dataclasses.fields(Profile):
+        if field.metadata["row"]:
+            legal = field.metadata["legal"]
+            wanted = f"`{field.name}={'/'.join(legal)}`"
+        else:
+            wanted = f"--override={field.name}={field.metadata['legal'][1]}"
+        assert wanted in text, wanted
+    assert f"{len(dataclasses.fields(Profile))} choices" in (
+        ROOT / "README.md"
+    ).read_text().replace("\n", " ")

@@ -1,6 +1,7 @@
 """The whole program, through the real script: files, log, resume, failure."""
 
 import csv
+import dataclasses
 import glob
 import json
 import os
@@ -20,6 +21,7 @@ from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
 from enas.cifar10.main import main
 from enas.cifar10.metrics import COLUMNS, TAGS
+from enas.cifar10.profile import PROFILES
 from enas.cifar10.run_dir import RunDir
 from enas.errors import UserError
 
@@ -57,19 +59,21 @@ def script(*arguments, folder):
     )
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+@pytest.fixture(scope="module", params=["enas", "paper"])
+def runs(tmp_path_factory, request):
     """Returns the folder of two runs of 3 epochs, one stopped after 2."""
     folder = tmp_path_factory.mktemp("runs")
-    stopped = script("--output_dir=stopped", "--num_epochs=2", folder=folder)
-    assert stopped.returncode == 0, stopped.stderr
+    profile = f"--profile={request.param}"
+    stopped = profile, "--output_dir=stopped"
+    first = script(*stopped, "--num_epochs=2", folder=folder)
+    assert first.returncode == 0, first.stderr
     # Notes of TensorFlow are not the user's.
-    assert stopped.stderr == ""
-    continued = script("--output_dir=stopped", "--num_epochs=3", folder=folder)
-    assert continued.returncode == 0, continued.stderr
-    assert "Continuing after epoch 2" in continued.stdout
-    whole = f"--output_dir={folder}/whole"
-    assert main(["program", *SMALLEST, whole, "--num_epochs=3"]) == 0
+    assert first.stderr == ""
+    second = script(*stopped, "--num_epochs=3", folder=folder)
+    assert second.returncode == 0, second.stderr
+    assert "Continuing after epoch 2" in second.stdout
+    whole = profile, f"--output_dir={folder}/whole", "--num_epochs=3"
+    assert main(["program", *SMALLEST, *whole]) == 0
     return folder
 
 
@@ -129,6 +133,9 @@ def test_the_result_repeats_the_rows_and_names_the_arc(runs):
     best = max(float(row["best_valid_acc"]) for row in table)
     assert result["best"]["best_valid_acc"] == best
     assert result["settings"]["q"] == 150
+    assert result["behaviours"] == dataclasses.asdict(
+        PROFILES[result["settings"]["profile"]]
+    )
     assert (run / "best_arc.txt").read_text().strip() == result["arc"]
     assert Arc.parse(result["arc"], 3, 306).num_layers == 3
 
@@ -192,6 +199,14 @@ def test_the_log_has_the_lines_of_the_original(runs):
             assert lines <= shapes, mark
 
 
+def test_the_log_lists_every_choice_in_force(runs):
+    result = json.loads((runs / "whole/result.json").read_text())
+    log = (runs / "whole/stdout").read_text()
+    assert f"Profile {result['settings']['profile']}, behaviours" in log
+    for name, value in result["behaviours"].items():
+        assert re.search(rf"^  row +[-\d]+ {name}={value} \(", log, re.M), name
+
+
 def test_the_log_says_what_was_built(runs):
     log = (runs / "whole/stdout").read_text()
     for words in (
@@ -201,9 +216,10 @@ def test_the_log_says_what_was_built(runs):
         "(Equation 1): 0.9804",
         "bounded logits can reach: 0.2866",
         "Shapes drawn from seed",
-        "--child_grad_bound is without effect",
     ):
         assert words in log, words
+    idle = "--child_grad_bound is without effect" in log
+    assert idle == ("clip=none" in log)
     assert (
         "controller_op_tanh_reduce is without effect"
         in (runs / "stopped/stdout").read_text()

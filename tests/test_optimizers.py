@@ -3,12 +3,13 @@
 import re
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import golden_data
 from enas.cifar10.checkpoint import model_variables
 from enas.cifar10.compiled import child_gradients
-from enas.optimizers import GradientRules, Momentum
+from enas.optimizers import Adam, GradientRules, Momentum
 from golden_data import arc_arrays
 
 SEED = tf.constant([0, 0])
@@ -105,3 +106,62 @@ def test_l2_has_no_half():
     )
     np.testing.assert_allclose(gradients[0], [1.6], rtol=1e-6)
     np.testing.assert_allclose(gradients[1], [-0.2], rtol=1e-6)
+
+
+def test_weight_decay_is_added_behind_clipping_and_without_a_two():
+    weights = [tf.Variable([3.0]), tf.Variable([4.0])]
+    rules = GradientRules(0.1, "weight_decay", "global", bound=1.0)
+    gradients, norm = rules.apply([tf.constant([3.0]), None], weights)
+    # Clipped to norm 1 (3 / 3.000001), then 0.1 w.
+    np.testing.assert_allclose(norm, 3.0)
+    np.testing.assert_allclose(gradients[0], [1.0 + 0.3], rtol=1e-6)
+    np.testing.assert_allclose(gradients[1], [0.4], rtol=1e-6)
+
+
+def test_l2_in_the_loss_counts_in_norm_and_clipping():
+    weights = [tf.Variable([2.0])]
+    rules = GradientRules(0.5, "in_loss", "norm", bound=1.0)
+    gradients, norm = rules.apply([tf.constant([1.0])], weights)
+    np.testing.assert_allclose(norm, 3.0)
+    np.testing.assert_allclose(gradients[0], [1.0], rtol=1e-6)
+
+
+def test_clipping_weight_by_weight_leaves_small_gradients():
+    weights = [tf.Variable([0.0]), tf.Variable([0.0])]
+    gradients = [tf.constant([3.0]), tf.constant([0.5])]
+    clipped, _ = GradientRules(clip="norm", bound=1.0).apply(gradients, weights)
+    np.testing.assert_allclose(clipped, [[1.0], [0.5]], rtol=1e-6)
+
+
+def test_decays_are_factors_on_l2():
+    weights = [tf.Variable([[1.0], [1.0]])]
+    decays = [tf.constant([[1.0], [0.0]])]
+    rules = GradientRules(0.1, "weight_decay")
+    gradients, _ = rules.apply([None], weights, decays)
+    np.testing.assert_allclose(gradients[0], [[0.1], [0.0]])
+
+
+def test_momentum_where_leaves_weight_and_slot_of_the_others():
+    model = OneWeight([10.0, 10.0])
+    optimizer = Momentum(model)
+    move = tf.constant([1.0, 0.0])
+    for rate, expected in ((0.1, 9.81), (0.2, 9.268)):
+        optimizer.apply_where([move], [tf.constant([1.0, 1.0])], rate)
+        np.testing.assert_allclose(model.weight, [expected, 10.0], rtol=1e-6)
+    np.testing.assert_allclose(list(optimizer.slots.values())[0], [1.9, 0.0])
+
+
+@pytest.mark.parametrize("epsilon", ["outside", "inside"])
+def test_adam_by_hand(epsilon):
+    # v: .001, .001999; correction c = sqrt(1 - .999 ** t).
+    model = OneWeight([1.0])
+    adam = Adam(model, epsilon)
+    w, v = 1.0, 0.0
+    for t in (1, 2):
+        adam.apply([tf.constant([1.0])], 0.1)
+        v = 0.999 * v + 0.001
+        c = np.sqrt(1 - 0.999**t)
+        small = 1e-3 * (c if epsilon == "inside" else 1.0)
+        w -= 0.1 * c / (np.sqrt(v) + small)
+        # 1e-5: float32 powers of .999.
+        np.testing.assert_allclose(model.weight, [w], rtol=1e-5)

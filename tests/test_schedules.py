@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enas.cifar10.config import Config
-from enas.schedules import cosine_restarts, learning_rate
+from enas.schedules import cosine_restarts, cosine_wave, learning_rate
 
 RECORDING = pathlib.Path(__file__).parent / "golden/enas/lr_schedule.npz"
 EPOCHS = 310
@@ -102,3 +102,18 @@ def test_stairs_without_cosine():
 def test_rates_are_float32(cosine):
     rate = learning_rate(Config(child_lr_cosine=cosine), 5, 0)
     assert isinstance(rate, np.float32)
+
+
+def test_the_wave_rises_as_it_fell():
+    rates = [cosine_wave(epoch, 0.05, 0.0005, 10) for epoch in range(41)]
+    assert rates[0] == rates[20] == rates[40] == 0.05
+    assert rates[10] == pytest.approx(0.0005)
+    assert rates[5] == pytest.approx(0.02525)
+    assert rates[7] == pytest.approx(rates[13])
+
+
+def test_the_profile_picks_the_wave():
+    config = Config(profile="paper")
+    assert learning_rate(config, 10, 0) == np.float32(0.0005)
+    assert not config.restarts and Config().restarts
+    assert Config(override=("lr_schedule=wave",)).restarts is False

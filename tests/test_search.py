@@ -59,8 +59,8 @@ class Pretended:
         return int(op_ids[0]) % (len(labels) + 1)
 
     def count_correct_in_training(self, images, labels, op_ids, skips, seed):
-        self.calls.append(("count in training", tuple(op_ids), len(labels)))
-        return int(op_ids[0]) % 3
+        self.calls.append(("noisy", tuple(op_ids), len(labels), tuple(seed)))
+        return int(op_ids[0]) % (len(labels) + 1)
 
     def score_arcs(self, op_ids, skips, advantages):
         self.calls.append(("score", np.array(advantages)))
@@ -193,7 +193,7 @@ def test_the_printed_reading_is_one_of_the_four_and_measured_once(
     for split in ("valid", "test"):
         assert measured[f"{split}_acc"] == measured[printed.format(split)]
     size = 100 if profile == "enas" else 10
-    counted = [call for call in search.compiled.calls if "count" in call[0]]
+    counted = [c for c in search.compiled.calls if c[0] in ("count", "noisy")]
     batches = -(-250 // size) + -(-320 // size)
     assert len(counted) == 10 + 4 * batches
 
@@ -203,7 +203,7 @@ def test_training_mode_measures_the_same_arcs_on_the_same_batches():
     readings_of(search)
     calls = search.compiled.calls[11:]
     plain = [call[1:] for call in calls if call[0] == "count"]
-    noisy = [call[1:] for call in calls if call[0] == "count in training"]
+    noisy = [call[1:3] for call in calls if call[0] == "noisy"]
     assert sorted(plain) == sorted(noisy)
 
 
@@ -262,3 +262,42 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_arc():
     search.compiled.loss = float("nan")
     with pytest.raises(NonFiniteError, match=r"child step 0.*arc \"\d+"):
         search.run_epoch()
+
+
+def test_the_baseline_of_the_paper_starts_at_the_first_accuracy():
+    search, _ = make_search(
+        profile="paper", controller_train_steps=1, log_every=1000
+    )
+    search.train_controller()
+    correct = [
+        call[1][0] % 11 for call in search.compiled.calls if call[0] == "count"
+    ]
+    baseline = correct[0] / 10
+    for right in correct[1:]:
+        baseline -= 0.01 * (baseline - (right / 10 + 0.0001 * 5.0))
+    assert search.baseline == pytest.approx(baseline, rel=1e-5)
+    scored = [c[1] for c in search.compiled.calls if c[0] == "score"][-1]
+    # Reward minus baseline of the first arc: the entropy's part alone.
+    assert scored[0] == pytest.approx(0.0001 * 5.0, rel=1e-2)
+
+
+def test_the_paper_measures_the_best_of_ten_in_training_mode():
+    search, _ = make_search(profile="paper")
+    search.epoch = 1
+    measured, reports = search.evaluate()
+    best = max(reports, key=lambda report: report["accuracy"])["arc"]
+    noisy = [c for c in search.compiled.calls if c[0] == "noisy"]
+    # Batches of --batch_size, 10: 250 validation and 320 test images.
+    assert len(noisy) == 25 + 32
+    assert {c[1] for c in noisy} == {best.op_ids}
+    assert len({c[3] for c in noisy}) > 25
+    right = best.op_ids[0] % 11
+    assert measured["valid_acc"] == pytest.approx(right / 10)
+
+
+def test_the_last_batch_of_the_paper_is_what_is_left():
+    search, lines = make_search(profile="paper", batch_size=15, log_every=3)
+    row = search.train_child_epoch()
+    # 40 images in batches of 15, 15 and 10; three right answers in each.
+    assert row["train_acc"] == pytest.approx(9 / 40)
+    assert "tr_acc=3  / 10" in lines[-1]

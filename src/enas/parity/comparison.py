@@ -8,7 +8,7 @@ import numpy as np
 __all__ = ["Case", "Row", "compare"]
 
 NUDGE = 1e-5
-NUDGED_RUNS = 3
+NUDGED_RUNS = 2
 NOISE_FACTOR = 4.0
 
 
