@@ -142,6 +142,8 @@ def other(name):
     if name in OTHERS:
         return OTHERS[name]
     default, rules = FIELDS[name].default, FIELDS[name].metadata
+    if "choices" in rules:
+        return [each for each in rules["choices"] if each != default][0]
     if isinstance(default, bool):
         return not default
     if name == "child_out_filters":

@@ -7,6 +7,7 @@ from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet, Split
 from enas.cifar10.macro_controller import Sample
+from enas.cifar10.metrics import READINGS
 from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search import NonFiniteError, Search
 from enas.cifar10.search_space import make_search_space
@@ -58,7 +59,8 @@ class Pretended:
         return int(op_ids[0]) % (len(labels) + 1)
 
     def count_correct_in_training(self, images, labels, op_ids, skips, seed):
-        self.calls.append(("noisy", tuple(op_ids), len(labels), tuple(seed)))
+        kind = "count in training"
+        self.calls.append((kind, tuple(op_ids), len(labels), tuple(seed)))
         return int(op_ids[0]) % (len(labels) + 1)
 
     def score_arcs(self, op_ids, skips, advantages):
@@ -157,6 +159,55 @@ def test_evaluation_draws_a_fresh_arc_for_every_batch_of_100():
     assert len(ten) == len(reports) == 10
 
 
+def readings_of(search):
+    """Returns the columns of an evaluation that are accuracies."""
+    search.epoch += 1
+    measured, _ = search.evaluate()
+    return {name: measured[name] for name in measured if "_acc" in name}
+
+
+def test_all_readings_come_in_the_epochs_that_ask_for_them():
+    columns = {
+        column.format(split)
+        for column in READINGS.values()
+        for split in ("valid", "test")
+    } | {"valid_acc", "test_acc"}
+    few = {"valid_acc", "test_acc", "best_valid_acc", "best_test_acc"}
+    for readings, wanted in (
+        ("printed", [few, few]),
+        ("last", [few, columns]),
+        ("all", [columns, columns]),
+    ):
+        search, _ = make_search(readings=readings, num_epochs=2)
+        assert [set(readings_of(search)) for _ in range(2)] == wanted
+
+
+@pytest.mark.parametrize(
+    ("profile", "printed"),
+    [("enas", "sampled_{}_acc"), ("paper", "best_{}_acc_train")],
+)
+def test_the_printed_reading_is_one_of_the_four_and_measured_once(
+    profile, printed
+):
+    search, _ = make_search(profile=profile, readings="all")
+    measured = readings_of(search)
+    for split in ("valid", "test"):
+        assert measured[f"{split}_acc"] == measured[printed.format(split)]
+    size = 100 if profile == "enas" else 10
+    counted = [call for call in search.compiled.calls if "count" in call[0]]
+    batches = -(-250 // size) + -(-320 // size)
+    assert len(counted) == 10 + 4 * batches
+
+
+def test_training_mode_measures_the_same_arcs_on_the_same_batches():
+    search, _ = make_search(readings="all")
+    readings_of(search)
+    calls = search.compiled.calls[11:]
+    plain = [call[1:] for call in calls if call[0] == "count"]
+    noisy = [call[1:3] for call in calls if call[0] == "count in training"]
+    assert sorted(plain) == sorted(noisy)
+
+
 def test_layers_of_poison_are_counted():
     search, _ = make_search()
     search.epoch = 1
@@ -236,7 +287,8 @@ def test_the_paper_measures_the_best_of_ten_in_training_mode():
     search.epoch = 1
     measured, reports = search.evaluate()
     best = max(reports, key=lambda report: report["accuracy"])["arc"]
-    noisy = [c for c in search.compiled.calls if c[0] == "noisy"]
+    calls = search.compiled.calls
+    noisy = [c for c in calls if c[0] == "count in training"]
     # Batches of --batch_size, 10: 250 validation and 320 test images.
     assert len(noisy) == 25 + 32
     assert {c[1] for c in noisy} == {best.op_ids}
