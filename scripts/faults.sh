@@ -4,7 +4,7 @@
 #
 #   bash scripts/faults.sh kills     120 kills at random moments, 4 configurations
 #   bash scripts/faults.sh soak      300 epochs: memory, step time, file handles
-#   bash scripts/faults.sh inputs    12,000 cases of hostile input
+#   bash scripts/faults.sh inputs    11,000 cases of hostile input
 #   bash scripts/faults.sh --help
 #
 # Paths in arguments are relative to the folder you are in; kills and soak write

@@ -96,8 +96,9 @@ class Log:
 
     def __call__(self, line=""):
         """Prints and records one line."""
-        tqdm.tqdm.write(str(line), file=sys.stdout)
-        sys.stdout.flush()
+        with naming("Standard output"):
+            tqdm.tqdm.write(str(line), file=sys.stdout)
+            sys.stdout.flush()
         if self._file is None:
             self._early.append(str(line))
         else:

@@ -77,7 +77,7 @@ class RunDir:
                 "of this program, so it is left alone, also by "
                 "--reset_output_dir. Name a new or empty directory."
             )
-        self._lock.take_if_there()
+        self._lock.check()
         if self.config.reset_output_dir:
             self._check_reset()
         else:

@@ -52,7 +52,8 @@ class RunEvents:
 
 def read_events(path):
     """Yields the events of a file up to where it is torn or damaged."""
-    records = tf.data.TFRecordDataset(path).as_numpy_iterator()
+    records = tf.data.TFRecordDataset(path, buffer_size=1 << 18)
+    records = records.as_numpy_iterator()
     while True:
         try:
             yield tf.compat.v1.Event.FromString(next(records))

@@ -29,14 +29,16 @@ class RunLock:
         self.path = path
         self._descriptor = None
 
-    def take_if_there(self):
-        """Takes the lock if its file exists; writes nothing.
+    def check(self):
+        """Refuses a lock that another process holds; writes nothing.
 
         Raises:
-          UserError: another process holds it.
+          UserError: one does.
         """
-        if self._descriptor is None and os.path.isfile(self.path):
-            self._take()
+        if os.path.isfile(self.path):
+            with naming(self.path):
+                self._take()
+            self._close()
 
     def take(self, log):
         """Takes the lock and writes down who holds it.
@@ -48,7 +50,7 @@ class RunLock:
           UserError: another process holds it.
         """
         with naming(self.path):
-            if self._descriptor is None and not self._take():
+            if not self._take():
                 log(
                     f"warning: {self.path} is on a file system without locks: "
                     "nothing keeps a second process out of this run."
@@ -89,9 +91,7 @@ class RunLock:
     def release(self):
         """Lets go, if it is held."""
         if self._descriptor is not None:
-            # A run that is only refused has not signed.
-            if _read(self._descriptor).get("pid") == os.getpid():
-                os.ftruncate(self._descriptor, 0)
+            os.ftruncate(self._descriptor, 0)
             self._close()
 
     def _close(self):

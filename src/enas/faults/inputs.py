@@ -22,7 +22,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--cases",
         type=int,
-        default=1200,
+        default=700,
         help="for each property (default: %(default)s)",
     )
 
