@@ -281,12 +281,14 @@ class Search:
         self._check_finite(numbers, sample, 0, config.controller_lr)
         self.compiled.update_controller(gradients, config.controller_lr)
         self.train_step += 1
-        return {
+        measured = {
             "reward": np.mean(rewards),
             "entropy": np.mean(sample.entropy),
             "skip_rate": np.mean(sample.skip_count) / self._num_links(),
             "controller_loss": np.mean(losses),
         }
+        # As a checkpoint within the phase keeps them.
+        return {name: np.float32(value) for name, value in measured.items()}
 
     def _move_baseline(self, first, accuracy, reward):
         """Moves the baseline; the loss uses it after the move (row 25)."""
