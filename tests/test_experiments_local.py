@@ -1,6 +1,7 @@
 """A sweep on this machine with a pretended search: failures, kills, report."""
 
 import csv
+import io
 import os
 import pathlib
 import signal
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from enas.cifar10.metrics import READINGS
 from enas.experiments import plan as plans
 from enas.experiments.attempt import Attempt, BusyError, forget_the_dead
 from enas.experiments.jobs import make_jobs
@@ -17,8 +19,9 @@ from enas.experiments.local_engine import run_local
 from enas.experiments.report import write_report
 from enas.experiments.results import read_sweep
 from enas.experiments.run_state import read_state
-from enas.experiments.status import status_lines
+from enas.experiments.status import StatusTable, status_lines
 
+TABLE1 = pathlib.Path(__file__).parent.parent / "scripts/table1.sh"
 PRETENDED = str(pathlib.Path(__file__).parent / "pretended_search.py")
 EPOCHS = 4
 # A sweep in a process of its own, so that it can be killed.
@@ -151,6 +154,60 @@ def test_an_exit_of_0_without_the_epochs_is_no_finished_run(tmp_path):
     jobs = sweep(tmp_path, "1a")
     run_local(jobs, str(tmp_path), 1, lambda: None, [sys.executable, "-c", ""])
     assert state(jobs[0], tmp_path).text == f"unfinished, epoch 0 of {EPOCHS}"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_status_table_is_drawn_over_itself_on_a_terminal(tmp_path):
+    jobs = sweep(tmp_path, "baseline", "1a")
+    screen = Terminal()
+    show = StatusTable(jobs, str(tmp_path), screen)
+    show(now=True)
+    first = len(screen.getvalue())
+    run(jobs, tmp_path)
+    show(now=True)
+    again = screen.getvalue()[first:]
+    assert again.startswith("\x1b[3A") and again.count("finished") == 2
+
+
+def test_the_status_table_prints_only_changes_elsewhere(tmp_path):
+    jobs = sweep(tmp_path, "baseline", "1a")
+    stream = io.StringIO()
+    show = StatusTable(jobs, str(tmp_path), stream)
+    show(now=True)
+    show(now=True)
+    run(jobs[:1], tmp_path)
+    show(now=True)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3 + 1
+    assert lines[3].startswith("baseline_seed69") and "finished" in lines[3]
+
+
+def test_the_script_runs_a_real_search_and_reports_it(tmp_path):
+    flags = "--num_train=20 --num_valid=20 --num_test=20 --num_epochs=1"
+    command = ["bash", str(TABLE1), "--scale=smoke", "--only=4a", "--"]
+    done = subprocess.run(
+        [*command, *flags.split()],
+        cwd=tmp_path,
+        env=os.environ | {"ENAS_PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    sweep_dir = tmp_path / "outputs/table1"
+    (found,) = read_sweep(str(sweep_dir)).table
+    assert found.state_text == "finished"
+    # Every reading is there: the sweep asks for all of them.
+    for column in READINGS.values():
+        assert 0 <= found.error(column.format("test")) <= 100
+    assert (
+        "20 training, 20 validation, 20 test"
+        in (sweep_dir / "table1.md").read_text()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -121,6 +121,7 @@ def test_flags_without_effect_are_reported_and_change_nothing(name):
 
 # Every field read back from text, with a value that is not its default.
 OTHERS = {
+    "profile": "paper",
     "dataset": "shapes",
     "data_path": "/some where/with=signs",
     "data_format": "NCHW",

@@ -27,7 +27,8 @@ STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
-    "legend.frameon": False,
+    "legend.framealpha": 0.9,
+    "legend.edgecolor": "none",
     "legend.fontsize": 9,
     "figure.dpi": 150,
 }
@@ -148,7 +149,7 @@ def _figure5(sweep, number, panel):
     )
     panel.set_xlabel("copies q of every poisoning op")
     panel.set_ylim(0, 100)
-    panel.legend(loc="lower right")
+    panel.legend(loc="upper left")
 
 
 def _short(row):

@@ -69,7 +69,7 @@ class Plan:
                     f"{OWNED[name]}."
                 )
         return (
-            f"--flagfile={PRESETS / self.scale}.flags",
+            *_preset(self.scale),
             f"--profile={self.profile}",
             *(f"--override={each}" for each in self.override),
             *self.flags,
@@ -83,6 +83,19 @@ class Plan:
             "override": list(self.override),
             "flags": list(self.flags),
         }
+
+
+def _preset(scale):
+    """Returns the flags of a preset, so that a sweep outlives its checkout."""
+    path = PRESETS / f"{scale}.flags"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(
+            f"--scale={scale} is read from {path}, which cannot be read "
+            f"({error.strerror}). Run scripts/table1.sh of a checkout."
+        ) from error
+    return [line for line in lines if line.startswith("--")]
 
 
 def remember(directory, plan, jobs):

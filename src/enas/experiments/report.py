@@ -97,10 +97,12 @@ def _facts(sweep):
     """Yields what the numbers depend on."""
     results, versions = sweep.facts("result.json"), sweep.facts("versions.json")
     shared = sweep.shared
+    # Where the images lie says nothing about the numbers.
+    flags = [f for f in shared["flags"] if "data_path=" not in f]
     yield (
         f"Scale {shared['scale']}, profile {shared['profile']}, overrides "
         f"{', '.join(shared['override']) or 'none'}, further flags "
-        f"{' '.join(shared['flags']) or 'none'}."
+        f"{' '.join(flags) or 'none'}."
     )
     for name in ("commit", "platform", "cpus", "devices", "tensorflow"):
         found = dict.fromkeys(str(each.get(name)) for each in versions)

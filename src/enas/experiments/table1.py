@@ -84,7 +84,7 @@ def _parser():
     add("--override", action="append", default=[], metavar="CHOICE=VALUE")
     add("--controls", default="none", help=_CONTROLS_HELP)
     add("--ablate", default="none", help=_ABLATE_HELP)
-    add("--jobs", type=int, default=1, help="searches side by side")
+    add("--jobs", type=int, default=1, help="local searches side by side")
     add("--output_dir", default="outputs/table1", help="default %(default)s")
     add("--report", action="store_true", help="no runs: tables and figures")
     add("--engine", choices=("local", "ray"), default="local")
