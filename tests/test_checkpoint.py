@@ -9,10 +9,19 @@ import pytest
 
 import golden_data
 from enas.cifar10 import checkpoint
+from enas.cifar10.epoch_part import EpochPart
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.errors import UserError
 from enas.optimizers import Adam, Momentum
 from golden_data import small_child
+
+
+class SmallSearch(types.SimpleNamespace):
+    """Stands in for `Search`: its state, and no data."""
+
+    @property
+    def whole_epochs(self):
+        return self.epoch - self.part.child_is_done
 
 
 def small_search(step=0, layers=2):
@@ -26,12 +35,13 @@ def small_search(step=0, layers=2):
         controller_optimizer=Adam(controller),
         weight_use=None,
     )
-    return types.SimpleNamespace(
+    return SmallSearch(
         compiled=compiled,
         global_step=step,
         train_step=3 * step,
         baseline=np.float32(step / 7),
-        epoch=0,
+        epoch=step // 5,
+        part=EpochPart(),
         steps_per_epoch=5,
     )
 
@@ -51,7 +61,7 @@ def filled(search):
 def test_everything_comes_back_bit_for_bit(tmp_path):
     search = small_search(step=10)
     values = filled(search)
-    checkpoint.write(search, str(tmp_path / "epoch-2"))
+    checkpoint.write(search, str(tmp_path))
     again = small_search()
     checkpoint.restore(again, str(tmp_path / "epoch-2"))
     variables, _ = checkpoint.search_tensors(again)
@@ -87,14 +97,14 @@ def test_the_file_holds_every_tensor_of_the_original():
 
 def test_the_file_holds_as_many_tensors_as_the_search(tmp_path):
     search = small_search()
-    checkpoint.write(search, str(tmp_path / "epoch-1"))
+    checkpoint.write_beside(search, str(tmp_path / "epoch-1"))
     variables, counters = checkpoint.search_tensors(search)
     held = checkpoint.read(str(tmp_path / "epoch-1"))
     assert len(held) == len(variables) + len(counters) > 200
 
 
 def test_a_checkpoint_of_another_search_is_refused(tmp_path):
-    checkpoint.write(small_search(), str(tmp_path / "epoch-1"))
+    checkpoint.write_beside(small_search(), str(tmp_path / "epoch-1"))
     with pytest.raises(UserError, match="of another search.*flags"):
         checkpoint.restore(small_search(layers=1), str(tmp_path / "epoch-1"))
 
@@ -104,7 +114,7 @@ def test_damage_is_seen(damage, tmp_path):
     directory = str(tmp_path / "epoch-1")
     search = small_search()
     filled(search)
-    checkpoint.write(search, directory)
+    checkpoint.write_beside(search, directory)
     (path,) = glob.glob(os.path.join(directory, "*.data-*"))
     with open(path, "rb") as stream:
         data = bytearray(stream.read())
@@ -125,5 +135,5 @@ def test_a_half_written_checkpoint_is_none(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoint.tf.raw_ops, "SaveV2", fail)
     with pytest.raises(OSError, match="no space"):
-        checkpoint.write(small_search(), str(tmp_path / "epoch-1"))
+        checkpoint.write_beside(small_search(), str(tmp_path / "epoch-1"))
     assert not (tmp_path / "epoch-1").exists()

@@ -277,4 +277,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_sentence(
     assert main(["p", *flags, f"--output_dir={tmp_path}/r"]) == 1
     out = capsys.readouterr().out
     assert re.search(r"error: The loss is (nan|inf) at child step \d+", out)
+    assert "Last finite values: loss 2." in out and 'arc "' in out
     assert "Traceback" not in out
+    # The state is there to look at, and no search goes on from it.
+    folder = str(tmp_path / "r/checkpoints")
+    assert checkpoint.read(f"{folder}/nonfinite")
+    assert checkpoint.positions(folder) == []

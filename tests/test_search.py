@@ -1,11 +1,14 @@
 """The loop with a pretended child: rewards, baseline, order, evaluation."""
 
+import itertools
+
 import numpy as np
 import pytest
 
 from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet, Split
+from enas.cifar10.epoch_part import EpochPart
 from enas.cifar10.macro_controller import Sample
 from enas.cifar10.metrics import READINGS
 from enas.cifar10.poison_ops import POISON_OPS
@@ -33,6 +36,7 @@ class Pretended:
         self.num_ops = num_ops
         self.calls = []
         self.loss = 2.0
+        self.norm = 1.0
 
     def sample(self, n, seed):
         rng = np.random.default_rng(seed)
@@ -52,7 +56,7 @@ class Pretended:
 
     def train_child(self, images, labels, op_ids, skips, lr, seed):
         self.calls.append(("train", tuple(op_ids), float(lr), seed))
-        return self.loss, 1.0, 3
+        return self.loss, self.norm, 3
 
     def count_correct(self, images, labels, op_ids, skips):
         self.calls.append(("count", tuple(op_ids), len(labels)))
@@ -264,6 +268,66 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_arc():
         search.run_epoch()
 
 
+def test_a_gradient_that_is_not_finite_stops_before_the_next_step():
+    search, _ = make_search()
+    search.run_epoch()
+    search.compiled.norm = float("inf")
+    with pytest.raises(NonFiniteError) as stopped:
+        search.run_epoch()
+    text = str(stopped.value)
+    assert text.startswith("The gradient norm is inf at child step 4, contr")
+    assert "learning rate 0.048" in text
+    # The controller's update was the last thing that was finite.
+    assert "Last finite values: reward" in text
+    assert "at child step 4, controller step 1" in text
+
+
+class Killed(Exception):  # noqa: N818 (it is no error)
+    """Stands in for the end of the process."""
+
+
+def state_of(search):
+    """Returns what a checkpoint would hold, as it would hold it."""
+    return {
+        "epoch": search.epoch,
+        "global_step": search.global_step,
+        "train_step": search.train_step,
+        "baseline": search.baseline,
+        "part": EpochPart.of(search.part.tensors()),
+    }
+
+
+def rows_after_kill(profile, call):
+    """Returns the rows of two epochs, killed and restored at a call."""
+    search, _ = make_search(profile=profile)
+    calls, states, rows = itertools.count(), [], []
+
+    def after_step():
+        if next(calls) == call:
+            states.append(state_of(search))
+            raise Killed
+
+    search.after_step = after_step
+    while len(rows) < 2:
+        try:
+            rows.append(search.run_epoch()[0])
+        except Killed:
+            search, _ = make_search(profile=profile)
+            vars(search).update(states.pop())
+    return next(calls), [
+        {name: row[name] for name in row if "seconds" not in name}
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize("profile", ["enas", "paper"])
+def test_killed_after_any_step_the_rows_are_the_same(profile):
+    calls, alone = rows_after_kill(profile, -1)
+    assert calls > 20
+    for call in range(calls):
+        assert rows_after_kill(profile, call)[1] == alone, call
+
+
 def test_the_baseline_of_the_paper_starts_at_the_first_accuracy():
     search, _ = make_search(
         profile="paper", controller_train_steps=1, log_every=1000
@@ -286,7 +350,8 @@ def test_the_paper_measures_the_best_of_ten_in_training_mode():
     search.epoch = 1
     measured, reports = search.evaluate()
     best = max(reports, key=lambda report: report["accuracy"])["arc"]
-    noisy = [c for c in search.compiled.calls if c[0] == "noisy"]
+    calls = search.compiled.calls
+    noisy = [c for c in calls if c[0] == "noisy"]
     # Batches of --batch_size, 10: 250 validation and 320 test images.
     assert len(noisy) == 25 + 32
     assert {c[1] for c in noisy} == {best.op_ids}

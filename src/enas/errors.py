@@ -1,6 +1,16 @@
-"""The one kind of error that a user can cause. No TensorFlow here."""
+"""What ends a program with one sentence. No TensorFlow here."""
 
-__all__ = ["UserError"]
+import contextlib
+import os
+
+__all__ = [
+    "DamagedError",
+    "NonFiniteError",
+    "Stopped",
+    "UserError",
+    "WriteError",
+    "naming",
+]
 
 
 class UserError(ValueError):
@@ -9,3 +19,57 @@ class UserError(ValueError):
     The message says what was wrong, what is legal, what was received and what
     to do. Programs print it without a traceback and exit with code 2.
     """
+
+
+class DamagedError(UserError):
+    """A checkpoint that cannot be read whole."""
+
+
+class NonFiniteError(RuntimeError):
+    """A loss, reward or weight is not a finite number: training cannot go on.
+
+    Programs print it without a traceback and exit with code 1.
+    """
+
+
+class WriteError(OSError):
+    """A file cannot be written: no space, no permission, a broken disk.
+
+    Args:
+      path: str.
+      reason: str.
+    """
+
+    def __init__(self, path, reason):
+        super().__init__(f"{path} cannot be written: {reason}")
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked the program to end.
+
+    Args:
+      number: int, the signal's.
+
+    Attributes:
+      number: int.
+    """
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.number = number
+
+
+@contextlib.contextmanager
+def naming(path):
+    """Makes a failure to write in the `with` block say which file it was.
+
+    Raises:
+      WriteError: an OSError came; many of them name no file.
+    """
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise WriteError(path, reason) from error

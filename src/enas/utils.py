@@ -4,10 +4,13 @@ Counterpart of the printing parts of ENAS's src/utils.py and main.py. Tools
 that read the original's logs read these lines, so blanks matter.
 """
 
+import contextlib
 import sys
 import zlib
 
 import tqdm
+
+from enas.errors import naming
 
 __all__ = [
     "DASHES",
@@ -93,33 +96,46 @@ class Log:
 
     def __call__(self, line=""):
         """Prints and records one line."""
-        tqdm.tqdm.write(str(line), file=sys.stdout)
-        sys.stdout.flush()
+        with naming("Standard output"):
+            tqdm.tqdm.write(str(line), file=sys.stdout)
+            sys.stdout.flush()
         if self._file is None:
             self._early.append(str(line))
         else:
-            self._file.write(f"{line}\n")
-            self._file.flush()
+            with naming(self._file.name):
+                self._file.write(f"{line}\n")
+                self._file.flush()
 
     def attach(self, path):
         """Appends all lines, past and coming, to the file at `path`."""
-        self._file = open(path, "a", encoding="utf-8")
-        self._file.writelines(f"{line}\n" for line in self._early)
-        self._file.flush()
+        with naming(path):
+            self._file = open(path, "a", encoding="utf-8")
+            self._file.writelines(f"{line}\n" for line in self._early)
+            self._file.flush()
         self._early = []
 
     def close(self):
         """Closes the file."""
         if self._file is not None:
-            self._file.close()
+            # On a full disk closing writes again what could not be written.
+            with contextlib.suppress(OSError):
+                self._file.close()
 
 
-def progress(iterable, text, total):
-    """Wraps an iterable in a progress bar, shown on a terminal only."""
+def progress(iterable, text, total, done=0):
+    """Wraps an iterable in a progress bar, shown on a terminal only.
+
+    Args:
+      iterable: what is left.
+      text: str.
+      total: int, with what is done.
+      done: int.
+    """
     return tqdm.tqdm(
         iterable,
         desc=text,
         total=total,
+        initial=done,
         leave=False,
         file=sys.stderr,
         disable=not sys.stderr.isatty(),

@@ -3,9 +3,11 @@
 A checkpoint holds the tensors that a checkpoint of the original holds, by the
 same names: child weights and batch norm statistics with their zero-debias
 shadows, momentum and Adam slots, counters and baseline. The format (a tensor
-bundle) keeps a checksum of every tensor.
+bundle) keeps a checksum of every tensor. A checkpoint within an epoch holds
+the epoch's measurements so far as well.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -13,24 +15,38 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-from enas.errors import UserError
+from enas.cifar10.epoch_part import EpochPart, is_part
+from enas.cifar10.run_files import rename, sync_directory
+from enas.errors import (
+    DamagedError,
+    NonFiniteError,
+    UserError,
+    WriteError,
+    naming,
+)
 
 __all__ = [
     "PREFIX",
     "assign",
     "directories",
     "model_variables",
+    "positions",
     "read",
     "read_tensors",
     "restore",
     "save",
     "search_tensors",
     "search_variables",
+    "set_aside",
     "tf1_name",
     "write",
+    "write_beside",
+    "writing",
 ]
 
 PREFIX = "model.ckpt"
+# Whole epochs; and within an epoch the child steps and controller updates.
+_NAME = re.compile(r"epoch-(\d{1,9})(?:-step-(\d{1,9})-(\d{1,9}))?")
 _SHADOW = re.compile(r"^(.*/bn)/(moving_\w+)/(biased|local_step)$")
 
 
@@ -83,22 +99,78 @@ def search_tensors(search):
         "train_step": np.int32(search.train_step),
         "Variable": np.float32(search.baseline),
     }
-    return variables, counters
+    return variables, counters | search.part.tensors()
 
 
-def write(search, directory):
-    """Writes a checkpoint; `directory` appears whole or not at all.
+def write(search, folder):
+    """Writes a checkpoint, which appears whole or not at all.
 
     Args:
       search: `Search`.
-      directory: str, the checkpoint's own directory.
+      folder: str, of the checkpoints.
+
+    Returns:
+      str, the checkpoint's own directory.
+
+    Raises:
+      NonFiniteError: a tensor holds a number that is not finite.
+      WriteError: it cannot be written; the others are untouched.
+    """
+    variables, _ = search_tensors(search)
+    bad = [name for name, tensor in variables.items() if not _finite(tensor)]
+    if bad:
+        raise NonFiniteError(
+            f"{len(bad)} tensors hold numbers that are not finite after child "
+            f"step {search.global_step}, controller step {search.train_step}: "
+            f"{', '.join(bad[:5])}. Training stops here; the last checkpoint "
+            "is good. Try a smaller --child_lr_max."
+        )
+    return write_beside(search, os.path.join(folder, _name(search)))
+
+
+def _finite(tensor):
+    return bool(tf.reduce_all(tf.math.is_finite(tensor)))
+
+
+def _name(search):
+    name = f"epoch-{search.whole_epochs}"
+    if search.part.tensors():
+        name += f"-step-{search.global_step}-{search.train_step}"
+    return name
+
+
+def write_beside(search, directory):
+    """Writes a state of whatever numbers to a directory of any name.
+
+    Args:
+      search: `Search`.
+      directory: str, replaced if it exists.
+
+    Returns:
+      str, the directory.
     """
     variables, counters = search_tensors(search)
     aside = f"{directory}.part"
-    shutil.rmtree(aside, ignore_errors=True)
-    os.makedirs(aside)
-    save(os.path.join(aside, PREFIX), {**variables, **counters})
-    os.rename(aside, directory)
+    with naming(aside):
+        shutil.rmtree(aside, ignore_errors=True)
+        os.makedirs(aside)
+        try:
+            save(os.path.join(aside, PREFIX), {**variables, **counters})
+            _sync_files(aside)
+            shutil.rmtree(directory, ignore_errors=True)
+            rename(aside, directory)
+        except OSError:
+            # What is half written would take the room that is missing.
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+    return directory
+
+
+def _sync_files(directory):
+    for name in os.listdir(directory):
+        with open(os.path.join(directory, name), "rb+") as stream:
+            os.fsync(stream.fileno())
+    sync_directory(directory)
 
 
 def save(prefix, tensors):
@@ -107,13 +179,31 @@ def save(prefix, tensors):
     Args:
       prefix: str.
       tensors: dict, name -> tf.Variable or number.
+
+    Raises:
+      WriteError: they cannot be written.
     """
-    tf.raw_ops.SaveV2(
-        prefix=prefix,
-        tensor_names=list(tensors),
-        shape_and_slices=[""] * len(tensors),
-        tensors=list(tensors.values()),
-    )
+    with writing(prefix):
+        tf.raw_ops.SaveV2(
+            prefix=prefix,
+            tensor_names=list(tensors),
+            shape_and_slices=[""] * len(tensors),
+            tensors=list(tensors.values()),
+        )
+
+
+@contextlib.contextmanager
+def writing(path):
+    """Makes what TensorFlow cannot write an error that names the file.
+
+    Raises:
+      WriteError: it could not.
+    """
+    try:
+        with naming(path):
+            yield
+    except tf.errors.OpError as error:
+        raise WriteError(path, error.message) from error
 
 
 def assign(compiled, tensors, names=None):
@@ -130,21 +220,38 @@ def assign(compiled, tensors, names=None):
             variables[name].assign(tensors[name])
 
 
-def directories(folder):
-    """Returns the directories of whole checkpoints in it, oldest first."""
+def positions(folder):
+    """Returns the directories of all checkpoints in it, oldest first."""
     found = []
     for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        match = re.fullmatch(r"epoch-(\d+)", name)
+        match = _NAME.fullmatch(name)
         if match:
-            found.append((int(match[1]), os.path.join(folder, name)))
+            # None of the first has counters: an epoch's end is its beginning.
+            place = tuple(int(part or 0) for part in match.groups())
+            found.append((place, os.path.join(folder, name)))
     return [path for _, path in sorted(found)]
+
+
+def directories(folder):
+    """Returns the directories of whole epochs in it, oldest first."""
+    return [
+        path
+        for path in positions(folder)
+        if "-step-" not in os.path.basename(path)
+    ]
+
+
+def set_aside(directory):
+    """Renames a damaged checkpoint, so that it is kept and not read again."""
+    shutil.rmtree(f"{directory}.damaged", ignore_errors=True)
+    rename(directory, f"{directory}.damaged")
 
 
 def read(directory):
     """Returns all tensors of a checkpoint, dict name -> NumPy array.
 
     Raises:
-      UserError: it cannot be read whole.
+      DamagedError: it cannot be read whole.
     """
     return read_tensors(os.path.join(directory, PREFIX))
 
@@ -156,7 +263,7 @@ def read_tensors(prefix):
       prefix: str, the path of its files without their endings.
 
     Raises:
-      UserError: it cannot be read whole.
+      DamagedError: it cannot be read whole.
     """
     try:
         reader = tf.train.load_checkpoint(prefix)
@@ -166,7 +273,7 @@ def read_tensors(prefix):
         }
     # What a damaged file raises has no common kind: OpError, IndexError, ..
     except Exception as error:
-        raise UserError(
+        raise DamagedError(
             f"The checkpoint {prefix} cannot be read: {error}. It is whole "
             "with its .index and .data files, both undamaged; copy it again, "
             "or take another."
@@ -181,9 +288,11 @@ def restore(search, directory):
       directory: str, the checkpoint's own directory.
 
     Raises:
-      UserError: it cannot be read, or holds other tensors than the search.
+      DamagedError: it cannot be read.
+      UserError: it holds other tensors than the search.
     """
     tensors = read(directory)
+    search.part = EpochPart()
     variables, counters = search_tensors(search)
     _check_same(tensors, {**variables, **counters}, directory)
     for name, variable in variables.items():
@@ -191,15 +300,18 @@ def restore(search, directory):
     search.global_step = int(tensors["global_step"])
     search.train_step = int(tensors["train_step"])
     search.baseline = np.float32(tensors["Variable"])
-    search.epoch = search.global_step // search.steps_per_epoch
+    search.part = EpochPart.of(tensors)
+    in_epoch = len(search.part.losses)
+    search.epoch = (search.global_step - in_epoch) // search.steps_per_epoch
 
 
 def _check_same(found, wanted, directory):
-    wrong = sorted(set(found) ^ set(wanted))
+    wrong = sorted({n for n in found if not is_part(n)} ^ set(wanted))
     wrong += [
         name
         for name in set(found) & set(wanted)
         if tuple(found[name].shape) != tuple(wanted[name].shape)
+        or tf.as_dtype(found[name].dtype) != wanted[name].dtype
     ]
     if wrong:
         raise UserError(

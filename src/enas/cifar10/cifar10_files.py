@@ -254,8 +254,12 @@ _ADMITTED = {
 }
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Reads plain containers and arrays of numbers, and runs nothing else."""
+class _ArrayUnpickler(pickle._Unpickler):
+    """Reads plain containers and arrays of numbers, and runs nothing else.
+
+    It is the one written in Python: that in C allots what a file says, so that
+    nine bytes could fill the memory.
+    """
 
     def find_class(self, module, name):
         if (module, name) not in _ADMITTED:

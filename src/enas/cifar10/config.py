@@ -294,6 +294,20 @@ class Config:
         choices=("printed", "last", "all"),
         logging=True,
     )
+    checkpoint_every_steps: int = _setting(
+        100,
+        "Run",
+        "Child steps and controller updates between checkpoints within an"
+        " epoch, which bounds what a kill costs; 0 saves whole epochs only.",
+        lower=0,
+        logging=True,
+    )
+    deterministic: bool = _setting(
+        True,
+        "Run",
+        "Let TensorFlow use only operations that give the same bits every"
+        " time, so that a continued run ends as one that was left alone.",
+    )
     output_dir: str = _setting(
         "outputs", "Run", "The run directory.", logging=True
     )

@@ -5,6 +5,7 @@ Counterpart of ENAS's src/cifar10/main.py. Only this file reads flags.
 
 import dataclasses
 import os
+import signal
 import sys
 
 from absl import flags
@@ -15,7 +16,8 @@ from enas.cifar10.flags import (
     help_text,
     read_flags,
 )
-from enas.errors import UserError
+from enas.cifar10.stop_signals import StopSignals
+from enas.errors import Stopped, UserError
 from enas.tf_noise import without_noise
 from enas.utils import DASHES, Log, flag_lines
 
@@ -30,7 +32,7 @@ def main(argv=None):
 
     Returns:
       int, the exit code: 0, 1 for a failure of the run, 2 for a mistake of
-      the user, 130 when interrupted.
+      the user, 143 or 130 when SIGTERM or SIGINT ended it.
     """
     values = flags.FlagValues()
     define_flags(values)
@@ -39,28 +41,36 @@ def main(argv=None):
         if values["help"].value:
             print(help_text("bash scripts/cifar10_macro_search.sh"))
             return 0
-        return _run(config, idle)
+        with StopSignals() as signals:
+            return _run(config, idle, signals)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"error: {error}. The last checkpoint is good.", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
         print(
-            "\nInterrupted. The same command continues after the last whole "
-            "epoch.",
+            f"error: {str(error).rstrip('.')}. The checkpoint before it is "
+            "good. Make room or mend the rights; the same command continues.",
             file=sys.stderr,
         )
-        return 130
+        return 1
+    except Stopped as stopped:
+        print(
+            f"Stopped by {signal.Signals(stopped.number).name}; the steps that "
+            f"were done are saved in {config.output_dir}. The same command "
+            "goes on from there.",
+            file=sys.stderr,
+        )
+        return 128 + stopped.number
 
 
-def _run(config, idle):
+def _run(config, idle, signals):
     # TensorFlow takes seconds to import, so flags are read before.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with without_noise():
         from enas.cifar10 import program
 
+        if config.deterministic:
+            program.be_deterministic()
         program.find_devices()
     log = Log()
     log(DASHES)
@@ -69,7 +79,7 @@ def _run(config, idle):
     log(DASHES)
     for name in idle:
         log(f"--{name} is without effect: {WITHOUT_EFFECT[name][1]}.")
-    return program.run(config, log)
+    return program.run(config, log, signals)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,14 @@ from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.run_dir import RunDir
-from enas.cifar10.search import NonFiniteError, Search
+from enas.cifar10.saver import Saver
+from enas.cifar10.search import Search
 from enas.cifar10.search_space import make_search_space
-from enas.errors import UserError
+from enas.errors import NonFiniteError, UserError
 from enas.utils import DASHES
 
 __all__ = [
+    "be_deterministic",
     "build_child",
     "build_controller",
     "build_search",
@@ -39,7 +41,12 @@ def find_devices():
     return [device.device_type for device in tf.config.list_logical_devices()]
 
 
-def run(config, log):
+def be_deterministic():
+    """Lets TensorFlow use only operations that repeat bit for bit."""
+    tf.config.experimental.enable_op_determinism()
+
+
+def run(config, log, signals):
     """Runs or continues the search of a `Config`.
 
     Everything that can be wrong is checked before the run directory is
@@ -48,33 +55,41 @@ def run(config, log):
     Args:
       config: `Config`.
       log: `utils.Log`.
+      signals: `StopSignals`, entered.
 
     Returns:
       int, exit code: 0, or 1 if training met a number that is not finite.
 
     Raises:
+      Stopped: a signal came; what was trained is saved.
       UserError: a setting, the data or the run directory is not legal.
+      WriteError: a file cannot be written.
     """
+    run_dir = RunDir(config)
+    try:
+        return _run(config, run_dir, log, signals)
+    finally:
+        run_dir.close()
+        log.close()
+
+
+def _run(config, run_dir, log, signals):
     search_space, fixed_arc = _choices(config)
     # One spelling of an arc, on one line: flags.txt is compared and read.
     config = dataclasses.replace(
         config, child_fixed_arc=fixed_arc and str(fixed_arc)
     )
-    run_dir = RunDir(config)
+    run_dir.config = config
     run_dir.check()
     tf1_export.check(run_dir)
     data = read_data(config, log)
     search = build_search(config, search_space, data, log, fixed_arc)
     tf1_checkpoint.start(search, run_dir, log)
     run_dir.open(log)
-    try:
-        code = _train(search, run_dir, log)
-        if code == 0:
-            tf1_export.export(search, run_dir, log)
-        return code
-    finally:
-        run_dir.close()
-        log.close()
+    code = _train(search, run_dir, log, signals)
+    if code == 0:
+        tf1_export.export(search, run_dir, log)
+    return code
 
 
 def load_search(config, log):
@@ -182,23 +197,30 @@ def build_controller(config, search_space):
     return controller
 
 
-def _train(search, run_dir, log):
+def _train(search, run_dir, log, signals):
     config = search.config
     if run_dir.resume(search):
-        log(f"Continuing after epoch {search.epoch}")
-    if search.epoch >= config.num_epochs:
+        log(f"Continuing after epoch {search.whole_epochs}")
+        if search.part.tensors():
+            log(
+                f"and after child step {search.global_step}, controller step "
+                f"{search.train_step} of the next"
+            )
+    search.after_step = Saver(search, run_dir, signals)
+    if search.whole_epochs >= config.num_epochs:
         log(
             f"{run_dir.path} holds all {config.num_epochs} epochs; see "
             "result.json there. A larger --num_epochs goes on."
         )
     log("Starting session")
-    while search.epoch < config.num_epochs:
-        try:
+    try:
+        while search.whole_epochs < config.num_epochs:
             row, reports = search.run_epoch()
-        except NonFiniteError as error:
-            log(f"error: {error}")
-            return 1
-        run_dir.record(search, row, reports)
+            run_dir.record(search, row, reports)
+    except NonFiniteError as error:
+        log(f"error: {error}")
+        log(f"The state is in {run_dir.save_beside(search)}, to look at.")
+        return 1
     log(f"Results are in {run_dir.path}: result.json, metrics.csv, stdout")
     return 0
 

@@ -1,10 +1,10 @@
 """One directory per run: the only code that writes files during a search."""
 
-import csv
 import dataclasses
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 
@@ -15,12 +15,16 @@ import tensorflow as tf
 import enas
 from enas.cifar10 import checkpoint
 from enas.cifar10.config import Config
-from enas.cifar10.metrics import COLUMNS, TAGS
-from enas.errors import UserError
+from enas.cifar10.run_events import RunEvents
+from enas.cifar10.run_files import cut_torn_line, read_lines, write_whole
+from enas.cifar10.run_lock import RunLock
+from enas.cifar10.run_rows import RunRows
+from enas.errors import DamagedError, UserError, naming
 
 __all__ = ["RunDir", "check_parent"]
 
 MARKER = ".enas_run"
+LOCK = ".lock"
 KEPT_CHECKPOINTS = 2
 
 
@@ -37,6 +41,8 @@ class RunDir:
     def __init__(self, config):
         self.config = config
         self.path = config.output_dir
+        self.tables = RunRows(self.path)
+        self._lock = RunLock(self.file(LOCK))
         self._events = None
 
     def file(self, *names):
@@ -63,38 +69,66 @@ class RunDir:
                 f"--output_dir={self.path} is not a directory. Name a new or "
                 "empty one."
             )
-        if os.listdir(self.path) and not os.path.isfile(self.file(MARKER)):
+        # A start that was killed at once left no more than this.
+        names = set(os.listdir(self.path)) - {f"{MARKER}.part"}
+        if names and not os.path.isfile(self.file(MARKER)):
             raise UserError(
                 f"--output_dir={self.path} holds something that is not a run "
                 "of this program, so it is left alone, also by "
                 "--reset_output_dir. Name a new or empty directory."
             )
-        if self.config.reset_output_dir and os.path.islink(self.path):
-            raise UserError(
-                f"--output_dir={self.path} is a link, and --reset_output_dir "
-                "does not delete what a link points to. Name the directory."
-            )
-        if not self.config.reset_output_dir:
+        self._lock.check()
+        if self.config.reset_output_dir:
+            self._check_reset()
+        else:
             self._check_flags()
+
+    def _check_reset(self):
+        """Refuses to delete what no run made, whatever marker is in it."""
+        if os.path.realpath(self.path) != _lexical(self.path):
+            raise UserError(
+                f"--output_dir={self.path} is a link or leads through one, and "
+                "--reset_output_dir does not delete what a link points to. "
+                f"Name the directory, {os.path.realpath(self.path)}."
+            )
+        inside = [os.path.expanduser("~"), os.getcwd(), enas.__file__]
+        kept = _holds(self.path, inside) or _strangers(self.path)
+        if kept:
+            raise UserError(
+                f"--output_dir={self.path} holds {kept}, so --reset_output_dir "
+                "does not delete it, although a run was in it. Name another "
+                "directory."
+            )
 
     def _check_flags(self):
         """Refuses to continue a run under other flags."""
-        old = _read_lines(self.file("flags.txt"))
-        if not old:
+        lines = read_lines(self.file("flags.txt"))
+        if not lines:
+            if self.positions():
+                raise UserError(
+                    f"{self.file('flags.txt')} says which flags the "
+                    "checkpoints beside it are of; it is missing or empty. "
+                    "Put it back, or take another --output_dir."
+                )
             return
-        free = ("num_epochs", "log_every", "readings")
+        free = [f.name for f in _fields() if f.metadata.get("logging")]
         new = set(_flag_lines(self.config, skip=free))
-        old = {line for line in old if _flag_name(line) not in free}
+        old = {line for line in lines if _flag_name(line) not in free}
         # A flag that is newer than the run had its default there.
         known = {_flag_name(line) for line in old}
-        defaults = _flag_lines(Config(), skip=(*free, *known))
-        old |= set(defaults)
-        if old != new:
+        old |= set(_flag_lines(Config(), skip=(*free, *known)))
+        old, new = old - new, new - old
+        fewer = f"--num_epochs={self.config.num_epochs}"
+        for line in lines:
+            if _is_more(line, self.config.num_epochs):
+                old, new = old | {line}, new | {fewer}
+        if old or new:
             raise UserError(
                 f"--output_dir={self.path} holds a run with other flags. It "
-                f"has {', '.join(sorted(old - new)) or 'none'}; received "
-                f"{', '.join(sorted(new - old)) or 'none'}. Give the same "
-                "flags to continue it, or another --output_dir, or "
+                f"has {', '.join(sorted(old)) or 'none'}; received "
+                f"{', '.join(sorted(new)) or 'none'}. Give the same flags to "
+                "continue it (--num_epochs may grow, what only concerns the "
+                "log may change), or another --output_dir, or "
                 "--reset_output_dir to delete it."
             )
 
@@ -103,48 +137,100 @@ class RunDir:
 
         Args:
           log: `utils.Log`.
+
+        Raises:
+          UserError: another process runs a search there.
+          WriteError: a file cannot be written.
         """
-        if self.config.reset_output_dir and os.path.isdir(self.path):
-            shutil.rmtree(self.path)
-        os.makedirs(self.file("checkpoints"), exist_ok=True)
-        _write(self.file(MARKER), "A run of enas-ssp; see flags.txt.\n")
-        _write(
-            self.file("flags.txt"), "\n".join(_flag_lines(self.config)) + "\n"
-        )
-        _write(self.file("versions.json"), _json(_versions()))
+        with naming(self.path):
+            os.makedirs(self.path, exist_ok=True)
+        # First of all: whatever comes before the lock, two processes may do.
+        write_whole(self.file(MARKER), "A run of enas-ssp; see flags.txt.\n")
+        self._lock.take(log)
+        if self.config.reset_output_dir:
+            self._empty()
+        with naming(self.file("checkpoints")):
+            os.makedirs(self.file("checkpoints"), exist_ok=True)
+        flags = _flag_lines(self.config)
+        write_whole(self.file("flags.txt"), "\n".join(flags) + "\n")
+        write_whole(self.file("versions.json"), _json(_versions()))
+        cut_torn_line(self.file("stdout"))
         log.attach(self.file("stdout"))
-        self._events = tf.summary.create_file_writer(self.file("events"))
-        with self._events.as_default():
-            table = "\n".join(
-                f"    {line}" for line in _flag_lines(self.config)
-            )
-            tf.summary.text("flags", table, step=0)
+
+    def _empty(self):
+        """Deletes all but the lock and, so that it stays a run, the marker."""
+        for name in set(os.listdir(self.path)) - {LOCK, MARKER}:
+            path = self.file(name)
+            with naming(path):
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path)
+                else:
+                    os.remove(path)
 
     def resume(self, search):
-        """Restores the newest checkpoint and drops rows behind it.
+        """Goes back to the newest checkpoint that can be read, if there is one.
+
+        Rows and events behind it are dropped, damaged checkpoints are kept
+        under another name.
 
         Args:
           search: `Search`, its models built.
 
         Returns:
           bool, whether there was one.
-        """
-        directories = self.checkpoints()
-        if directories:
-            checkpoint.restore(search, directories[-1])
-        self._drop_rows_behind(search.epoch)
-        return bool(directories)
 
-    def _drop_rows_behind(self, epoch):
-        """Drops what was written of epochs that have no checkpoint."""
-        rows = self.rows()
-        kept = [row for row in rows if row["epoch"] <= epoch]
-        if len(kept) < len(rows):
-            self._write_rows(kept)
-        lines = _read_lines(self.file("arcs.jsonl"))
-        reports = [r for r in self.reports() if r["epoch"] <= epoch]
-        if len(reports) < len(lines):
-            _write(self.file("arcs.jsonl"), "".join(map(_json_line, reports)))
+        Raises:
+          UserError: there are checkpoints and none can be read, or there were
+            some; a run is never started anew without being told.
+        """
+        self._tidy()
+        done = {row["epoch"] for row in self.tables.rows()}
+        damaged, found = [], self.positions()
+        while found:
+            try:
+                self._restore(search, found[-1], done)
+                break
+            except DamagedError as error:
+                search.log(f"warning: {error}")
+                damaged.append(found.pop())
+        if not found and (damaged or len(done) > 1):
+            raise self._no_checkpoint(damaged, done)
+        for directory in damaged:
+            search.log(f"Kept as {directory}.damaged; going on before it")
+            checkpoint.set_aside(directory)
+        self.tables.keep(search.whole_epochs)
+        self._events = RunEvents(self.file("events"), search.whole_epochs)
+        self._events.add_flags(_flag_lines(self.config))
+        return bool(found)
+
+    def _tidy(self):
+        """Mends torn lines and deletes checkpoints that were being written."""
+        self.tables.mend()
+        folder = self.file("checkpoints")
+        for name in os.listdir(folder):
+            if name.endswith(".part"):
+                shutil.rmtree(os.path.join(folder, name))
+
+    def _restore(self, search, directory, done):
+        checkpoint.restore(search, directory)
+        # An epoch's row is on the disk before its checkpoint.
+        lost = search.whole_epochs > max(done) if done else self.checkpoints()
+        if lost:
+            raise DamagedError(
+                f"{directory} cannot be used: {self.file('metrics.csv')} has "
+                f"no row of epoch {search.whole_epochs}."
+            )
+
+    def _no_checkpoint(self, damaged, done):
+        found = f"{len(damaged)} that cannot be read or used"
+        if not damaged:
+            found = f"none, and rows of {len(done)} epochs"
+        return UserError(
+            f"{self.file('checkpoints')} holds no checkpoint to go on from; "
+            f"received {found}. Put one back from a copy, or begin anew with "
+            "another --output_dir or with --reset_output_dir, which deletes "
+            "the run."
+        )
 
     def record(self, search, row, reports):
         """Writes everything an epoch leaves behind; the checkpoint last.
@@ -154,124 +240,91 @@ class RunDir:
           row: dict column -> number, as `Search.run_epoch` returns it.
           reports: list of dicts of arcs, likewise.
         """
-        rows = [*self.rows(), row]
-        self._write_rows(rows)
-        with open(self.file("arcs.jsonl"), "a", encoding="utf-8") as stream:
-            for report in reports:
-                stream.write(_json_line(report | {"arc": str(report["arc"])}))
-        self._write_result(search, rows)
-        with self._events.as_default():
-            for column, tag in TAGS.items():
-                if column in row:
-                    tf.summary.scalar(tag, row[column], step=row["epoch"])
-            self._events.flush()
-        self._save(search)
+        self.tables.add(search, row, reports)
+        self._events.add(row)
+        self.save(search)
 
-    def rows(self):
-        """Returns the rows of metrics.csv, dicts column -> number."""
-        if not os.path.isfile(self.file("metrics.csv")):
-            return []
-        with open(self.file("metrics.csv"), newline="") as stream:
-            return [
-                {
-                    column: int(cell) if column == "epoch" else float(cell)
-                    for column, cell in row.items()
-                    if cell
-                }
-                for row in csv.DictReader(stream)
-            ]
+    def save(self, search):
+        """Writes a checkpoint and deletes those that nobody needs.
 
-    def reports(self):
-        """Returns the lines of arcs.jsonl, without a torn last one."""
-        reports = []
-        lines = _read_lines(self.file("arcs.jsonl"))
-        for number, line in enumerate(lines, 1):
-            try:
-                reports.append(json.loads(line))
-            except json.JSONDecodeError:
-                if number < len(lines):
-                    raise UserError(
-                        f"{self.file('arcs.jsonl')}, line {number}, is not "
-                        "JSON. It was changed by hand; mend it or start anew."
-                    ) from None
-        return reports
+        Kept are the last two whole epochs and, behind them, the last two
+        within an epoch: the one before is there if the last is damaged.
 
-    def close(self):
-        """Closes the event file."""
-        if self._events is not None:
-            self._events.close()
+        Args:
+          search: `Search`.
 
-    def _write_rows(self, rows):
-        lines = [",".join(COLUMNS)]
-        for row in rows:
-            cells = (row.get(column, "") for column in COLUMNS)
-            lines.append(",".join(map(_cell, cells)))
-        _write(self.file("metrics.csv"), "\n".join(lines) + "\n")
+        Returns:
+          str, the checkpoint's directory.
 
-    def _write_result(self, search, rows):
-        measured = [row for row in rows if "best_valid_acc" in row]
-        if not measured:
-            return
-        best = max(measured, key=lambda row: row["best_valid_acc"])
-        arc = self._best_arc(best["epoch"])
-        result = {
-            "finished": search.epoch >= self.config.num_epochs,
-            "epochs": search.epoch,
-            "last": rows[-1],
-            "best": best,
-            "arc": arc,
-            "protocol": _protocol(self.config),
-            "settings": dataclasses.asdict(self.config),
-            "behaviours": dataclasses.asdict(self.config.behaviour),
-            "images": {
-                name: len(getattr(search.data, name))
-                for name in ("train", "valid", "test")
-            },
-            "op_ids": search.search_space.num_ops,
-            "branches": search.search_space.branches,
-        }
-        _write(self.file("result.json"), _json(result))
-        _write(self.file("best_arc.txt"), arc + "\n")
+        Raises:
+          NonFiniteError: a weight is not finite; nothing is written.
+          WriteError: it cannot be written; the one before is untouched.
+        """
+        written = checkpoint.write(search, self.file("checkpoints"))
+        whole, order = self.checkpoints(), self.positions()
+        newer = order[order.index(whole[-1]) + 1 :] if whole else order
+        kept = {*whole[-KEPT_CHECKPOINTS:], *newer[-KEPT_CHECKPOINTS:]}
+        for path in set(order) - kept:
+            with naming(path):
+                shutil.rmtree(path)
+        return written
 
-    def _best_arc(self, epoch):
-        """Returns the text of the arc that was best of its epoch's 10."""
-        for report in self.reports():
-            if report["epoch"] == epoch and "valid_acc" in report:
-                return report["arc"]
-        raise UserError(
-            f"{self.file('arcs.jsonl')} has no measured arc of epoch {epoch}."
-            " It was changed by hand; mend it or start anew."
-        )
+    def save_beside(self, search):
+        """Saves a state that is not to be gone on from.
+
+        Args:
+          search: `Search`.
+
+        Returns:
+          str, the directory.
+        """
+        path = self.file("checkpoints", "nonfinite")
+        return checkpoint.write_beside(search, path)
 
     def checkpoints(self):
-        """Returns the directories of whole checkpoints, oldest first."""
+        """Returns the checkpoints of whole epochs, oldest first."""
         return checkpoint.directories(self.file("checkpoints"))
 
-    def _save(self, search):
-        name = f"epoch-{search.epoch}"
-        checkpoint.write(search, self.file("checkpoints", name))
-        for old in self.checkpoints()[:-KEPT_CHECKPOINTS]:
-            shutil.rmtree(old)
+    def positions(self):
+        """Returns all checkpoints, also within an epoch, oldest first."""
+        return checkpoint.positions(self.file("checkpoints"))
+
+    def close(self):
+        """Closes the event file and lets go of the directory."""
+        try:
+            if self._events is not None:
+                self._events.close()
+        finally:
+            self._lock.release()
 
 
-def _protocol(config):
-    """Returns in words what the accuracies of a run are."""
-    profile = config.behaviour
-    mode = {"eval": "evaluation", "train": "training"}[profile.evaluation_mode]
-    printed = "a fresh arc sampled for every batch of 100"
-    if profile.evaluation == "best_of_10":
-        printed = (
-            "10 arcs sampled, the best on one validation batch measured in "
-            f"batches of {config.batch_size}"
-        )
-    return (
-        f"valid_acc and test_acc: {printed}, under the shared weights, in "
-        f"{mode} mode. best_valid_acc and best_test_acc: 10 arcs sampled, the "
-        "best on one validation batch measured on the whole validation and "
-        "test sets, in evaluation mode. Validation images are "
-        f"{profile.valid_images}. best: the epoch with the highest "
-        "best_valid_acc; arc: that epoch's best arc."
+def _lexical(path):
+    """Returns what a path says, with no link of its own followed.
+
+    Links above the working directory or in a parent are the machine's own
+    (/home, /var); only the named directory itself must be none.
+    """
+    full = os.path.abspath(path)
+    return os.path.join(
+        os.path.realpath(os.path.dirname(full)), os.path.basename(full)
     )
+
+
+def _holds(path, places):
+    """Returns the first of some places that is in a directory, or None."""
+    root = os.path.realpath(path)
+    for place in map(os.path.realpath, places):
+        if os.path.commonpath([root, place]) == root:
+            return place
+    return None
+
+
+def _strangers(path):
+    """Returns a name in a directory that no run writes, or None."""
+    for name in (".git", ".hg", ".svn", "setup.py", "pyproject.toml"):
+        if os.path.lexists(os.path.join(path, name)):
+            return name
+    return None
 
 
 def check_parent(path, flag):
@@ -301,13 +354,23 @@ def _flag_lines(config, skip=()):
     """
     skip = ("output_dir", "reset_output_dir", "export_tf1_checkpoint", *skip)
     lines = []
-    for field in dataclasses.fields(config):
+    for field in _fields():
         value = getattr(config, field.name)
         if field.name in skip:
             continue
         values = value if isinstance(value, tuple) else (value,)
         lines += [f"--{field.name}={v}" for v in values if v is not None]
     return lines
+
+
+def _fields():
+    return dataclasses.fields(Config)
+
+
+def _is_more(line, num_epochs):
+    """Returns whether a flag line is of a larger --num_epochs."""
+    found = re.fullmatch(r"--num_epochs=(\d{1,18})", line)
+    return bool(found) and int(found[1]) > num_epochs
 
 
 def _flag_name(line):
@@ -342,28 +405,5 @@ def _commit():
     return found.stdout.strip() or None
 
 
-def _write(path, text):
-    """Writes a file whole or not at all."""
-    aside = f"{path}.part"
-    with open(aside, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    os.replace(aside, path)
-
-
-def _read_lines(path):
-    if not os.path.isfile(path):
-        return []
-    with open(path, encoding="utf-8") as stream:
-        return stream.read().splitlines()
-
-
 def _json(value):
     return json.dumps(value, indent=2) + "\n"
-
-
-def _json_line(value):
-    return json.dumps(value) + "\n"
-
-
-def _cell(value):
-    return repr(value) if isinstance(value, float) else str(value)

@@ -14,7 +14,9 @@ import numpy as np
 
 from enas.cifar10 import batches
 from enas.cifar10.arc import Arc
+from enas.cifar10.epoch_part import EpochPart
 from enas.cifar10.metrics import READINGS
+from enas.errors import NonFiniteError
 from enas.schedules import learning_rate
 from enas.utils import (
     DASHES,
@@ -35,10 +37,6 @@ __all__ = [
 EVAL_BATCH_SIZE = 100
 NUM_ARCHITECTURES = 10
 SPLITS = ("valid", "test")
-
-
-class NonFiniteError(RuntimeError):
-    """A loss or reward is not a finite number, so training cannot go on."""
 
 
 class ArcSource:
@@ -88,10 +86,14 @@ class Search:
       fixed_arc: `Arc` to train instead of searching, or None.
 
     Attributes:
-      epoch: int, epochs done.
+      epoch: int, epochs that the child has done.
       global_step: int, child steps done.
       train_step: int, controller updates done.
       baseline: np.float32, moving average of the reward.
+      part: `EpochPart`, what the epoch in progress has measured so far.
+      after_step: function without arguments, called after every child step,
+        controller update and batch of an evaluation: whenever the search
+        could be saved.
     """
 
     def __init__(
@@ -112,10 +114,22 @@ class Search:
         self.global_step = 0
         self.train_step = 0
         self.baseline = np.float32(0.0)
+        self.part = EpochPart()
+        self.after_step = lambda: None
         self._start = time.time()
+        self._watch = _Stopwatch({}, "seconds")
+        self._last_finite = "none"
+
+    @property
+    def whole_epochs(self):
+        """Epochs whose row is complete, int."""
+        return self.epoch - self.part.child_is_done
 
     def run_epoch(self):
-        """Runs the next epoch: child, then controller, then evaluation.
+        """Runs the next epoch, or what is left of it, to its end.
+
+        Child, then controller, then evaluation. An evaluation changes nothing
+        that it depends on, so one that was cut off is done again.
 
         Returns:
           (row, reports): a dict column -> number for metrics.csv, without
@@ -124,19 +138,32 @@ class Search:
 
         Source: row 31; same order.
         """
-        row, reports = {"epoch": self.epoch + 1}, []
-        with _stopwatch(row, "seconds_child"):
-            row |= self.train_child_epoch()
-        self.epoch += 1
+        row, reports = self.part.row, []
+        if not self.part.child_is_done:
+            with self._timed("seconds_child"):
+                measured = self.train_child_epoch()
+            row |= measured
+            self.epoch += 1
         if self.epoch % self.config.eval_every_epochs == 0:
             every = self.config.controller_train_every
-            if self.searches and self.epoch % every == 0:
-                with _stopwatch(row, "seconds_controller"):
-                    row |= self.train_controller()
-            with _stopwatch(row, "seconds_eval"):
-                measured, reports = self.evaluate()
+            trains = self.searches and self.epoch % every == 0
+            if trains and "reward" not in row:
+                with self._timed("seconds_controller"):
+                    measured = self.train_controller()
                 row |= measured
-        return row, reports
+            with self._timed("seconds_eval"):
+                measured, reports = self.evaluate()
+            row |= measured
+        self.part = EpochPart()
+        return {"epoch": self.epoch, **row}, reports
+
+    def _timed(self, column):
+        self._watch = _Stopwatch(self.part.row, column)
+        return self._watch
+
+    def _step_done(self):
+        self._watch.lap()
+        self.after_step()
 
     def train_child_epoch(self):
         """Trains the child for one epoch, a fresh arc every step.
@@ -146,24 +173,26 @@ class Search:
 
         Source: rows 14 to 17 and 29; same.
         """
-        steps = self.steps_per_epoch
+        steps, part = self.steps_per_epoch, self.part
         sample = self.arcs.draw(steps, "child", self.epoch)
-        first = self.global_step
+        first, done = self.global_step, len(part.losses)
         stream = batches.prefetch(
-            self._train_batch, range(first, first + steps)
+            self._train_batch, range(first, first + steps - done)
         )
-        losses, correct, images = [], 0, 0
+        text = f"epoch {self.epoch + 1}: child"
         for step, batch in enumerate(
-            progress(stream, f"epoch {self.epoch + 1}: child", steps)
+            progress(stream, text, steps, done), start=done
         ):
-            loss, right = self._child_step(step, batch, sample)
-            losses.append(loss)
-            correct += right
-            images += len(batch[1])
+            loss, correct = self._child_step(step, batch, sample)
+            part.losses.append(loss)
+            part.correct += correct
+            part.images += len(batch[1])
+            self._step_done()
+        losses, part.losses = part.losses, []
         return {
             "child_lr": float(self._child_lr(steps - 1)),
             "child_loss": float(np.mean(losses)),
-            "train_acc": correct / images,
+            "train_acc": part.correct / part.images,
             "poison_share": self._poison_share(sample.op_ids),
         }
 
@@ -176,8 +205,9 @@ class Search:
             lr,
             seed_pair(self.config.seed, "dropout", self.global_step),
         )
-        loss, correct = float(loss), int(correct)
-        self._check_finite("loss", loss, sample, step, lr)
+        loss, norm, correct = float(loss), float(norm), int(correct)
+        numbers = {"loss": loss, "gradient norm": norm}
+        self._check_finite(numbers, sample, step, lr)
         self.global_step += 1
         if self.global_step % self.config.log_every == 0:
             self.log(
@@ -186,7 +216,7 @@ class Search:
                     self.global_step,
                     loss,
                     lr,
-                    float(norm),
+                    norm,
                     correct,
                     len(batch[1]),
                     self._minutes(),
@@ -210,17 +240,17 @@ class Search:
         Source: rows 24 to 28; same, with the plain mean gradient.
         """
         self.log(f"Epoch {self.epoch}: Training controller")
-        config, phase = self.config, []
-        for update in progress(
-            range(config.controller_train_steps),
-            f"epoch {self.epoch}: controller",
-            config.controller_train_steps,
-        ):
-            phase.append(self._controller_update(update))
+        updates, steps = self.part.updates, self.config.controller_train_steps
+        done = len(updates)
+        text = f"epoch {self.epoch}: controller"
+        for update in progress(range(done, steps), text, steps, done):
+            updates.append(self._controller_update(update))
+            self._step_done()
         means = {
-            name: float(np.mean([update[name] for update in phase]))
-            for name in phase[0]
+            name: float(np.mean([update[name] for update in updates]))
+            for name in updates[0]
         }
+        self.part.updates = []
         return means | {"baseline": float(self.baseline)}
 
     def _controller_update(self, update):
@@ -240,20 +270,25 @@ class Search:
             advantages[i] = rewards[i] - self.baseline
             if (update * n + i) % config.log_every == 0:
                 self._log_arc(sample, i, advantages[i], accuracy)
-        losses, gradients, _ = self.compiled.score_arcs(
+        losses, gradients, norm = self.compiled.score_arcs(
             sample.op_ids, sample.skips, advantages
         )
-        self._check_finite(
-            "controller loss", float(np.sum(losses)), sample, 0, None
-        )
+        numbers = {
+            "reward": float(np.sum(rewards)),
+            "controller loss": float(np.sum(losses)),
+            "controller gradient norm": float(norm),
+        }
+        self._check_finite(numbers, sample, 0, config.controller_lr)
         self.compiled.update_controller(gradients, config.controller_lr)
         self.train_step += 1
-        return {
+        measured = {
             "reward": np.mean(rewards),
             "entropy": np.mean(sample.entropy),
             "skip_rate": np.mean(sample.skip_count) / self._num_links(),
             "controller_loss": np.mean(losses),
         }
+        # As a checkpoint within the phase keeps them.
+        return {name: np.float32(value) for name, value in measured.items()}
 
     def _move_baseline(self, first, accuracy, reward):
         """Moves the baseline; the loss uses it after the move (row 25)."""
@@ -382,12 +417,12 @@ class Search:
     def _accuracy_over(self, split, op_ids, skips, mode):
         """Returns the accuracy over a split; batch i runs the i-th arc."""
         images = self._images_of(split)
-        correct = sum(
-            self._count(batch, ops, bits, mode, i)
-            for i, (batch, ops, bits) in enumerate(
-                zip(images, op_ids, skips, strict=False)
-            )
-        )
+        correct = 0
+        for i, (batch, ops, bits) in enumerate(
+            zip(images, op_ids, skips, strict=False)
+        ):
+            correct += self._count(batch, ops, bits, mode, i)
+            self.after_step()
         return correct / len(split)
 
     def _images_of(self, split):
@@ -455,14 +490,25 @@ class Search:
     def _minutes(self):
         return (time.time() - self._start) / 60
 
-    def _check_finite(self, what, value, sample, i, lr):
-        if not math.isfinite(value):
-            raise NonFiniteError(
-                f"The {what} is {value} at child step {self.global_step}, "
-                f"controller step {self.train_step}, learning rate {lr}, arc"
-                f' "{arc_of(sample, i)}". Training stops here; the last '
-                "checkpoint is good. Try a smaller --child_lr_max."
-            )
+    def _check_finite(self, numbers, sample, i, lr):
+        """Stops a search of which a number is not finite.
+
+        The state is then behind a bad update, so it is never trained on.
+        """
+        text = ", ".join(f"{name} {value}" for name, value in numbers.items())
+        for what, value in numbers.items():
+            if not math.isfinite(value):
+                raise NonFiniteError(
+                    f"The {what} is {value} at child step {self.global_step}, "
+                    f"controller step {self.train_step}, learning rate {lr}, "
+                    f'arc "{arc_of(sample, i)}" ({text}). Last finite values: '
+                    f"{self._last_finite}. Training stops here; the last "
+                    "checkpoint is good. Try a smaller --child_lr_max."
+                )
+        self._last_finite = (
+            f"{text} at child step {self.global_step}, controller step "
+            f"{self.train_step}"
+        )
 
 
 def arc_of(sample, i):
@@ -471,14 +517,22 @@ def arc_of(sample, i):
     return Arc(tuple(op_ids), tuple(skips))
 
 
-class _stopwatch:  # noqa: N801 (reads as a statement)
-    """Adds the seconds of a `with` block to a row."""
+class _Stopwatch:
+    """Adds the seconds of a `with` block to a row, also lap by lap."""
 
     def __init__(self, row, name):
-        self.row, self.name = row, name
+        self._row, self._name = row, name
+        self._from = time.time()
 
     def __enter__(self):
-        self.started = time.time()
+        return self
+
+    def lap(self):
+        now = time.time()
+        self._row[self._name] = self._row.get(self._name, 0.0) + (
+            now - self._from
+        )
+        self._from = now
 
     def __exit__(self, *unused):
-        self.row[self.name] = time.time() - self.started
+        self.lap()

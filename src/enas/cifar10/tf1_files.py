@@ -37,7 +37,10 @@ def find_prefix(path):
 
 def _name_in(folder):
     if os.path.isfile(os.path.join(folder, "checkpoint")):
-        state = tf.train.get_checkpoint_state(folder)
+        try:
+            state = tf.train.get_checkpoint_state(folder)
+        except ValueError:  # Among them text that is not UTF-8.
+            state = None
         # A folder that was moved still names its old place.
         name = state and os.path.basename(state.model_checkpoint_path)
         if name and os.path.isfile(os.path.join(folder, f"{name}.index")):

@@ -1,0 +1,57 @@
+"""SIGTERM and SIGINT: the step ends, the state is saved, the program ends."""
+
+import signal
+
+from enas.errors import Stopped
+
+__all__ = ["StopSignals"]
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignals:
+    """A context in which the two signals wait for the end of a step.
+
+    At first, while nothing can be saved, a signal ends the program at once.
+    A second signal always does.
+
+    Attributes:
+      pending: number of the signal that came, or None.
+    """
+
+    def __init__(self):
+        self.pending = None
+        self._patient = False
+        self._before = {}
+
+    def __enter__(self):
+        """Takes the signals over."""
+        for number in _SIGNALS:
+            before = signal.getsignal(number)
+            # What a script starts in the background ignores Ctrl-C.
+            if before != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *unused):
+        """Gives them back."""
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def wait_for_steps(self):
+        """From now on the first signal waits for `check`."""
+        self._patient = True
+
+    def check(self):
+        """Ends the program if a signal came.
+
+        Raises:
+          Stopped: one came.
+        """
+        if self.pending is not None:
+            raise Stopped(self.pending)
+
+    def _receive(self, number, frame):
+        if not self._patient or self.pending is not None:
+            raise Stopped(number)
+        self.pending = number

@@ -1,0 +1,1 @@
+"""Harm done to searches on purpose, and what was left of them."""

@@ -1,0 +1,51 @@
+"""Gives hostile input to everything that reads input: the property tests."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import enas
+
+__all__ = ["add_arguments", "run"]
+
+TESTS = "test_hostile_input.py"
+
+
+def add_arguments(parser):
+    """Adds the verb's arguments.
+
+    Args:
+      parser: `argparse.ArgumentParser`.
+    """
+    parser.add_argument(
+        "--cases",
+        type=int,
+        default=700,
+        help="for each property (default: %(default)s)",
+    )
+
+
+def run(arguments):
+    """Runs the properties and prints how many cases there were.
+
+    Args:
+      arguments: namespace as `add_arguments` makes it.
+
+    Returns:
+      int, 0 if every input was read or refused as it should, else 1.
+    """
+    tests = pathlib.Path(enas.__file__).parents[2] / "tests" / TESTS
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-s", str(tests)],
+        env=os.environ | {"ENAS_FAULT_CASES": str(arguments.cases)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    counts = re.findall(r"^(\d+) cases of (.*)$", done.stdout, re.MULTILINE)
+    for number, what in counts:
+        print(f"{number:>7} {what}")
+    print(f"{sum(int(number) for number, _ in counts):>7} cases in all")
+    print(done.stdout.strip().splitlines()[-1])
+    return 1 if done.returncode else 0
