@@ -130,6 +130,7 @@ OTHERS = {
     "child_num_branches": 6,
     "child_fixed_arc": "0  3 1",
     "search_for": "macro",
+    "profile": "paper",
     "output_dir": "elsewhere",
     "override": ("bn_evaluation=batch",),
     "init_checkpoint": "outputs/model.ckpt-12",

@@ -83,7 +83,10 @@ class Config:
         "none",
         "Search space",
         "Poisoning: none, or a comma list of the sets identity,"
-        " transposed_conv, dropout, grouped and of registered op names.",
+        " transposed_conv, dropout, grouped, relative_gaussian and"
+        " stretched_conv, of registered op names, and of ops from files of"
+        " your own, path/to/my_ops.py:Name, which runs that file"
+        " (docs/POISON.md).",
     )
     q: int | None = _setting(
         None, "Search space", "Copies of every poisoning op.", lower=0
@@ -102,6 +105,13 @@ class Config:
         lower=0.0,
         upper=1.0,
         alias="p",
+    )
+    poison_noise_sigma: float = _setting(
+        2.0,
+        "Search space",
+        "Ratio of noise to activation of the relative_gaussian poisoning, in"
+        " training; the authors used 2 and 10.",
+        lower=0.0,
     )
     candidate_ops: str = _setting(
         "enas6",

@@ -6,7 +6,7 @@ import os
 
 import tensorflow as tf
 
-from enas.cifar10 import data_utils, tf1_checkpoint, tf1_export
+from enas.cifar10 import data_utils, tf1_checkpoint, tf1_export, user_ops
 from enas.cifar10.arc import Arc
 from enas.cifar10.branches import ChildOptions
 from enas.cifar10.compiled import Compiled
@@ -56,9 +56,12 @@ def run(config, log):
       UserError: a setting, the data or the run directory is not legal.
     """
     search_space, fixed_arc = _choices(config)
-    # One spelling of an arc, on one line: flags.txt is compared and read.
+    # One spelling of an arc, on one line, and paths that hold in every folder:
+    # flags.txt is compared and read.
     config = dataclasses.replace(
-        config, child_fixed_arc=fixed_arc and str(fixed_arc)
+        config,
+        child_fixed_arc=fixed_arc and str(fixed_arc),
+        poison=user_ops.with_full_paths(config.poison),
     )
     run_dir = RunDir(config)
     run_dir.check()
@@ -97,6 +100,7 @@ def load_search(config, log):
 
 def _choices(config):
     """Returns (search space, fixed arc or None), and checks the device."""
+    user_ops.load(config)
     search_space = make_search_space(
         config.poison,
         config.q,
@@ -156,6 +160,7 @@ def build_child(config, search_space):
         seed=config.seed,
         keep_prob=config.child_keep_prob,
         poison_dropout_rate=config.poison_dropout_rate,
+        poison_noise_sigma=config.poison_noise_sigma,
         profile=config.behaviour,
     )
     child = MacroChild(search_space, config.child_num_layers, options)
