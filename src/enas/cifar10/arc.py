@@ -1,7 +1,13 @@
-"""The encoding of one architecture: parse, check, format. No TensorFlow."""
+"""The encoding of one architecture: parse, check, format. No TensorFlow.
+
+    python -m enas.cifar10.arc --draw outputs/best_arc.txt
+
+draws one; see `arc_tool`.
+"""
 
 import dataclasses
 import re
+import sys
 
 from enas.errors import UserError
 
@@ -137,3 +143,15 @@ def _checked_bits(bits, layer):
                 " An arc holds for layer k one op id, then k skip bits."
             )
     return bits
+
+
+def main(argv=None):
+    """Draws an arc from a command line; returns the exit code, int."""
+    # Not above: that module is built on this one.
+    from enas.cifar10 import arc_tool
+
+    return arc_tool.main(sys.argv if argv is None else argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,20 +11,12 @@ import tensorflow as tf
 
 from enas import common_ops
 from enas.cifar10 import image_ops
+from enas.cifar10.arc_plan import pool_layers
 from enas.cifar10.poison_ops import make_branch
 
 __all__ = ["NUM_CLASSES", "MacroChild", "pool_layers"]
 
 NUM_CLASSES = 10
-
-
-def pool_layers(num_layers):
-    """Returns the layers behind which every cached output is halved.
-
-    Source: row 7; same. Below three layers there is none.
-    """
-    distance = num_layers // 3
-    return {distance - 1, 2 * distance - 1} - {-1}
 
 
 class Skip(keras.layers.Layer):
