@@ -7,14 +7,13 @@ search space is that of the flags.txt beside the file, or of the flags given.
 No TensorFlow here; matplotlib is imported only to draw.
 """
 
-import math
 import os
 import re
 import sys
 
 from absl import flags
 
-from enas.cifar10.arc import Arc
+from enas.cifar10.arc import Arc, layers_of
 from enas.cifar10.arc_costs import KNOWN_OPS
 from enas.cifar10.arc_plan import plan
 from enas.cifar10.arc_text import describe
@@ -69,7 +68,8 @@ def _run(argv):
     target = values["picture"].value
     target = target or os.path.splitext(arc_file)[0] + ".png"
     _check_picture(target)
-    arc, space, nodes = _planned(text, config, values["final"].value)
+    final = values["final"].value or config.child_from_scratch
+    arc, space, nodes = _planned(text, config, final)
     learned = config.behaviour.classifier_bias == "learned"
     for line in describe(arc, space, nodes, config.behaviour, learned):
         print(line)
@@ -93,13 +93,7 @@ def _early(argv, name):
 
 def _planned(text, config, final):
     """Returns (arc, search space, nodes); layers follow from the length."""
-    words = re.sub(r"[\[\],]", " ", text).split()
-    layers = (math.isqrt(1 + 8 * len(words)) - 1) // 2
-    if layers * (layers + 1) // 2 != len(words) or not words:
-        raise UserError(
-            "An arc of L layers has L(L+1)/2 numbers, as best_arc.txt does; "
-            f"received {len(words)}. Name a file that holds one arc."
-        )
+    layers = layers_of(text)
     shipped = set(KNOWN_OPS) - set(CANDIDATE_OPS["enas6"])
     own = [name.partition(":")[2].strip() for name in config.poison.split(",")]
     space = make_search_space(

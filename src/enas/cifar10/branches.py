@@ -23,6 +23,7 @@ class ChildOptions:
       keep_prob: float in (0, 1], of the dropout before the classifier.
       poison_dropout_rate: float in [0, 1], of the dropout poisoning.
       poison_noise_sigma: float >= 0, of the relative Gaussian poisoning.
+      num_classes: int, logits of an image.
       profile: `Profile`, the behaviours in force.
       dropout: function (x, rate, seed) -> x with a share zeroed; comparing
         with a recording puts the recorded masks here.
@@ -34,6 +35,7 @@ class ChildOptions:
     keep_prob: float = 1.0
     poison_dropout_rate: float = 0.9
     poison_noise_sigma: float = 2.0
+    num_classes: int = 10
     profile: Profile = ENAS
     dropout: Callable = common_ops.dropout
 

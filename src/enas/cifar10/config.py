@@ -164,6 +164,14 @@ class Config:
         " searching: op id and skip bits of every layer, as in best_arc.txt.",
         alias="fixed_arc",
     )
+    child_from_scratch: bool = _setting(
+        False,
+        "Child",
+        "Train --child_fixed_arc as a network of its own on all training"
+        " images, validation images included: its own weights only, skips"
+        " concatenated, channels doubled at each pooling, as the original's"
+        " cifar10_macro_final.sh does.",
+    )
     child_lr_cosine: bool = _setting(
         True,
         "Child",
@@ -395,6 +403,19 @@ def _check_combinations(config):
         raise UserError(
             "--search_for is macro, or a number of epochs; received "
             f"{config.search_for!r}. Only macro search exists here."
+        )
+    if config.child_from_scratch and not config.child_fixed_arc:
+        raise UserError(
+            "--child_from_scratch trains one architecture; received no "
+            '--child_fixed_arc. Give it, for example --child_fixed_arc="$(cat '
+            'outputs/best_arc.txt)".'
+        )
+    checkpoints = config.init_checkpoint or config.export_tf1_checkpoint
+    if config.child_from_scratch and checkpoints:
+        raise UserError(
+            "--child_from_scratch goes with neither --init_checkpoint nor "
+            "--export_tf1_checkpoint, which are of a search's child; received "
+            f"{checkpoints!r}. Leave them out."
         )
     make_profile(config.override)
     ops = len(CANDIDATE_OPS[config.candidate_ops])

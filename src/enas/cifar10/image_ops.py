@@ -240,11 +240,12 @@ class SeparableConvBN(keras.layers.Layer):
     stored [out, in], as ENAS stores it.
     """
 
-    def __init__(self, name, size, options):
+    def __init__(self, name, size, options, masked_bn=True, relu=True):
         super().__init__(name=name)
         self.size = size
         self.options = options
-        self.bn = BatchNorm(options, masked=True)
+        self.relu = relu
+        self.bn = BatchNorm(options, masked_bn)
 
     def build(self, shape):
         filters = self.options.filters
@@ -267,7 +268,8 @@ class SeparableConvBN(keras.layers.Layer):
         )
         point = tf.transpose(self.w_point.value)[tf.newaxis, tf.newaxis]
         x = tf.nn.conv2d(x, point, 1, "SAME", data_format=data_format)
-        return tf.nn.relu(self.bn(x, training=training))
+        x = self.bn(x, training=training)
+        return tf.nn.relu(x) if self.relu else x
 
 
 class Weight(keras.layers.Layer):
@@ -302,9 +304,10 @@ class FactorizedReduction(keras.layers.Layer):
         self.bn = BatchNorm(options)
 
     def build(self, shape):
+        channels = shape[channel_axis(self.options.data_format)]
         filters = self.options.filters
-        self.path1_conv.build((1, 1, filters, filters // 2))
-        self.path2_conv.build((1, 1, filters, filters // 2))
+        self.path1_conv.build((1, 1, channels, filters // 2))
+        self.path2_conv.build((1, 1, channels, filters // 2))
         self.bn.build(self.options.feature_shape)
 
     def call(self, x, training=False):

@@ -15,6 +15,7 @@ import tensorflow as tf
 import enas
 from enas.cifar10 import checkpoint
 from enas.cifar10.config import Config
+from enas.cifar10.final import result_of
 from enas.cifar10.metrics import COLUMNS, TAGS
 from enas.errors import UserError
 
@@ -202,6 +203,11 @@ class RunDir:
         _write(self.file("metrics.csv"), "\n".join(lines) + "\n")
 
     def _write_result(self, search, rows):
+        if self.config.child_from_scratch:
+            result = result_of(search, rows)
+            _write(self.file("result.json"), _json(result))
+            _write(self.file("best_arc.txt"), result["arc"] + "\n")
+            return
         measured = [row for row in rows if "best_valid_acc" in row]
         if not measured:
             return
