@@ -53,6 +53,8 @@ setup(
     ],
     extras_require={
         "and-cuda": [f"tensorflow[and-cuda]{TENSORFLOW}"],
+        # Sweeps over many machines: scripts/table1.sh --engine=ray.
+        "ray": ["ray>=2.40"],
         "test": ["hypothesis", "pytest", "pytest-xdist", "ruff"],
     },
 )

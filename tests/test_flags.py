@@ -121,6 +121,7 @@ def test_flags_without_effect_are_reported_and_change_nothing(name):
 
 # Every field read back from text, with a value that is not its default.
 OTHERS = {
+    "profile": "paper",
     "dataset": "shapes",
     "data_path": "/some where/with=signs",
     "data_format": "NCHW",
@@ -130,7 +131,6 @@ OTHERS = {
     "child_num_branches": 6,
     "child_fixed_arc": "0  3 1",
     "search_for": "macro",
-    "profile": "paper",
     "output_dir": "elsewhere",
     "override": ("bn_evaluation=batch",),
     "init_checkpoint": "outputs/model.ckpt-12",
@@ -143,6 +143,8 @@ def other(name):
     if name in OTHERS:
         return OTHERS[name]
     default, rules = FIELDS[name].default, FIELDS[name].metadata
+    if "choices" in rules:
+        return [each for each in rules["choices"] if each != default][0]
     if isinstance(default, bool):
         return not default
     if name == "child_out_filters":

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -40,6 +41,7 @@ SMALLEST = (
     "--log_every=2",
     "--poison=identity,dropout",
     "--q=150",
+    "--readings=all",
 )
 SECONDS = [column for column in COLUMNS if column.startswith("seconds")]
 
@@ -117,7 +119,7 @@ def test_metrics_have_every_column_in_every_row(runs):
         numbers = {name: float(cell) for name, cell in row.items()}
         assert np.all(np.isfinite(list(numbers.values())))
         for name in COLUMNS:
-            if name.endswith(("_acc", "_share", "_rate")):
+            if "_acc" in name or name.endswith(("_share", "_rate")):
                 assert 0 <= numbers[name] <= 1, name
         assert numbers["good_layers"] + numbers["bad_layers"] == 3
 
@@ -240,6 +242,25 @@ def test_a_run_from_before_a_flag_existed_continues(tmp_path):
     other = Config(output_dir=str(tmp_path), seed=3, child_lr_max=0.1)
     with pytest.raises(UserError, match="has --child_lr_max=0.05; received"):
         RunDir(other).check()
+
+
+def test_a_row_without_its_checkpoint_is_dropped_when_the_run_goes_on(
+    runs, tmp_path
+):
+    # As after a kill between the row of the first epoch and its checkpoint.
+    run = tmp_path / "r"
+    once = ["p", *SMALLEST, "--num_epochs=1", f"--output_dir={run}"]
+    assert main(once) == 0
+    shutil.rmtree(run / "checkpoints/epoch-1")
+    with open(run / "arcs.jsonl", "a") as stream:
+        stream.write('{"epoch": 1, "ar')
+    assert main(once) == 0
+    assert "Continuing" not in (run / "stdout").read_text()
+    assert [row["epoch"] for row in rows(run)] == ["1"]
+    lines = (run / "arcs.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1] * 10
+    again, whole = without_seconds(rows(run)[0]), rows(runs / "whole")[0]
+    assert again == without_seconds(whole)
 
 
 def test_other_flags_are_refused_with_the_differences(runs, capsys):

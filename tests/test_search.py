@@ -7,6 +7,7 @@ from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet, Split
 from enas.cifar10.macro_controller import Sample
+from enas.cifar10.metrics import READINGS
 from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search import NonFiniteError, Search
 from enas.cifar10.search_space import make_search_space
@@ -155,6 +156,55 @@ def test_evaluation_draws_a_fresh_arc_for_every_batch_of_100():
     assert lines[0] == "Here are 10 architectures"
     assert "Epoch 1: Eval" in lines
     assert len(ten) == len(reports) == 10
+
+
+def readings_of(search):
+    """Returns the columns of an evaluation that are accuracies."""
+    search.epoch += 1
+    measured, _ = search.evaluate()
+    return {name: measured[name] for name in measured if "_acc" in name}
+
+
+def test_all_readings_come_in_the_epochs_that_ask_for_them():
+    columns = {
+        column.format(split)
+        for column in READINGS.values()
+        for split in ("valid", "test")
+    } | {"valid_acc", "test_acc"}
+    few = {"valid_acc", "test_acc", "best_valid_acc", "best_test_acc"}
+    for readings, wanted in (
+        ("printed", [few, few]),
+        ("last", [few, columns]),
+        ("all", [columns, columns]),
+    ):
+        search, _ = make_search(readings=readings, num_epochs=2)
+        assert [set(readings_of(search)) for _ in range(2)] == wanted
+
+
+@pytest.mark.parametrize(
+    ("profile", "printed"),
+    [("enas", "sampled_{}_acc"), ("paper", "best_{}_acc_train")],
+)
+def test_the_printed_reading_is_one_of_the_four_and_measured_once(
+    profile, printed
+):
+    search, _ = make_search(profile=profile, readings="all")
+    measured = readings_of(search)
+    for split in ("valid", "test"):
+        assert measured[f"{split}_acc"] == measured[printed.format(split)]
+    size = 100 if profile == "enas" else 10
+    counted = [c for c in search.compiled.calls if c[0] in ("count", "noisy")]
+    batches = -(-250 // size) + -(-320 // size)
+    assert len(counted) == 10 + 4 * batches
+
+
+def test_training_mode_measures_the_same_arcs_on_the_same_batches():
+    search, _ = make_search(readings="all")
+    readings_of(search)
+    calls = search.compiled.calls[11:]
+    plain = [call[1:] for call in calls if call[0] == "count"]
+    noisy = [call[1:3] for call in calls if call[0] == "noisy"]
+    assert sorted(plain) == sorted(noisy)
 
 
 def test_layers_of_poison_are_counted():

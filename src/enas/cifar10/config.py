@@ -302,6 +302,16 @@ class Config:
         "Epochs between controller phase and evaluation.",
         lower=1,
     )
+    readings: str = _setting(
+        "last",
+        "Run",
+        "When to measure best of 10 and fresh arcs, both in evaluation and in"
+        " training mode: in all epochs, in the last one, or never, so that"
+        " there is what the profile prints and the best of 10 in evaluation"
+        " mode.",
+        choices=("printed", "last", "all"),
+        logging=True,
+    )
     output_dir: str = _setting(
         "outputs", "Run", "The run directory.", logging=True
     )

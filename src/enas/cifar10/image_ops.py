@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from enas import common_ops
+from enas.cifar10.max_pool import max_pool_3x3
 
 __all__ = [
     "FROZEN",
@@ -371,6 +372,8 @@ def pool_3x3(x, kind, options):
     Source: ENAS general_child.py `_pool_branch`, row 3; same.
     """
     data_format = options.data_format
+    if kind == "max" and not tf.config.list_physical_devices("GPU"):
+        return max_pool_3x3(x)
     if kind == "max":
         return tf.nn.max_pool2d(x, 3, 1, "SAME", data_format=data_format)
     if options.profile.avg_pool_padding == "excluded":

@@ -3,7 +3,7 @@
 docs/METRICS.md says of each its formula, unit and the images behind it.
 """
 
-__all__ = ["COLUMNS", "TAGS"]
+__all__ = ["COLUMNS", "READINGS", "TAGS"]
 
 # Column of metrics.csv -> TensorBoard tag.
 TAGS = {
@@ -14,6 +14,12 @@ TAGS = {
     "test_acc": "accuracy/test_sampled_arcs",
     "best_valid_acc": "accuracy/valid_best_of_10",
     "best_test_acc": "accuracy/test_best_of_10",
+    "best_valid_acc_train": "accuracy/valid_best_of_10_training_mode",
+    "best_test_acc_train": "accuracy/test_best_of_10_training_mode",
+    "sampled_valid_acc": "accuracy/valid_mean_of_sampled",
+    "sampled_test_acc": "accuracy/test_mean_of_sampled",
+    "sampled_valid_acc_train": "accuracy/valid_mean_of_sampled_training_mode",
+    "sampled_test_acc_train": "accuracy/test_mean_of_sampled_training_mode",
     "reward": "controller/reward",
     "baseline": "controller/baseline",
     "entropy": "controller/entropy",
@@ -28,3 +34,11 @@ TAGS = {
 }
 
 COLUMNS = ("epoch", *TAGS)
+
+# (arcs, mode of the child) -> column, with the name of the split left open.
+READINGS = {
+    ("best", "eval"): "best_{}_acc",
+    ("best", "train"): "best_{}_acc_train",
+    ("sampled", "eval"): "sampled_{}_acc",
+    ("sampled", "train"): "sampled_{}_acc_train",
+}

@@ -83,7 +83,7 @@ class RunDir:
         old = _read_lines(self.file("flags.txt"))
         if not old:
             return
-        free = ("num_epochs", "log_every")
+        free = ("num_epochs", "log_every", "readings")
         new = set(_flag_lines(self.config, skip=free))
         old = {line for line in old if _flag_name(line) not in free}
         # A flag that is newer than the run had its default there.
@@ -131,14 +131,21 @@ class RunDir:
           bool, whether there was one.
         """
         directories = self.checkpoints()
-        if not directories:
-            return False
-        checkpoint.restore(search, directories[-1])
-        rows = [row for row in self.rows() if row["epoch"] <= search.epoch]
-        self._write_rows(rows)
-        reports = [r for r in self.reports() if r["epoch"] <= search.epoch]
-        _write(self.file("arcs.jsonl"), "".join(map(_json_line, reports)))
-        return True
+        if directories:
+            checkpoint.restore(search, directories[-1])
+        self._drop_rows_behind(search.epoch)
+        return bool(directories)
+
+    def _drop_rows_behind(self, epoch):
+        """Drops what was written of epochs that have no checkpoint."""
+        rows = self.rows()
+        kept = [row for row in rows if row["epoch"] <= epoch]
+        if len(kept) < len(rows):
+            self._write_rows(kept)
+        lines = _read_lines(self.file("arcs.jsonl"))
+        reports = [r for r in self.reports() if r["epoch"] <= epoch]
+        if len(reports) < len(lines):
+            _write(self.file("arcs.jsonl"), "".join(map(_json_line, reports)))
 
     def record(self, search, row, reports):
         """Writes everything an epoch leaves behind; the checkpoint last.
@@ -222,6 +229,10 @@ class RunDir:
             "protocol": _protocol(self.config),
             "settings": dataclasses.asdict(self.config),
             "behaviours": dataclasses.asdict(self.config.behaviour),
+            "images": {
+                name: len(getattr(search.data, name))
+                for name in ("train", "valid", "test")
+            },
             "op_ids": search.search_space.num_ops,
             "branches": search.search_space.branches,
         }

@@ -5,6 +5,7 @@ random comes from the seed and from what is counted (epoch, step, update), so
 that a resumed run draws what the uninterrupted one would have drawn.
 """
 
+import functools
 import itertools
 import math
 import time
@@ -14,6 +15,7 @@ import numpy as np
 from enas.cifar10 import batches
 from enas.cifar10.arc import Arc
 from enas.cifar10.macro_controller import Sample
+from enas.cifar10.metrics import READINGS
 from enas.schedules import learning_rate
 from enas.utils import (
     DASHES,
@@ -33,6 +35,7 @@ __all__ = [
 
 EVAL_BATCH_SIZE = 100
 NUM_ARCHITECTURES = 10
+SPLITS = ("valid", "test")
 
 
 class NonFiniteError(RuntimeError):
@@ -285,7 +288,8 @@ class Search:
         valid_acc and test_acc are what the profile's program prints: ENAS's a
         fresh arc for every batch of 100, the paper's the best of the 10, in
         training mode. best_* are the whole-set accuracies of the best of the
-        10 in evaluation mode.
+        10 in evaluation mode. Where --readings asks for it, the other
+        readings of `metrics.READINGS` follow.
 
         Returns:
           (measured, reports): dict column -> float, and the 10 as dicts.
@@ -296,28 +300,40 @@ class Search:
         reports = self._ten_architectures()
         best = max(reports, key=lambda report: report["accuracy"])
         self.log(f"Epoch {self.epoch}: Eval")
+        # What is printed is one of the readings, so it is measured once.
+        read = functools.cache(functools.partial(self._read, best["arc"]))
         measured = {}
-        for name, split in self._measured_splits():
+        for name in SPLITS:
             self.log(f"Eval at {self.global_step}")
-            measured[f"{name}_acc"] = self._printed_accuracy(best, name, split)
+            measured[f"{name}_acc"] = read(self._printed_reading(), name)
             self.log(f"{name}_accuracy: {measured[f'{name}_acc']:<6.4f}")
-        for name, split in self._measured_splits():
-            accuracy = self.accuracy_of(best["arc"], split)
-            measured[f"best_{name}_acc"] = accuracy
-            best[f"{name}_acc"] = accuracy
+        for reading, name in itertools.product(self._readings(), SPLITS):
+            column = READINGS[reading].format(name)
+            measured[column] = read(reading, name)
+        for name in SPLITS:
+            best[f"{name}_acc"] = measured[f"best_{name}_acc"]
         bad = float(np.mean([report["poison_layers"] for report in reports]))
         measured["bad_layers"] = bad
         measured["good_layers"] = self.config.child_num_layers - bad
         return measured, reports
 
-    def _printed_accuracy(self, best, name, split):
-        mode = self.profile.evaluation_mode
-        if self.profile.evaluation == "resampled":
-            return self._accuracy_of_sampled(name, split, mode)
-        return self.accuracy_of(best["arc"], split, mode)
+    def _printed_reading(self):
+        resampled = self.profile.evaluation == "resampled"
+        return "sampled" if resampled else "best", self.profile.evaluation_mode
 
-    def _measured_splits(self):
-        return (("valid", self.data.valid), ("test", self.data.test))
+    def _readings(self):
+        """Returns the readings that this epoch is to record."""
+        when, last = self.config.readings, self.config.num_epochs
+        if when == "all" or (when == "last" and self.epoch == last):
+            return list(READINGS)
+        return [("best", "eval")]
+
+    def _read(self, best_arc, reading, name):
+        """Returns the accuracy that a reading of a split gives."""
+        (arcs, mode), split = reading, getattr(self.data, name)
+        if arcs == "sampled":
+            return self._accuracy_of_sampled(name, split, mode)
+        return self.accuracy_of(best_arc, split, mode)
 
     def _ten_architectures(self):
         self.log("Here are 10 architectures")

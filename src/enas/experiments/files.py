@@ -1,0 +1,33 @@
+"""Small files of a sweep: written whole or not at all."""
+
+import os
+
+__all__ = ["last_lines", "write_whole"]
+
+
+def write_whole(path, text):
+    """Writes a text file so that a reader never sees half of it.
+
+    Args:
+      path: str.
+      text: str.
+    """
+    # The name is the process's own: sweeps may share a directory.
+    aside = f"{path}.{os.getpid()}.part"
+    with open(aside, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.replace(aside, path)
+
+
+def last_lines(path, count, start=0):
+    """Returns the last lines of a file that are not blank, list of str.
+
+    Args:
+      path: str.
+      count: int.
+      start: int, bytes at the beginning to leave out.
+    """
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        stream.seek(start)
+        lines = [line.rstrip() for line in stream if line.strip()]
+    return lines[-count:]

@@ -1,0 +1,174 @@
+"""What was asked of a sweep, and the file that remembers it."""
+
+import dataclasses
+import json
+import os
+import pathlib
+
+from enas.errors import UserError
+from enas.experiments.files import write_whole
+from enas.experiments.jobs import Job
+
+__all__ = ["OWNED", "SCALES", "Plan", "load_jobs", "remember"]
+
+SCALES = ("full", "small", "smoke")
+SWEEP_FILE = "sweep.json"
+PRESETS = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "presets"
+# Search flags that the sweep sets itself -> how to say it to the sweep.
+OWNED = {
+    "seed": "--seeds",
+    "output_dir": "--output_dir in front of --",
+    "reset_output_dir": "a new --output_dir",
+    "profile": "--profile in front of --",
+    "override": "--override in front of --",
+    "poison": "--only",
+    "q": "--only",
+    "child_fixed_arc": "--controls=poison_only",
+    "fixed_arc": "--controls=poison_only",
+    "controller_training": "--controls=uniform",
+    "export_tf1_checkpoint": "a single search",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """One call of the sweep.
+
+    Attributes:
+      scale: str, one of `SCALES`.
+      profile: str, as --profile of the search.
+      override: tuple of str, choice=value, in all runs.
+      flags: tuple of str, further search flags, in all runs.
+      only: tuple of str, rows; empty for all 17.
+      seeds: tuple of int.
+      controls: tuple of str, of `jobs.CONTROLS`.
+      ablate: tuple of str, as --ablate takes them, or ("all",).
+    """
+
+    scale: str
+    profile: str = "paper"
+    override: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (69,)
+    controls: tuple[str, ...] = ()
+    ablate: tuple[str, ...] = ()
+
+    def search_flags(self):
+        """Returns the flags that all runs share, a tuple of str.
+
+        Raises:
+          UserError: a flag is one that the sweep sets.
+        """
+        for flag in self.flags:
+            name = flag.lstrip("-").partition("=")[0]
+            name = name if name in OWNED else name.removeprefix("no")
+            if name in OWNED:
+                raise UserError(
+                    f"{flag} behind -- is set by the sweep itself. Use "
+                    f"{OWNED[name]}."
+                )
+        return (
+            *_preset(self.scale),
+            f"--profile={self.profile}",
+            *(f"--override={each}" for each in self.override),
+            *self.flags,
+        )
+
+    def same_in_all_runs(self):
+        """Returns what may not change within one sweep, as JSON has it."""
+        return {
+            "scale": self.scale,
+            "profile": self.profile,
+            "override": list(self.override),
+            "flags": list(self.flags),
+        }
+
+
+def _preset(scale):
+    """Returns the flags of a preset, so that a sweep outlives its checkout."""
+    path = PRESETS / f"{scale}.flags"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(
+            f"--scale={scale} is read from {path}, which cannot be read "
+            f"({error.strerror}). Run scripts/table1.sh of a checkout."
+        ) from error
+    return [line for line in lines if line.startswith("--")]
+
+
+def remember(directory, plan, jobs):
+    """Adds jobs to the sweep file, which the report reads.
+
+    Args:
+      directory: str, the sweep's.
+      plan: `Plan`.
+      jobs: list of `Job`.
+
+    Returns:
+      list of all `Job`s of the sweep so far.
+
+    Raises:
+      UserError: the directory holds another sweep.
+    """
+    check(directory, plan)
+    known = {}
+    if os.path.isfile(os.path.join(directory, SWEEP_FILE)):
+        known = {job.name: job for job in load_jobs(directory)[1]}
+    known |= {job.name: job for job in jobs}
+    os.makedirs(directory, exist_ok=True)
+    value = plan.same_in_all_runs() | {
+        "jobs": [dataclasses.asdict(job) for job in known.values()]
+    }
+    path = os.path.join(directory, SWEEP_FILE)
+    write_whole(path, json.dumps(value, indent=1) + "\n")
+    return list(known.values())
+
+
+def check(directory, plan):
+    """Refuses a directory that another sweep or something else is in.
+
+    Raises:
+      UserError: so it is.
+    """
+    path = os.path.join(directory, SWEEP_FILE)
+    if not os.path.isfile(path):
+        if os.path.lexists(directory) and (
+            not os.path.isdir(directory) or os.listdir(directory)
+        ):
+            raise UserError(
+                f"--output_dir={directory} holds something that is not a "
+                "sweep. Name a new or empty directory."
+            )
+        return
+    shared, _ = load_jobs(directory)
+    wanted = plan.same_in_all_runs()
+    for name, old in shared.items():
+        if old != wanted[name]:
+            raise UserError(
+                f"--output_dir={directory} holds a sweep with {name} "
+                f"{old}; received {wanted[name]}. Give the same to go on, or "
+                "another --output_dir."
+            )
+
+
+def load_jobs(directory):
+    """Returns (what all runs share, list of `Job`) of a sweep.
+
+    Raises:
+      UserError: there is no sweep.
+    """
+    path = os.path.join(directory, SWEEP_FILE)
+    if not os.path.isfile(path):
+        raise UserError(
+            f"--output_dir={directory} holds no sweep: {SWEEP_FILE} is "
+            "missing. Start one, or name the directory of one."
+        )
+    with open(path, encoding="utf-8") as stream:
+        value = json.load(stream)
+    jobs = [
+        Job(**job | {"arguments": tuple(job["arguments"])})
+        for job in value.pop("jobs")
+    ]
+    return value, jobs

@@ -1,0 +1,148 @@
+"""Runs jobs on a Ray cluster; Ray schedules, places and retries.
+
+Needs the extra `ray`. Run directories, data and sources are on storage that
+all nodes share under the same path.
+"""
+
+import time
+
+from enas.errors import UserError
+from enas.experiments.attempt import MAX_ATTEMPTS, SEARCH, Attempt, BusyError
+from enas.experiments.interrupts import terminate_as_interrupt
+from enas.experiments.run_state import read_state
+
+__all__ = ["RayEngine", "run_job"]
+
+# How often Ray starts a run elsewhere because its node or worker died.
+MAX_DEATHS = 20
+POLL_SECONDS = 1.0
+
+
+class RayEngine:
+    """Runs jobs as Ray tasks, each an ordinary search in its own process.
+
+    Args:
+      address: str, "local" for a Ray of this sweep's own, "auto" or an
+        address for a cluster that is running.
+      cpus_per_run: float > 0, of Ray's resources.
+      gpus_per_run: float >= 0, of Ray's resources; .5 puts two on a GPU.
+      program: list of str, the search program.
+
+    Raises:
+      UserError: Ray is not installed, or a number is not legal.
+    """
+
+    def __init__(self, address, cpus_per_run, gpus_per_run, program=SEARCH):
+        if cpus_per_run <= 0 or gpus_per_run < 0:
+            raise UserError(
+                "--cpus_per_run must be above 0 and --gpus_per_run at least "
+                f"0; received {cpus_per_run} and {gpus_per_run}."
+            )
+        try:
+            import ray
+        except ImportError as error:
+            raise UserError(
+                "--engine=ray needs the extra ray, which is not installed. "
+                "`bash scripts/table1.sh --engine=ray` installs it; elsewhere "
+                "pip install -c constraints.txt -e '.[ray]'."
+            ) from error
+        self._ray = ray
+        self._address = address
+        self._resources = {
+            "num_cpus": cpus_per_run,
+            "num_gpus": gpus_per_run,
+            "max_retries": MAX_DEATHS,
+        }
+        self._threads = max(1, int(cpus_per_run))
+        self._program = program
+
+    def __call__(self, jobs, sweep_dir, show):
+        """Runs jobs until every one has finished or failed twice.
+
+        Args:
+          jobs: list of `Job`, in the order to start them.
+          sweep_dir: str, on shared storage.
+          show: function without arguments, called again and again.
+
+        Raises:
+          UserError: there is no cluster at the address.
+          KeyboardInterrupt: the searches are stopped.
+        """
+        self._connect()
+        task = self._ray.remote(**self._resources)(run_job)
+        tasks = [
+            task.remote(job, sweep_dir, self._threads, self._program)
+            for job in jobs
+            if not read_state(job, sweep_dir).finished
+        ]
+        try:
+            with terminate_as_interrupt():
+                self._wait(tasks, show)
+        except KeyboardInterrupt:
+            for each in tasks:
+                self._ray.cancel(each)
+            self._ray.wait(tasks, num_returns=len(tasks), timeout=60)
+            raise
+        finally:
+            self._ray.shutdown()
+
+    def _connect(self):
+        # A Ray of its own listens on this machine only.
+        local = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+        try:
+            self._ray.init(
+                address=self._address,
+                log_to_driver=False,
+                **(local if self._address == "local" else {}),
+            )
+        except ConnectionError as error:
+            raise UserError(
+                f"--ray_address={self._address}: no Ray cluster answers "
+                f"({error}). Start one with `ray start --head`, or take local."
+            ) from error
+
+    def _wait(self, tasks, show):
+        while tasks:
+            done, tasks = self._ray.wait(tasks, timeout=POLL_SECONDS)
+            show()
+            for each in done:
+                try:
+                    self._ray.get(each)
+                except self._ray.exceptions.RayError as error:
+                    # The run is reported as unfinished; the others go on.
+                    print(f"error: Ray gave a run up: {error}", flush=True)
+
+
+def run_job(job, sweep_dir, threads, program):
+    """Runs a job to its end on this node; a failure is retried once.
+
+    Args:
+      job: `Job`.
+      sweep_dir: str.
+      threads: int.
+      program: list of str, the search program.
+
+    Returns:
+      int, the exit code of the last attempt, 0 if the run had finished.
+    """
+    code = 0
+    for _ in range(MAX_ATTEMPTS):
+        if read_state(job, sweep_dir).finished:
+            return 0
+        attempt = _start(job, sweep_dir, threads, program)
+        try:
+            code = attempt.wait()
+        except BaseException:
+            attempt.interrupt()
+            attempt.stop()
+            raise
+    return code
+
+
+def _start(job, sweep_dir, threads, program):
+    """Waits until nobody else runs the job, such as a node that is dying."""
+    while True:
+        try:
+            return Attempt(job, sweep_dir, threads, program)
+        except BusyError:
+            time.sleep(POLL_SECONDS)

@@ -1,0 +1,162 @@
+"""Writes what a sweep has found: tables, figures, hyper-parameters."""
+
+import csv
+import io
+import os
+
+from enas.experiments import tables
+from enas.experiments.figures import draw_figures
+from enas.experiments.files import write_whole
+from enas.experiments.hparams import write_hparams
+from enas.experiments.results import read_sweep, reading_columns
+
+__all__ = ["write_report"]
+
+
+def write_report(directory):
+    """Writes table1.md, table1.csv and the figures of a sweep.
+
+    Args:
+      directory: str, the sweep's.
+
+    Returns:
+      list of the paths written.
+
+    Raises:
+      UserError: there is no sweep.
+    """
+    sweep = read_sweep(directory)
+    texts = {
+        "table1.md": "\n".join(_page(sweep)) + "\n",
+        "table1.csv": _csv(sweep),
+    }
+    paths = []
+    for name, text in texts.items():
+        paths.append(os.path.join(directory, name))
+        write_whole(paths[-1], text)
+    return [*paths, *draw_figures(sweep), write_hparams(sweep)]
+
+
+def _page(sweep):
+    """Yields the lines of table1.md."""
+    yield "# Table 1, measured"
+    yield ""
+    yield from _facts(sweep)
+    sections = (
+        ("Table 1", _TABLE1, tables.table1),
+        ("Rank correlation with the paper", _RANKS, tables.correlations),
+        ("Do errors grow with q?", "", tables.growth),
+        ("Both readings of every run", _READINGS, tables.readings),
+        ("Controls", _CONTROLS, tables.controls),
+        ("Ablation", _ABLATION, tables.ablation),
+        ("Share of poison among sampled ops", _SHARE, tables.poison_share),
+        ("Runs", "", tables.runs),
+    )
+    for title, text, table in sections:
+        header, rows = table(sweep)
+        yield from ("", f"## {title}", "")
+        if text:
+            yield from (text, "")
+        if rows:
+            yield from tables.markdown(header, rows)
+        else:
+            yield "Nothing was measured yet."
+    for group in sweep.groups.values():
+        for state in group.states:
+            if state.failed:
+                yield from ("", f"Last lines of {state.job.name}:", "")
+                yield from (f"    {x}" for x in state.notes["last_lines"])
+
+
+_TABLE1 = (
+    "Errors in per cent after the last epoch: mean ± sample standard deviation"
+    " over the seeds that have finished; in brackets the latest epoch of runs"
+    " that have not. The figures draw the same numbers."
+)
+_RANKS = (
+    "Spearman's rho over the rows that have finished; a dash for fewer than 3."
+)
+_READINGS = (
+    "Validation / test error in per cent. docs/METRICS.md defines the four;"
+    " the paper's numbers are of best of 10 in training mode."
+)
+_CONTROLS = (
+    "Test error in per cent. Uniform sampling: the same space and a controller"
+    " that never learns. Poison alone: an arc of the set's ops in turn,"
+    " without skips."
+)
+_ABLATION = (
+    "Test error in per cent. Points: what the flip adds. Damage: error of the"
+    " row minus that of the baseline, as it is and with both flipped. Choices"
+    " of the evaluation are read from the same runs."
+)
+_SHARE = "Per cent of the op decisions behind the epoch's child steps."
+
+
+def _facts(sweep):
+    """Yields what the numbers depend on."""
+    results, versions = sweep.facts("result.json"), sweep.facts("versions.json")
+    shared = sweep.shared
+    # Where the images lie says nothing about the numbers.
+    flags = [f for f in shared["flags"] if "data_path=" not in f]
+    yield (
+        f"Scale {shared['scale']}, profile {shared['profile']}, overrides "
+        f"{', '.join(shared['override']) or 'none'}, further flags "
+        f"{' '.join(flags) or 'none'}."
+    )
+    for name in ("commit", "platform", "cpus", "devices", "tensorflow"):
+        found = dict.fromkeys(str(each.get(name)) for each in versions)
+        yield f"* {name}: {', '.join(found) or 'no run yet'}"
+    images = dict.fromkeys(
+        "{train} training, {valid} validation, {test} test".format(
+            **each["images"]
+        )
+        for each in results
+    )
+    yield f"* images: {'; '.join(images) or 'no run yet'}"
+    states = [s for group in sweep.groups.values() for s in group.states]
+    hours = sum(state.seconds for state in states) / 3600
+    yield f"* hours of all runs together: {hours:.2f}"
+    yield from dict.fromkeys(f"* {each['protocol']}" for each in results)
+
+
+def _csv(sweep):
+    """Returns table1.csv: a line per row and variant, plain numbers."""
+    columns = {
+        f"{split}_error_{arcs}_{mode}": column
+        for split in ("valid", "test")
+        for (arcs, mode), column in reading_columns(split).items()
+    }
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*_CSV_COLUMNS, *columns])
+    for group in sweep.groups.values():
+        row = group.row
+        line = [row.name, group.variant, row.poison, row.q]
+        line += [group.space.num_ops, len(group.states), len(group.finished)]
+        line += [max(state.epochs for state in group.states)]
+        line += [row.paper_valid_error, row.paper_test_error]
+        for column in ("valid_acc", "test_acc"):
+            line += (group.errors(column) or (None, None))[:2]
+        line += [group.error(column) for column in columns.values()]
+        writer.writerow([*line[:8], group.state_text, *line[8:]])
+    return stream.getvalue()
+
+
+_CSV_COLUMNS = (
+    "row",
+    "variant",
+    "poison",
+    "q",
+    "op_ids",
+    "seeds",
+    "seeds_finished",
+    "epochs",
+    "state",
+    "paper_valid_error",
+    "paper_test_error",
+    "valid_error",
+    "valid_error_spread",
+    "test_error",
+    "test_error_spread",
+)

@@ -1,0 +1,161 @@
+"""The runs of a sweep, gathered by row and variant over the seeds."""
+
+import dataclasses
+import json
+import os
+
+from enas.cifar10.metrics import READINGS
+from enas.cifar10.profile import PROFILES, make_profile
+from enas.experiments.jobs import read_config
+from enas.experiments.plan import load_jobs
+from enas.experiments.rows import BASELINE, read_rows, search_space_of
+from enas.experiments.run_state import read_state
+from enas.experiments.statistics import mean_and_spread
+
+__all__ = ["Group", "Sweep", "read_sweep", "reading_columns"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """One row of the report: the runs of a row and variant, over seeds.
+
+    Attributes:
+      row: `Row`.
+      variant: str, as of `Job`.
+      states: list of `RunState`, one per seed.
+      space: `SearchSpace`.
+      config: `Config` of the first seed.
+    """
+
+    row: object
+    variant: str
+    states: list
+    space: object
+    config: object
+
+    @property
+    def name(self):
+        """Returns what a reader calls it, str."""
+        return f"{self.row.name} {self.variant}".strip()
+
+    @property
+    def finished(self):
+        """Returns the states that have finished, a list."""
+        return [state for state in self.states if state.finished]
+
+    @property
+    def state_text(self):
+        """Returns the state of all seeds in a few words, str."""
+        if len(self.finished) == len(self.states):
+            return "finished"
+        return "; ".join(
+            f"seed {state.job.seed} {state.text}"
+            for state in self.states
+            if not state.finished
+        )
+
+    def errors(self, column):
+        """Returns (mean, spread, n) of the final errors, or None.
+
+        Args:
+          column: str, an accuracy of metrics.csv.
+        """
+        values = [state.error(column) for state in self.finished]
+        values = [value for value in values if value is not None]
+        return (*mean_and_spread(values), len(values)) if values else None
+
+    def error(self, column):
+        """Returns the mean of the final errors in per cent, or None."""
+        found = self.errors(column)
+        return found and found[0]
+
+    def curve(self, column):
+        """Returns [(epoch, mean over seeds), ..] of a column.
+
+        An epoch counts if every seed that is not behind has measured it.
+        """
+        sums = {}
+        for state in self.states:
+            for row in state.rows:
+                if column in row:
+                    sums.setdefault(int(row["epoch"]), []).append(row[column])
+        return [(e, sum(v) / len(v)) for e, v in sorted(sums.items())]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Everything a report is about.
+
+    Attributes:
+      directory: str.
+      shared: dict, scale, profile, override and flags of all runs.
+      groups: dict, (row name, variant) -> `Group`, in the paper's order.
+    """
+
+    directory: str
+    shared: dict
+    groups: dict
+
+    @property
+    def table(self):
+        """Returns the groups that are rows of Table 1, a list."""
+        return [group for group in self.groups.values() if not group.variant]
+
+    @property
+    def baseline(self):
+        """Returns the `Group` without poison, or None."""
+        return self.groups.get((BASELINE, ""))
+
+    @property
+    def profile(self):
+        """Returns the `Profile` of all runs but the ablations."""
+        return make_profile(
+            self.shared["override"], PROFILES[self.shared["profile"]]
+        )
+
+    @property
+    def printed(self):
+        """Returns the reading behind valid_acc and test_acc."""
+        resampled = self.profile.evaluation == "resampled"
+        return "sampled" if resampled else "best", self.profile.evaluation_mode
+
+    def facts(self, name):
+        """Returns the contents of a JSON file of each run that has it.
+
+        Args:
+          name: str, result.json or versions.json.
+        """
+        found = []
+        for group in self.groups.values():
+            for state in group.states:
+                path = os.path.join(state.job.directory, name)
+                if os.path.isfile(path):
+                    with open(path, encoding="utf-8") as stream:
+                        found.append(json.load(stream))
+        return found
+
+
+def reading_columns(split):
+    """Returns dict, reading -> column of metrics.csv, for "valid" or "test"."""
+    return {key: column.format(split) for key, column in READINGS.items()}
+
+
+def read_sweep(directory):
+    """Returns the `Sweep` in a directory.
+
+    Raises:
+      UserError: there is none.
+    """
+    shared, jobs = load_jobs(directory)
+    rows = {row.name: row for row in read_rows()}
+    order = list(rows)
+    keys = dict.fromkeys((job.row, job.variant) for job in jobs)
+    keys = sorted(keys, key=lambda key: (key[1] != "", order.index(key[0])))
+    groups = {}
+    for row, variant in keys:
+        mine = [job for job in jobs if (job.row, job.variant) == (row, variant)]
+        states = [read_state(job, directory) for job in mine]
+        config = read_config(mine[0].arguments)
+        space = search_space_of(config.poison, config.q, config)
+        groups[row, variant] = Group(rows[row], variant, states, space, config)
+    return Sweep(directory, shared, groups)

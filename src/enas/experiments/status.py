@@ -1,0 +1,88 @@
+"""The status table of a sweep: live on a terminal, changes elsewhere."""
+
+import shutil
+import sys
+import time
+
+from enas.experiments.run_state import read_state
+
+__all__ = ["StatusTable", "status_lines"]
+
+SECONDS_BETWEEN = 2.0
+HEADER = (
+    f"{'run':<32} {'state':<34} {'valid error':>11} {'test error':>10}"
+    f" {'minutes':>7}"
+)
+
+
+def status_lines(states):
+    """Returns a line for each run, the header first.
+
+    Args:
+      states: list of `RunState`.
+    """
+    return [HEADER, *map(_line, states)]
+
+
+def _line(state):
+    text = state.text
+    if not state.finished and state.notes.get("state") == "running":
+        text = f"running, epoch {state.epochs} of {state.num_epochs}"
+    return (
+        f"{state.job.name:<32} {text:<34} {_percent(state, 'valid_acc'):>11}"
+        f" {_percent(state, 'test_acc'):>10} {state.seconds / 60:>7.1f}"
+    )
+
+
+def _percent(state, column):
+    error = state.error(column)
+    return "" if error is None else f"{error:.2f} %"
+
+
+class StatusTable:
+    """Shows the runs of a sweep again and again.
+
+    Args:
+      jobs: list of `Job`.
+      sweep_dir: str.
+      stream: where to write; stdout by default.
+    """
+
+    def __init__(self, jobs, sweep_dir, stream=None):
+        self._jobs, self._sweep_dir = jobs, sweep_dir
+        self._stream = stream or sys.stdout
+        self._live = self._stream.isatty()
+        self._next = 0.0
+        self._shown = []
+
+    def __call__(self, now=False):
+        """Shows what has changed, at most every 2 seconds unless `now`."""
+        if not now and time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + SECONDS_BETWEEN
+        lines = status_lines(
+            [read_state(job, self._sweep_dir) for job in self._jobs]
+        )
+        if self._live:
+            self._redraw(lines)
+        else:
+            for line in lines:
+                if line not in self._shown:
+                    print(line, file=self._stream, flush=True)
+        self._shown = lines
+
+    def _redraw(self, lines):
+        """Writes over the table shown before; what is too long is cut."""
+        width, height = shutil.get_terminal_size()
+        if len(lines) >= height:
+            hidden = len(lines) - height + 2
+            active = [line for line in lines[1:] if " running," in line]
+            others = [line for line in lines[1:] if line not in active]
+            lines = [lines[0], *active, *others][: height - 2]
+            lines.append(f"and {hidden} more runs")
+        if self._shown:
+            up = min(len(self._shown), height - 1)
+            self._stream.write(f"\x1b[{up}A")
+        for line in lines:
+            self._stream.write(f"\x1b[2K{line[: width - 1]}\n")
+        self._stream.flush()

@@ -1,0 +1,210 @@
+"""The paper's experiments as one sweep: Table 1, Figures 4 and 5.
+
+bash scripts/table1.sh --scale=small --seeds=69
+bash scripts/table1.sh --report
+"""
+
+import argparse
+import os
+import sys
+
+from enas.cifar10.profile import PROFILES, make_profile
+from enas.errors import UserError
+from enas.experiments import plan as plans
+from enas.experiments.attempt import forget_the_dead
+from enas.experiments.jobs import CONTROLS, make_jobs
+from enas.experiments.local_engine import run_local
+from enas.experiments.run_state import read_state
+from enas.experiments.status import StatusTable
+
+__all__ = ["main"]
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are `UserError`s."""
+
+    def error(self, message):
+        raise UserError(f"{message}. --help lists what is legal.")
+
+
+def main(argv=None):
+    """Runs, continues or reports a sweep.
+
+    Args:
+      argv: list of str without the program's name; sys.argv by default.
+
+    Returns:
+      int, the exit code: 0 if every run has finished, 1 if one has not, 2 for
+      a mistake of the user, 130 when interrupted.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        return _run(_read_arguments(argv))
+    except SystemExit as leaving:  # argparse's way to end --help
+        return leaving.code
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            "\nInterrupted. The same command continues every run after its "
+            "last whole epoch.",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def _read_arguments(argv):
+    """Returns the parsed arguments, the search's flags among them."""
+    split = argv.index("--") if "--" in argv else len(argv)
+    arguments = _parser().parse_args(argv[:split])
+    arguments.flags = argv[split + 1 :]
+    arguments.output_dir = os.path.abspath(arguments.output_dir)
+    return arguments
+
+
+def _parser():
+    parser = _Parser(
+        prog="bash scripts/table1.sh",
+        description=(
+            "Runs the 17 experiments of the paper's Table 1, or --report: "
+            "writes their tables and figures. Flags of the search come behind "
+            "--, for all runs, e.g. -- --data_path=/data/cifar10."
+        ),
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--scale", choices=plans.SCALES, default="small", help=_SCALE_HELP)
+    add("--only", default="", help="rows to run, e.g. baseline,1c; in order")
+    add("--seeds", default="69", help="comma list; default %(default)s")
+    add("--profile", choices=tuple(PROFILES), default="paper")
+    add("--override", action="append", default=[], metavar="CHOICE=VALUE")
+    add("--controls", default="none", help=_CONTROLS_HELP)
+    add("--ablate", default="none", help=_ABLATE_HELP)
+    add("--jobs", type=int, default=1, help="local searches side by side")
+    add("--output_dir", default="outputs/table1", help="default %(default)s")
+    add("--report", action="store_true", help="no runs: tables and figures")
+    add("--engine", choices=("local", "ray"), default="local")
+    add("--ray_address", default="local", help="local, auto or an address")
+    add("--cpus_per_run", type=float, default=1, help="Ray's, per search")
+    add("--gpus_per_run", type=float, default=0, help="Ray's, per search")
+    return parser
+
+
+_SCALE_HELP = (
+    "presets of the search: full is the paper's, small is real CIFAR-10 on two"
+    " cores, smoke is drawn shapes in minutes; default %(default)s"
+)
+_CONTROLS_HELP = (
+    "all or a comma list of "
+    + ", ".join(CONTROLS)
+    + ": the chosen rows with a controller that never learns, and an arc of"
+    " nothing but poison per set; default %(default)s"
+)
+_ABLATE_HELP = (
+    "all or a comma list of behaviour choices: the chosen rows once more with"
+    " each flipped (docs/PORT.md has the choices); default %(default)s"
+)
+
+
+def _run(arguments):
+    if arguments.report:
+        return _report(arguments.output_dir)
+    plan = _plan(arguments)
+    jobs = make_jobs(plan, os.path.join(arguments.output_dir, "runs"))
+    plans.check(arguments.output_dir, plan)
+    engine = _engine(arguments)
+    plans.remember(arguments.output_dir, plan, jobs)
+    forget_the_dead(jobs, arguments.output_dir)
+    show = StatusTable(jobs, arguments.output_dir)
+    try:
+        engine(jobs, arguments.output_dir, show)
+    finally:
+        show(now=True)
+    _report(arguments.output_dir)
+    return _tell_failures(jobs, arguments.output_dir)
+
+
+def _engine(arguments):
+    """Returns a function of (jobs, sweep_dir, show), checked."""
+    if arguments.jobs < 1:
+        raise UserError(
+            "--jobs is the number of searches side by side, at least 1; "
+            f"received {arguments.jobs}."
+        )
+    if arguments.engine == "local":
+        return lambda jobs, directory, show: run_local(
+            jobs, directory, arguments.jobs, show
+        )
+    from enas.experiments.ray_engine import RayEngine
+
+    return RayEngine(
+        arguments.ray_address, arguments.cpus_per_run, arguments.gpus_per_run
+    )
+
+
+def _plan(arguments):
+    make_profile(arguments.override)
+    controls = _words(arguments.controls)
+    return plans.Plan(
+        scale=arguments.scale,
+        profile=arguments.profile,
+        override=tuple(arguments.override),
+        flags=tuple(map(_absolute, arguments.flags)),
+        only=_words(arguments.only),
+        seeds=_seeds(arguments.seeds),
+        controls=CONTROLS if controls == ("all",) else controls,
+        ablate=_words(arguments.ablate),
+    )
+
+
+def _words(text):
+    if text in ("", "none"):
+        return ()
+    return tuple(word.strip() for word in text.split(","))
+
+
+def _seeds(text):
+    words = _words(text)
+    legal = all(word.isdecimal() for word in words)
+    if not legal or not words or len(set(words)) < len(words):
+        raise UserError(
+            "--seeds is a comma list of whole numbers, each once; received "
+            f"{text!r}. Try --seeds=69,70,71."
+        )
+    return tuple(map(int, words))
+
+
+def _absolute(flag):
+    """Returns a flag with its path absolute: nodes have other folders."""
+    name, equals, path = flag.partition("=")
+    if name.lstrip("-") in ("data_path", "flagfile") and equals:
+        return f"{name}={os.path.abspath(path)}"
+    return flag
+
+
+def _report(directory):
+    """Writes tables and figures of what there is; returns 0."""
+    from enas.experiments.report import write_report
+
+    for path in write_report(directory):
+        print(path)
+    return 0
+
+
+def _tell_failures(jobs, directory):
+    """Prints how runs that have not finished ended; returns the exit code."""
+    states = [read_state(job, directory) for job in jobs]
+    lacking = [state for state in states if not state.finished]
+    for state in lacking:
+        print(f"error: {state.job.name}: {state.text}", file=sys.stderr)
+        for line in state.notes.get("last_lines", []):
+            print(f"    {line}", file=sys.stderr)
+    return 1 if lacking else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

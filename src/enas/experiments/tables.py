@@ -1,0 +1,269 @@
+"""The tables of the report, each a function of a `Sweep`.
+
+A table is (header, rows of str); a cell without a measurement is a dash.
+"""
+
+from enas.experiments.jobs import READING_CHOICES
+from enas.experiments.results import reading_columns
+from enas.experiments.rows import BASELINE
+from enas.experiments.statistics import rank_correlation
+
+__all__ = [
+    "ablation",
+    "controls",
+    "correlations",
+    "growth",
+    "markdown",
+    "poison_share",
+    "readings",
+    "runs",
+    "table1",
+]
+
+NONE = "-"
+READING_NAMES = {
+    ("best", "eval"): "best of 10, evaluation mode",
+    ("best", "train"): "best of 10, training mode",
+    ("sampled", "eval"): "mean of sampled arcs, evaluation mode",
+    ("sampled", "train"): "mean of sampled arcs, training mode",
+}
+
+
+def markdown(header, rows):
+    """Returns a table as lines of Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def table1(sweep):
+    """Table 1: the paper's errors, ours, and the difference."""
+    header = "row,set,q,op ids,paper valid,paper test,valid,test".split(",")
+    header += ["valid - paper", "test - paper", "seeds", "epochs", "state"]
+    return header, [_table1_row(group) for group in sweep.table]
+
+
+def _table1_row(group):
+    row = group.row
+    valid, test = group.error("valid_acc"), group.error("test_acc")
+    return [
+        row.name,
+        row.poison,
+        str(row.q),
+        str(group.space.num_ops),
+        f"{row.paper_valid_error:.2f}",
+        f"{row.paper_test_error:.2f}",
+        _spread(group, "valid_acc"),
+        _spread(group, "test_acc"),
+        _signed(valid, row.paper_valid_error),
+        _signed(test, row.paper_test_error),
+        f"{len(group.finished)} of {len(group.states)}",
+        "/".join(str(state.epochs) for state in group.states),
+        group.state_text,
+    ]
+
+
+def _spread(group, column):
+    """Returns mean and spread; in brackets what is not final."""
+    found = group.errors(column)
+    if found:
+        mean, spread, _ = found
+        return f"{mean:.2f}" + ("" if spread is None else f" ± {spread:.2f}")
+    latest = [state.error(column) for state in group.states]
+    latest = [value for value in latest if value is not None]
+    return f"({sum(latest) / len(latest):.2f})" if latest else NONE
+
+
+def _percent(value):
+    return NONE if value is None else f"{value:.2f}"
+
+
+def _signed(value, other):
+    if value is None or other is None:
+        return NONE
+    return f"{value - other:+.2f}"
+
+
+def readings(sweep):
+    """Both readings of every run, valid / test error."""
+    header = ["row", *READING_NAMES.values()]
+    rows = []
+    for group in sweep.groups.values():
+        cells = [
+            f"{_percent(group.error(valid))} / {_percent(group.error(test))}"
+            for valid, test in zip(
+                reading_columns("valid").values(),
+                reading_columns("test").values(),
+                strict=True,
+            )
+        ]
+        rows.append([group.name, *cells])
+    return header, rows
+
+
+def correlations(sweep):
+    """Rank correlation with the paper over the rows that have finished."""
+    header = ["errors", "rows", "validation", "test"]
+    printed = {"valid": "valid_acc", "test": "test_acc"}
+    named = [("Table 1, as the profile prints it", printed)]
+    for reading, name in READING_NAMES.items():
+        columns = {s: reading_columns(s)[reading] for s in ("valid", "test")}
+        named.append((name, columns))
+    rows = []
+    for name, columns in named:
+        rhos = []
+        for split in ("valid", "test"):
+            pairs = [
+                (getattr(group.row, f"paper_{split}_error"), ours)
+                for group in sweep.table
+                if (ours := group.error(columns[split])) is not None
+            ]
+            rho = rank_correlation([p for p, _ in pairs], [o for _, o in pairs])
+            rhos.append(NONE if rho is None else f"{rho:.3f}")
+        rows.append([name, str(len(pairs)), *rhos])
+    return header, rows
+
+
+def growth(sweep):
+    """Test errors along q within each set, and where they do not grow."""
+    header = ["set", "test errors along q", "grows with q"]
+    rows = []
+    names = dict.fromkeys(g.row.set for g in sweep.table)
+    for name in names:
+        groups = [g for g in sweep.table if g.row.set in (name, "none")]
+        known = [
+            (g.row.name, value)
+            for g in groups
+            if (value := g.error("test_acc")) is not None
+        ]
+        if name == "none" or len(known) < 2:
+            continue
+        falls = [
+            f"not from {a} to {b} ({y - x:+.2f})"
+            for (a, x), (b, y) in zip(known, known[1:], strict=False)
+            if y <= x
+        ]
+        values = ", ".join(f"{n} {value:.2f}" for n, value in known)
+        rows.append([name, values, "; ".join(falls) or "yes"])
+    return header, rows
+
+
+def controls(sweep):
+    """Test errors of each row beside its controls."""
+    header = ["row", "search", "uniform sampling", "clean, same seeds"]
+    header += ["poison alone"]
+    clean = sweep.baseline and sweep.baseline.error("test_acc")
+    alone = {
+        group.row.set: group.error("test_acc")
+        for group in sweep.groups.values()
+        if group.variant == "poison_only"
+    }
+    rows = []
+    for group in sweep.table:
+        uniform = sweep.groups.get((group.row.name, "uniform"))
+        if uniform or group.row.set in alone:
+            rows.append(
+                [
+                    group.row.name,
+                    _percent(group.error("test_acc")),
+                    _percent(uniform and uniform.error("test_acc")),
+                    _percent(clean),
+                    _percent(alone.get(group.row.set)),
+                ]
+            )
+    return header, rows
+
+
+def ablation(sweep):
+    """Points of test error that flipping one behaviour choice moves.
+
+    The damage of a row is its error minus that of the baseline under the same
+    choices.
+    """
+    header = ["row", "choice flipped", "test error", "flipped", "points"]
+    header += ["damage", "damage flipped"]
+    rows = []
+    for group in sweep.table:
+        for flip in _flips(sweep):
+            after = _flipped(sweep, group, flip)
+            if after is None:
+                continue
+            before = group.error("test_acc")
+            base = sweep.baseline and sweep.baseline.error("test_acc")
+            base_after = sweep.baseline and _flipped(
+                sweep, sweep.baseline, flip
+            )
+            of_baseline = group.row.name == BASELINE
+            rows.append(
+                [
+                    group.name,
+                    flip,
+                    _percent(before),
+                    _percent(after),
+                    _signed(after, before),
+                    NONE if of_baseline else _signed(before, base),
+                    NONE if of_baseline else _signed(after, base_after),
+                ]
+            )
+    return header, rows
+
+
+def _flips(sweep):
+    """Returns the readings' choices, flipped, and the variants that ran."""
+    arcs, mode = sweep.printed
+    other = {
+        "evaluation": "resampled" if arcs == "best" else "best_of_10",
+        "evaluation_mode": "eval" if mode == "train" else "train",
+    }
+    free = [f"{name}={other[name]}" for name in READING_CHOICES]
+    ran = [v for _, v in sweep.groups if "=" in v and v not in free]
+    return [*reversed(free), *dict.fromkeys(ran)]
+
+
+def _flipped(sweep, group, flip):
+    """Returns the test error with a choice flipped, or None."""
+    arcs, mode = sweep.printed
+    columns = reading_columns("test")
+    if flip.startswith("evaluation_mode="):
+        other = "eval" if mode == "train" else "train"
+        return group.error(columns[arcs, other])
+    if flip.startswith("evaluation="):
+        other = "sampled" if arcs == "best" else "best"
+        return group.error(columns[other, mode])
+    flipped = sweep.groups.get((group.row.name, flip))
+    return flipped and flipped.error("test_acc")
+
+
+def poison_share(sweep):
+    """Share of poison among sampled ops beside its two bounds, per cent."""
+    header = ["row", "first epoch", "last epoch", "Equation (1)"]
+    header += ["least that bounded logits allow"]
+    rows = []
+    for group in sweep.groups.values():
+        curve = group.curve("poison_share")
+        if group.row.name == BASELINE or not curve or "=" in group.variant:
+            continue
+        good = group.space.max_good_share(group.config.tanh_constant)
+        shares = curve[0][1], curve[-1][1]
+        shares += group.space.uniform_poison_share, 1 - good
+        rows.append([group.name, *(f"{100 * share:.2f}" for share in shares)])
+    return header, rows
+
+
+def runs(sweep):
+    """Every run, whatever became of it."""
+    header = ["run", "state", "valid", "test", "minutes", "continued after"]
+    rows = []
+    for group in sweep.groups.values():
+        for state in group.states:
+            starts = state.notes.get("started_from_epochs", [])[1:]
+            rows.append(
+                [
+                    state.job.name,
+                    state.text,
+                    _percent(state.error("valid_acc")),
+                    _percent(state.error("test_acc")),
+                    f"{state.seconds / 60:.1f}",
+                    ", ".join(f"epoch {start}" for start in starts) or NONE,
+                ]
+            )
+    return header, rows

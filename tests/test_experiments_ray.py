@@ -1,0 +1,86 @@
+"""A sweep on a real Ray cluster whose node dies. Runs where ray is installed.
+
+docs/CLUSTER.md says how to install it and run this file.
+"""
+
+import os
+import pathlib
+import sys
+import threading
+import time
+
+import pytest
+
+from enas.experiments import plan as plans
+from enas.experiments.jobs import make_jobs
+from enas.experiments.ray_engine import RayEngine
+from enas.experiments.run_state import read_state
+
+pytest.importorskip("ray")
+from ray.cluster_utils import Cluster
+
+PRETENDED = str(pathlib.Path(__file__).parent / "pretended_search.py")
+EPOCHS = 8
+
+
+@pytest.fixture
+def cluster():
+    """A head without room for runs, and two nodes with room for two each."""
+    # Otherwise this process's own Ray would look for one elsewhere.
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    cluster.nodes = [cluster.add_node(num_cpus=2) for _ in range(2)]
+    cluster.wait_for_nodes()
+    yield cluster
+    cluster.shutdown()
+
+
+def sweep(tmp_path, *only):
+    plan = plans.Plan(
+        scale="smoke", only=only, flags=(f"--num_epochs={EPOCHS}",)
+    )
+    jobs = make_jobs(plan, str(tmp_path / "runs"))
+    plans.remember(str(tmp_path), plan, jobs)
+    return jobs
+
+
+def starts(job):
+    """Returns [(epoch it started after, process id)] of a run."""
+    lines = pathlib.Path(job.directory, "stdout").read_text().splitlines()
+    words = [line.split() for line in lines if line.startswith("starts")]
+    return [(int(word[2]), int(word[4])) for word in words]
+
+
+def test_runs_of_a_node_that_dies_go_on_from_their_checkpoints(
+    cluster, tmp_path
+):
+    jobs = sweep(tmp_path, "baseline", "1a", "1b", "1c", "1d", "3a")
+    engine = RayEngine(
+        cluster.address, 1, 0, [sys.executable, PRETENDED, "1.0"]
+    )
+    killer = threading.Thread(target=kill_in_the_middle, args=(cluster, jobs))
+    killer.start()
+    engine(jobs, str(tmp_path), lambda: None)
+    killer.join()
+    continued = 0
+    for job in jobs:
+        state = read_state(job, str(tmp_path))
+        assert state.finished, (job.name, state.text)
+        epochs = [int(row["epoch"]) for row in state.rows]
+        assert epochs == list(range(1, EPOCHS + 1)), job.name
+        first, *later = [epoch for epoch, _ in starts(job)]
+        assert first == 0
+        assert all(epoch > 0 for epoch in later), (job.name, later)
+        continued += bool(later)
+    assert continued == 2
+
+
+def kill_in_the_middle(cluster, jobs):
+    """Kills a node once the first four runs have two epochs or more."""
+    while any(len(done(job)) < 2 for job in jobs[:4]):
+        time.sleep(0.1)
+    cluster.remove_node(cluster.nodes[0], allow_graceful=False)
+
+
+def done(job):
+    path = pathlib.Path(job.directory, "checkpoints")
+    return os.listdir(path) if path.exists() else []
