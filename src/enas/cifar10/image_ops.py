@@ -311,14 +311,17 @@ class FactorizedReduction(keras.layers.Layer):
         self.path2_conv.build((1, 1, channels, filters // 2))
         self.bn.build(self.options.feature_shape)
 
-    def call(self, x, training=False):
+    def kernel(self):
+        """Returns the 2x2 kernel that holds both paths, `[2, 2, in, out]`."""
         half = self.options.filters // 2
         tap1 = tf.pad(self.path1_conv.w.value, _pad_tap(0, 0, half))
-        tap2 = tf.pad(self.path2_conv.w.value, _pad_tap(1, half, 0))
+        return tap1 + tf.pad(self.path2_conv.w.value, _pad_tap(1, half, 0))
+
+    def call(self, x, training=False):
         data_format = self.options.data_format
         x = tf.nn.conv2d(
             x,
-            tap1 + tap2,
+            self.kernel(),
             strides(2, data_format),
             "SAME",
             data_format=data_format,
