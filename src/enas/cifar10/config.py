@@ -6,12 +6,15 @@ of ENAS's scripts/cifar10_macro_search.sh. No TensorFlow here.
 """
 
 import dataclasses
+import re
 
 from enas.cifar10.profile import PROFILES, make_profile
 from enas.cifar10.search_space import CANDIDATE_OPS
 from enas.errors import UserError
 
 __all__ = ["Config"]
+
+DATA_SETS = ("cifar10", "cifar100", "shapes")
 
 
 def _setting(default, group, text, **rules):
@@ -37,15 +40,16 @@ class Config:
     dataset: str = _setting(
         "cifar10",
         "Data",
-        "What to train on: cifar10, or shapes, an embedded data set that needs"
-        " no download.",
-        choices=("cifar10", "shapes"),
+        "What to train on: cifar10; cifar100, its 100 fine classes; shapes, an"
+        " embedded data set that needs no download; or folder:PATH, a folder of"
+        " yours with a sub-folder of 32x32 images for each class.",
     )
     data_path: str | None = _setting(
         None,
         "Data",
-        "Where CIFAR-10 is: a folder that is, or holds, cifar-10-batches-py,"
-        " cifar-10-batches-bin or a prepared TFDS folder. Without it data/ is"
+        "Where CIFAR is: a folder that is, or holds, cifar-10-batches-py,"
+        " cifar-10-batches-bin or a prepared TFDS folder (cifar-100-python,"
+        " cifar-100-binary). Without it data/ is"
         " searched, then TFDS downloads into data/.",
     )
     num_train: int | None = _setting(
@@ -398,6 +402,13 @@ def _check_range(field, value):
 
 
 def _check_combinations(config):
+    folder = re.match(r"folder:.", config.dataset)
+    if config.dataset not in DATA_SETS and not folder:
+        raise UserError(
+            f"--dataset is one of {', '.join(DATA_SETS)}, or folder:PATH; "
+            f"received {config.dataset!r}. For images of your own give the "
+            "folder that holds one sub-folder for each class."
+        )
     if config.child_out_filters % 2:
         raise UserError(
             "--child_out_filters must be even, because the factorized reduction"
@@ -413,12 +424,6 @@ def _check_combinations(config):
         raise UserError(
             "--search_for is macro, or a number of epochs; received "
             f"{config.search_for!r}. Only macro search exists here."
-        )
-    if config.child_from_scratch and not config.child_fixed_arc:
-        raise UserError(
-            "--child_from_scratch trains one architecture; received no "
-            '--child_fixed_arc. Give it, for example --child_fixed_arc="$(cat '
-            'outputs/best_arc.txt)".'
         )
     checkpoints = config.init_checkpoint or config.export_tf1_checkpoint
     if config.child_from_scratch and checkpoints:

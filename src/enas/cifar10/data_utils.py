@@ -1,11 +1,14 @@
-"""The images of a run: CIFAR-10 or drawn shapes, split and measured."""
+"""The images of a run: CIFAR, drawn shapes or a folder, split and measured."""
 
 import dataclasses
 
 import numpy as np
 
+from enas.cifar10 import folder_files
 from enas.cifar10.batches import channel_statistics
 from enas.cifar10.cifar10_files import find_cifar10
+from enas.cifar10.cifar100_files import CLASS_NAMES as CIFAR100_NAMES
+from enas.cifar10.cifar100_files import find_cifar100
 from enas.cifar10.profile import ENAS
 from enas.cifar10.shapes import CLASS_NAMES, make_shapes
 from enas.errors import UserError
@@ -27,6 +30,10 @@ CIFAR10_NAMES = (
     "ship",
     "truck",
 )
+_CIFAR = {
+    "cifar10": (find_cifar10, CIFAR10_NAMES),
+    "cifar100": (find_cifar100, CIFAR100_NAMES),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Split:
 
     Attributes:
         images: uint8 `[images, 32, 32, 3]`.
-        labels: int32 `[images]`, in [0, 10).
+        labels: int32 `[images]`, in [0, classes).
     """
 
     images: np.ndarray
@@ -101,7 +108,7 @@ def read_data(
     mean and std are those of the training images that are kept.
 
     Args:
-        dataset: "cifar10" or "shapes".
+        dataset: "cifar10", "cifar100", "shapes" or "folder:PATH".
         data_path: Folder that is or holds CIFAR-10; None for none.
         data_dir: Folder searched next and downloaded into.
         num_train: Keep the first N training images; None for all.
@@ -128,19 +135,22 @@ def read_data(
     """
     log("-" * 80)
     log("Reading data")
-    if dataset == "shapes":
+    if dataset.startswith(folder_files.PREFIX):
+        source, pairs, names = folder_files.read_folder(dataset, log)
+        splits = [Split(*pair) for pair in pairs]
+    elif dataset == "shapes":
         names = CLASS_NAMES
         source = "Shapes drawn from seed 0; --data_path is not used"
         log(source)
         splits = [Split(*pair) for pair in make_shapes()]
-    elif dataset == "cifar10":
-        names = CIFAR10_NAMES
-        source, train, test = find_cifar10(data_path, data_dir, log)
+    elif dataset in _CIFAR:
+        find, names = _CIFAR[dataset]
+        source, train, test = find(data_path, data_dir, log)
         splits = [*_set_aside(Split(*train), num_valids), Split(*test)]
     else:
         raise UserError(
-            "--dataset names the images to train on: cifar10 or shapes; "
-            f"received {dataset!r}. Use one of the two."
+            "--dataset names the images to train on: cifar10, cifar100, shapes "
+            f"or folder:PATH; received {dataset!r}. Use one of them."
         )
     if all_train:
         splits[:2] = _joined(*splits[:2])

@@ -12,6 +12,7 @@ from enas.cifar10.branches import ChildOptions
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.final import FinalTraining
 from enas.cifar10.final_child import FinalChild
+from enas.cifar10.folder_files import full_name
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.poison_ops import POISON_OPS
@@ -64,6 +65,7 @@ def run(config, log):
         config,
         child_fixed_arc=fixed_arc and str(fixed_arc),
         poison=user_ops.with_full_paths(config.poison),
+        dataset=full_name(config.dataset),
     )
     run_dir = RunDir(config)
     run_dir.check()
@@ -111,7 +113,14 @@ def _choices(config):
         POISON_OPS,
     )
     _check_device(config)
-    return search_space, _fixed_arc(config, search_space)
+    fixed_arc = _fixed_arc(config, search_space)
+    if config.child_from_scratch and fixed_arc is None:
+        raise UserError(
+            "--child_from_scratch trains one architecture; received no "
+            '--child_fixed_arc. Give it, for example --child_fixed_arc="$(cat '
+            'outputs/best_arc.txt)".'
+        )
+    return search_space, fixed_arc
 
 
 def build_search(config, search_space, data, log, fixed_arc=None):
