@@ -17,7 +17,7 @@ from enas.cifar10.arc_plan import plan
 from enas.cifar10.flags import define_flags
 from enas.errors import UserError
 
-__all__ = ["main", "measure_statistics", "plain_model", "save"]
+__all__ = ["check", "main", "measure_statistics", "plain_model", "save"]
 
 USAGE = """Usage: bash scripts/export.sh --output_dir=RUN --to=FILE.keras|FOLDER
            [--arc="0  3 0 .."] [--statistics=moving|batch|measured]
@@ -70,7 +70,7 @@ def _run(argv):
     config = trained.read_config(values, argv)
     targets, text = values["to"].value, values["arc"].value
     statistics = values["statistics"].value or config.behaviour.bn_evaluation
-    _check(targets, statistics)
+    check(targets, statistics)
     search = trained.load(config)
     arc = trained.best_arc(search)
     if text:
@@ -89,13 +89,14 @@ def _run(argv):
         yield f"Saved {target}"
 
 
-def _check(targets, statistics):
+def check(targets, statistics):
+    """Refuses targets and statistics that are not legal, with a UserError."""
     if statistics not in STATISTICS:
         raise UserError(
             f"--statistics is one of {', '.join(STATISTICS)}; received "
             f"{statistics!r}."
         )
-    if not targets:
+    if not any(targets):
         raise UserError(
             "--to says where the model goes, a file that ends in .keras or a "
             "new folder; received none."
