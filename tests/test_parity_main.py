@@ -6,6 +6,7 @@ import types
 
 import pytest
 
+import golden_data
 from enas.errors import UserError
 from enas.parity import main as program
 
@@ -99,3 +100,15 @@ def test_help_and_logs_need_no_tensorflow():
     subprocess.run(
         [sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL
     )
+
+
+def test_a_reader_that_has_had_enough_is_no_error():
+    logs = str(golden_data.GOLDEN / "enas/stdout.txt")
+    command = [sys.executable, "-m", "enas.parity.main", "logs", logs, logs]
+    command += ["--tensorboard", "none"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0

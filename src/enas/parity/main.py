@@ -7,6 +7,7 @@ needs no TensorFlow.
 
 import argparse
 import importlib
+import os
 import sys
 
 from enas.errors import UserError
@@ -49,6 +50,11 @@ def main(argv=None):
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever reads the output, such as `head`, has had enough. What is
+        # left in the buffer would be written, and fail, at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
