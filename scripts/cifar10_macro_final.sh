@@ -15,7 +15,7 @@
 #
 # Result: test_acc of the last epoch in --output_dir/result.json. The ENAS paper
 # reports 4.23% test error for the published architecture.
-# Time and hardware: made for one GPU; docs/FINAL.md has measured times.
+# Time and hardware: made for one GPU; docs/FINAL.md says what was tried.
 
 set -euo pipefail
 

@@ -9,7 +9,6 @@ No TensorFlow here; matplotlib is imported only to draw.
 
 import os
 import re
-import sys
 
 from absl import flags
 
@@ -19,6 +18,7 @@ from enas.cifar10.arc_plan import plan
 from enas.cifar10.arc_text import describe
 from enas.cifar10.flags import define_flags, read_flags
 from enas.cifar10.search_space import CANDIDATE_OPS, make_search_space
+from enas.cifar10.tool import run_tool
 from enas.errors import UserError
 
 __all__ = ["main"]
@@ -44,11 +44,7 @@ def main(argv):
     Args:
       argv: list of str, the program's name first.
     """
-    try:
-        return _run(argv)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_tool(_run, argv)
 
 
 def _run(argv):
@@ -61,9 +57,14 @@ def _run(argv):
     beside = os.path.join(os.path.dirname(arc_file or ""), "flags.txt")
     known = [f"--flagfile={beside}"] if os.path.isfile(beside) else []
     config, _ = read_flags(values, [argv[0], *known, *argv[1:]])
-    if values["help"].value or arc_file is None:
-        print(USAGE, end="")
-        return 0 if values["help"].value else 2
+    if values["help"].value:
+        yield USAGE.rstrip()
+        return
+    if arc_file is None:
+        raise UserError(
+            "--draw names a text file with an arc, such as a run's "
+            "best_arc.txt; received none. See --help."
+        )
     text = _read(arc_file)
     target = values["picture"].value
     target = target or os.path.splitext(arc_file)[0] + ".png"
@@ -71,13 +72,11 @@ def _run(argv):
     final = values["final"].value or config.child_from_scratch
     arc, space, nodes = _planned(text, config, final)
     learned = config.behaviour.classifier_bias == "learned"
-    for line in describe(arc, space, nodes, config.behaviour, learned):
-        print(line)
+    yield from describe(arc, space, nodes, config.behaviour, learned)
     from enas.cifar10 import arc_picture
 
     arc_picture.draw(target, arc, space, nodes, config.behaviour, learned)
-    print(f"Picture: {target}")
-    return 0
+    yield f"Picture: {target}"
 
 
 def _early(argv, name):

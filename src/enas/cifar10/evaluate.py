@@ -14,6 +14,7 @@ from absl import flags
 
 from enas.cifar10 import trained
 from enas.cifar10.flags import define_flags
+from enas.cifar10.tool import run_tool
 from enas.errors import UserError
 
 __all__ = ["count_answers", "main", "predict", "read_image"]
@@ -45,13 +46,7 @@ def main(argv=None):
     Returns:
       int, exit code: 0, or 2 for a mistake of the user.
     """
-    try:
-        for line in _run(list(sys.argv if argv is None else argv)):
-            print(line)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return run_tool(_run, argv)
 
 
 def _run(argv):
