@@ -146,7 +146,7 @@ FLAGS = {
     ),
     "unknown dataset": (
         ["--dataset=mnist"],
-        ["--dataset", "cifar10, shapes", "'mnist'"],
+        ["--dataset", "cifar10, cifar100, shapes", "'mnist'"],
     ),
     "more images than there are": (
         ["--num_train=5001"],

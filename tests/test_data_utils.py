@@ -313,7 +313,7 @@ def test_illegal_numbers_of_images(arguments, tmp_path, published):
 
 
 def test_unknown_data_set():
-    with pytest.raises(UserError, match="cifar10 or shapes; received 'mnist'"):
+    with pytest.raises(UserError, match="folder:PATH; received 'mnist'"):
         data_utils.read_data("mnist", log=quiet)
 
 

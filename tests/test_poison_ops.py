@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from enas.cifar10 import poison_ops
+from enas.cifar10 import image_ops, poison_ops
 from enas.cifar10.branches import Branch, ChildOptions
 from enas.cifar10.poison_ops import POISON_OPS, make_branch, register_poison
 from enas.cifar10.search_space import POISON_SETS, make_search_space
@@ -34,8 +34,10 @@ def test_shape_and_type_are_kept(name, training):
     assert y.dtype == X.dtype
 
 
-@pytest.mark.parametrize("name", sorted(POISON_OPS))
-def test_every_poisoning_is_linear(name):
+@pytest.mark.parametrize(
+    "name", [*POISON_SETS["grouped"], *POISON_SETS["relative_gaussian"]]
+)
+def test_every_poisoning_of_the_paper_and_the_noise_are_linear(name):
     # Section 3 of the notes: a child of poison alone has no ReLU.
     branch = built(name)
     z = tf.random.stateless_normal(X.shape, [3, 4])
@@ -166,3 +168,127 @@ def test_a_poisoning_of_ones_own_is_one_class_and_one_name(monkeypatch):
 def test_a_taken_name_is_refused(name):
     with pytest.raises(ValueError, match=f"{name}.*Taken names"):
         register_poison(name)(Branch)
+
+
+def test_noise_is_sigma_times_the_activation():
+    # 400,000 draws: the std of their std is 0.0011 sigma, the bound 5 of them.
+    x = tf.constant([0.5, -3.0, 7.0, 100.0]) * tf.ones([100, 10, 100, 4])
+    for sigma in (2.0, 10.0):
+        branch = built("relative_gaussian", poison_noise_sigma=sigma)
+        ratio = branch.call(x, FIRST, True, SEED) / x - 1.0
+        for channel in range(4):
+            of_one = ratio.numpy()[..., channel] / sigma
+            assert of_one.std() == pytest.approx(1.0, abs=0.012)
+            assert of_one.mean() == pytest.approx(0.0, abs=0.016)
+
+
+def test_no_gradient_flows_through_the_noise():
+    branch = built("relative_gaussian")
+    with tf.GradientTape() as tape:
+        tape.watch(X)
+        y = branch.call(X, FIRST, True, SEED)
+    np.testing.assert_array_equal(tape.gradient(y, X), np.ones(X.shape))
+
+
+@pytest.mark.parametrize("mode", [True, image_ops.FROZEN])
+def test_noise_draws_by_its_seed_and_is_off_in_evaluation(mode):
+    branch = built("relative_gaussian")
+    seeds = ([1, 2], [1, 2], [1, 3])
+    draws = [branch.call(X, FIRST, mode, tf.constant(s)) for s in seeds]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert np.any(draws[0] != draws[2])
+    off = branch.call(X, FIRST, False, SEED)
+    np.testing.assert_array_equal(off, X)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "mode", "wanted"),
+    [
+        ("identity", {}, True, True),
+        ("transposed_conv_3x3", {}, False, False),
+        ("dropout", {}, False, True),
+        ("dropout", {}, image_ops.FROZEN, False),
+        ("dropout", {"poison_dropout_rate": 0.0}, True, True),
+        ("relative_gaussian", {}, False, True),
+        ("relative_gaussian", {}, image_ops.FROZEN, False),
+        ("relative_gaussian", {"poison_noise_sigma": 0.0}, True, True),
+        ("stretched_conv", {}, False, False),
+    ],
+)
+def test_ops_know_whether_they_return_their_input(name, options, mode, wanted):
+    branch = built(name, **options)
+    assert branch.returns_input(mode) is wanted
+    y = branch.call(X, FIRST, mode, SEED)
+    assert np.array_equal(y, X) == wanted
+
+
+def stretched(x, w):
+    """The convolution of dilation and padding 50 as it is defined."""
+    padded = tf.pad(x, [[0, 0], [50, 50], [50, 50], [0, 0]])
+    return tf.nn.conv2d(padded, w, 1, "VALID", dilations=50)
+
+
+@pytest.mark.parametrize("size", [32, 16, 8])
+@pytest.mark.parametrize("training", [False, True])
+def test_stretched_conv_equals_its_centre_tap(size, training):
+    branch = built("stretched_conv")
+    x = tf.random.stateless_normal([2, size, size, 4], [1, 2])
+    inner = branch.inp_conv(x, training=training)
+    w = branch.out_conv.w.value
+    assert w.shape == (3, 3, 4, 4)
+    centre = tf.nn.conv2d(inner, w[1:2, 1:2], 1, "SAME")
+    np.testing.assert_allclose(stretched(inner, w), centre, atol=1e-5)
+    expected = tf.nn.relu(branch.out_conv.bn(centre, training=training))
+    fresh = built("stretched_conv").call(x, FIRST, training, SEED)
+    np.testing.assert_allclose(fresh, expected, atol=1e-5)
+
+
+def test_outer_taps_of_a_stretched_conv_have_no_gradient():
+    branch = built("stretched_conv")
+    w = branch.out_conv.w.value
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum(tf.square(branch.call(X, FIRST, True, SEED)) * X)
+    gradient = tape.gradient(y, w).numpy()
+    assert np.abs(gradient[1, 1]).max() > 0
+    gradient[1, 1] = 0
+    assert not gradient.any()
+
+
+def test_stretched_conv_refuses_maps_it_is_not_exact_on():
+    with pytest.raises(ValueError, match="50 x 50"):
+        built("stretched_conv").call(
+            tf.zeros([1, 51, 51, 4]), FIRST, True, SEED
+        )
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_unique_copies_of_a_stretched_conv_are_apart(training):
+    stacked = built("stretched_conv", copies=3)
+    shapes = {tuple(v.shape)[0] for v in stacked.variables}
+    assert shapes == {3}
+    alone = built("stretched_conv")
+    rng = np.random.default_rng(0)
+    for variable in stacked.variables:
+        if variable.name not in ("biased", "local_step"):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    before = [v.numpy() for v in stacked.variables]
+    for one, many in zip(alone.variables, before, strict=True):
+        one.assign(many[1])
+    y = tf.function(stacked.call)(X, tf.constant(1), training, SEED)
+    expected = alone.call(X, FIRST, training, SEED)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    for one, many, old in zip(
+        alone.variables, stacked.variables, before, strict=True
+    ):
+        np.testing.assert_allclose(many[1], one, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(many[0], old[0])
+        np.testing.assert_array_equal(many[2], old[2])
+
+
+def test_dropout_of_1_leaves_no_information():
+    space = make_search_space("dropout", 1, "shared", "enas6", POISON_OPS)
+    child = small_child(space, layers=2, poison_dropout_rate=1.0)
+    images = tf.random.stateless_normal([4, 32, 32, 3], [1, 1])
+    arc = (np.int32([6, 6]), np.zeros(1, np.int32))
+    logits = child(images, arc, training=image_ops.FROZEN, seed=SEED).numpy()
+    np.testing.assert_array_equal(logits, logits[:1].repeat(4, axis=0))

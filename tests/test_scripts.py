@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from enas.cifar10.arc import Arc, layers_of
 from enas.cifar10.config import Config
 from enas.cifar10.flags import WITHOUT_EFFECT
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
 SEARCH = SCRIPTS / "cifar10_macro_search.sh"
+FINAL = SCRIPTS / "cifar10_macro_final.sh"
 
 # Prints its arguments, one a line, and the variables a script exports.
 PRINTER = """#!/bin/sh
@@ -198,6 +200,34 @@ def test_search_spells_out_flags_that_exist(printer, tmp_path):
     ]
     assert len(given) == len(set(given))
     assert set(given) <= set(Config.__dataclass_fields__) | set(WITHOUT_EFFECT)
+
+
+def test_final_spells_out_flags_that_exist(printer, tmp_path):
+    done = run(FINAL, "--seed=7", cwd=tmp_path, ENAS_PYTHON=printer)
+    assert done.returncode == 0, done.stderr
+    given = [
+        line[2:].partition("=")[0].removeprefix("no")
+        for line in done.stdout.splitlines()
+        if line.startswith("--")
+    ]
+    assert set(given) <= set(Config.__dataclass_fields__)
+    assert len(given) == len(set(given)) + 1, "only --seed stands there twice"
+
+
+def test_final_without_an_arc_is_the_published_one(printer, tmp_path):
+    done = run(FINAL, cwd=tmp_path, ENAS_PYTHON=printer)
+    text = done.stdout.split("--child_fixed_arc=")[1].split("--")[0]
+    arc = Arc.parse(text, 24, 4)
+    assert layers_of(text) == 24
+    assert arc.op_ids[:4] == (0, 3, 0, 2) and sum(arc.skips) == 98
+
+
+@pytest.mark.parametrize("name", ["evaluate", "export"])
+def test_tools_of_a_run_take_any_arguments(name, printer, tmp_path):
+    script = SCRIPTS / f"{name}.sh"
+    done = run(script, "--to", "a b", cwd=tmp_path, ENAS_PYTHON=printer)
+    module = f"enas.cifar10.{name}"
+    assert done.stdout.splitlines()[:4] == ["-m", module, "--to", "a b"]
 
 
 def test_search_from_another_folder(printer, tmp_path):

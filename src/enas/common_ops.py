@@ -16,6 +16,8 @@ __all__ = [
     "dropout",
     "fold_in",
     "lstm",
+    "of_copy",
+    "set_copy",
     "uniform",
 ]
 
@@ -118,6 +120,25 @@ def _kaiming_uniform(shape, kind, seed):
 
 
 _CHILD_INIT = {"he_normal": _he_normal, "kaiming_uniform": _kaiming_uniform}
+
+
+def of_copy(variable, copies, copy):
+    """Returns one copy's part of a weight, a tensor.
+
+    Args:
+      variable: keras variable, stacked `[copies, ..]` if copies > 1.
+      copies: int, sets of weights.
+      copy: int32 scalar in [0, copies).
+    """
+    return variable.value if copies == 1 else tf.gather(variable.value, copy)
+
+
+def set_copy(variable, copies, copy, value):
+    """Sets one copy's part of a variable; arguments as in `of_copy`."""
+    if copies == 1:
+        variable.assign(value)
+    else:
+        variable.value.scatter_update(tf.IndexedSlices(value, copy))
 
 
 def uniform(layer, name, shape, limit, seed):

@@ -1,1 +1,34 @@
-"""Macro search on 32x32 images: child, controller, search space, search."""
+"""Macro search on 32x32 images: child, controller, search space, search.
+
+The names below are the public ones; docs/PYTHON.md shows how they are used.
+Importing the package imports none of them, so that what needs no TensorFlow
+does without it.
+"""
+
+import importlib
+
+_MODULE_OF = {
+    "Arc": "arc",
+    "Branch": "branches",
+    "Config": "config",
+    "Run": "api",
+    "SearchSpace": "search_space",
+    "make_search_space": "search_space",
+    "register_poison": "poison_ops",
+    "run_search": "api",
+}
+
+__all__ = list(_MODULE_OF)
+
+
+def __getattr__(name):
+    """Imports a public name when it is first asked for."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
+    return getattr(module, name)
+
+
+def __dir__():
+    """Returns the public names as well."""
+    return sorted({*globals(), *_MODULE_OF})

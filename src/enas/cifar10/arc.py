@@ -1,16 +1,47 @@
-"""The encoding of one architecture: parse, check, format. No TensorFlow."""
+"""The encoding of one architecture: parse, check, format. No TensorFlow.
+
+    python -m enas.cifar10.arc --draw outputs/best_arc.txt
+
+draws one; see `arc_tool`.
+"""
 
 import dataclasses
+import math
 import re
+import sys
 
 from enas.errors import UserError
 
-__all__ = ["Arc", "num_decisions"]
+__all__ = ["Arc", "layers_of", "main", "num_decisions"]
 
 
 def num_decisions(num_layers):
     """Returns the length of a flat arc: one op id and k skip bits per layer."""
     return num_layers + num_layers * (num_layers - 1) // 2
+
+
+def layers_of(text):
+    """Returns how many layers the arc in a text has, int.
+
+    Args:
+      text: str, as `Arc.parse` takes it.
+
+    Raises:
+      UserError: no number of layers has so many numbers.
+    """
+    count = len(_words(text))
+    layers = (math.isqrt(1 + 8 * count) - 1) // 2
+    if not layers or num_decisions(layers) != count:
+        raise UserError(
+            "An arc of L layers has L(L+1)/2 numbers (for layer k one op id "
+            f"and k skip bits); received {count}. best_arc.txt of a run holds "
+            "one."
+        )
+    return layers
+
+
+def _words(text):
+    return re.sub(r"[\[\],]", " ", text).split()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +111,7 @@ class Arc:
         Raises:
           UserError: something is not a number, or the arc is not legal.
         """
-        words = re.sub(r"[\[\],]", " ", text).split()
+        words = _words(text)
         for word in words:
             if not re.fullmatch(r"[0-9]{1,9}", word):
                 raise UserError(
@@ -137,3 +168,15 @@ def _checked_bits(bits, layer):
                 " An arc holds for layer k one op id, then k skip bits."
             )
     return bits
+
+
+def main(argv=None):
+    """Draws an arc from a command line; returns the exit code, int."""
+    # Not above: that module is built on this one.
+    from enas.cifar10 import arc_tool
+
+    return arc_tool.main(sys.argv if argv is None else argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

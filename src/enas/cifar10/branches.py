@@ -22,6 +22,8 @@ class ChildOptions:
       seed: int, of the initial weights.
       keep_prob: float in (0, 1], of the dropout before the classifier.
       poison_dropout_rate: float in [0, 1], of the dropout poisoning.
+      poison_noise_sigma: float >= 0, of the relative Gaussian poisoning.
+      num_classes: int, logits of an image.
       profile: `Profile`, the behaviours in force.
       dropout: function (x, rate, seed) -> x with a share zeroed; comparing
         with a recording puts the recorded masks here.
@@ -32,6 +34,8 @@ class ChildOptions:
     seed: int = 69
     keep_prob: float = 1.0
     poison_dropout_rate: float = 0.9
+    poison_noise_sigma: float = 2.0
+    num_classes: int = 10
     profile: Profile = ENAS
     dropout: Callable = common_ops.dropout
 

@@ -20,7 +20,16 @@ import numpy as np
 
 from enas.errors import UserError
 
-__all__ = ["find_cifar10", "holds_cifar10"]
+__all__ = [
+    "checked",
+    "download",
+    "find_cifar10",
+    "holds_cifar10",
+    "path_of",
+    "read_python_file",
+    "read_rows",
+    "read_tfds",
+]
 
 IMAGES_PER_FILE = 10_000
 TRAIN_FILES = tuple(f"data_batch_{i}" for i in range(1, 6))
@@ -63,7 +72,7 @@ def find_cifar10(data_path, data_dir, log):
             )
     found = found or _find(data_dir)
     if found is None:
-        reason = _download(data_dir, log)
+        reason = download("cifar10", DOWNLOAD_URL, data_dir, log)
         found = _find(data_dir)
     if found is None:
         raise _not_found(data_path, data_dir, reason)
@@ -89,18 +98,19 @@ def _not_found(data_path, data_dir, reason):
 
 
 def _missing(place):
-    exists = _path(place).exists()
+    exists = path_of(place).exists()
     return "holds none" if exists else "does not exist and so holds none"
 
 
-def _path(place):
+def path_of(place):
+    """Returns a folder's `pathlib.Path`, a leading ~ replaced."""
     # A shell leaves the ~ of --data_path=~/cifar alone.
     return pathlib.Path(os.path.expanduser(place))
 
 
 def _find(place):
     """Returns (form, folder, reader) of the first form in a place, or None."""
-    place = _path(place)
+    place = path_of(place)
     names = (*TRAIN_FILES, TEST_FILE)
     for form, subfolder, suffix, read in _FILE_FORMS:
         for folder in (place, place / subfolder):
@@ -115,16 +125,16 @@ def _find(place):
     if not folders:
         return None
     newest = max(folders, key=lambda folder: _version(folder.resolve().name))
-    return "prepared TFDS folder", newest, _read_tfds
+    return "prepared TFDS folder", newest, read_tfds
 
 
 def _version(name):
     return tuple(int(number) for number in name.split("."))
 
 
-def _damaged(path, legal, received):
+def _damaged(path, legal, received, data_set="CIFAR-10"):
     return UserError(
-        f"{path} is not CIFAR-10 as published: {legal}; received "
+        f"{path} is not {data_set} as published: {legal}; received "
         f"{received}. Unpack or download it again, or point --data_path to "
         "another copy."
     )
@@ -142,7 +152,7 @@ def _read_files(suffix, read_file, folder, log):
         (*TRAIN_FILES, TEST_FILE), parts, strict=True
     ):
         log(name + suffix)
-        planes, labels[part] = _checked(folder / (name + suffix), read_file)
+        planes, labels[part] = checked(folder / (name + suffix), read_file)
         pixels = planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         images[part] = pixels
     return train, test
@@ -153,22 +163,29 @@ def _empty(count):
     return np.empty((count, 32, 32, 3), np.uint8), np.empty(count, np.int32)
 
 
-def _checked(path, read_file):
+def checked(
+    path,
+    read_file,
+    num_classes=10,
+    siblings="all six files of the set are needed",
+    data_set="CIFAR-10",
+):
     """Returns (planes, labels) of one file; any trouble is a UserError."""
+    damaged = functools.partial(_damaged, data_set=data_set)
     try:
         planes, labels = read_file(path)
     except UserError:
         raise
     except FileNotFoundError as error:
-        legal = "all six files of the set are needed"
-        raise _damaged(path, legal, "a folder without this one") from error
+        received = "a folder without this one"
+        raise damaged(path, siblings, received) from error
     # A damaged pickle can raise nearly anything.
     except Exception as error:
         legal = "it must be readable and whole"
-        raise _damaged(path, legal, _one_line(error)) from error
-    if labels.min() < 0 or labels.max() > 9:
+        raise damaged(path, legal, _one_line(error)) from error
+    if labels.min() < 0 or labels.max() >= num_classes:
         received = f"labels in [{labels.min()}, {labels.max()}]"
-        raise _damaged(path, "labels lie in [0, 9]", received)
+        raise damaged(path, f"labels lie in [0, {num_classes - 1}]", received)
     return planes, labels
 
 
@@ -181,30 +198,38 @@ def _one_line(error):
 
 def _read_binary_file(path):
     """Returns planes uint8 `[images, 3072]` and labels of a binary file."""
-    size, expected = path.stat().st_size, IMAGES_PER_FILE * 3073
-    if size != expected:
-        raise _damaged(path, f"it has {expected} bytes", f"{size} bytes")
-    rows = np.fromfile(path, np.uint8).reshape(-1, 3073)
+    rows = read_rows(path, IMAGES_PER_FILE, 3073)
     return rows[:, 1:], rows[:, 0]
 
 
-def _read_python_file(path):
-    """Returns planes uint8 `[images, 3072]` and labels of a pickled file."""
+def read_rows(path, count, width, data_set="CIFAR-10"):
+    """Returns the rows of a binary file, uint8 `[count, width]`."""
+    size, expected = path.stat().st_size, count * width
+    if size != expected:
+        legal, received = f"it has {expected} bytes", f"{size} bytes"
+        raise _damaged(path, legal, received, data_set)
+    return np.fromfile(path, np.uint8).reshape(count, width)
+
+
+def read_python_file(path, count=None, label_key="labels", data_set="CIFAR-10"):
+    """Returns planes uint8 `[count, 3072]` and labels of a pickled file."""
+    count = IMAGES_PER_FILE if count is None else count
+    damaged = functools.partial(_damaged, data_set=data_set)
     with path.open("rb") as stream:
         content = _ArrayUnpickler(stream, encoding="bytes").load()
     if not isinstance(content, dict):
         received = f"a pickled {type(content).__name__}"
-        raise _damaged(path, "it is a pickled dictionary", received)
-    values = [_entry(path, content, name) for name in ("data", "labels")]
+        raise damaged(path, "it is a pickled dictionary", received)
+    values = [_entry(path, content, name) for name in ("data", label_key)]
     planes, labels = (np.asarray(value) for value in values)
-    shape = (IMAGES_PER_FILE, 3072)
+    shape = (count, 3072)
     if planes.dtype != np.uint8 or planes.shape != shape:
         received = f"{planes.dtype} {list(planes.shape)}"
-        raise _damaged(path, f"its data is uint8 {list(shape)}", received)
+        raise damaged(path, f"its data is uint8 {list(shape)}", received)
     if labels.dtype.kind not in "iu" or labels.shape != shape[:1]:
         received = f"{labels.dtype} {list(labels.shape)}"
-        legal = f"its labels are {IMAGES_PER_FILE} integers"
-        raise _damaged(path, legal, received)
+        legal = f"its labels are {count} integers"
+        raise damaged(path, legal, received)
     return planes, labels
 
 
@@ -274,25 +299,25 @@ class _ArrayUnpickler(pickle._Unpickler):
 _FILE_FORMS = tuple(
     (form, folder, suffix, functools.partial(_read_files, suffix, read_file))
     for form, folder, suffix, read_file in (
-        ("Python batches", "cifar-10-batches-py", "", _read_python_file),
+        ("Python batches", "cifar-10-batches-py", "", read_python_file),
         ("binary version", "cifar-10-batches-bin", ".bin", _read_binary_file),
     )
 )
 
 
-def _read_tfds(folder, log):
-    """Returns (train, test) of a prepared TFDS folder."""
+def read_tfds(folder, log, name="cifar10"):
+    """Returns (train, test) of a prepared TFDS folder of `name`."""
     counts = {
         "train": len(TRAIN_FILES) * IMAGES_PER_FILE,
         "test": IMAGES_PER_FILE,
     }
     where, splits = folder, []
     try:
-        _check_tfds_name(folder)
+        _check_tfds_name(folder, name)
         builder = _import_tfds().builder_from_directory(folder)
-        for name, count in counts.items():
-            where = f"{folder} (split {name})"
-            splits.append(_read_tfds_split(builder, name, count, log))
+        for split, count in counts.items():
+            where = f"{folder} (split {split})"
+            splits.append(_read_tfds_split(builder, split, count, log))
     except UserError:
         raise
     # TFDS and the TensorFlow under it have no common exception.
@@ -302,11 +327,12 @@ def _read_tfds(folder, log):
     return splits
 
 
-def _check_tfds_name(folder):
+def _check_tfds_name(folder, wanted):
     path = folder / "dataset_info.json"
     name = json.loads(path.read_text())["name"]
-    if name != "cifar10":
-        raise _damaged(path, "it describes the data set cifar10", repr(name))
+    if name != wanted:
+        legal = f"it describes the data set {wanted}"
+        raise _damaged(path, legal, repr(name))
 
 
 def _read_tfds_split(builder, name, count, log):
@@ -358,15 +384,16 @@ def _import_tfds():
     return tfds
 
 
-def _download(data_dir, log):
-    """Lets TFDS download CIFAR-10; returns the reason if that failed."""
-    reason = _probe(DOWNLOAD_URL, PROBE_TIMEOUT_S)
+def download(name, url, data_dir, log):
+    """Lets TFDS download a data set; returns the reason if that failed."""
+    reason = _probe(url, PROBE_TIMEOUT_S)
     if reason is not None:
         return reason
-    log(f"Downloading CIFAR-10 into {data_dir} with TensorFlow Datasets")
+    title = name.replace("cifar", "CIFAR-")
+    log(f"Downloading {title} into {data_dir} with TensorFlow Datasets")
     try:
-        folder = _path(data_dir)
-        builder = _import_tfds().builder("cifar10", data_dir=folder)
+        folder = path_of(data_dir)
+        builder = _import_tfds().builder(name, data_dir=folder)
         with contextlib.redirect_stdout(io.StringIO()):
             builder.download_and_prepare()
     # Whatever stops the download, the user needs the same advice.

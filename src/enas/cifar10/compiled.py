@@ -114,7 +114,7 @@ class Compiled:
     """All steps of one search, traced once each whatever the arc.
 
     Args:
-      child: a built `MacroChild`.
+      child: a built `MacroChild` or `FinalChild`.
       controller: a built `MacroController`.
       config: `Config`.
 
@@ -132,7 +132,8 @@ class Compiled:
         self.child_optimizer = Momentum(child)
         self.controller_optimizer = Adam(controller, profile.adam_epsilon)
         self.weight_use = None
-        if profile.unselected_weights != "decay":
+        shared = not config.child_from_scratch
+        if shared and profile.unselected_weights != "decay":
             self.weight_use = WeightUse(child)
         clipping = {"clip": profile.clip, "bound": config.child_grad_bound}
         self._child_rules = GradientRules(
@@ -157,6 +158,10 @@ class Compiled:
         )
         self.count_correct_in_training = _compile(
             self._count_correct_in_training, images, labels, ids, bits, pair
+        )
+        self.logits = _compile(self._logits, images, ids, bits)
+        self.logits_in_training = _compile(
+            self._logits_in_training, images, ids, bits, pair
         )
         self.sample = _compile(self._sample, tf.TensorSpec([], tf.int32), pair)
         arcs = [
@@ -188,14 +193,22 @@ class Compiled:
         )
         return loss, norm, _correct(logits, labels)
 
+    def _logits(self, images, op_ids, skips):
+        """Returns the logits of an arc in evaluation."""
+        return self.child(images, (op_ids, skips))
+
+    def _logits_in_training(self, images, op_ids, skips, seed):
+        """Returns the same in training mode: dropout and noise are on."""
+        arc = op_ids, skips
+        return self.child(images, arc, training=FROZEN, seed=seed)
+
     def _count_correct(self, images, labels, op_ids, skips):
         """Returns the right answers of an arc in evaluation, int32."""
-        return _correct(self.child(images, (op_ids, skips)), labels)
+        return _correct(self._logits(images, op_ids, skips), labels)
 
     def _count_correct_in_training(self, images, labels, op_ids, skips, seed):
         """Returns the same in training mode: dropout and noise are on."""
-        arc = op_ids, skips
-        logits = self.child(images, arc, training=FROZEN, seed=seed)
+        logits = self._logits_in_training(images, op_ids, skips, seed)
         return _correct(logits, labels)
 
     def _sample(self, n, seed):

@@ -6,12 +6,15 @@ of ENAS's scripts/cifar10_macro_search.sh. No TensorFlow here.
 """
 
 import dataclasses
+import re
 
 from enas.cifar10.profile import PROFILES, make_profile
 from enas.cifar10.search_space import CANDIDATE_OPS
 from enas.errors import UserError
 
 __all__ = ["Config"]
+
+DATA_SETS = ("cifar10", "cifar100", "shapes")
 
 
 def _setting(default, group, text, **rules):
@@ -37,15 +40,16 @@ class Config:
     dataset: str = _setting(
         "cifar10",
         "Data",
-        "What to train on: cifar10, or shapes, an embedded data set that needs"
-        " no download.",
-        choices=("cifar10", "shapes"),
+        "What to train on: cifar10; cifar100, its 100 fine classes; shapes, an"
+        " embedded data set that needs no download; or folder:PATH, a folder of"
+        " yours with a sub-folder of 32x32 images for each class.",
     )
     data_path: str | None = _setting(
         None,
         "Data",
-        "Where CIFAR-10 is: a folder that is, or holds, cifar-10-batches-py,"
-        " cifar-10-batches-bin or a prepared TFDS folder. Without it data/ is"
+        "Where CIFAR is: a folder that is, or holds, cifar-10-batches-py,"
+        " cifar-10-batches-bin or a prepared TFDS folder (cifar-100-python,"
+        " cifar-100-binary). Without it data/ is"
         " searched, then TFDS downloads into data/.",
     )
     num_train: int | None = _setting(
@@ -83,7 +87,10 @@ class Config:
         "none",
         "Search space",
         "Poisoning: none, or a comma list of the sets identity,"
-        " transposed_conv, dropout, grouped and of registered op names.",
+        " transposed_conv, dropout, grouped, relative_gaussian and"
+        " stretched_conv, of registered op names, and of ops from files of"
+        " your own, path/to/my_ops.py:Name, which runs that file"
+        " (docs/POISON.md).",
     )
     q: int | None = _setting(
         None, "Search space", "Copies of every poisoning op.", lower=0
@@ -102,6 +109,13 @@ class Config:
         lower=0.0,
         upper=1.0,
         alias="p",
+    )
+    poison_noise_sigma: float = _setting(
+        2.0,
+        "Search space",
+        "Ratio of noise to activation of the relative_gaussian poisoning, in"
+        " training; the authors used 2 and 10.",
+        lower=0.0,
     )
     candidate_ops: str = _setting(
         "enas6",
@@ -153,6 +167,14 @@ class Config:
         "Train this one architecture under the search's child instead of"
         " searching: op id and skip bits of every layer, as in best_arc.txt.",
         alias="fixed_arc",
+    )
+    child_from_scratch: bool = _setting(
+        False,
+        "Child",
+        "Train --child_fixed_arc as a network of its own on all training"
+        " images, validation images included: its own weights only, skips"
+        " concatenated, channels doubled at each pooling, as the original's"
+        " cifar10_macro_final.sh does.",
     )
     child_lr_cosine: bool = _setting(
         True,
@@ -394,6 +416,13 @@ def _check_range(field, value):
 
 
 def _check_combinations(config):
+    folder = re.match(r"folder:.", config.dataset)
+    if config.dataset not in DATA_SETS and not folder:
+        raise UserError(
+            f"--dataset is one of {', '.join(DATA_SETS)}, or folder:PATH; "
+            f"received {config.dataset!r}. For images of your own give the "
+            "folder that holds one sub-folder for each class."
+        )
     if config.child_out_filters % 2:
         raise UserError(
             "--child_out_filters must be even, because the factorized reduction"
@@ -409,6 +438,13 @@ def _check_combinations(config):
         raise UserError(
             "--search_for is macro, or a number of epochs; received "
             f"{config.search_for!r}. Only macro search exists here."
+        )
+    checkpoints = config.init_checkpoint or config.export_tf1_checkpoint
+    if config.child_from_scratch and checkpoints:
+        raise UserError(
+            "--child_from_scratch goes with neither --init_checkpoint nor "
+            "--export_tf1_checkpoint, which are of a search's child; received "
+            f"{checkpoints!r}. Leave them out."
         )
     make_profile(config.override)
     ops = len(CANDIDATE_OPS[config.candidate_ops])

@@ -1,13 +1,16 @@
-"""The images of a run: CIFAR-10 or drawn shapes, split and measured."""
+"""The images of a run: CIFAR, drawn shapes or a folder, split and measured."""
 
 import dataclasses
 
 import numpy as np
 
+from enas.cifar10 import folder_files
 from enas.cifar10.batches import channel_statistics
 from enas.cifar10.cifar10_files import find_cifar10
+from enas.cifar10.cifar100_files import CLASS_NAMES as CIFAR100_NAMES
+from enas.cifar10.cifar100_files import find_cifar100
 from enas.cifar10.profile import ENAS
-from enas.cifar10.shapes import make_shapes
+from enas.cifar10.shapes import CLASS_NAMES, make_shapes
 from enas.errors import UserError
 
 __all__ = ["DataSet", "Split", "read_data"]
@@ -15,6 +18,22 @@ __all__ = ["DataSet", "Split", "read_data"]
 # Of the paper's code, in pixel values (row 29).
 FIXED_MEAN = (125.3, 123.0, 113.9)
 FIXED_STD = (63.0, 62.1, 66.7)
+CIFAR10_NAMES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+_CIFAR = {
+    "cifar10": (find_cifar10, CIFAR10_NAMES),
+    "cifar100": (find_cifar100, CIFAR100_NAMES),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +42,7 @@ class Split:
 
     Attributes:
         images: uint8 `[images, 32, 32, 3]`.
-        labels: int32 `[images]`, in [0, 10).
+        labels: int32 `[images]`, in [0, classes).
     """
 
     images: np.ndarray
@@ -49,6 +68,7 @@ class DataSet:
         std: float32 `[1, 1, 1, 3]`, population, of the same.
         border: float32 `[1, 1, 1, 3]`, standardised colour around an image
             that is shifted.
+        class_names: tuple of str, what the labels stand for.
     """
 
     name: str
@@ -59,6 +79,12 @@ class DataSet:
     mean: np.ndarray
     std: np.ndarray
     border: np.ndarray
+    class_names: tuple[str, ...] = CIFAR10_NAMES
+
+    @property
+    def num_classes(self):
+        """Number of classes, int."""
+        return len(self.class_names)
 
 
 def read_data(
@@ -69,6 +95,7 @@ def read_data(
     num_valid=None,
     num_test=None,
     num_valids=5000,
+    all_train=False,
     profile=ENAS,
     log=print,
 ):
@@ -81,7 +108,7 @@ def read_data(
     mean and std are those of the training images that are kept.
 
     Args:
-        dataset: "cifar10" or "shapes".
+        dataset: "cifar10", "cifar100", "shapes" or "folder:PATH".
         data_path: Folder that is or holds CIFAR-10; None for none.
         data_dir: Folder searched next and downloaded into.
         num_train: Keep the first N training images; None for all.
@@ -89,6 +116,8 @@ def read_data(
         num_test: Keep the first N test images; None for all.
         num_valids: Training images of CIFAR-10 set aside for validation,
             in [1, 49,999]. The shapes are drawn in three splits.
+        all_train: bool, train on the validation images as well and leave
+            that split empty, as for a final network.
         profile: `Profile`; says which mean, std and border.
         log: Function that is called with each line of the log.
 
@@ -106,23 +135,29 @@ def read_data(
     """
     log("-" * 80)
     log("Reading data")
-    if dataset == "shapes":
+    if dataset.startswith(folder_files.PREFIX):
+        source, pairs, names = folder_files.read_folder(dataset, log)
+        splits = [Split(*pair) for pair in pairs]
+    elif dataset == "shapes":
+        names = CLASS_NAMES
         source = "Shapes drawn from seed 0; --data_path is not used"
         log(source)
         splits = [Split(*pair) for pair in make_shapes()]
-    elif dataset == "cifar10":
-        source, train, test = find_cifar10(data_path, data_dir, log)
+    elif dataset in _CIFAR:
+        find, names = _CIFAR[dataset]
+        source, train, test = find(data_path, data_dir, log)
         splits = [*_set_aside(Split(*train), num_valids), Split(*test)]
     else:
         raise UserError(
-            "--dataset names the images to train on: cifar10 or shapes; "
-            f"received {dataset!r}. Use one of the two."
+            "--dataset names the images to train on: cifar10, cifar100, shapes "
+            f"or folder:PATH; received {dataset!r}. Use one of them."
         )
+    if all_train:
+        splits[:2] = _joined(*splits[:2])
     counts = (num_train, num_valid, num_test)
-    names = ("train", "valid", "test")
-    splits = list(map(_first, names, splits, counts))
+    splits = list(map(_first, ("train", "valid", "test"), splits, counts))
     statistics = _statistics(splits[0], profile, log)
-    return DataSet(dataset, source, *splits, *statistics)
+    return DataSet(dataset, source, *splits, *statistics, names)
 
 
 def _statistics(train, profile, log):
@@ -152,6 +187,13 @@ def _first(name, split, count):
         )
     # A copy, so that the images left out do not stay in memory.
     return Split(split.images[:count].copy(), split.labels[:count].copy())
+
+
+def _joined(train, valid):
+    """Returns all training images and an empty split."""
+    images = np.concatenate([train.images, valid.images])
+    labels = np.concatenate([train.labels, valid.labels])
+    return Split(images, labels), Split(images[:0], labels[:0])
 
 
 def _set_aside(split, count):

@@ -10,6 +10,7 @@ import typing
 
 from absl import flags
 
+from enas.cifar10.arc import layers_of
 from enas.cifar10.config import Config
 from enas.errors import UserError
 
@@ -118,6 +119,10 @@ def read_flags(values, argv):
         field.name: values[field.name].value
         for field in dataclasses.fields(Config)
     }
+    arc = settings["child_fixed_arc"]
+    layers_given = values["child_num_layers"].present
+    if settings["child_from_scratch"] and arc and not layers_given:
+        settings["child_num_layers"] = layers_of(arc)
     settings["override"] = tuple(settings["override"])
     if re.fullmatch(r"[0-9]{1,9}", settings["search_for"]):
         settings["num_epochs"] = int(settings["search_for"])

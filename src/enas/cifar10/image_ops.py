@@ -49,24 +49,36 @@ class MovingAverage(keras.layers.Layer):
     biased <- .9 biased + .1 value; moving <- biased / (1 - .9 ** local_step).
     After the first update the moving statistic is the batch's own.
 
+    Args:
+      name: str, that of the statistic.
+      copies: int, as `BatchNorm` takes it.
+
     Source: row 11, TensorFlow 1 `assign_moving_average`; same.
     """
 
+    def __init__(self, name, copies=1):
+        super().__init__(name=name)
+        self.copies = copies
+
     def build(self, shape):
+        steps = () if self.copies == 1 else (self.copies,)
         self.biased = self.add_weight(
             name="biased", shape=shape, initializer="zeros", trainable=False
         )
         self.local_step = self.add_weight(
-            name="local_step", shape=(), initializer="zeros", trainable=False
+            name="local_step", shape=steps, initializer="zeros", trainable=False
         )
 
-    def update(self, moving, value):
+    def update(self, moving, value, copy):
         """Moves the shadow towards `value` and sets `moving` from it."""
-        biased = self.biased - (self.biased - value) * (1.0 - BN_DECAY)
-        step = self.local_step + 1.0
-        self.biased.assign(biased)
-        self.local_step.assign(step)
-        moving.assign(biased / (1.0 - tf.pow(BN_DECAY, step)))
+        of_copy, set_copy = common_ops.of_copy, common_ops.set_copy
+        biased = of_copy(self.biased, self.copies, copy)
+        biased = biased - (biased - value) * (1.0 - BN_DECAY)
+        step = of_copy(self.local_step, self.copies, copy) + 1.0
+        set_copy(self.biased, self.copies, copy, biased)
+        set_copy(self.local_step, self.copies, copy, step)
+        unbiased = biased / (1.0 - tf.pow(BN_DECAY, step))
+        set_copy(moving, self.copies, copy, unbiased)
 
 
 class BatchNorm(keras.layers.Layer):
@@ -81,13 +93,21 @@ class BatchNorm(keras.layers.Layer):
       masked: bool, whether it is ENAS's `batch_norm_with_mask`, which has
         another epsilon and plain averages from 0 and 1, or `batch_norm`,
         whose averages are zero-debiased.
+      copies: int, sets of weights and statistics; above 1 they are stacked,
+        for poisonings whose copies have their own.
+
+    Call arguments:
+      x: float32 `[batch, height, width, channels]` (or NCHW).
+      training: bool, or `FROZEN`.
+      copy: int32 scalar, which set, in [0, copies).
 
     Source: ENAS image_ops.py, rows 10 and 11; same. In profile paper the
     moving statistics are kept as well, though nothing reads them.
     """
 
-    def __init__(self, options, masked=False):
+    def __init__(self, options, masked=False, copies=1):
         super().__init__(name="bn")
+        self.copies = copies
         self.data_format = options.data_format
         self.always_batch = options.profile.bn_evaluation == "batch"
         self.epsilon = 1e-5
@@ -96,12 +116,14 @@ class BatchNorm(keras.layers.Layer):
         self.shadows = None
         if not masked:
             self.shadows = [
-                MovingAverage(name=name)
+                MovingAverage(name, copies)
                 for name in ("moving_mean", "moving_variance")
             ]
 
     def build(self, shape):
         channels = (shape[channel_axis(self.data_format)],)
+        if self.copies > 1:
+            channels = (self.copies, *channels)
         self.offset = self.add_weight(
             name="offset", shape=channels, initializer="zeros"
         )
@@ -123,33 +145,39 @@ class BatchNorm(keras.layers.Layer):
         for shadow in self.shadows or ():
             shadow.build(channels)
 
-    def call(self, x, training=False):
+    def call(self, x, training=False, copy=0):
         by_batch = bool(training) or self.always_batch
         empty = tf.zeros([0])
+
+        def own(variable):
+            return common_ops.of_copy(variable, self.copies, copy)
+
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
-            scale=self.scale.value,
-            offset=self.offset.value,
-            mean=empty if by_batch else self.moving_mean.value,
-            variance=empty if by_batch else self.moving_variance.value,
+            scale=own(self.scale),
+            offset=own(self.offset),
+            mean=empty if by_batch else own(self.moving_mean),
+            variance=empty if by_batch else own(self.moving_variance),
             epsilon=self.epsilon,
             data_format=self.data_format,
             is_training=by_batch,
         )
         if training and training != FROZEN:
-            self._move(mean, variance)
+            self._move(mean, variance, copy)
         return y
 
-    def _move(self, mean, variance):
+    def _move(self, mean, variance, copy):
         moving = (self.moving_mean, self.moving_variance)
         if self.shadows:
             for shadow, statistic, value in zip(
                 self.shadows, moving, (mean, variance), strict=True
             ):
-                shadow.update(statistic, value)
+                shadow.update(statistic, value, copy)
             return
         for statistic, value in zip(moving, (mean, variance), strict=True):
-            statistic.assign_sub((1.0 - BN_DECAY) * (statistic - value))
+            old = common_ops.of_copy(statistic, self.copies, copy)
+            value = old - (1.0 - BN_DECAY) * (old - value)
+            common_ops.set_copy(statistic, self.copies, copy, value)
 
 
 class ConvBN(keras.layers.Layer):
@@ -161,30 +189,48 @@ class ConvBN(keras.layers.Layer):
       options: the child's `ChildOptions`.
       masked_bn: bool, whether the batch norm is `batch_norm_with_mask`.
       relu: bool.
+      copies: int, sets of weights, see `BatchNorm`.
+
+    Call arguments: those of `BatchNorm`.
 
     Source: ENAS general_child.py `_conv_branch`, stem; same.
     """
 
-    def __init__(self, name, size, options, masked_bn=False, relu=True):
+    def __init__(
+        self, name, size, options, masked_bn=False, relu=True, copies=1
+    ):
         super().__init__(name=name)
         self.size = size
         self.options = options
         self.relu = relu
-        self.bn = BatchNorm(options, masked_bn)
+        self.copies = copies
+        self.bn = BatchNorm(options, masked_bn, copies)
 
     def build(self, shape):
         channels = shape[channel_axis(self.options.data_format)]
         filters = self.options.filters
         self.w = common_ops.child_weight(
-            self, "w", (self.size, self.size, channels, filters), self.options
+            self,
+            "w",
+            (self.size, self.size, channels, filters),
+            self.options,
+            copies=self.copies,
         )
         self.bn.build(self.options.feature_shape)
 
-    def call(self, x, training=False):
+    def kernel(self, copy):
+        """Returns what is convolved with, `[height, width, in, out]`."""
+        return common_ops.of_copy(self.w, self.copies, copy)
+
+    def call(self, x, training=False, copy=0):
         x = tf.nn.conv2d(
-            x, self.w.value, 1, "SAME", data_format=self.options.data_format
+            x,
+            self.kernel(copy),
+            1,
+            "SAME",
+            data_format=self.options.data_format,
         )
-        x = self.bn(x, training=training)
+        x = self.bn(x, training=training, copy=copy)
         return tf.nn.relu(x) if self.relu else x
 
 
@@ -195,11 +241,12 @@ class SeparableConvBN(keras.layers.Layer):
     stored [out, in], as ENAS stores it.
     """
 
-    def __init__(self, name, size, options):
+    def __init__(self, name, size, options, masked_bn=True, relu=True):
         super().__init__(name=name)
         self.size = size
         self.options = options
-        self.bn = BatchNorm(options, masked=True)
+        self.relu = relu
+        self.bn = BatchNorm(options, masked_bn)
 
     def build(self, shape):
         filters = self.options.filters
@@ -222,7 +269,8 @@ class SeparableConvBN(keras.layers.Layer):
         )
         point = tf.transpose(self.w_point.value)[tf.newaxis, tf.newaxis]
         x = tf.nn.conv2d(x, point, 1, "SAME", data_format=data_format)
-        return tf.nn.relu(self.bn(x, training=training))
+        x = self.bn(x, training=training)
+        return tf.nn.relu(x) if self.relu else x
 
 
 class Weight(keras.layers.Layer):
@@ -257,19 +305,23 @@ class FactorizedReduction(keras.layers.Layer):
         self.bn = BatchNorm(options)
 
     def build(self, shape):
+        channels = shape[channel_axis(self.options.data_format)]
         filters = self.options.filters
-        self.path1_conv.build((1, 1, filters, filters // 2))
-        self.path2_conv.build((1, 1, filters, filters // 2))
+        self.path1_conv.build((1, 1, channels, filters // 2))
+        self.path2_conv.build((1, 1, channels, filters // 2))
         self.bn.build(self.options.feature_shape)
 
-    def call(self, x, training=False):
+    def kernel(self):
+        """Returns the 2x2 kernel that holds both paths, `[2, 2, in, out]`."""
         half = self.options.filters // 2
         tap1 = tf.pad(self.path1_conv.w.value, _pad_tap(0, 0, half))
-        tap2 = tf.pad(self.path2_conv.w.value, _pad_tap(1, half, 0))
+        return tap1 + tf.pad(self.path2_conv.w.value, _pad_tap(1, half, 0))
+
+    def call(self, x, training=False):
         data_format = self.options.data_format
         x = tf.nn.conv2d(
             x,
-            tap1 + tap2,
+            self.kernel(),
             strides(2, data_format),
             "SAME",
             data_format=data_format,

@@ -11,20 +11,10 @@ import tensorflow as tf
 
 from enas import common_ops
 from enas.cifar10 import image_ops
+from enas.cifar10.arc_plan import pool_layers
 from enas.cifar10.poison_ops import make_branch
 
-__all__ = ["NUM_CLASSES", "MacroChild", "pool_layers"]
-
-NUM_CLASSES = 10
-
-
-def pool_layers(num_layers):
-    """Returns the layers behind which every cached output is halved.
-
-    Source: row 7; same. Below three layers there is none.
-    """
-    distance = num_layers // 3
-    return {distance - 1, 2 * distance - 1} - {-1}
+__all__ = ["MacroChild", "classify", "pool_layers"]
 
 
 class Skip(keras.layers.Layer):
@@ -209,7 +199,7 @@ class MacroChild(keras.Model):
       seed: int32 `[2]`, of the step's random numbers; needed in training.
 
     Returns:
-      float32 `[batch, 10]`, logits.
+      float32 `[batch, classes]`, logits.
 
     Source: ENAS general_child.py, rows 1 to 13. Deviates in row 12: only the
     picked op runs, so batch norm statistics of the others stay.
@@ -241,7 +231,7 @@ class MacroChild(keras.Model):
         self.stem_conv.build(channels)
         for layer in self.enas_layers:
             layer.build(self.options.feature_shape)
-        self.fc.build((self.options.filters, NUM_CLASSES))
+        self.fc.build((self.options.filters, self.options.num_classes))
 
     def call(self, images, arc, training=False, seed=None):
         op_ids, skips = arc
@@ -261,12 +251,25 @@ class MacroChild(keras.Model):
                 training=training,
                 seed=common_ops.fold_in(seed, k),
             )
-        return self._classify(cache[-1], training, seed)
+        place = self.num_layers
+        return classify(cache[-1], self.fc, self.options, training, seed, place)
 
-    def _classify(self, x, training, seed):
-        x = image_ops.global_avg_pool(x, self.options.data_format)
-        if training and self.options.keep_prob < 1.0:
-            rate = 1.0 - self.options.keep_prob
-            seed = common_ops.fold_in(seed, self.num_layers)
-            x = self.options.dropout(x, rate, seed)
-        return self.fc(x)
+
+def classify(x, fc, options, training, seed, place):
+    """Returns the logits behind the last layer, float32 `[batch, classes]`.
+
+    Args:
+      x: float32, output of the last layer.
+      fc: `image_ops.Classifier`.
+      options: `ChildOptions`.
+      training: bool, or `image_ops.FROZEN`.
+      seed: int32 `[2]`, of the step.
+      place: int, of the dropout among what is random in the step.
+
+    Source: row 9; same.
+    """
+    x = image_ops.global_avg_pool(x, options.data_format)
+    if training and options.keep_prob < 1.0:
+        seed = common_ops.fold_in(seed, place)
+        x = options.dropout(x, 1.0 - options.keep_prob, seed)
+    return fc(x)

@@ -39,7 +39,8 @@ def main(argv=None):
     try:
         config, idle = read_flags(values, sys.argv if argv is None else argv)
         if values["help"].value:
-            print(help_text("bash scripts/cifar10_macro_search.sh"))
+            kind = "final" if config.child_from_scratch else "search"
+            print(help_text(f"bash scripts/cifar10_macro_{kind}.sh"))
             return 0
         with StopSignals() as signals:
             return _run(config, idle, signals)

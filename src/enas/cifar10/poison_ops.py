@@ -7,8 +7,9 @@ A poisoning of one's own is one class and one name:
         def call(self, x, copy, training, seed):
             return x / 2
 
-It is then found by `--poison=half --q=300`. Poisonings are bare: they have no
-convolution, batch norm or ReLU of their own (section 3 of the paper).
+It is then found by `--poison=half --q=300`; from a file of one's own by
+`--poison=my_ops.py:half` (docs/POISON.md). The paper's poisonings are bare:
+they have no convolution, batch norm or ReLU of their own (its section 3).
 """
 
 import functools
@@ -16,6 +17,7 @@ import functools
 import tensorflow as tf
 
 from enas import common_ops
+from enas.cifar10 import image_ops
 from enas.cifar10.branches import CANDIDATES, Branch
 
 __all__ = ["POISON_OPS", "make_branch", "register_poison"]
@@ -110,10 +112,9 @@ class TransposedConv(Branch):
         )
 
     def call(self, x, copy, training, seed):
-        w = self.w.value if self.copies == 1 else tf.gather(self.w.value, copy)
         return tf.nn.conv2d_transpose(
             x,
-            w,
+            common_ops.of_copy(self.w, self.copies, copy),
             tf.shape(x),
             1,
             "SAME",
@@ -138,3 +139,77 @@ class Dropout(Branch):
 
     def returns_input(self, training):
         return not training or self.options.poison_dropout_rate == 0.0
+
+
+@register_poison("relative_gaussian")
+class RelativeGaussian(Branch):
+    """Adds noise whose scale follows the activation, in training.
+
+    y = x + sigma * n * stop_gradient(x), n drawn from N(0, 1) for every value:
+    no gradient flows through the scale of the noise, so dy/dx is 1. In
+    evaluation it returns its input.
+
+    Source: the authors' later poisoning sets, sigma 2 and 10; same, own random
+    numbers.
+    """
+
+    def call(self, x, copy, training, seed):
+        if self.returns_input(training):
+            return tf.identity(x)
+        noise = tf.random.stateless_normal(tf.shape(x), seed)
+        return x + tf.stop_gradient(self.options.poison_noise_sigma * noise * x)
+
+    def returns_input(self, training):
+        return not training or self.options.poison_noise_sigma == 0.0
+
+
+class StretchedConvBN(image_ops.ConvBN):
+    """3x3 convolution of dilation and padding 50, batch norm, ReLU.
+
+    The taps of the kernel lie 50 pixels apart, so on maps of up to 50 x 50 all
+    but its centre fall on padding, and only the centre is convolved with. The
+    other eight taps are weights all the same: l2 decays them.
+    """
+
+    DILATION = 50
+
+    def kernel(self, copy):
+        return super().kernel(copy)[1:2, 1:2]
+
+    def call(self, x, training=False, copy=0):
+        first = 1 if self.options.data_format == "NHWC" else 2
+        sides = x.shape[first : first + 2]
+        if any((side or 0) > self.DILATION for side in sides):
+            raise ValueError(
+                "A stretched convolution is its centre tap on maps of up to "
+                f"{self.DILATION} x {self.DILATION}; received {x.shape}."
+            )
+        return super().call(x, training=training, copy=copy)
+
+
+@register_poison("stretched_conv")
+class StretchedConv(Branch):
+    """1x1 conv-BN-ReLU, then a 3x3 conv-BN-ReLU stretched off the map.
+
+    An ordinary conv op by its looks, and 1x1 convolutions by what it computes.
+
+    Source: the authors' later poisoning sets; same result, different form: the
+    taps that only meet padding are not computed.
+    """
+
+    def __init__(self, name, options, copies=1):
+        super().__init__(name, options, copies)
+        self.inp_conv = image_ops.ConvBN(
+            "inp_conv_1", 1, options, copies=copies
+        )
+        self.out_conv = StretchedConvBN(
+            "out_conv_3", 3, options, masked_bn=True, copies=copies
+        )
+
+    def build(self, shape):
+        self.inp_conv.build(shape)
+        self.out_conv.build(shape)
+
+    def call(self, x, copy, training, seed):
+        x = self.inp_conv(x, training=training, copy=copy)
+        return self.out_conv(x, training=training, copy=copy)

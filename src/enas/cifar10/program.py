@@ -6,10 +6,13 @@ import os
 
 import tensorflow as tf
 
-from enas.cifar10 import data_utils, tf1_checkpoint, tf1_export
+from enas.cifar10 import data_utils, tf1_checkpoint, tf1_export, user_ops
 from enas.cifar10.arc import Arc
 from enas.cifar10.branches import ChildOptions
 from enas.cifar10.compiled import Compiled
+from enas.cifar10.final import FinalTraining
+from enas.cifar10.final_child import FinalChild
+from enas.cifar10.folder_files import full_name
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.poison_ops import POISON_OPS
@@ -75,9 +78,13 @@ def run(config, log, signals):
 
 def _run(config, run_dir, log, signals):
     search_space, fixed_arc = _choices(config)
-    # One spelling of an arc, on one line: flags.txt is compared and read.
+    # One spelling of an arc, on one line, and paths that hold in every folder:
+    # flags.txt is compared and read.
     config = dataclasses.replace(
-        config, child_fixed_arc=fixed_arc and str(fixed_arc)
+        config,
+        child_fixed_arc=fixed_arc and str(fixed_arc),
+        poison=user_ops.with_full_paths(config.poison),
+        dataset=full_name(config.dataset),
     )
     run_dir.config = config
     run_dir.check()
@@ -112,6 +119,7 @@ def load_search(config, log):
 
 def _choices(config):
     """Returns (search space, fixed arc or None), and checks the device."""
+    user_ops.load(config)
     search_space = make_search_space(
         config.poison,
         config.q,
@@ -120,7 +128,14 @@ def _choices(config):
         POISON_OPS,
     )
     _check_device(config)
-    return search_space, _fixed_arc(config, search_space)
+    fixed_arc = _fixed_arc(config, search_space)
+    if config.child_from_scratch and fixed_arc is None:
+        raise UserError(
+            "--child_from_scratch trains one architecture; received no "
+            '--child_fixed_arc. Give it, for example --child_fixed_arc="$(cat '
+            'outputs/best_arc.txt)".'
+        )
+    return search_space, fixed_arc
 
 
 def build_search(config, search_space, data, log, fixed_arc=None):
@@ -140,7 +155,8 @@ def build_search(config, search_space, data, log, fixed_arc=None):
     log("Build model child")
     for line in search_space.describe(config.tanh_constant):
         log(line)
-    child = build_child(config, search_space)
+    classes = data.num_classes
+    child = build_child(config, search_space, classes, fixed_arc)
     weights = sum(math.prod(v.shape) for v in child.trainable_variables)
     log(f"Model has {weights} params")
     log(DASHES)
@@ -160,20 +176,36 @@ def build_search(config, search_space, data, log, fixed_arc=None):
     if fixed_arc is not None:
         log("--child_fixed_arc is given: the controller is not trained.")
     compiled = Compiled(child, controller, config)
-    return Search(config, search_space, data, compiled, log, fixed_arc)
+    kind = FinalTraining if config.child_from_scratch else Search
+    return kind(config, search_space, data, compiled, log, fixed_arc)
 
 
-def build_child(config, search_space):
-    """Returns the built `MacroChild` of a `Config`."""
+def build_child(config, search_space, num_classes=10, fixed_arc=None):
+    """Returns the built child of a `Config`.
+
+    Args:
+      config: `Config`.
+      search_space: `SearchSpace`.
+      num_classes: int, those of the data.
+      fixed_arc: `Arc` to train from scratch, if the config says so.
+
+    Returns:
+      A `MacroChild`, or a `FinalChild`.
+    """
     options = ChildOptions(
         filters=config.filters,
         data_format=config.data_format,
         seed=config.seed,
         keep_prob=config.child_keep_prob,
         poison_dropout_rate=config.poison_dropout_rate,
+        poison_noise_sigma=config.poison_noise_sigma,
+        num_classes=num_classes,
         profile=config.behaviour,
     )
-    child = MacroChild(search_space, config.child_num_layers, options)
+    if config.child_from_scratch:
+        child = FinalChild(fixed_arc, search_space, options)
+    else:
+        child = MacroChild(search_space, config.child_num_layers, options)
     child.build()
     return child
 
@@ -255,6 +287,7 @@ def read_data(config, log):
         num_train=config.num_train,
         num_valid=config.num_valid,
         num_test=config.num_test,
+        all_train=config.child_from_scratch,
         profile=config.behaviour,
         log=log,
     )

@@ -6,6 +6,7 @@ import json
 import math
 import os
 
+from enas.cifar10.final import result_of
 from enas.cifar10.metrics import COLUMNS
 from enas.cifar10.run_files import (
     append,
@@ -109,12 +110,21 @@ class RunRows:
         write_whole(self._metrics, "\n".join(lines) + "\n")
 
     def _write_result(self, search, rows):
+        result = self._result_of(search, rows)
+        if result is not None:
+            write_whole(self._result, json.dumps(result, indent=2) + "\n")
+            write_whole(self._best_arc, result["arc"] + "\n")
+
+    def _result_of(self, search, rows):
+        """Returns what result.json says, a dict, or None before it has."""
+        if search.config.child_from_scratch:
+            return result_of(search, rows)
         measured = [row for row in rows if "best_valid_acc" in row]
         if not measured:
-            return
+            return None
         best = max(measured, key=lambda row: row["best_valid_acc"])
         arc, config = self._best(best["epoch"]), search.config
-        result = {
+        return {
             "finished": search.epoch >= config.num_epochs,
             "epochs": search.epoch,
             "last": rows[-1],
@@ -130,8 +140,6 @@ class RunRows:
             "op_ids": search.search_space.num_ops,
             "branches": search.search_space.branches,
         }
-        write_whole(self._result, json.dumps(result, indent=2) + "\n")
-        write_whole(self._best_arc, arc + "\n")
 
     def _best(self, epoch):
         """Returns the text of the arc that was best of its epoch's 10."""

@@ -15,6 +15,7 @@ import numpy as np
 from enas.cifar10 import batches
 from enas.cifar10.arc import Arc
 from enas.cifar10.epoch_part import EpochPart
+from enas.cifar10.macro_controller import Sample
 from enas.cifar10.metrics import READINGS
 from enas.errors import NonFiniteError
 from enas.schedules import learning_rate
@@ -61,16 +62,16 @@ class ArcSource:
           stream: str, what the arcs are for.
           number: int, which draw for it.
         """
+        if self.fixed_arc is not None:
+            return Sample(
+                op_ids=np.tile(np.int32(self.fixed_arc.op_ids), (n, 1)),
+                skips=np.tile(np.int32(self.fixed_arc.skips), (n, 1)),
+                **dict.fromkeys(Sample._fields[2:]),
+            )
         seed = seed_pair(self._seed, stream, number)
         sample = self._compiled.sample(n, seed)
-        sample = type(sample)(
+        return type(sample)(
             *(None if part is None else part.numpy() for part in sample)
-        )
-        if self.fixed_arc is None:
-            return sample
-        return sample._replace(
-            op_ids=np.tile(np.int32(self.fixed_arc.op_ids), (n, 1)),
-            skips=np.tile(np.int32(self.fixed_arc.skips), (n, 1)),
         )
 
 
@@ -416,7 +417,7 @@ class Search:
 
     def _accuracy_over(self, split, op_ids, skips, mode):
         """Returns the accuracy over a split; batch i runs the i-th arc."""
-        images = self._images_of(split)
+        images = self.images_of(split)
         correct = 0
         for i, (batch, ops, bits) in enumerate(
             zip(images, op_ids, skips, strict=False)
@@ -425,7 +426,7 @@ class Search:
             self.after_step()
         return correct / len(split)
 
-    def _images_of(self, split):
+    def images_of(self, split):
         """Returns the batches of a split as the profile evaluates them."""
         rng = None
         augmented = self.profile.valid_images == "augmented"
@@ -451,6 +452,21 @@ class Search:
         return int(
             self.compiled.count_correct_in_training(*batch, op_ids, skips, seed)
         )
+
+    def logits(self, images, arc, mode="eval", i=0):
+        """Returns what an arc answers, float32 `[batch, classes]`.
+
+        Args:
+          images: float32 `[batch, 32, 32, 3]`, standardised.
+          arc: `Arc`.
+          mode: "eval", or "train", with dropout and noise on.
+          i: int, the batch's place in its set, for what is random.
+        """
+        arc = np.int32(arc.op_ids), np.int32(arc.skips)
+        if mode == "eval":
+            return self.compiled.logits(images, *arc).numpy()
+        seed = seed_pair(self.config.seed, f"noise_{self.epoch}", i)
+        return self.compiled.logits_in_training(images, *arc, seed).numpy()
 
     def _accuracy(self, batch, sample, i):
         images, labels = batch

@@ -41,6 +41,8 @@ POISON_SETS = {
         "transposed_conv_5x5",
         "dropout",
     ),
+    "relative_gaussian": ("relative_gaussian",),
+    "stretched_conv": ("stretched_conv",),
 }
 
 
@@ -166,8 +168,8 @@ def make_search_space(
     """Builds a search space from what the user wrote.
 
     Args:
-      poison: str, "none", or a comma list of keys of `POISON_SETS` and of
-        registered names.
+      poison: str, "none", or a comma list of keys of `POISON_SETS`, of
+        registered names and of file:name, whose name is registered.
       q: int or None, copies of every poisoning; None stands for "not given".
       sharing: "shared" or "unique".
       candidate_ops: key of `CANDIDATE_OPS`.
@@ -183,7 +185,9 @@ def make_search_space(
     names = ()
     if poison != "none":
         for word in poison.split(","):
-            names += POISON_SETS.get(word.strip()) or (word.strip(),)
+            # my_ops.py:Blur is the op Blur of a user's file.
+            name = word.strip().rpartition(":")[2]
+            names += POISON_SETS.get(name) or (name,)
         _check_names(names, poison, registered)
     if not names and q is not None and q != 0:
         raise UserError(

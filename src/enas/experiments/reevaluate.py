@@ -7,15 +7,14 @@ mean error over them and the error of the one that is best on the validation
 set. Writes nothing.
 """
 
-import os
 import sys
 
 import numpy as np
 from absl import flags
 
-from enas.cifar10.flags import define_flags, read_flags
+from enas.cifar10 import trained
+from enas.cifar10.flags import define_flags
 from enas.errors import UserError
-from enas.tf_noise import without_noise
 
 __all__ = ["main", "reevaluate"]
 
@@ -29,10 +28,7 @@ def main(argv):
     try:
         if len(argv) < 2:
             raise UserError("Name a run directory, then flags to change.")
-        run = argv[1]
-        flagfile = f"--flagfile={os.path.join(run, 'flags.txt')}"
-        arguments = [argv[0], flagfile, *argv[2:], f"--output_dir={run}"]
-        config, _ = read_flags(values, arguments)
+        config = trained.read_config(values, [argv[0], *argv[2:]], argv[1])
         for line in reevaluate(config):
             print(line)
     except UserError as error:
@@ -47,26 +43,10 @@ def reevaluate(config):
     Args:
       config: the run's `Config`, its output_dir the run, with overrides.
     """
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    with without_noise():
-        from enas.cifar10 import checkpoint, program
-        from enas.cifar10.run_dir import RunDir
-        from enas.cifar10.search import arc_of
-
-        program.find_devices()
-
-    directories = RunDir(config).checkpoints()
-    if not directories:
-        raise UserError(
-            f"{config.output_dir} has no whole checkpoint yet. Name the run "
-            "directory of a search that has ended an epoch."
-        )
-    search = program.load_search(config, log=lambda line: None)
-    checkpoint.restore(search, directories[-1])
-    sample = search.arcs.draw(NUM_ARCS, "reevaluate", 0)
+    search = trained.load(config)
+    arcs = trained.arcs_of(search, (), NUM_ARCS, "reevaluate")
     errors = []
-    for i in range(NUM_ARCS):
-        arc = arc_of(sample, i)
+    for i, arc in enumerate(arcs):
         valid, test = (
             100 * (1 - search.accuracy_of(arc, split))
             for split in (search.data.valid, search.data.test)

@@ -161,8 +161,10 @@ def _config(arguments, sizes):
 
 def _search_space(config, num_ops):
     """Returns the `SearchSpace` of the arguments, else the first ops."""
+    from enas.cifar10 import user_ops
     from enas.cifar10.poison_ops import POISON_OPS
 
+    user_ops.load(config)
     ops = CANDIDATE_OPS[config.candidate_ops]
     if config.poison != "none" or config.q:
         return make_search_space(

@@ -1,0 +1,191 @@
+"""What one architecture computes, as a list of steps. No TensorFlow here.
+
+The steps are those of `MacroChild` under a profile, or of the network that is
+trained from scratch, with everything left out that does not lead to the logits.
+Costs, pictures and exported models are read off them.
+"""
+
+import dataclasses
+
+__all__ = ["IMAGE_SIZE", "Node", "plan", "pool_layers", "skip_sources"]
+
+IMAGE_SIZE = 32
+# Ops that return their input itself in evaluation.
+RETURNS_INPUT = ("identity", "dropout", "relative_gaussian")
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One step.
+
+    Attributes:
+      name: str, unique; layers and weights of it are found by this.
+      kind: "stem", "op", "sum" (of its inputs), "norm" (batch norm alone),
+        "merge" (1x1 convolution over its concatenated inputs), "reduction"
+        or "head".
+      layer: int, the layer it belongs to; -1 for the stem.
+      inputs: tuple of names of the steps it reads; one may stand twice.
+      size: int, side of the map it gives out, pixels.
+      channels: int, channels of the map it gives out.
+      channels_in: int, channels of each input.
+      op: str, name of the computation of an "op".
+      op_id: int, what the controller emitted for it.
+      copy: int, which copy of a poisoning it is.
+    """
+
+    name: str
+    kind: str
+    layer: int
+    inputs: tuple[str, ...]
+    size: int
+    channels: int
+    channels_in: int
+    op: str | None = None
+    op_id: int | None = None
+    copy: int = 0
+
+
+def pool_layers(num_layers):
+    """Returns the layers behind which every cached output is halved.
+
+    Source: row 7; same. Below three layers there is none.
+    """
+    distance = num_layers // 3
+    return {distance - 1, 2 * distance - 1} - {-1}
+
+
+def skip_sources(arc, layer, profile):
+    """Returns the names of the outputs that a layer adds, list of str.
+
+    Args:
+      arc: `Arc`.
+      layer: int.
+      profile: `Profile`; its skip_candidates says what a bit means (row 5).
+
+    Returns:
+      list such as ["stem", "layer 0", "layer 2"].
+    """
+    first = 1 if profile.skip_candidates == "stem" else 0
+    return [
+        f"layer {i - first}" if i >= first else "stem"
+        for i, bit in enumerate(arc.layer_skips(layer))
+        if bit
+    ]
+
+
+def plan(arc, search_space, filters, profile, final=False, returns_input=None):
+    """Lists the steps of an architecture.
+
+    Args:
+      arc: `Arc`.
+      search_space: `SearchSpace` it is of.
+      filters: int, channels of the stem.
+      profile: `Profile`.
+      final: bool, whether it is the network trained from scratch: skips are
+        concatenated and convolved, and channels double at every pooling.
+      returns_input: function of an op's name, whether it returns its input
+        itself (row 6); those that do in evaluation by default.
+
+    Returns:
+      list of `Node`, every one behind its inputs.
+
+    Source: rows 4 to 7; ENAS general_child.py `_enas_layer`, `_fixed_layer`.
+    """
+    steps = _Steps(filters, profile, final)
+    steps.returns_input = returns_input or RETURNS_INPUT.__contains__
+    pooled = pool_layers(arc.num_layers)
+    steps.add("stem_conv", "stem", -1, (), channels_in=3)
+    cache = ["stem_conv"]
+    for k, op_id in enumerate(arc.op_ids):
+        cache = steps.layer(cache, k, op_id, arc.layer_skips(k), search_space)
+        if k in pooled:
+            cache = steps.pool(cache, k)
+    steps.add("fc", "head", arc.num_layers, cache[-1:])
+    return _needed(steps.nodes)
+
+
+class _Steps:
+    """Collects steps; knows the width and size of the maps so far."""
+
+    def __init__(self, filters, profile, final):
+        self.nodes = []
+        self.channels = filters
+        self.size = IMAGE_SIZE
+        self.profile = profile
+        self.final = final
+
+    def add(self, name, kind, layer, inputs, channels_in=None, **more):
+        width = self.channels if channels_in is None else channels_in
+        self.nodes.append(
+            Node(
+                name,
+                kind,
+                layer,
+                tuple(inputs),
+                self.size,
+                self.channels,
+                width,
+                **more,
+            )
+        )
+        return name
+
+    def layer(self, cache, k, op_id, bits, search_space):
+        """Adds a layer; returns the cache with its output at the end."""
+        op, scope = search_space.op_name(op_id), f"layer_{k}"
+        if self.profile.branch_binding == "published" and not self.final:
+            op = search_space.branches[-1]
+        copy = search_space.copy(op_id)
+        more = {"op": op, "op_id": op_id, "copy": copy}
+        out = self.add(f"{scope}/op", "op", k, cache[-1:], **more)
+        if k > 0 or self.profile.first_layer == "normed":
+            skip = self._merge if self.final else self._sum
+            out = skip(cache, out, k, bits, self.returns_input(op))
+        cache = [*cache, out]
+        drops_stem = k == 0 and self.profile.skip_candidates == "direct"
+        return cache[1:] if drops_stem else cache
+
+    def _merge(self, cache, out, k, bits, same):
+        del same
+        chosen = [x for x, bit in zip(cache, bits, strict=False) if bit]
+        return self.add(f"layer_{k}/skip", "merge", k, [*chosen, out])
+
+    def _sum(self, cache, out, k, bits, same):
+        """Adds the skips and batch norm; changes the cache where in place."""
+        chosen = [x for x, bit in zip(cache, bits, strict=False) if bit]
+        overwrites = same and self.profile.skip_sum == "in_place"
+        doubled = overwrites and len(bits) == len(cache) and any(bits[-1:])
+        terms = [out, *chosen[: len(chosen) - doubled]]
+        total = out
+        if len(terms) > 1:
+            total = self.add(f"layer_{k}/sum", "sum", k, terms)
+        if doubled:
+            total = self.add(f"layer_{k}/double", "sum", k, [total, total])
+        if overwrites:
+            cache[-1] = total
+        return self.add(f"layer_{k}/skip", "norm", k, [total])
+
+    def pool(self, cache, k):
+        before, self.size = self.channels, (self.size + 1) // 2
+        if self.final:
+            self.channels *= 2
+        first = 0 if self.profile.skip_candidates == "stem" else 1
+        return [
+            self.add(
+                f"layer_{k}/pool_at_{k}/from_{first + i}",
+                "reduction",
+                k,
+                [x],
+                channels_in=before,
+            )
+            for i, x in enumerate(cache)
+        ]
+
+
+def _needed(nodes):
+    """Returns the nodes that the last one depends on, in their order."""
+    wanted = {nodes[-1].name}
+    for node in reversed(nodes):
+        if node.name in wanted:
+            wanted.update(node.inputs)
+    return [node for node in nodes if node.name in wanted]

@@ -1,0 +1,61 @@
+"""Training one architecture from scratch: the loop without a controller.
+
+Counterpart of ENAS's scripts/cifar10_macro_final.sh; the child is
+`final_child.FinalChild`.
+"""
+
+import dataclasses
+import math
+
+from enas.cifar10.search import Search
+
+__all__ = ["FinalTraining", "result_of"]
+
+PROTOCOL = (
+    "test_acc: the one network, after each epoch, on the whole test set, in"
+    " evaluation mode. It trains on all training images, validation images"
+    " included, so no epoch is chosen: the result is the last one."
+)
+
+
+class FinalTraining(Search):
+    """One network in training; arguments and attributes as `Search`.
+
+    Source: ENAS main.py `train` with --child_fixed_arc; same: an epoch of
+    training, then the test set.
+    """
+
+    def evaluate(self):
+        """Measures the test set.
+
+        Returns:
+          (measured, reports): dict with test_acc, float, and no reports.
+        """
+        self.log(f"Epoch {self.epoch}: Eval")
+        self.log(f"Eval at {self.global_step}")
+        accuracy = self.accuracy_of(self.arcs.fixed_arc, self.data.test)
+        self.log(f"test_accuracy: {accuracy:<6.4f}")
+        return {"test_acc": accuracy}, []
+
+
+def result_of(training, rows):
+    """Returns what result.json holds, dict.
+
+    Args:
+      training: `FinalTraining`.
+      rows: list of dict, those of metrics.csv.
+    """
+    config = training.config
+    weights = training.compiled.child.trainable_variables
+    return {
+        "finished": training.epoch >= config.num_epochs,
+        "epochs": training.epoch,
+        "last": rows[-1],
+        "arc": str(training.arcs.fixed_arc),
+        "parameters": sum(math.prod(v.shape) for v in weights),
+        "protocol": PROTOCOL,
+        "settings": dataclasses.asdict(config),
+        "behaviours": dataclasses.asdict(config.behaviour),
+        "op_ids": training.search_space.num_ops,
+        "branches": training.search_space.branches,
+    }

@@ -1,0 +1,46 @@
+"""Runs that several test files look at, made once in each process."""
+
+import pytest
+
+from enas.cifar10.main import main
+
+SMALL = (
+    "--dataset=shapes",
+    "--num_train=48",
+    "--num_test=40",
+    "--batch_size=16",
+    "--child_out_filters=4",
+    "--num_epochs=1",
+    "--poison=identity,transposed_conv",
+    "--q=2",
+)
+SMALL_ARC = "1  6 1"
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """Returns the run directory of a search of two layers, one epoch."""
+    path = str(tmp_path_factory.mktemp("search") / "run")
+    code = main(
+        [
+            "main",
+            *SMALL,
+            "--num_valid=40",
+            "--child_num_layers=2",
+            "--controller_train_steps=1",
+            "--controller_num_aggregate=2",
+            f"--output_dir={path}",
+        ]
+    )
+    assert code == 0
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_final(tmp_path_factory):
+    """Returns the run directory of a final network of two layers."""
+    path = str(tmp_path_factory.mktemp("final") / "run")
+    arc = f"--child_fixed_arc={SMALL_ARC}"
+    flags = ["--child_from_scratch", arc, f"--output_dir={path}"]
+    assert main(["main", *SMALL, *flags]) == 0
+    return path
