@@ -46,7 +46,9 @@ def main(argv=None):
         if argv[:1] in (["--help"], ["-h"]):
             print(_help())
             return 0
-        return _run(argv)
+        code = _run(argv)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
