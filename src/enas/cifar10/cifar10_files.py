@@ -190,8 +190,14 @@ def _read_binary_file(path):
 
 def _read_python_file(path):
     """Returns planes uint8 `[images, 3072]` and labels of a pickled file."""
-    with path.open("rb") as stream:
-        content = _ArrayUnpickler(stream, encoding="bytes").load()
+    try:
+        with path.open("rb") as stream:
+            content = _ArrayUnpickler(stream, encoding="bytes").load()
+    except (EOFError, LookupError) as error:
+        raise pickle.UnpicklingError(
+            "a pickle that is truncated, or none at all: "
+            f"{type(error).__name__}"
+        ) from error
     if not isinstance(content, dict):
         received = f"a pickled {type(content).__name__}"
         raise _damaged(path, "it is a pickled dictionary", received)
