@@ -69,7 +69,8 @@ def run(arguments):
     share = -(-arguments.kills // len(names))
     for name in names:
         harness.run(name, share)
-    print("\n".join(harness.report()))
+        # After each of them, should the harness itself be ended.
+        print("\n".join(harness.report()), flush=True)
     return 1 if harness.mismatches else 0
 
 
