@@ -260,7 +260,7 @@ def test_pickles(data):
     path.write_bytes(data)
     before = listing()
     read = functools.partial(
-        cifar10_files._checked, path, cifar10_files._read_python_file
+        cifar10_files.checked, path, cifar10_files.read_python_file
     )
     assert refused_or(read) is None
     assert listing() == before
@@ -283,7 +283,7 @@ def test_wrong_arrays(rows, width, kind, label):
     with path.open("wb") as stream:
         pickle.dump({b"data": images, b"labels": labels}, stream)
     read = functools.partial(
-        cifar10_files._checked, path, cifar10_files._read_python_file
+        cifar10_files.checked, path, cifar10_files.read_python_file
     )
     if refused_or(read) is not None:
         assert (rows, width, kind) == (10_000, 3072, "u1") and label in range(
@@ -311,7 +311,7 @@ def test_binary_batches(size, places):
                 stream.seek(image * 3073)
                 stream.write(bytes([label]))
     read = functools.partial(
-        cifar10_files._checked, path, cifar10_files._read_binary_file
+        cifar10_files.checked, path, cifar10_files._read_binary_file
     )
     if refused_or(read) is not None:
         assert size == 30_730_000 and all(x < 10 for x in places.values())

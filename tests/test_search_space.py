@@ -20,6 +20,8 @@ REGISTERED = (
     "transposed_conv_3x3",
     "transposed_conv_5x5",
     "dropout",
+    "relative_gaussian",
+    "stretched_conv",
     "half",
 )
 
@@ -85,7 +87,7 @@ def test_candidate_ops_are_those_of_the_reference_in_its_order():
     )
 
 
-def test_poison_sets_are_those_of_the_paper():
+def test_poison_sets_are_those_of_the_paper_and_its_later_ones():
     p1 = ("identity",)
     p2 = ("transposed_conv_3x3", "transposed_conv_5x5")
     p3 = ("dropout",)
@@ -95,6 +97,8 @@ def test_poison_sets_are_those_of_the_paper():
         "transposed_conv": p2,
         "dropout": p3,
         "grouped": p1 + p2 + p3,
+        "relative_gaussian": ("relative_gaussian",),
+        "stretched_conv": ("stretched_conv",),
     }
 
 

@@ -5,12 +5,14 @@ import functools
 import io
 import json
 import os
+import threading
 
 from absl import flags
 
 from enas.cifar10 import trained
 from enas.cifar10.arc import Arc
 from enas.cifar10.flags import define_flags
+from enas.cifar10.stop_signals import StopSignals
 from enas.tf_noise import without_noise
 
 __all__ = ["Run", "run_search"]
@@ -27,6 +29,8 @@ def run_search(config, quiet=False):
       A `Run`.
 
     Raises:
+      Stopped: Ctrl-C or "interrupt the kernel"; what was trained is saved, and
+        the same call goes on from there.
       UserError: a setting, the data or the run directory is not legal.
       RuntimeError: training met a number that is not finite.
     """
@@ -38,14 +42,23 @@ def run_search(config, quiet=False):
     from enas.utils import Log
 
     silence = contextlib.redirect_stdout(io.StringIO())
-    with silence if quiet else contextlib.nullcontext():
-        code = program.run(config, Log())
+    with silence if quiet else contextlib.nullcontext(), _signals() as signals:
+        code = program.run(config, Log(), signals)
     if code:
         raise RuntimeError(
             f"Training stopped, because a number was not finite; the end of "
             f"{config.output_dir}/stdout says where."
         )
     return Run(config.output_dir)
+
+
+@contextlib.contextmanager
+def _signals():
+    signals = StopSignals()
+    # Python hands signals to its main thread, and only that may ask for them.
+    main = threading.current_thread() is threading.main_thread()
+    with signals if main else contextlib.nullcontext():
+        yield signals
 
 
 class Run:

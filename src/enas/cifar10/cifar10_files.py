@@ -215,8 +215,14 @@ def read_python_file(path, count=None, label_key="labels", data_set="CIFAR-10"):
     """Returns planes uint8 `[count, 3072]` and labels of a pickled file."""
     count = IMAGES_PER_FILE if count is None else count
     damaged = functools.partial(_damaged, data_set=data_set)
-    with path.open("rb") as stream:
-        content = _ArrayUnpickler(stream, encoding="bytes").load()
+    try:
+        with path.open("rb") as stream:
+            content = _ArrayUnpickler(stream, encoding="bytes").load()
+    except (EOFError, LookupError) as error:
+        raise pickle.UnpicklingError(
+            "a pickle that is truncated, or none at all: "
+            f"{type(error).__name__}"
+        ) from error
     if not isinstance(content, dict):
         received = f"a pickled {type(content).__name__}"
         raise damaged(path, "it is a pickled dictionary", received)

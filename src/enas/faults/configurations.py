@@ -35,13 +35,14 @@ CONFIGURATIONS = {
 }
 
 
-def arguments_of(configuration, num_epochs, directory):
+def arguments_of(configuration, num_epochs, directory, *more):
     """Returns the command line of a search, list of str.
 
     Args:
       configuration: str, a key of `CONFIGURATIONS`.
       num_epochs: int.
       directory: str, the run directory.
+      *more: str, further flags.
     """
     return [
         "search",
@@ -49,4 +50,5 @@ def arguments_of(configuration, num_epochs, directory):
         *CONFIGURATIONS[configuration],
         f"--num_epochs={num_epochs}",
         f"--output_dir={directory}",
+        *more,
     ]

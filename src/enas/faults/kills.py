@@ -36,6 +36,14 @@ def add_arguments(parser):
         default=",".join(CONFIGURATIONS),
         help="comma list (default: %(default)s)",
     )
+    parser.add_argument(
+        "--nodeterministic",
+        dest="flag",
+        action="store_const",
+        const="--nodeterministic",
+        default="--deterministic",
+        help="run the searches without --deterministic",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument(
         "--directory",
@@ -56,12 +64,13 @@ def run(arguments):
     with without_noise():
         os.environ["KERAS_BACKEND"] = "tensorflow"
         from enas.cifar10 import program  # noqa: F401 (for all the lives)
-    harness = Kills(arguments.directory, arguments.seed)
+    harness = Kills(arguments.directory, arguments.seed, arguments.flag)
     names = arguments.configurations.split(",")
     share = -(-arguments.kills // len(names))
     for name in names:
         harness.run(name, share)
-    print("\n".join(harness.report()))
+        # After each of them, should the harness itself be ended.
+        print("\n".join(harness.report()), flush=True)
     return 1 if harness.mismatches else 0
 
 
@@ -71,13 +80,15 @@ class Kills:
     Args:
       directory: str.
       seed: int, of the moments.
+      flag: str, a flag of all searches.
 
     Attributes:
       mismatches: list of str.
     """
 
-    def __init__(self, directory, seed):
+    def __init__(self, directory, seed, flag):
         self._directory = directory
+        self._flag = flag
         self._rng = random.Random(seed)
         self._kills = []
         self._runs = collections.Counter()
@@ -125,7 +136,7 @@ class Kills:
 
     def _live(self, configuration, run, moment):
         """Returns the exit code, or None if the process was killed."""
-        argv = arguments_of(configuration, EPOCHS, run)
+        argv = arguments_of(configuration, EPOCHS, run, self._flag)
         child = lives.start(argv, f"{run}.log")
         code = lives.kill(child, moment(run, self._rng))
         if code not in (None, 0):

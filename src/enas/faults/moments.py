@@ -39,6 +39,18 @@ def in_evaluation(run, rng):
     return _later(evaluates, rng.uniform(0, 0.5))
 
 
+def in_child(run, rng):
+    """Waits for a child epoch, then for a random time."""
+    log = os.path.join(run, "stdout")
+    started = _last_line(log)
+
+    def trains():
+        line = _last_line(log)
+        return line != started and line.startswith(b"epoch=")
+
+    return _later(trains, rng.uniform(0, 0.1))
+
+
 def in_controller(run, rng):
     """Waits for a controller phase, then for a random time."""
     log = os.path.join(run, "stdout")
@@ -90,6 +102,7 @@ def in_events(run, rng):
 
 MOMENTS = (
     at_any_time,
+    in_child,
     in_checkpoint,
     in_controller,
     in_tables,
@@ -98,6 +111,7 @@ MOMENTS = (
     at_any_time,
     in_result,
     in_checkpoint,
+    in_child,
     at_start,
 )
 
