@@ -2,7 +2,11 @@
 
 import pytest
 
+from enas import tf_settings
 from enas.cifar10.main import main
+
+# Tests compute as the programs do.
+tf_settings.before_import()
 
 SMALL = (
     "--dataset=shapes",

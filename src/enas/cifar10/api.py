@@ -9,6 +9,7 @@ import threading
 
 from absl import flags
 
+from enas import tf_settings
 from enas.cifar10 import trained
 from enas.cifar10.arc import Arc
 from enas.cifar10.flags import define_flags
@@ -34,7 +35,7 @@ def run_search(config, quiet=False):
       UserError: a setting, the data or the run directory is not legal.
       RuntimeError: training met a number that is not finite.
     """
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    tf_settings.before_import()
     with without_noise():
         from enas.cifar10 import program
 

@@ -4,12 +4,12 @@ Counterpart of ENAS's src/cifar10/main.py. Only this file reads flags.
 """
 
 import dataclasses
-import os
 import signal
 import sys
 
 from absl import flags
 
+from enas import tf_settings
 from enas.cifar10.flags import (
     WITHOUT_EFFECT,
     define_flags,
@@ -66,10 +66,7 @@ def main(argv=None):
 
 def _run(config, idle, signals):
     # TensorFlow takes seconds to import, so flags are read before.
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    # TensorFlow leaves these kernels out on many CPUs, AMD's among them, where
-    # they halve the time of a convolution.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    tf_settings.before_import()
     with without_noise():
         from enas.cifar10 import program
 

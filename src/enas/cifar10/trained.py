@@ -3,6 +3,7 @@
 import os
 import re
 
+from enas import tf_settings
 from enas.cifar10.arc import Arc
 from enas.cifar10.flags import read_flags
 from enas.errors import UserError
@@ -60,7 +61,7 @@ def load(config, log=lambda line="": None):
     Raises:
       UserError: the run has no whole checkpoint, or it is of another search.
     """
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    tf_settings.before_import()
     with without_noise():
         from enas.cifar10 import checkpoint, program
 

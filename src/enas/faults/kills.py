@@ -12,6 +12,7 @@ import random
 import shutil
 import time
 
+from enas import tf_settings
 from enas.faults import fingerprint, lives
 from enas.faults.configurations import CONFIGURATIONS, arguments_of
 from enas.faults.moments import MOMENTS, phase_of
@@ -62,7 +63,7 @@ def run(arguments):
       int, 0 if every search ended as the one left alone, else 1.
     """
     with without_noise():
-        os.environ["KERAS_BACKEND"] = "tensorflow"
+        tf_settings.before_import()
         from enas.cifar10 import program  # noqa: F401 (for all the lives)
     harness = Kills(arguments.directory, arguments.seed, arguments.flag)
     names = arguments.configurations.split(",")

@@ -4,8 +4,7 @@ Prints what every tensor is and whether the port has it, then the accuracy of
 arcs under its weights. The sizes of the network are read off the checkpoint.
 """
 
-import os
-
+from enas import tf_settings
 from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
 from enas.cifar10.profile import PROFILES
@@ -95,7 +94,7 @@ def run(arguments):
     Raises:
       UserError: the checkpoint, an arc, the data or a setting is not legal.
     """
-    os.environ["KERAS_BACKEND"] = "tensorflow"
+    tf_settings.before_import()
     with without_noise():
         from enas.cifar10 import checkpoint, program, tf1_checkpoint, tf1_files
         from enas.cifar10.compiled import Compiled

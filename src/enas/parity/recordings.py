@@ -4,6 +4,7 @@ import os
 import pathlib
 
 import enas
+from enas import tf_settings
 from enas.errors import UserError
 from enas.tf_noise import without_noise
 
@@ -37,9 +38,9 @@ def run(arguments):
     Raises:
       UserError: there are no recordings, or one cannot be read.
     """
-    os.environ["KERAS_BACKEND"] = "tensorflow"
     # The recordings were made without oneDNN, whose sums have another order.
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    tf_settings.before_import()
     with without_noise():
         from enas.cifar10 import program
 
