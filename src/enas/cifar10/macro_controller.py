@@ -211,7 +211,7 @@ class MacroController(keras.layers.Layer):
         """
         ops, skips, anchors = [], [], []
         state = self.lstm.zero_state(n)
-        start = tf.tile(self.g_emb.value, [n, 1])
+        start = tf.broadcast_to(self.g_emb.value, [n, self.options.lstm_size])
         inputs = start
         for layer in range(self.options.num_layers):
             output, state = self.lstm.step(inputs, state)

@@ -388,6 +388,7 @@ def _versions():
         "numpy": np.__version__,
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
         "devices": [d.device_type for d in tf.config.list_physical_devices()],
     }
 

@@ -1,6 +1,5 @@
 """Compares the port with all recordings of a directory, as a table."""
 
-import os
 import pathlib
 
 import enas
@@ -39,8 +38,7 @@ def run(arguments):
       UserError: there are no recordings, or one cannot be read.
     """
     # The recordings were made without oneDNN, whose sums have another order.
-    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
-    tf_settings.before_import()
+    tf_settings.before_import(onednn="0")
     with without_noise():
         from enas.cifar10 import program
 
