@@ -38,7 +38,7 @@ TRAINING = (
 SEARCH = (
     *TRAINING,
     "--num_valid=10",
-    "--child_num_layers=2",
+    "--child_num_layers=1",
     "--controller_train_steps=1",
     "--controller_num_aggregate=2",
 )
