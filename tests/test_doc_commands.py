@@ -1,5 +1,6 @@
 """Every command of the documents is run here, or says what it needs."""
 
+import functools
 import importlib
 import os
 import pathlib
@@ -13,6 +14,7 @@ import pytest
 from absl import flags
 
 from doc_commands import ROOT, commands, documents, fences
+from enas.cifar10 import data_utils
 from enas.cifar10.flags import define_flags, read_flags
 from enas.cifar10.shapes import CLASS_NAMES, make_shapes
 from enas.parity.main import VERBS
@@ -45,7 +47,6 @@ SEARCH = (
 # Run one after the other, as a newcomer would; command -> flags behind it.
 RUN = {
     f"{QUICK} --output_dir=outputs/clean": SEARCH,
-    f"{QUICK} --output_dir=outputs/poisoned --poison=identity --q=300": SEARCH,
     "source .venv/bin/activate": (),
     "tensorboard --logdir outputs": (),
     "python -m enas.cifar10.arc --draw outputs/clean/best_arc.txt": (),
@@ -63,6 +64,9 @@ RUN = {
 }
 # Run by another test, by the same program with its arguments.
 ELSEWHERE = {
+    f"{QUICK} --output_dir=outputs/poisoned --poison=identity --q=300": (
+        "test_main.py::test_the_log_says_what_was_built"
+    ),
     "bash scripts/diff_enas.sh recordings": (
         "test_parity_recordings.py::test_every_quantity_is_within_its_tolerance"
     ),
@@ -90,6 +94,8 @@ PYTHON = {
     "docs/POISON.md": "test_user_ops.py",
     "docs/PYTHON.md": "test_api.py",
 }
+# Drawn once for all commands.
+DRAWN = functools.cache(make_shapes)
 # Writes its arguments down in place of the program of this name.
 RECORDER = """#!/bin/sh
 printf '%s\\0' "${0##*/}" "$@" > "$RECORDED"
@@ -118,6 +124,7 @@ def checkout(tmp_path, monkeypatch):
         program.chmod(0o755)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ENAS_DATA_DIR", str(tmp_path / "nothing"))
+    monkeypatch.setattr(data_utils, "make_shapes", DRAWN)
     return tmp_path
 
 
@@ -272,6 +279,6 @@ def test_the_archive_is_unpacked_where_it_is_found(tmp_path):
 def test_the_picture_of_the_document_is_one_of_the_test_set():
     path = pathlib.Path(ROOT, "docs/examples/rings.png")
     pixels = np.rint(255 * matplotlib.image.imread(path)[..., :3])
-    images, labels = make_shapes()[2]
+    images, labels = DRAWN()[2]
     (place,) = np.flatnonzero((images == pixels).all(axis=(1, 2, 3)))
     assert CLASS_NAMES[labels[place]] == "rings"
