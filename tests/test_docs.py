@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import re
 
+from enas.cifar10.config import Config
 from enas.cifar10.metrics import COLUMNS, TAGS
 from enas.cifar10.profile import Profile
 
@@ -46,6 +47,18 @@ def test_files_named_in_the_documents_exist():
             assert (document.parent / link).exists(), (document.name, link)
         for script in re.findall(r"bash (scripts/\S+\.sh)", text):
             assert (ROOT / script).exists(), (document.name, script)
+
+
+def test_flags_of_the_readme_exist_and_are_in_their_group():
+    text = (ROOT / "README.md").read_text()
+    groups = {}
+    for field in dataclasses.fields(Config):
+        group = groups.setdefault(field.metadata["group"].lower(), set())
+        group.add(field.name)
+    for group, names in groups.items():
+        (row,) = re.findall(rf"^\| {group} \|(.*)\|$", text, flags=re.M)
+        shown = set(re.findall(r"`--(?:no)?(\w+)", row))
+        assert shown and shown <= names, group
 
 
 def test_every_choice_is_in_the_ledger_with_its_values():

@@ -1,7 +1,10 @@
 """Training one architecture from scratch: the network, the loop, the files."""
 
 import json
+import os
 import pathlib
+import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -13,12 +16,14 @@ from enas.cifar10.arc import Arc
 from enas.cifar10.branches import ChildOptions
 from enas.cifar10.checkpoint import model_variables
 from enas.cifar10.compiled import child_gradients
+from enas.cifar10.final import FinalTraining
 from enas.cifar10.final_child import FinalChild
 from enas.cifar10.image_ops import FROZEN
 from enas.cifar10.main import main
 from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.profile import PAPER
 from enas.cifar10.search_space import SearchSpace, make_search_space
+from enas.faults import fingerprint
 from enas.optimizers import GradientRules
 from golden_data import CLEAN
 
@@ -158,12 +163,41 @@ def test_a_run_leaves_what_it_did(small_final):
     assert (folder / "best_arc.txt").read_text() == SMALL_ARC + "\n"
 
 
-def test_the_same_command_continues(small_final, capsys):
-    arguments = [f"--flagfile={small_final}/flags.txt"]
-    arguments += [f"--output_dir={small_final}", "--num_epochs=2"]
-    assert main(["main", *arguments]) == 0
-    assert "Continuing after epoch 1" in capsys.readouterr().out
-    assert (pathlib.Path(small_final) / "checkpoints/epoch-2").is_dir()
+def stop_after(monkeypatch, step):
+    """Lets SIGTERM come within a child step of the next training."""
+    whole_step = FinalTraining._child_step
+
+    def child_step(self, *arguments):
+        if self.global_step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return whole_step(self, *arguments)
+
+    monkeypatch.setattr(FinalTraining, "_child_step", child_step)
+
+
+def test_stopped_twice_and_continued_it_ends_as_if_left_alone(
+    small_final, tmp_path, monkeypatch, capsys
+):
+    # Three steps an epoch: the first stop is at the end of one epoch, the
+    # second behind a step of the next.
+    harmed, alone = tmp_path / "harmed", tmp_path / "alone"
+    shutil.copytree(small_final, harmed)
+    flags = ["main", f"--flagfile={harmed}/flags.txt", "--num_epochs=2"]
+    with monkeypatch.context() as patches:
+        stop_after(patches, 4)
+        assert main([*flags, f"--output_dir={harmed}"]) == 143
+    assert main([*flags, f"--output_dir={harmed}"]) == 0
+    log = capsys.readouterr().out
+    assert "Continuing after epoch 1" in log and "after child step 5" in log
+    assert main([*flags, f"--output_dir={alone}"]) == 0
+    for run in (harmed, alone):
+        fingerprint.write(str(run), f"{run}.json")
+    wanted, found = (fingerprint.read(f"{run}.json") for run in (alone, harmed))
+    # A run that was stopped within an epoch keeps one checkpoint more.
+    newest = [each.pop("checkpoints")[-1] for each in (wanted, found)]
+    assert newest[0] == newest[1]
+    assert fingerprint.differences(wanted, found) == {}
+    assert len(wanted["rows"]) == 2 and len(wanted["tensors"]) > 50
 
 
 @pytest.mark.parametrize(

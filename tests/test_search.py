@@ -1,6 +1,9 @@
 """The loop with a pretended child: rewards, baseline, order, evaluation."""
 
+import io
 import itertools
+import re
+import sys
 
 import numpy as np
 import pytest
@@ -219,6 +222,19 @@ def test_layers_of_poison_are_counted():
     assert [r["poison_layers"] for r in reports] == counts
     assert measured["bad_layers"] == pytest.approx(np.mean(counts))
     assert measured["good_layers"] + measured["bad_layers"] == LAYERS
+
+
+def test_a_terminal_sees_every_phase_with_its_time_left(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    search, lines = make_search(num_epochs=7)
+    search.run_epoch()
+    shown = terminal.getvalue()
+    for phase, steps in (("child", 4), ("controller", 2), ("evaluation", 3)):
+        bar = rf"epoch 1 of 7: {phase}: .* 0/{steps} \[00:00<\?"
+        assert re.search(bar, shown), phase
+    assert not any("of 7:" in line for line in lines)
 
 
 def test_learning_rate_and_seed_follow_the_global_step():

@@ -4,6 +4,8 @@ import ast
 import importlib.metadata
 import re
 import runpy
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from unittest import mock
@@ -166,3 +168,37 @@ def test_dockerfile_copies_what_dockerignore_lets_in():
     assert {source.split("/")[0] for source in sources} == allowed
     for source in sources:
         assert (ROOT / source).exists(), source
+
+
+def test_dockerfile_starts_a_script_that_it_copies():
+    text = (ROOT / "Dockerfile").read_text()
+    (words,) = re.findall(r"^ENTRYPOINT (\[.+\])$", text, re.MULTILINE)
+    program, script = ast.literal_eval(words)
+    assert program == "bash" and (ROOT / script).exists()
+    assert re.search(r"^COPY scripts scripts$", text, re.MULTILINE)
+    # What the script reads and writes lies on the volumes.
+    (folder,) = re.findall(r"^WORKDIR (\S+)$", text, re.MULTILINE)
+    (volumes,) = re.findall(r"^VOLUME (\[.+\])$", text, re.MULTILINE)
+    wanted = [f"{folder}/data", f"{folder}/outputs"]
+    assert ast.literal_eval(volumes) == wanted
+    assert "--output_dir=outputs " in (ROOT / script).read_text()
+
+
+def test_dockerfile_and_documents_give_the_same_build_arguments():
+    text = (ROOT / "Dockerfile").read_text()
+    declared = set(re.findall(r"^ARG (\w+)=", text, re.MULTILINE))
+    for file in ("Dockerfile", "README.md"):
+        words = (ROOT / file).read_text()
+        given = set(re.findall(r"--build-arg (\w+)=", words))
+        assert given == declared, file
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile():
+    folder = Path(sys.executable).parent
+    hadolint = shutil.which("hadolint", path=folder)
+    if hadolint is None:
+        pytest.skip("needs the extra `test` of setup.py")
+    done = subprocess.run(
+        [hadolint, str(ROOT / "Dockerfile")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

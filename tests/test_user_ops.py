@@ -5,11 +5,13 @@ import re
 
 import pytest
 
-from enas.cifar10 import user_ops
+from enas.cifar10 import program, user_files, user_ops
 from enas.cifar10.config import Config
 from enas.cifar10.main import main
 from enas.cifar10.poison_ops import POISON_OPS
+from enas.cifar10.run_dir import RunDir
 from enas.errors import UserError
+from enas.utils import Log
 
 ROOT = pathlib.Path(__file__).parent.parent
 HEAD = """
@@ -75,6 +77,58 @@ def test_a_file_is_read_again_after_an_edit():
     assert POISON_OPS["Half"].func is not old
 
 
+def opened(**settings):
+    """Starts a run, and ends it before its first step."""
+    poison = user_ops.with_full_paths("my_ops.py:Half")
+    config = Config(poison=poison, q=2, output_dir="run", **settings)
+    user_ops.load(config)
+    run_dir = RunDir(config)
+    run_dir.check()
+    run_dir.open(Log())
+    run_dir.close()
+
+
+def test_a_run_keeps_the_file_and_goes_on_with_no_other(capsys):
+    # A letter in another encoding, and line ends of another system.
+    source = ("# coding: latin-1\r\n# \xfc\r\n" + HEAD).encode("latin-1")
+    op = OP.format(name="Half", result="x / 2").encode()
+    file, copy = map(pathlib.Path, ("my_ops.py", "run/user_ops/1_my_ops.py"))
+    file.write_bytes(source + op)
+    opened()
+    assert copy.read_bytes() == source + op
+    file.write_bytes(source + op.replace(b"2", b"3"))
+    flags = ["x", "--flagfile=run/flags.txt", "--output_dir=run"]
+    assert main(flags) == 2
+    message = capsys.readouterr().err
+    assert "whose contents may not change" in message, message
+    assert str(copy) in message and message.count("\n") == 1
+    assert copy.read_bytes() == source + op
+    # Measuring it, too.
+    config = Config(poison=f"{file.absolute()}:Half", q=2, output_dir="run")
+    with pytest.raises(UserError, match="to measure it"):
+        program.load_search(config, lambda line="": None)
+    opened(reset_output_dir=True)
+    assert copy.read_bytes() == file.read_bytes()
+    opened()
+
+
+def test_two_files_of_one_name_are_both_kept():
+    texts = {}
+    for folder, name in (("a", "One"), ("b", "Two")):
+        pathlib.Path(folder).mkdir()
+        write(OP.format(name=name, result="x / 2"), f"{folder}/my_ops.py")
+        texts[folder] = pathlib.Path(folder, "my_ops.py").read_text()
+    config = Config(
+        poison="a/my_ops.py:One,b/my_ops.py:Two", q=2, output_dir="run"
+    )
+    user_ops.load(config)
+    user_files.keep(config)
+    kept = sorted(pathlib.Path("run/user_ops").iterdir())
+    assert [path.name for path in kept] == ["1_my_ops.py", "2_my_ops.py"]
+    assert [path.read_text() for path in kept] == [texts["a"], texts["b"]]
+    user_files.check(config)
+
+
 def test_full_paths_hold_in_every_folder(tmp_path):
     assert user_ops.with_full_paths("identity, dropout") == "identity, dropout"
     found = user_ops.with_full_paths("identity, ops.py:Blur")
@@ -84,6 +138,7 @@ def test_full_paths_hold_in_every_folder(tmp_path):
 
 MISTAKES = {
     "no file": (None, "there is no file .*my_ops.py"),
+    "null byte": ("\0", "null bytes"),
     "no class": ("Blur = None\n", "the file has no such name"),
     "not a class": ("Blur = 3\n", "the file has a int"),
     "not a branch": ("class Blur:\n    pass\n", "class of another kind"),

@@ -6,7 +6,13 @@ import os
 
 import tensorflow as tf
 
-from enas.cifar10 import data_utils, tf1_checkpoint, tf1_export, user_ops
+from enas.cifar10 import (
+    data_utils,
+    tf1_checkpoint,
+    tf1_export,
+    user_files,
+    user_ops,
+)
 from enas.cifar10.arc import Arc
 from enas.cifar10.branches import ChildOptions
 from enas.cifar10.compiled import Compiled
@@ -100,19 +106,21 @@ def _run(config, run_dir, log, signals):
 
 
 def load_search(config, log):
-    """Builds the search of a `Config` on its data, without a run directory.
+    """Builds the search of a run on its data; its directory is only read.
 
     Args:
-      config: `Config`.
+      config: `Config`, its output_dir the run.
       log: function of a line.
 
     Returns:
       A `Search` at its beginning.
 
     Raises:
-      UserError: a setting or the data is not legal.
+      UserError: a setting or the data is not legal, or an op of the user's is
+        not what it was.
     """
     search_space, fixed_arc = _choices(config)
+    user_files.check(config)
     data = read_data(config, log)
     return build_search(config, search_space, data, log, fixed_arc)
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import enas
-from enas.cifar10 import checkpoint
+from enas.cifar10 import checkpoint, user_files
 from enas.cifar10.config import Config
 from enas.cifar10.run_events import RunEvents
 from enas.cifar10.run_files import cut_torn_line, read_lines, write_whole
@@ -54,7 +54,7 @@ class RunDir:
 
         Raises:
           UserError: the path is a file, or a directory with other things in
-            it, or a run with other flags.
+            it, or a run with other flags or other files of the user's.
         """
         if not self.path:
             raise UserError(
@@ -82,6 +82,7 @@ class RunDir:
             self._check_reset()
         else:
             self._check_flags()
+            user_files.check(self.config)
 
     def _check_reset(self):
         """Refuses to delete what no run made, whatever marker is in it."""
@@ -154,6 +155,7 @@ class RunDir:
         flags = _flag_lines(self.config)
         write_whole(self.file("flags.txt"), "\n".join(flags) + "\n")
         write_whole(self.file("versions.json"), _json(_versions()))
+        user_files.keep(self.config)
         cut_torn_line(self.file("stdout"))
         log.attach(self.file("stdout"))
 

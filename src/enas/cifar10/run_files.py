@@ -20,16 +20,17 @@ def write_whole(path, text):
 
     Args:
       path: str.
-      text: str.
+      text: str, or bytes.
 
     Raises:
       WriteError: it cannot be written; what was there is untouched.
     """
+    content = text.encode() if isinstance(text, str) else text
     aside = f"{path}.part"
     with naming(path):
         try:
-            with open(aside, "w", encoding="utf-8") as stream:
-                stream.write(text)
+            with open(aside, "wb") as stream:
+                stream.write(content)
                 _sync(stream)
             rename(aside, path)
         except OSError:

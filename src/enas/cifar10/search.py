@@ -158,6 +158,11 @@ class Search:
         self.part = EpochPart()
         return {"epoch": self.epoch, **row}, reports
 
+    def _progress(self, iterable, phase, steps, done=0):
+        epoch = self.epoch + (phase == "child")
+        text = f"epoch {epoch} of {self.config.num_epochs}: {phase}"
+        return progress(iterable, text, steps, done)
+
     def _timed(self, column):
         self._watch = _Stopwatch(self.part.row, column)
         return self._watch
@@ -180,10 +185,8 @@ class Search:
         stream = batches.prefetch(
             self._train_batch, range(first, first + steps - done)
         )
-        text = f"epoch {self.epoch + 1}: child"
-        for step, batch in enumerate(
-            progress(stream, text, steps, done), start=done
-        ):
+        bar = self._progress(stream, "child", steps, done)
+        for step, batch in enumerate(bar, start=done):
             loss, correct = self._child_step(step, batch, sample)
             part.losses.append(loss)
             part.correct += correct
@@ -243,8 +246,8 @@ class Search:
         self.log(f"Epoch {self.epoch}: Training controller")
         updates, steps = self.part.updates, self.config.controller_train_steps
         done = len(updates)
-        text = f"epoch {self.epoch}: controller"
-        for update in progress(range(done, steps), text, steps, done):
+        left = range(done, steps)
+        for update in self._progress(left, "controller", steps, done):
             updates.append(self._controller_update(update))
             self._step_done()
         means = {
@@ -417,10 +420,11 @@ class Search:
 
     def _accuracy_over(self, split, op_ids, skips, mode):
         """Returns the accuracy over a split; batch i runs the i-th arc."""
-        images = self.images_of(split)
+        steps = math.ceil(len(split) / self._eval_batch_size)
+        bar = self._progress(self.images_of(split), "evaluation", steps)
         correct = 0
         for i, (batch, ops, bits) in enumerate(
-            zip(images, op_ids, skips, strict=False)
+            zip(bar, op_ids, skips, strict=False)
         ):
             correct += self._count(batch, ops, bits, mode, i)
             self.after_step()

@@ -4,8 +4,8 @@ The file is run, because the user named it, and the op is tried on a small map
 before a search begins.
 """
 
-import importlib.util
 import os
+import types
 
 import numpy as np
 import tensorflow as tf
@@ -15,11 +15,13 @@ from enas.cifar10.image_ops import FROZEN
 from enas.cifar10.poison_ops import POISON_OPS, make_branch, register_poison
 from enas.errors import UserError
 
-__all__ = ["load", "with_full_paths"]
+__all__ = ["load", "paths", "source_of", "with_full_paths"]
 
 # Path -> names that its last run registered, so that a notebook may load a
 # file again after an edit.
 _REGISTERED = {}
+# Path -> bytes of its last run: the file may be edited while a search starts.
+_SOURCES = {}
 MAP_SIZE = 8
 
 
@@ -34,13 +36,26 @@ def load(config):
       UserError: there is no such file or class, the file fails, or the op
         does not keep the shape of its input.
     """
-    words = [word.strip() for word in config.poison.split(",")]
-    pairs = [_parts(word) for word in words if ":" in word]
-    for path in dict.fromkeys(path for path, _ in pairs):
+    pairs = _pairs(config.poison)
+    for path in paths(config.poison):
         names = [name for other, name in pairs if other == path]
         _load_file(path, names)
         for name in names:
             _try(name, path, config)
+
+
+def paths(poison):
+    """Returns the absolute paths of the files that --poison names, list."""
+    return list(dict.fromkeys(path for path, _ in _pairs(poison)))
+
+
+def source_of(path):
+    """Returns the contents of a file as it was last run, bytes.
+
+    Args:
+      path: str, absolute, of a file that `load` has run.
+    """
+    return _SOURCES[path]
 
 
 def with_full_paths(poison):
@@ -51,6 +66,11 @@ def with_full_paths(poison):
     return ",".join(
         ":".join(_parts(word)) if ":" in word else word for word in words
     )
+
+
+def _pairs(poison):
+    words = [word.strip() for word in poison.split(",")]
+    return [_parts(word) for word in words if ":" in word]
 
 
 def _parts(word):
@@ -64,7 +84,8 @@ def _load_file(path, names):
         raise UserError(
             "--poison=FILE.py:NAME takes an op from a Python file of yours; "
             f"there is no file {path}. Check the path; a relative one starts "
-            "at the folder you are in."
+            "at the folder you are in. A run keeps copies of its files in "
+            "user_ops/ of its directory."
         )
     for name in _REGISTERED.pop(path, ()):
         POISON_OPS.pop(name, None)
@@ -79,17 +100,19 @@ def _load_file(path, names):
 
 
 def _run_file(path):
-    name = "enas_user_ops_" + os.path.splitext(os.path.basename(path))[0]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None:
+    if not path.endswith(".py"):
         raise UserError(
             "--poison=FILE.py:NAME takes an op from a Python file; received "
             f"{path}, whose name does not end in .py. Rename it."
         )
-    module = importlib.util.module_from_spec(spec)
+    name = "enas_user_ops_" + os.path.splitext(os.path.basename(path))[0]
+    module = types.ModuleType(name)
+    module.__file__ = path
     before = set(POISON_OPS)
     try:
-        spec.loader.exec_module(module)
+        with open(path, "rb") as stream:
+            _SOURCES[path] = stream.read()
+        exec(compile(_SOURCES[path], path, "exec"), vars(module))
     # The file is the user's: it may raise anything, or leave by sys.exit.
     except (Exception, SystemExit) as error:
         for name in set(POISON_OPS) - before:
