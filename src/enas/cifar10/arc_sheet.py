@@ -13,7 +13,7 @@ __all__ = ["sheet"]
 
 ACROSS = 5
 # Units to the left and right of the middle of the boxes.
-LEFT, RIGHT = -1.3, 2.7
+LEFT, RIGHT = -1.3, 3.2
 
 
 def sheet(drawings, titles):

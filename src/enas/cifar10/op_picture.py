@@ -6,6 +6,7 @@ Imports matplotlib; no TensorFlow here.
 import math
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from enas.cifar10.arc_picture import POISON
@@ -70,37 +71,50 @@ def heat_map(first, shares, search_space):
     layers, kinds, epochs = shares.shape
     across = min(ACROSS, layers)
     down = math.ceil(layers / across)
-    size = 1.9 + 2.9 * across, 0.7 + down * (0.45 + 0.17 * kinds)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(
-        down, across, sharex=True, sharey=True, squeeze=False
-    )
+    figure, grid = _grid(across, down, kinds)
     extent = first - 0.5, first + epochs - 0.5, kinds - 0.5, -0.5
-    style = {"aspect": "auto", "cmap": "viridis", "interpolation": "nearest"}
+    # By the root, since most shares are far below 1.
+    style = {"norm": PowerNorm(0.5, 0, 1), "interpolation": "nearest"}
     for layer, axes in enumerate(grid.flat):
         if layer >= layers:
             axes.axis("off")
             continue
         image = axes.imshow(
-            shares[layer], vmin=0, vmax=1, extent=extent, **style
+            shares[layer], aspect="auto", extent=extent, **style
         )
-        axes.set_title(f"layer {layer}", size=9)
-        axes.tick_params(labelsize=8)
+        axes.set_title(f"layer {layer}", size=9, pad=3)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        _name_ops(axes, search_space)
-    figure.supxlabel("epoch", size=9)
-    bar = figure.colorbar(image, ax=grid, fraction=0.05)
+        _name_ops(axes, search_space, named=layer % across == 0)
+        axes.tick_params(labelsize=8, labelbottom=layer + across >= layers)
+    bar = figure.colorbar(image, cax=figure.add_axes((0.93, 0.2, 0.015, 0.6)))
     bar.set_label("share of the epoch's child steps", size=9)
+    figure.text(0.5, 0.01, "epoch", size=9)
     return figure
 
 
-def _name_ops(axes, search_space):
+def _grid(across, down, kinds):
+    """Returns a figure and its axes, with room for the names of ops."""
+    width, height = 2.6 + 2.6 * across, 0.6 + down * (0.4 + 0.17 * kinds)
+    figure = Figure(figsize=(width, height))
+    # Set by hand: a layout that measures all texts takes a second.
+    figure.subplots_adjust(
+        1.7 / width,
+        0.45 / height,
+        0.91,
+        1 - 0.25 / height,
+        wspace=0.08,
+        hspace=0.35 / (0.17 * kinds),
+    )
+    return figure, figure.subplots(down, across, squeeze=False)
+
+
+def _name_ops(axes, search_space, named):
     good, kinds = len(search_space.candidate_ops), search_space.kinds
     names = [
         name if i < good else f"{name} x{search_space.q}"
         for i, name in enumerate(kinds)
     ]
-    axes.set_yticks(range(len(kinds)), names)
+    axes.set_yticks(range(len(kinds)), names if named else [""] * len(names))
     for label in axes.get_yticklabels()[good:]:
         label.set(color=POISON, weight="bold")
     if good < len(kinds):
