@@ -10,7 +10,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 from enas.cifar10.arc_costs import Cost, layer_costs
 from enas.cifar10.arc_plan import pool_layers, skip_sources
 
-__all__ = ["draw", "picture"]
+__all__ = ["POISON", "draw", "graph", "picture", "rows_of"]
 
 POISON, CONV, POOL, OTHER = "#d62728", "#9ecae1", "#c7e9c0", "#d9d9d9"
 SKIP = "#6a51a3"
@@ -36,14 +36,35 @@ def draw(path, arc, search_space, nodes, profile, bias=False):
 
 def picture(arc, search_space, nodes, profile, bias=False):
     """Returns the matplotlib `Figure`; arguments as `draw` takes them."""
-    costs = layer_costs(nodes, bias=bias)
-    places = _places(arc.num_layers)
-    figure = Figure(figsize=(7.8 * WIDE, (places["head"] + 3.5) * HIGH))
+    depth = rows_of(arc.num_layers)
+    figure = Figure(figsize=(7.8 * WIDE, (depth + 3.5) * HIGH))
     axes = figure.add_axes((0, 0, 1, 1))
+    graph(axes, arc, search_space, nodes, profile)
     axes.set_xlim(-4.2, 3.6)
-    axes.set_ylim(places["head"] + 2.3, -1.2)
+    axes.set_ylim(depth + 2.3, -1.2)
+    costs = layer_costs(nodes, bias=bias)
+    _cost_column(axes, _places(arc.num_layers), costs)
+    _legend(axes, arc, search_space)
+    return figure
+
+
+def rows_of(num_layers):
+    """Returns how far down the last box of a graph is, float."""
+    return _places(num_layers)["head"]
+
+
+def graph(axes, arc, search_space, nodes, profile):
+    """Draws boxes, arrows and skips, without costs and legend.
+
+    Args:
+      axes: matplotlib `Axes`; boxes are around 0, one row is 1 down.
+      arc: as `draw` takes it, and so the others.
+      search_space: `SearchSpace`.
+      nodes: list of `arc_plan.Node` of the arc.
+      profile: `Profile`.
+    """
+    places = _places(arc.num_layers)
     axes.axis("off")
-    _cost_column(axes, places, costs)
     _boxes(axes, places, arc, search_space)
     _pools(axes, places, arc.num_layers, nodes)
     _arrows(axes, places)
@@ -51,8 +72,6 @@ def picture(arc, search_space, nodes, profile, bias=False):
         for source in skip_sources(arc, k, profile):
             target = places[f"layer {k}"]
             _skip(axes, places[source], target, places["head"])
-    _legend(axes, arc, search_space)
-    return figure
 
 
 def _places(num_layers):

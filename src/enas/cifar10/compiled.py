@@ -178,6 +178,10 @@ class Compiled:
             self.controller_optimizer.apply, gradients, rate
         )
 
+    def graph(self):
+        """Returns the child in evaluation as a `tf.Graph`, to look at."""
+        return self.logits.get_concrete_function().graph
+
     def _train_child(self, images, labels, op_ids, skips, rate, seed):
         """Returns (loss, gradient norm, right answers) of one step."""
         loss, norm, logits = child_step(

@@ -316,6 +316,21 @@ class Config:
         choices=("printed", "last", "all"),
         logging=True,
     )
+    pictures_every: int = _setting(
+        1,
+        "Run",
+        "Epochs between the pictures in TensorBoard: architectures and the"
+        " share of every op; 0 draws none. With 12 layers they take 1 to 3"
+        " seconds and 0.4 MB.",
+        lower=0,
+        logging=True,
+    )
+    tensorboard_graph: bool = _setting(
+        False,
+        "Run",
+        "Write the child's graph for TensorBoard's tab Graphs.",
+        logging=True,
+    )
     checkpoint_every_steps: int = _setting(
         100,
         "Run",

@@ -10,6 +10,8 @@ __all__ = ["EpochPart", "is_part"]
 UPDATE = ("reward", "entropy", "skip_rate", "controller_loss")
 _PREFIX = "epoch_part/"
 _ROW = f"{_PREFIX}row/"
+_NORMS = f"{_PREFIX}norms/"
+_COUNTS = f"{_PREFIX}op_counts"
 
 
 @dataclasses.dataclass
@@ -25,6 +27,10 @@ class EpochPart:
       images: int, images in them.
       updates: list of dicts, name in `UPDATE` -> np.float32, of the
         controller updates done.
+      norms: dict column -> list of float, gradient norms of the phases in
+        progress.
+      op_counts: list of lists of int, `[L, kinds]`, what the child ran in
+        this epoch; [] before its phase has ended.
       row: dict column -> float, of the phases that have ended, and the
         seconds so far.
     """
@@ -33,12 +39,28 @@ class EpochPart:
     correct: int = 0
     images: int = 0
     updates: list = dataclasses.field(default_factory=list)
+    norms: dict = dataclasses.field(default_factory=dict)
+    op_counts: list = dataclasses.field(default_factory=list)
     row: dict = dataclasses.field(default_factory=dict)
 
     @property
     def child_is_done(self):
         """Whether the child's phase has ended, bool."""
         return "child_loss" in self.row
+
+    def add_norm(self, column, norm):
+        """Keeps the gradient norm of one step or update, float."""
+        self.norms.setdefault(column, []).append(norm)
+
+    def mean_norm(self, column):
+        """Takes the norms of a phase that has ended.
+
+        Returns:
+          dict, column -> their mean; {} if there are none, as behind a
+          checkpoint of a version that kept none.
+        """
+        norms = self.norms.pop(column, [])
+        return {column: float(np.mean(norms))} if norms else {}
 
     def tensors(self):
         """Returns dict, name -> NumPy value; {} at the start of an epoch."""
@@ -49,6 +71,8 @@ class EpochPart:
             f"{_PREFIX}losses": np.float64(self.losses),
             f"{_PREFIX}answers": np.int64([self.correct, self.images]),
             f"{_PREFIX}updates": np.float32(updates).reshape(-1, len(UPDATE)),
+            _COUNTS: np.int64(self.op_counts),
+            **{_NORMS + name: np.float64(v) for name, v in self.norms.items()},
             **{_ROW + name: np.float64(v) for name, v in self.row.items()},
         }
 
@@ -70,6 +94,12 @@ class EpochPart:
                 dict(zip(UPDATE, update, strict=True))
                 for update in tensors[f"{_PREFIX}updates"]
             ],
+            norms={
+                name.removeprefix(_NORMS): value.tolist()
+                for name, value in tensors.items()
+                if name.startswith(_NORMS)
+            },
+            op_counts=tensors.get(_COUNTS, np.int64([])).tolist(),
             row={
                 name.removeprefix(_ROW): float(value)
                 for name, value in tensors.items()

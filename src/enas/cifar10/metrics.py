@@ -1,38 +1,132 @@
-"""The columns of metrics.csv and their TensorBoard tags, once. No TensorFlow.
+"""Columns of metrics.csv, TensorBoard tags and what they are. No TensorFlow.
 
 docs/METRICS.md says of each its formula, unit and the images behind it.
 """
 
-__all__ = ["COLUMNS", "READINGS", "TAGS"]
+__all__ = ["COLUMNS", "DESCRIPTIONS", "EVENT_TAGS", "READINGS", "TAGS"]
 
-# Column of metrics.csv -> TensorBoard tag.
-TAGS = {
-    "child_lr": "child/learning_rate",
-    "child_loss": "child/loss",
-    "train_acc": "child/train_accuracy",
-    "valid_acc": "accuracy/valid_sampled_arcs",
-    "test_acc": "accuracy/test_sampled_arcs",
-    "best_valid_acc": "accuracy/valid_best_of_10",
-    "best_test_acc": "accuracy/test_best_of_10",
-    "best_valid_acc_train": "accuracy/valid_best_of_10_training_mode",
-    "best_test_acc_train": "accuracy/test_best_of_10_training_mode",
-    "sampled_valid_acc": "accuracy/valid_mean_of_sampled",
-    "sampled_test_acc": "accuracy/test_mean_of_sampled",
-    "sampled_valid_acc_train": "accuracy/valid_mean_of_sampled_training_mode",
-    "sampled_test_acc_train": "accuracy/test_mean_of_sampled_training_mode",
-    "reward": "controller/reward",
-    "baseline": "controller/baseline",
-    "entropy": "controller/entropy",
-    "skip_rate": "controller/skip_rate",
-    "controller_loss": "controller/loss",
-    "poison_share": "poison/share_of_sampled_ops",
-    "good_layers": "poison/good_layers",
-    "bad_layers": "poison/bad_layers",
-    "seconds_child": "seconds/child",
-    "seconds_controller": "seconds/controller",
-    "seconds_eval": "seconds/evaluation",
+_BEST = "Of 10 sampled arcs the best on one validation batch, on the whole"
+_MEAN = "Mean over freshly sampled arcs, one a batch, on the whole"
+_PRINTED = "As the log of the profile's program prints it, on the whole"
+_NOISY = "training mode: dropout and noise are on."
+
+# Column of metrics.csv -> TensorBoard tag and the text beside the chart.
+_TABLE = {
+    "child_lr": ("child/learning_rate", "Of the epoch's last step."),
+    "child_loss": (
+        "child/loss",
+        "Mean cross-entropy of the epoch's batches in nats, without l2.",
+    ),
+    "train_acc": (
+        "child/train_accuracy",
+        "On the training batches, in training mode, a fresh arc a batch.",
+    ),
+    "child_grad_norm": (
+        "child/gradient_norm",
+        "Mean over the epoch's steps of the gradient's global norm, before "
+        "any clipping.",
+    ),
+    "valid_acc": (
+        "accuracy/valid_sampled_arcs",
+        f"{_PRINTED} validation set.",
+    ),
+    "test_acc": ("accuracy/test_sampled_arcs", f"{_PRINTED} test set."),
+    "best_valid_acc": (
+        "accuracy/valid_best_of_10",
+        f"{_BEST} validation set, evaluation mode.",
+    ),
+    "best_test_acc": (
+        "accuracy/test_best_of_10",
+        f"{_BEST} test set, evaluation mode.",
+    ),
+    "best_valid_acc_train": (
+        "accuracy/valid_best_of_10_training_mode",
+        f"{_BEST} validation set, {_NOISY}",
+    ),
+    "best_test_acc_train": (
+        "accuracy/test_best_of_10_training_mode",
+        f"{_BEST} test set, {_NOISY}",
+    ),
+    "sampled_valid_acc": (
+        "accuracy/valid_mean_of_sampled",
+        f"{_MEAN} validation set, evaluation mode.",
+    ),
+    "sampled_test_acc": (
+        "accuracy/test_mean_of_sampled",
+        f"{_MEAN} test set, evaluation mode.",
+    ),
+    "sampled_valid_acc_train": (
+        "accuracy/valid_mean_of_sampled_training_mode",
+        f"{_MEAN} validation set, {_NOISY}",
+    ),
+    "sampled_test_acc_train": (
+        "accuracy/test_mean_of_sampled_training_mode",
+        f"{_MEAN} test set, {_NOISY}",
+    ),
+    "reward": (
+        "controller/reward",
+        "Mean over the phase's arcs of accuracy on one validation batch + "
+        "entropy bonus.",
+    ),
+    "baseline": (
+        "controller/baseline",
+        "Moving average of the reward; what an arc's reward is compared with.",
+    ),
+    "entropy": (
+        "controller/entropy",
+        "Of an arc's decisions, nats, mean over the phase's arcs. It falls as "
+        "the controller makes up its mind.",
+    ),
+    "skip_rate": (
+        "controller/skip_rate",
+        "Skips chosen over skips possible, mean over the phase's arcs.",
+    ),
+    "controller_loss": (
+        "controller/loss",
+        "NLL * (reward - baseline) + skip penalty, mean over the phase's arcs.",
+    ),
+    "controller_grad_norm": (
+        "controller/gradient_norm",
+        "Mean over the phase's updates of the gradient's global norm, before "
+        "any clipping.",
+    ),
+    "poison_share": (
+        "poison/share_of_sampled_ops",
+        "Poison among the ops sampled for this epoch's child steps. Compare "
+        "with poison/share_by_equation_1.",
+    ),
+    "good_layers": (
+        "poison/good_layers",
+        "Layers with a candidate op, mean over the 10 architectures.",
+    ),
+    "bad_layers": (
+        "poison/bad_layers",
+        "Layers with a poison op, mean over the 10 architectures.",
+    ),
+    "seconds_child": ("seconds/child", "Wall time of the child's phase."),
+    "seconds_controller": (
+        "seconds/controller",
+        "Wall time of the controller's phase.",
+    ),
+    "seconds_eval": ("seconds/evaluation", "Wall time of the evaluation."),
+}
+# What a run's sampled share of poison is laid beside; only in TensorBoard.
+_BOUNDS = {
+    "poison_share_uniform": (
+        "poison/share_by_equation_1",
+        "Theory: the share of poison under a uniform controller, Equation (1) "
+        "of the paper.",
+    ),
+    "poison_share_least": (
+        "poison/share_at_least",
+        "Theory: the least share of poison that the bounded logits of the "
+        "controller can reach.",
+    ),
 }
 
+TAGS = {column: tag for column, (tag, _) in _TABLE.items()}
+EVENT_TAGS = TAGS | {column: tag for column, (tag, _) in _BOUNDS.items()}
+DESCRIPTIONS = dict((_TABLE | _BOUNDS).values())
 COLUMNS = ("epoch", *TAGS)
 
 # (arcs, mode of the child) -> column, with the name of the split left open.

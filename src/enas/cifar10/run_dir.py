@@ -202,7 +202,7 @@ class RunDir:
             checkpoint.set_aside(directory)
         self.tables.keep(search.whole_epochs)
         self._events = RunEvents(self.file("events"), search.whole_epochs)
-        self._events.add_flags(_flag_lines(self.config))
+        self._events.start(search, _flag_lines(self.config))
         return bool(found)
 
     def _tidy(self):
@@ -243,7 +243,8 @@ class RunDir:
           reports: list of dicts of arcs, likewise.
         """
         self.tables.add(search, row, reports)
-        self._events.add(row)
+        self._events.add(row | _bounds(search))
+        self._events.add_pictures(search, reports, self.tables.ops)
         self.save(search)
 
     def save(self, search):
@@ -298,6 +299,16 @@ class RunDir:
                 self._events.close()
         finally:
             self._lock.release()
+
+
+def _bounds(search):
+    """Returns what the share of poison is laid beside, dict."""
+    space = search.search_space
+    good = space.max_good_share(search.config.tanh_constant)
+    return {
+        "poison_share_uniform": space.uniform_poison_share,
+        "poison_share_least": 1 - good,
+    }
 
 
 def _lexical(path):

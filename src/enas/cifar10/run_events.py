@@ -1,12 +1,15 @@
 """The TensorBoard events of a run, without what a kill left too much."""
 
+import contextlib
 import os
 import time
 
 import tensorflow as tf
+from tensorboard.plugins.custom_scalar import summary as custom_scalars
 
+from enas.cifar10 import event_charts
 from enas.cifar10.checkpoint import writing
-from enas.cifar10.metrics import TAGS
+from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
 from enas.cifar10.run_files import rename, sync_directory
 
 __all__ = ["RunEvents", "read_events"]
@@ -29,25 +32,73 @@ class RunEvents:
         with writing(self._folder):
             self._writer = tf.summary.create_file_writer(folder)
 
-    def add_flags(self, lines):
-        """Writes the flags, as text."""
-        table = "\n".join(f"    {line}" for line in lines)
-        with writing(self._folder), self._writer.as_default():
-            tf.summary.text("flags", table, step=0)
-            self._writer.flush()
+    def start(self, search, flags):
+        """Writes what does not change in a run, as step 0.
+
+        Args:
+          search: `Search`.
+          flags: list of str, lines of the flagfile.
+        """
+        config = search.config
+        with self._step():
+            table = "\n".join(f"    {line}" for line in flags)
+            about = "A flagfile that repeats the run."
+            tf.summary.text("flags", table, step=0, description=about)
+            for proto in (
+                custom_scalars.pb(event_charts.layout()),
+                event_charts.hparams_config(),
+                event_charts.hparams_of(config),
+            ):
+                raw = proto.SerializeToString()
+                tf.summary.experimental.write_raw_pb(raw, step=0)
+            if config.tensorboard_graph:
+                tf.summary.graph(search.compiled.graph())
+            if search.arcs.fixed_arc is not None and config.pictures_every:
+                _pictures().write_fixed_arc(search)
 
     def add(self, row):
         """Writes the row of an epoch, to the disk."""
-        with writing(self._folder), self._writer.as_default():
-            for column, tag in TAGS.items():
+        with self._step():
+            for column, tag in EVENT_TAGS.items():
                 if column in row:
-                    tf.summary.scalar(tag, row[column], step=row["epoch"])
+                    tf.summary.scalar(
+                        tag, row[column], row["epoch"], DESCRIPTIONS[tag]
+                    )
+
+    def add_pictures(self, search, reports, ops):
+        """Writes pictures and texts of an epoch, to the disk.
+
+        Args:
+          search: `Search`, after the epoch.
+          reports: list of dicts of arcs, as `Search.run_epoch` returns it.
+          ops: `RunLines` of ops.jsonl.
+        """
+        every = search.config.pictures_every
+        fixed = search.arcs.fixed_arc is not None
+        if fixed or not every or search.epoch % every:
+            return
+        with self._step():
+            _pictures().write_ops(search, ops)
+            if reports:
+                _pictures().write_arcs(search, reports)
+
+    @contextlib.contextmanager
+    def _step(self):
+        with writing(self._folder), self._writer.as_default():
+            yield
             self._writer.flush()
 
     def close(self):
         """Closes the event file."""
         with writing(self._folder):
             self._writer.close()
+
+
+def _pictures():
+    # matplotlib takes a second to import, and not every run draws.
+    from enas.cifar10 import event_pictures
+
+    return event_pictures
 
 
 def read_events(path):
@@ -95,11 +146,15 @@ def _restart():
 
 
 def _points(paths, epochs):
-    """Yields each point once, and only those of epochs that are done."""
+    """Yields each point once, and only those of epochs that are done.
+
+    Those of step 0 are written at every start.
+    """
     seen = set()
     for path in paths:
         for event in read_events(path):
             tags = tuple(value.tag for value in event.summary.value)
-            if tags and event.step <= epochs and (event.step, tags) not in seen:
+            done = 0 < event.step <= epochs
+            if tags and done and (event.step, tags) not in seen:
                 seen.add((event.step, tags))
                 yield event

@@ -1,4 +1,4 @@
-"""The tables of a run: metrics.csv, arcs.jsonl, and result.json from them."""
+"""The tables of a run: metrics.csv, arcs.jsonl, ops.jsonl; and result.json."""
 
 import csv
 import dataclasses
@@ -8,36 +8,36 @@ import os
 
 from enas.cifar10.final import result_of
 from enas.cifar10.metrics import COLUMNS
-from enas.cifar10.run_files import (
-    append,
-    cut_torn_line,
-    read_lines,
-    write_whole,
-)
+from enas.cifar10.run_files import cut_torn_line, read_lines, write_whole
+from enas.cifar10.run_lines import ADVICE, RunLines
 from enas.errors import UserError
 
 __all__ = ["RunRows"]
 
-ADVICE = "It was changed from outside; mend it, or take another --output_dir."
-
 
 class RunRows:
-    """One row per epoch, and the architectures shown in it.
+    """One row per epoch, the architectures shown in it, and the ops it ran.
 
     Args:
       path: str, the run directory.
+
+    Attributes:
+      arcs: `RunLines`, arcs.jsonl.
+      ops: `RunLines`, ops.jsonl.
     """
 
     def __init__(self, path):
         self._metrics = os.path.join(path, "metrics.csv")
-        self._arcs = os.path.join(path, "arcs.jsonl")
+        self.arcs = RunLines(os.path.join(path, "arcs.jsonl"), "arc")
+        self.ops = RunLines(os.path.join(path, "ops.jsonl"), "counts")
         self._result = os.path.join(path, "result.json")
         self._best_arc = os.path.join(path, "best_arc.txt")
 
     def mend(self):
         """Cuts off lines that a kill left half written."""
         cut_torn_line(self._metrics)
-        cut_torn_line(self._arcs)
+        self.arcs.mend()
+        self.ops.mend()
 
     def rows(self):
         """Returns the rows of metrics.csv, dicts column -> number.
@@ -56,37 +56,15 @@ class RunRows:
             ) from None
         return rows
 
-    def reports(self):
-        """Returns the lines of arcs.jsonl, dicts.
-
-        Raises:
-          UserError: it is not as a run writes it.
-        """
-        lines = read_lines(self._arcs)
-        return [self._report(n, line) for n, line in enumerate(lines, 1)]
-
-    def _report(self, number, line):
-        try:
-            report = json.loads(line)
-            if isinstance(report["epoch"], int) and report["arc"]:
-                return report
-        # Among them RecursionError: brackets in brackets.
-        except (ValueError, TypeError, KeyError, RecursionError):
-            pass
-        raise UserError(
-            f"{self._arcs}, line {number}, is not JSON with the keys epoch and "
-            f"arc: {line[:80]!r}. {ADVICE}"
-        ) from None
-
     def keep(self, epochs):
         """Drops what was written of later epochs."""
-        rows, reports = self.rows(), self.reports()
+        # All are read first: what is refused changes nothing.
+        rows, *_ = self.rows(), self.arcs.read(), self.ops.read()
         kept = [row for row in rows if row["epoch"] <= epochs]
         if len(kept) < len(rows):
             self._write(kept)
-        kept = [report for report in reports if report["epoch"] <= epochs]
-        if len(kept) < len(reports):
-            write_whole(self._arcs, "".join(map(_json_line, kept)))
+        self.arcs.keep(epochs)
+        self.ops.keep(epochs)
 
     def add(self, search, row, reports):
         """Writes the row of an epoch and everything that follows from it.
@@ -98,8 +76,9 @@ class RunRows:
         """
         rows = [*self.rows(), row]
         self._write(rows)
-        texts = (report | {"arc": str(report["arc"])} for report in reports)
-        append(self._arcs, "".join(map(_json_line, texts)))
+        self.arcs.add(r | {"arc": str(r["arc"])} for r in reports)
+        if search.op_counts:
+            self.ops.add([_ops_of(search)])
         self._write_result(search, rows)
 
     def _write(self, rows):
@@ -143,11 +122,11 @@ class RunRows:
 
     def _best(self, epoch):
         """Returns the text of the arc that was best of its epoch's 10."""
-        for report in self.reports():
+        for report in self.arcs.read():
             if report["epoch"] == epoch and "valid_acc" in report:
                 return report["arc"]
         raise UserError(
-            f"{self._arcs} has no measured arc of epoch {epoch}. {ADVICE}"
+            f"{self.arcs.path} has no measured arc of epoch {epoch}. {ADVICE}"
         )
 
 
@@ -190,8 +169,13 @@ def _protocol(config):
     )
 
 
-def _json_line(value):
-    return json.dumps(value) + "\n"
+def _ops_of(search):
+    """Returns what an epoch's child ran, a line of ops.jsonl."""
+    return {
+        "epoch": search.epoch,
+        "ops": search.search_space.kinds,
+        "counts": search.op_counts,
+    }
 
 
 def _cell(value):

@@ -92,6 +92,8 @@ class Search:
       train_step: int, controller updates done.
       baseline: np.float32, moving average of the reward.
       part: `EpochPart`, what the epoch in progress has measured so far.
+      op_counts: list of lists of int, `[L, kinds]`, how often the child ran
+        each kind of op in the last epoch that was run to its end.
       after_step: function without arguments, called after every child step,
         controller update and batch of an evaluation: whenever the search
         could be saved.
@@ -116,6 +118,7 @@ class Search:
         self.train_step = 0
         self.baseline = np.float32(0.0)
         self.part = EpochPart()
+        self.op_counts = []
         self.after_step = lambda: None
         self._start = time.time()
         self._watch = _Stopwatch({}, "seconds")
@@ -155,6 +158,7 @@ class Search:
             with self._timed("seconds_eval"):
                 measured, reports = self.evaluate()
             row |= measured
+        self.op_counts = self.part.op_counts
         self.part = EpochPart()
         return {"epoch": self.epoch, **row}, reports
 
@@ -175,7 +179,8 @@ class Search:
         """Trains the child for one epoch, a fresh arc every step.
 
         Returns:
-          dict: child_lr, child_loss, train_acc, poison_share.
+          dict: child_lr, child_loss, train_acc, poison_share,
+          child_grad_norm.
 
         Source: rows 14 to 17 and 29; same.
         """
@@ -187,17 +192,20 @@ class Search:
         )
         bar = self._progress(stream, "child", steps, done)
         for step, batch in enumerate(bar, start=done):
-            loss, correct = self._child_step(step, batch, sample)
+            loss, norm, correct = self._child_step(step, batch, sample)
             part.losses.append(loss)
+            part.add_norm("child_grad_norm", norm)
             part.correct += correct
             part.images += len(batch[1])
             self._step_done()
         losses, part.losses = part.losses, []
+        part.op_counts = self._count_ops(sample.op_ids)
         return {
             "child_lr": float(self._child_lr(steps - 1)),
             "child_loss": float(np.mean(losses)),
             "train_acc": part.correct / part.images,
             "poison_share": self._poison_share(sample.op_ids),
+            **part.mean_norm("child_grad_norm"),
         }
 
     def _child_step(self, step, batch, sample):
@@ -226,7 +234,7 @@ class Search:
                     self._minutes(),
                 )
             )
-        return loss, correct
+        return loss, norm, correct
 
     def _child_lr(self, step):
         return learning_rate(self.config, self.epoch, step)
@@ -239,7 +247,8 @@ class Search:
 
         Returns:
           dict: reward, baseline, entropy, skip_rate, controller_loss, the
-          means over the phase's arcs (the baseline: its last value).
+          means over the phase's arcs (the baseline: its last value), and
+          controller_grad_norm, the mean over its updates.
 
         Source: rows 24 to 28; same, with the plain mean gradient.
         """
@@ -255,6 +264,7 @@ class Search:
             for name in updates[0]
         }
         self.part.updates = []
+        means |= self.part.mean_norm("controller_grad_norm")
         return means | {"baseline": float(self.baseline)}
 
     def _controller_update(self, update):
@@ -284,6 +294,7 @@ class Search:
         }
         self._check_finite(numbers, sample, 0, config.controller_lr)
         self.compiled.update_controller(gradients, config.controller_lr)
+        self.part.add_norm("controller_grad_norm", float(norm))
         self.train_step += 1
         measured = {
             "reward": np.mean(rewards),
@@ -502,6 +513,15 @@ class Search:
 
     def _poison_share(self, op_ids):
         return float(np.mean(op_ids >= len(self.search_space.candidate_ops)))
+
+    def _count_ops(self, op_ids):
+        """Returns how often each layer ran each kind of op, `[L, kinds]`."""
+        space = self.search_space
+        kinds = np.array([space.kind(i) for i in range(space.num_ops)])
+        return [
+            np.bincount(column, minlength=len(space.kinds)).tolist()
+            for column in kinds[op_ids].T
+        ]
 
     def _num_links(self):
         layers = self.config.child_num_layers

@@ -80,11 +80,21 @@ class SearchSpace:
         new = [op for op in self.poison_ops if op not in self.candidate_ops]
         return self.candidate_ops + tuple(new)
 
+    @property
+    def kinds(self):
+        """Names of the ops with the copies of a poisoning as one, tuple."""
+        return self.candidate_ops + self.poison_ops
+
+    def kind(self, op_id):
+        """Returns the index in `kinds` of an op id, int."""
+        start = len(self.candidate_ops)
+        if not self.is_poison(op_id):
+            return op_id
+        return start + (op_id - start) // self.q
+
     def op_name(self, op_id):
         """Returns the name of the computation behind an op id, str."""
-        if not self.is_poison(op_id):
-            return self.candidate_ops[op_id]
-        return self.poison_ops[(op_id - len(self.candidate_ops)) // self.q]
+        return self.kinds[self.kind(op_id)]
 
     def branch(self, op_id):
         """Returns the index in `branches` that an op id runs, int."""

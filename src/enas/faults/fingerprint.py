@@ -30,6 +30,7 @@ def write(run, path):
         "tensors": tensors,
         "rows": _rows(os.path.join(run, "metrics.csv")),
         "arcs": _text(os.path.join(run, "arcs.jsonl")).splitlines(),
+        "ops": _text(os.path.join(run, "ops.jsonl")).splitlines(),
         "best arc": _text(os.path.join(run, "best_arc.txt")),
         "events": sorted(_points(os.path.join(run, "events"))),
         "files": sorted(os.listdir(run)),
@@ -56,17 +57,15 @@ def _rows(path):
 
 
 def _points(folder):
-    """Yields [tag, step, value] of every point; flags come at every start."""
-    import tensorflow as tf
-
+    """Yields [tag, step, value] of every point; a flag may have changed."""
     from enas.cifar10.run_events import read_events
 
     for path in glob.glob(os.path.join(folder, "*")):
         for event in read_events(path):
             for value in event.summary.value:
                 if value.tag != "flags" and "seconds" not in value.tag:
-                    number = tf.make_ndarray(value.tensor)
-                    yield [value.tag, event.step, float(number)]
+                    data = value.tensor.SerializeToString(deterministic=True)
+                    yield [value.tag, event.step, _hash(data)]
 
 
 def read(path):

@@ -1,0 +1,112 @@
+"""What TensorBoard is told of a run at its start: charts and table rows.
+
+Charts of several tags are those of the tab Custom Scalars, the settings and
+results of a run a row of the tab HParams. No TensorFlow here but what the
+TensorBoard plugins import themselves.
+"""
+
+import dataclasses
+import os
+
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams import api
+
+__all__ = ["LAYOUT", "hparams_of", "hparams_config", "layout"]
+
+# Category -> title of a chart -> the tags in it.
+LAYOUT = {
+    "1 What poison does": {
+        "Share of poison: sampled, by Equation (1), the least possible": (
+            "poison/share_of_sampled_ops",
+            "poison/share_by_equation_1",
+            "poison/share_at_least",
+        ),
+        "Layers of the 10 architectures: candidate ops, poison": (
+            "poison/good_layers",
+            "poison/bad_layers",
+        ),
+    },
+    "2 How good the networks are": {
+        "Accuracy of the best of 10: validation, test": (
+            "accuracy/valid_best_of_10",
+            "accuracy/test_best_of_10",
+        ),
+        "Accuracy as the log prints it: validation, test, training": (
+            "accuracy/valid_sampled_arcs",
+            "accuracy/test_sampled_arcs",
+            "child/train_accuracy",
+        ),
+    },
+    "3 What the controller does": {
+        "Reward and baseline": ("controller/reward", "controller/baseline"),
+        "Entropy of an arc, nats": ("controller/entropy",),
+        "Skip rate": ("controller/skip_rate",),
+    },
+    "4 Whether training is healthy": {
+        "Child: loss": ("child/loss",),
+        "Child: learning rate": ("child/learning_rate",),
+        "Gradient norms: child, controller": (
+            "child/gradient_norm",
+            "controller/gradient_norm",
+        ),
+        "Seconds: child, controller, evaluation": (
+            "seconds/child",
+            "seconds/controller",
+            "seconds/evaluation",
+        ),
+    },
+}
+RESULTS = (
+    "accuracy/valid_best_of_10",
+    "accuracy/test_best_of_10",
+    "accuracy/test_sampled_arcs",
+    "poison/share_of_sampled_ops",
+)
+
+
+def layout():
+    """Returns the charts of `LAYOUT`, a `layout_pb2.Layout`."""
+    return layout_pb2.Layout(
+        category=[
+            layout_pb2.Category(
+                title=title, chart=[_chart(*item) for item in charts.items()]
+            )
+            for title, charts in LAYOUT.items()
+        ]
+    )
+
+
+def _chart(title, tags):
+    # Tags are regular expressions here.
+    lines = [f"^{tag}$" for tag in tags]
+    content = layout_pb2.MultilineChartContent(tag=lines)
+    return layout_pb2.Chart(title=title, multiline=content)
+
+
+def hparams_config():
+    """Returns what the table of runs shows as results, a summary proto."""
+    return api.hparams_config_pb(
+        hparams=[],
+        metrics=[api.Metric(tag) for tag in RESULTS],
+    )
+
+
+def hparams_of(config):
+    """Returns the row of a run in the table, a summary proto.
+
+    Args:
+      config: `Config`; settings that change no number are left out.
+    """
+    settings = {
+        field.name: _cell(getattr(config, field.name))
+        for field in dataclasses.fields(config)
+        if not field.metadata.get("logging")
+    }
+    settings["num_epochs"] = config.num_epochs
+    return api.hparams_pb(settings, os.path.basename(config.output_dir))
+
+
+def _cell(value):
+    if value is None or isinstance(value, tuple):
+        return " ".join(value or ("none",))
+    return value
