@@ -11,6 +11,7 @@ __all__ = [
     "Compiled",
     "child_gradients",
     "child_step",
+    "compile_step",
     "controller_gradients",
 ]
 
@@ -150,8 +151,8 @@ class Compiled:
         labels = tf.TensorSpec([None], tf.int32)
         pair = tf.TensorSpec([2], tf.int32)
         rate = tf.TensorSpec([], tf.float32)
-        self.train_child = _as_traced(
-            _compile(self._train_child, images, labels, ids, bits, rate, pair)
+        self.train_child = compile_step(
+            self._train_child, images, labels, ids, bits, rate, pair
         )
         self.count_correct = _compile(
             self._count_correct, images, labels, ids, bits
@@ -239,12 +240,20 @@ def _compile(function, *signature):
     return tf.function(function, input_signature=signature, autograph=False)
 
 
-def _as_traced(function):
-    """Returns the function, run without TensorFlow's rewriting of its graph.
+def compile_step(function, *signature):
+    """Compiles a training step, without TensorFlow's rewriting of its graph.
 
-    For the training step, rewriting costs 8 s at the start and gains nothing;
+    For a training step, rewriting costs 8 s at the start and gains nothing;
     evaluation gains 3 to 8 % from it (docs/EXPERIMENTS.md).
+
+    Args:
+      function: of tensors.
+      *signature: `tf.TensorSpec` of each.
+
+    Returns:
+      The compiled function.
     """
+    function = _compile(function, *signature)
     options = tf.config.optimizer.set_experimental_options
 
     def call(*arguments):

@@ -36,13 +36,6 @@ def channel_axis(data_format):
     return 3 if data_format == "NHWC" else 1
 
 
-def strides(stride, data_format):
-    """Returns the four strides of a convolution, list of int."""
-    if data_format == "NHWC":
-        return [1, stride, stride, 1]
-    return [1, 1, stride, stride]
-
-
 class MovingAverage(keras.layers.Layer):
     """The zero-debias shadow of a moving statistic.
 
@@ -289,12 +282,12 @@ class FactorizedReduction(keras.layers.Layer):
 
     Path 1 takes the pixels from (0, 0), path 2 those from (1, 1); each goes
     through a 1x1 convolution to half of the channels; batch norm behind, no
-    ReLU. Both paths run as one 2x2 convolution of stride 2 whose other taps
-    are zero, which is the same sum.
+    ReLU.
 
     Source: ENAS general_child.py `_factorized_reduction`, row 8; same result,
-    different form: one convolution, because padding, slicing and two poolings
-    cost several times as much.
+    different form: in training one matrix product for each path, in evaluation
+    one 2x2 convolution of stride 2 whose other taps are zero; padding, slicing
+    and two poolings cost several times as much.
     """
 
     def __init__(self, name, options):
@@ -312,21 +305,39 @@ class FactorizedReduction(keras.layers.Layer):
         self.bn.build(self.options.feature_shape)
 
     def kernel(self):
-        """Returns the 2x2 kernel that holds both paths, `[2, 2, in, out]`."""
+        """Returns both paths as one 2x2 convolution, `[2, 2, in, out]`."""
         half = self.options.filters // 2
         tap1 = tf.pad(self.path1_conv.w.value, _pad_tap(0, 0, half))
         return tap1 + tf.pad(self.path2_conv.w.value, _pad_tap(1, half, 0))
 
     def call(self, x, training=False):
         data_format = self.options.data_format
-        x = tf.nn.conv2d(
-            x,
-            self.kernel(),
-            strides(2, data_format),
-            "SAME",
-            data_format=data_format,
-        )
+        if training and data_format == "NHWC":
+            paths = self.path1_conv.w.value, self.path2_conv.w.value
+            x = _reduce_lines(x, *paths)
+        else:
+            # In evaluation TensorFlow folds the batch norm into it.
+            x = tf.nn.conv2d(
+                x, self.kernel(), 2, "SAME", data_format=data_format
+            )
         return self.bn(x, training=training)
+
+
+def _reduce_lines(x, path1, path2):
+    """Returns both paths of a reduction, NHWC.
+
+    Two pixels side by side are one row of a matrix. Path 1 weighs its left half
+    in the even lines of an image, path 2 its right half in the odd ones, so
+    that nothing but whole lines is copied.
+    """
+    shape, channels = tf.shape(x), x.shape[3]
+    height, width = shape[1] // 2, shape[2] // 2
+    lines = tf.unstack(tf.reshape(x, [-1, 2, width * 2 * channels]), axis=1)
+    even, odd = (tf.reshape(part, [-1, 2 * channels]) for part in lines)
+    left = tf.matmul(even, tf.pad(path1[0, 0], [[0, channels], [0, 0]]))
+    right = tf.matmul(odd, tf.pad(path2[0, 0], [[channels, 0], [0, 0]]))
+    x = tf.concat([left, right], axis=1)
+    return tf.reshape(x, [-1, height, width, x.shape[1]])
 
 
 def _pad_tap(at, channels_before, channels_after):

@@ -43,19 +43,40 @@ class Skip(keras.layers.Layer):
         self.bn.build(shape)
 
     def call(self, out, cache, bits, same, training=False):
+        cache = list(cache)
         # With the stem in the cache the direct input is no candidate (row 5).
-        total = _add_chosen(out, cache[: bits.shape[0]], bits)
+        count = bits.shape[0]
+        total, *cache[:count] = _add_chosen(out, bits, *cache[:count])
         return [*cache, self.bn(total, training=training)]
 
 
-def _add_chosen(out, candidates, bits):
+@tf.custom_gradient
+def _add_chosen(out, bits, *candidates):
+    """Adds the chosen candidates.
+
+    Returns:
+      The sum, and the candidates for those who come later: their gradients
+      then add up along the layers, and what was not chosen costs nothing. Left
+      to TensorFlow, each of them would be sent zeros.
+    """
+
+    def gradient(total, *later):
+        parts = [
+            _add_if(bits[i] > 0, part, total) for i, part in enumerate(later)
+        ]
+        return total, None, *parts
+
     for i, candidate in enumerate(candidates):
-        out = tf.cond(
-            bits[i] > 0,
-            functools.partial(tf.add, out, candidate),
-            functools.partial(tf.identity, out),
-        )
-    return out
+        out = _add_if(bits[i] > 0, out, candidate)
+    return (out, *candidates), gradient
+
+
+def _add_if(condition, x, y):
+    return tf.cond(
+        condition,
+        functools.partial(tf.add, x, y),
+        functools.partial(tf.identity, x),
+    )
 
 
 class InPlaceSkip(Skip):
@@ -70,11 +91,14 @@ class InPlaceSkip(Skip):
     """
 
     def call(self, out, cache, bits, same, training=False):
-        earlier, stored = cache[:-1], cache[-1]
-        total = _add_chosen(out, earlier[: bits.shape[0]], bits)
-        if bits.shape[0] > len(earlier):
+        *earlier, stored = cache
+        count = min(bits.shape[0], len(earlier))
+        total, *earlier[:count] = _add_chosen(
+            out, bits[:count], *earlier[:count]
+        )
+        if bits.shape[0] > count:
             direct = _pick(same, total, stored)
-            total = _add_chosen(total, [direct], bits[-1:])
+            total = _add_if(bits[-1] > 0, total, direct)
         stored = _pick(same, total, stored)
         return [*earlier, stored, self.bn(total, training=training)]
 

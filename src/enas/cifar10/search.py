@@ -188,7 +188,7 @@ class Search:
         sample = self.arcs.draw(steps, "child", self.epoch)
         first, done = self.global_step, len(part.losses)
         stream = batches.prefetch(
-            self._train_batch, range(first, first + steps - done)
+            self.train_batch, range(first, first + steps - done)
         )
         bar = self._progress(stream, "child", steps, done)
         for step, batch in enumerate(bar, start=done):
@@ -273,7 +273,7 @@ class Search:
         advantages = np.zeros(n, np.float32)
         rewards = np.zeros(n, np.float32)
         arguments = range(self.train_step * n, (self.train_step + 1) * n)
-        stream = batches.prefetch(self._reward_batch, arguments)
+        stream = batches.prefetch(self.reward_batch, arguments)
         for i, batch in enumerate(stream):
             accuracy = self._accuracy(batch, sample, i)
             rewards[i] = accuracy + (
@@ -388,7 +388,7 @@ class Search:
         self.log("Here are 10 architectures")
         n = NUM_ARCHITECTURES if self.arcs.fixed_arc is None else 1
         sample = self.arcs.draw(n, "ten", self.epoch)
-        batch = self._reward_batch(self.epoch, "ten")
+        batch = self.reward_batch(self.epoch, "ten")
         reports = []
         for i in range(n):
             arc = arc_of(sample, i)
@@ -490,7 +490,7 @@ class Search:
         )
         return int(correct) / len(labels)
 
-    def _train_batch(self, step):
+    def train_batch(self, step):
         config = self.config
         return batches.train_batch(
             self.data,
@@ -501,7 +501,7 @@ class Search:
             partial=self.profile.last_batch == "partial",
         )
 
-    def _reward_batch(self, index, stream="reward"):
+    def reward_batch(self, index, stream="reward"):
         seed, _ = seed_pair(self.config.seed, stream, index)
         return batches.reward_batch(
             self.data,

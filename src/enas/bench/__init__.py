@@ -1,0 +1,1 @@
+"""Measures time and memory of the project, with the project's own code."""

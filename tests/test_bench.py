@@ -1,0 +1,97 @@
+"""The benchmark: what it counts and that it runs; its times decide nothing."""
+
+import json
+
+import pytest
+
+from enas.bench.cases import CASES, Case, draw_arcs, flat_pairs, translate
+from enas.bench.main import main
+from enas.bench.options import read_options
+from enas.bench.rows import make_row
+from enas.bench.table import lines_of
+
+SMOKE = ["--quick", "--layers=2", "--filters=4", "--batch=8", "--arcs=1"]
+CASE = ["--poison=identity", "--q=3", "--yardstick_arcs=1", "--flat_arcs=1"]
+
+
+@pytest.mark.parametrize("pair", flat_pairs(), ids=lambda pair: pair[1].name)
+def test_arcs_of_one_copy_run_the_ops_of_many(pair):
+    few, many = (case.space for case in pair)
+    arcs = draw_arcs(many.num_ops, layers=5, count=20, seed=0)
+    ours = translate(arcs, many, few)
+    for (op_ids, skips), (translated, same) in zip(arcs, ours, strict=True):
+        assert list(map(many.op_name, op_ids)) == list(
+            map(few.op_name, translated)
+        )
+        assert skips == same
+
+
+def test_every_poison_set_is_compared_with_one_copy():
+    assert len(flat_pairs()) == 12
+    assert [pair[0].q for pair in flat_pairs("dropout")] == [1, 1]
+
+
+def test_cases_are_named_and_flagged():
+    assert [case.name for case in CASES] == [
+        "clean",
+        "identity q=300",
+        "grouped q=50",
+    ]
+    assert Case("dropout", 6, "unique").flags == [
+        "--poison=dropout",
+        "--q=6",
+        "--poison_sharing=unique",
+    ]
+
+
+def test_spread_leaves_a_tenth_out_on_each_side():
+    row = make_row("steps", "x", "clean", "s", [float(i) for i in range(30)])
+    assert (row["median"], row["low"], row["high"]) == (14.5, 3.0, 26.0)
+
+
+def result_of(median):
+    rows = [make_row("steps", "child step", "clean", "s", [median])]
+    return {
+        "options": vars(read_options([])),
+        "machine": {"processor": "2 x A", "tensorflow": "2"},
+        "speeds": [{"gemm_gflops": 100.0, "memory_gb_s": 10.0}],
+        "rows": rows,
+    }
+
+
+def test_table_compares_with_an_earlier_one_by_ratio():
+    *_, line = lines_of(result_of(0.5), result_of(1.0))
+    assert line == (
+        "| child step | clean | 0.500 s | 0.500 s to 0.500 s | 1 "
+        "| 0.750 s met | 0.500 |"
+    )
+
+
+@pytest.mark.parametrize(
+    "argv", [["--parts=nothing"], ["--q=3"], ["--arcs=0"], ["--show=no.json"]]
+)
+def test_mistakes_in_the_options_end_with_2(argv):
+    with pytest.raises(SystemExit) as caught:
+        read_options(argv)
+    assert caught.value.code == 2
+
+
+def test_it_runs_and_writes_its_rows(tmp_path, capsys):
+    path = tmp_path / "now.json"
+    assert main([*SMOKE, *CASE, f"--json={path}"]) == 0
+    assert "| child step | identity q=3 |" in capsys.readouterr().out
+    rows = json.loads(path.read_text())["rows"]
+    assert [row["what"] for row in rows] == [
+        "start to end of first child step",
+        "peak memory of a search",
+        "child step",
+        "one arc for the controller",
+        "child step / network without switches",
+        "step fed by the pipeline / by a constant",
+        "controller's own part / controller step",
+        "epoch / its child steps",
+        *["step", "start", "peak memory"] * 2,
+    ]
+    assert all(row["median"] > 0 for row in rows)
+    assert main([f"--show={path}", f"--compare={path}"]) == 0
+    assert "| 1.000 |" in capsys.readouterr().out
