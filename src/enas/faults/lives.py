@@ -10,6 +10,8 @@ import sys
 import time
 import traceback
 
+from enas.tf_noise import without_noise
+
 __all__ = ["call_in_child", "kill", "start"]
 
 
@@ -45,7 +47,8 @@ def call_in_child(function, *arguments):
     """
 
     def run():
-        function(*arguments)
+        with without_noise():
+            function(*arguments)
         return 0
 
     _, status = os.waitpid(_fork(run), 0)
