@@ -22,7 +22,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--cases",
         type=int,
-        default=700,
+        default=750,
         help="for each property (default: %(default)s)",
     )
 
@@ -47,5 +47,7 @@ def run(arguments):
     for number, what in counts:
         print(f"{number:>7} {what}")
     print(f"{sum(int(number) for number, _ in counts):>7} cases in all")
+    if done.returncode:
+        print(done.stdout)
     print(done.stdout.strip().splitlines()[-1])
     return 1 if done.returncode else 0
