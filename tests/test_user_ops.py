@@ -88,6 +88,14 @@ def opened(**settings):
     run_dir.close()
 
 
+def test_another_file_may_have_an_op_of_the_same_name():
+    for name, result in (("one.py", "x"), ("two.py", "2.0 * x")):
+        write(OP.format(name="Blur", result=result), name)
+        load(f"{name}:Blur")
+        module = POISON_OPS["Blur"].func.__module__
+        assert module == f"enas_user_ops_{name[:-3]}"
+
+
 def test_a_run_keeps_the_file_and_goes_on_with_no_other(capsys):
     # A letter in another encoding, and line ends of another system.
     source = ("# coding: latin-1\r\n# \xfc\r\n" + HEAD).encode("latin-1")

@@ -18,7 +18,7 @@ from enas.errors import UserError
 __all__ = ["load", "paths", "source_of", "with_full_paths"]
 
 # Path -> names that its last run registered, so that a notebook may load a
-# file again after an edit.
+# file again after an edit, or another one with an op of the same name.
 _REGISTERED = {}
 # Path -> bytes of its last run: the file may be edited while a search starts.
 _SOURCES = {}
@@ -37,6 +37,7 @@ def load(config):
         does not keep the shape of its input.
     """
     pairs = _pairs(config.poison)
+    _forget_earlier_files()
     for path in paths(config.poison):
         names = [name for other, name in pairs if other == path]
         _load_file(path, names)
@@ -79,6 +80,13 @@ def _parts(word):
     return os.path.abspath(os.path.expanduser(path)), name
 
 
+def _forget_earlier_files():
+    for names in _REGISTERED.values():
+        for name in names:
+            POISON_OPS.pop(name, None)
+    _REGISTERED.clear()
+
+
 def _load_file(path, names):
     if not os.path.isfile(path):
         raise UserError(
@@ -87,8 +95,6 @@ def _load_file(path, names):
             "at the folder you are in. A run keeps copies of its files in "
             "user_ops/ of its directory."
         )
-    for name in _REGISTERED.pop(path, ()):
-        POISON_OPS.pop(name, None)
     before = set(POISON_OPS)
     module = _run_file(path)
     try:
