@@ -323,6 +323,13 @@ def test_what_cannot_be_read_is_refused(arguments, wanted):
         read(*arguments)
 
 
+def test_a_flagfile_that_names_a_file_with_a_zero_byte_is_refused(tmp_path):
+    path = tmp_path / "search.flags"
+    path.write_bytes(b"-flagfile=\0")
+    with pytest.raises(UserError, match="flagfile must be text.*null byte"):
+        read(f"--flagfile={path}")
+
+
 def test_a_flagfile_that_is_not_text_is_refused(tmp_path):
     path = tmp_path / "preset.flags"
     path.write_bytes(b"--seed=\xff\xfe")

@@ -108,8 +108,14 @@ def read_flags(values, argv):
     """
     try:
         rest = values(argv)[1:]
-    except (flags.Error, OSError, UnicodeDecodeError) as error:
+    except (flags.Error, OSError) as error:
         raise UserError(f"{error}. See --help for all flags.") from error
+    # Bytes that are no text, or a file name with a zero byte in it.
+    except ValueError as error:
+        raise UserError(
+            "A flagfile must be text that names flags and files; received one "
+            f"that cannot be read: {error}. See --help for all flags."
+        ) from error
     if rest:
         raise UserError(
             "All settings are given as --name=value; received the bare words "
