@@ -69,7 +69,7 @@ def heat_map(first, shares, search_space):
       matplotlib `Figure`.
     """
     layers, kinds, epochs = shares.shape
-    across = min(ACROSS, layers)
+    across = min(ACROSS, math.ceil(math.sqrt(layers)))
     down = math.ceil(layers / across)
     figure, grid = _grid(across, down, kinds)
     extent = first - 0.5, first + epochs - 0.5, kinds - 0.5, -0.5
