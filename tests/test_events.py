@@ -243,7 +243,11 @@ def test_heat_maps_name_ops_and_mark_poison(tmp_path):
     )
     # Epoch 3 was not written down.
     assert np.isnan(shares[:, :, 1]).all()
-    axes = heat_map(first, shares, SPACE).axes[0]
+    axes = next(
+        axes
+        for axes in heat_map(first, shares, SPACE).axes
+        if axes.get_title() == "layer 0"
+    )
     labels = axes.get_yticklabels()
     assert [label.get_text() for label in labels[5:]] == [
         "max_pool_3x3",
