@@ -5,7 +5,7 @@ import pathlib
 import re
 
 from enas.cifar10.config import Config
-from enas.cifar10.metrics import COLUMNS, TAGS
+from enas.cifar10.metrics import COLUMNS, EVENT_TAGS
 from enas.cifar10.profile import Profile
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -36,8 +36,16 @@ def test_every_column_and_tag_is_explained():
     text = (DOCS / "METRICS.md").read_text()
     for column in COLUMNS:
         assert re.search(rf"\b{column}\b", text), column
-    for tag in TAGS.values():
+    for tag in EVENT_TAGS.values():
         assert tag in text or tag.startswith("seconds/"), tag
+
+
+def test_every_picture_and_text_is_explained():
+    text = (DOCS / "METRICS.md").read_text()
+    for file in ("event_pictures.py", "run_events.py"):
+        source = (ROOT / "src/enas/cifar10" / file).read_text()
+        for tag in re.findall(r"\"((?:arcs|ops)/[a-z_]+)\"", source):
+            assert f"`{tag}`" in text, tag
 
 
 def test_files_named_in_the_documents_exist():

@@ -105,6 +105,7 @@ def test_a_soak_that_grows_is_told_from_one_that_does_not():
         {
             "epoch": epoch,
             "seconds_child": 0.1,
+            "cpu_seconds": 0.2 * epoch,
             "resident_kb": 1000 + 20 * (epoch > 30),
             "threads": 9,
             "files": 7,
@@ -117,6 +118,8 @@ def test_a_soak_that_grows_is_told_from_one_that_does_not():
     samples[-1]["resident_kb"] = 1031
     assert not verdict(samples)[1]
     samples[-1] |= {"resident_kb": 1000, "files": 8}
+    assert not verdict(samples)[1]
+    samples[-1] |= {"files": 7, "cpu_seconds": 80.0}
     assert not verdict(samples)[1]
 
 

@@ -237,6 +237,28 @@ def test_a_terminal_sees_every_phase_with_its_time_left(monkeypatch):
     assert not any("of 7:" in line for line in lines)
 
 
+def test_ops_that_ran_and_gradient_norms_are_recorded():
+    search, _ = make_search(poison="identity", q=6)
+    search.compiled.norm = 3.0
+    row, _ = search.run_epoch()
+    assert row["child_grad_norm"] == 3.0
+    assert row["controller_grad_norm"] == 0.5
+    ran = [c[1] for c in search.compiled.calls if c[0] == "train"]
+    wanted = np.zeros((LAYERS, 7), int)
+    for op_ids in ran:
+        for layer, op_id in enumerate(op_ids):
+            wanted[layer, min(op_id, 6)] += 1
+    np.testing.assert_array_equal(search.op_counts, wanted)
+
+
+def test_a_part_from_before_norms_were_kept_goes_on():
+    tensors = EpochPart(losses=[0.5], correct=1, images=2).tensors()
+    del tensors["epoch_part/op_counts"]
+    part = EpochPart.of(tensors)
+    assert part.losses == [0.5] and part.op_counts == []
+    assert part.mean_norm("child_grad_norm") == {}
+
+
 def test_learning_rate_and_seed_follow_the_global_step():
     search, _ = make_search()
     search.train_child_epoch()
@@ -326,7 +348,8 @@ def rows_after_kill(profile, call):
     search.after_step = after_step
     while len(rows) < 2:
         try:
-            rows.append(search.run_epoch()[0])
+            row, _ = search.run_epoch()
+            rows.append(row | {"op_counts": search.op_counts})
         except Killed:
             search, _ = make_search(profile=profile)
             vars(search).update(states.pop())

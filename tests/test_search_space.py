@@ -353,3 +353,12 @@ def test_no_copies_without_a_poison_is_the_clean_space(q):
     space = make("none", q)
     assert (space.num_ops, space.q, space.poison_ops) == (6, 0, ())
     assert space.uniform_poison_share == 0
+
+
+def test_copies_of_a_poisoning_are_one_kind():
+    space = make_search_space(
+        "identity,dropout", 3, "shared", "paper5", REGISTERED
+    )
+    kinds = [space.kind(op_id) for op_id in range(space.num_ops)]
+    assert kinds == [0, 1, 2, 3, 4, 5, 5, 5, 6, 6, 6]
+    assert space.kinds[0] == space.kinds[5] == "identity"

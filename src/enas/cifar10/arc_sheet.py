@@ -11,9 +11,9 @@ from enas.cifar10.arc_picture import HIGH, POISON, WIDE, graph, rows_of
 
 __all__ = ["sheet"]
 
-ACROSS = 5
+ACROSS = 4
 # Units to the left and right of the middle of the boxes.
-LEFT, RIGHT = -1.3, 3.2
+LEFT, RIGHT = -1.3, 3.4
 
 
 def sheet(drawings, titles):

@@ -180,8 +180,11 @@ class Compiled:
         )
 
     def graph(self):
-        """Returns the child in evaluation as a `tf.Graph`, to look at."""
-        return self.logits.get_concrete_function().graph
+        """Returns the child in evaluation as a GraphDef, to look at."""
+        graph = self.logits.get_concrete_function().graph.as_graph_def()
+        # TensorBoard would lay out every branch of every layer beside it.
+        graph.library.Clear()
+        return graph
 
     def _train_child(self, images, labels, op_ids, skips, rate, seed):
         """Returns (loss, gradient norm, right answers) of one step."""

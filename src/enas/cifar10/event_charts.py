@@ -16,12 +16,12 @@ __all__ = ["LAYOUT", "hparams_of", "hparams_config", "layout"]
 # Category -> title of a chart -> the tags in it.
 LAYOUT = {
     "1 What poison does": {
-        "Share of poison: sampled, by Equation (1), the least possible": (
+        "Poison share: sampled, Equation (1), least": (
             "poison/share_of_sampled_ops",
             "poison/share_by_equation_1",
             "poison/share_at_least",
         ),
-        "Layers of the 10 architectures: candidate ops, poison": (
+        "Layers of the 10 arcs: candidate ops, poison": (
             "poison/good_layers",
             "poison/bad_layers",
         ),
@@ -31,7 +31,7 @@ LAYOUT = {
             "accuracy/valid_best_of_10",
             "accuracy/test_best_of_10",
         ),
-        "Accuracy as the log prints it: validation, test, training": (
+        "Accuracy printed: validation, test, training": (
             "accuracy/valid_sampled_arcs",
             "accuracy/test_sampled_arcs",
             "child/train_accuracy",
@@ -83,10 +83,14 @@ def _chart(title, tags):
     return layout_pb2.Chart(title=title, multiline=content)
 
 
-def hparams_config():
-    """Returns what the table of runs shows as results, a summary proto."""
+def hparams_config(config):
+    """Returns the columns of the table of runs, a summary proto.
+
+    Args:
+      config: `Config`.
+    """
     return api.hparams_config_pb(
-        hparams=[],
+        hparams=[api.HParam(name) for name in _settings(config)],
         metrics=[api.Metric(tag) for tag in RESULTS],
     )
 
@@ -95,15 +99,20 @@ def hparams_of(config):
     """Returns the row of a run in the table, a summary proto.
 
     Args:
-      config: `Config`; settings that change no number are left out.
+      config: `Config`.
     """
-    settings = {
-        field.name: _cell(getattr(config, field.name))
-        for field in dataclasses.fields(config)
-        if not field.metadata.get("logging")
-    }
-    settings["num_epochs"] = config.num_epochs
-    return api.hparams_pb(settings, os.path.basename(config.output_dir))
+    name = os.path.basename(config.output_dir)
+    return api.hparams_pb(_settings(config), name)
+
+
+def _settings(config):
+    """Returns dict, name -> value, of what may change the numbers."""
+    settings = {"poison": config.poison, "q": config.q or 0}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name == "num_epochs" or not field.metadata.get("logging"):
+            settings.setdefault(field.name, _cell(value))
+    return settings
 
 
 def _cell(value):

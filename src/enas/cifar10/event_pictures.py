@@ -97,7 +97,7 @@ def _title(search, report):
 
 def _table(search, ranked):
     """Yields the lines of a table in Markdown."""
-    yield "| accuracy | layers of poison | ops | for --child_fixed_arc |"
+    yield "| acc. | poison | ops | for --child_fixed_arc |"
     yield "|---|---|---|---|"
     for report in ranked:
         arc, space = report["arc"], search.search_space

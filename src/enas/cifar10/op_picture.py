@@ -69,9 +69,9 @@ def heat_map(first, shares, search_space):
       matplotlib `Figure`.
     """
     layers, kinds, epochs = shares.shape
-    across = min(ACROSS, layers)
+    across = min(ACROSS, math.ceil(math.sqrt(layers)))
     down = math.ceil(layers / across)
-    figure, grid = _grid(across, down, kinds)
+    figure, grid, beside = _grid(across, down, kinds)
     extent = first - 0.5, first + epochs - 0.5, kinds - 0.5, -0.5
     # By the root, since most shares are far below 1.
     style = {"norm": PowerNorm(0.5, 0, 1), "interpolation": "nearest"}
@@ -86,26 +86,27 @@ def heat_map(first, shares, search_space):
         axes.xaxis.get_major_locator().set_params(integer=True)
         _name_ops(axes, search_space, named=layer % across == 0)
         axes.tick_params(labelsize=8, labelbottom=layer + across >= layers)
-    bar = figure.colorbar(image, cax=figure.add_axes((0.93, 0.2, 0.015, 0.6)))
+    bar = figure.colorbar(image, cax=beside)
     bar.set_label("share of the epoch's child steps", size=9)
     figure.text(0.5, 0.01, "epoch", size=9)
     return figure
 
 
 def _grid(across, down, kinds):
-    """Returns a figure and its axes, with room for the names of ops."""
+    """Returns a figure, its axes, and axes for the colours beside them."""
     width, height = 2.6 + 2.6 * across, 0.6 + down * (0.4 + 0.17 * kinds)
     figure = Figure(figsize=(width, height))
     # Set by hand: a layout that measures all texts takes a second.
     figure.subplots_adjust(
         1.7 / width,
         0.45 / height,
-        0.91,
+        1 - 0.9 / width,
         1 - 0.25 / height,
         wspace=0.08,
         hspace=0.35 / (0.17 * kinds),
     )
-    return figure, figure.subplots(down, across, squeeze=False)
+    beside = figure.add_axes((1 - 0.75 / width, 0.2, 0.12 / width, 0.6))
+    return figure, figure.subplots(down, across, squeeze=False), beside
 
 
 def _name_ops(axes, search_space, named):

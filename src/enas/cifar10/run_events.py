@@ -46,7 +46,7 @@ class RunEvents:
             tf.summary.text("flags", table, step=0, description=about)
             for proto in (
                 custom_scalars.pb(event_charts.layout()),
-                event_charts.hparams_config(),
+                event_charts.hparams_config(config),
                 event_charts.hparams_of(config),
             ):
                 raw = proto.SerializeToString()
