@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -43,6 +44,8 @@ def search_of(epoch):
     search = small_search(step=5 * epoch)
     search.lines = []
     search.log = search.lines.append
+    search.config = Config()
+    search.arcs = types.SimpleNamespace(fixed_arc=None)
     return search
 
 

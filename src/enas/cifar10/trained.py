@@ -44,11 +44,13 @@ def read_config(values, argv, run=None):
 
 
 def _value(argv, name):
+    """Returns the last value given, as in a search; None if there is none."""
+    value = None
     for i, word in enumerate(argv):
         found = re.fullmatch(rf"--?{name}(?:=(.*))?", word)
         if found:
-            return found[1] or "".join(argv[i + 1 : i + 2])
-    return None
+            value = found[1] or "".join(argv[i + 1 : i + 2])
+    return value
 
 
 def load(config, log=lambda line="": None):
