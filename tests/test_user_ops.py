@@ -28,10 +28,12 @@ class {name}(Branch):
 
 @pytest.fixture(autouse=True)
 def registry(monkeypatch, tmp_path):
-    """Leaves the registry as it was."""
+    """Starts without the ops of other files, leaves the registry as it was."""
+    user_ops._forget_earlier_files()
     kept = dict(POISON_OPS)
     monkeypatch.chdir(tmp_path)
     yield
+    user_ops._forget_earlier_files()
     POISON_OPS.clear()
     POISON_OPS.update(kept)
 
