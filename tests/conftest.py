@@ -1,5 +1,7 @@
 """Runs that several test files look at, made once in each process."""
 
+import signal
+
 import pytest
 
 from enas import tf_settings
@@ -8,6 +10,9 @@ from enas.cifar10.main import main
 # The recordings' tolerances hold for kernels like those that made them; what
 # oneDNN's, which searches use, differ by is in test_onednn.py.
 tf_settings.before_import(onednn="0")
+# A shell ignores SIGINT for what it starts in the background, and programs
+# started from there inherit that; tests send it and want it heard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SMALL = (
     "--dataset=shapes",
