@@ -9,6 +9,7 @@ import types
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import text_format
 from matplotlib.colors import to_hex
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
@@ -19,7 +20,7 @@ from enas.cifar10.arc_picture import POISON
 from enas.cifar10.arc_plan import plan
 from enas.cifar10.arc_sheet import sheet
 from enas.cifar10.config import Config
-from enas.cifar10.event_charts import LAYOUT, RESULTS
+from enas.cifar10.event_charts import FIRST, LAYOUT, RESULTS, tidy
 from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
 from enas.cifar10.op_picture import heat_map, shares_of
 from enas.cifar10.profile import ENAS
@@ -152,6 +153,11 @@ def test_settings_are_a_row_of_the_table_of_runs(small_run):
     table = plugin_data_pb2.HParamsPluginData.FromString(content).experiment
     # TensorBoard shows nothing of a table without columns.
     assert {info.name for info in table.hparam_infos} == set(settings)
+    # It shows five at first: those that differ, in alphabetical order.
+    shown = {info.name for info in table.hparam_infos if info.differs}
+    assert shown == set(FIRST) and len(FIRST) == 5
+    heads = {info.name.tag: info.display_name for info in table.metric_infos}
+    assert heads == RESULTS
 
 
 def test_a_final_network_is_drawn_once(small_final):
@@ -159,6 +165,30 @@ def test_a_final_network_is_drawn_once(small_final):
     assert [step for step, _ in found["arcs/fixed"]] == [0]
     assert [step for step, _ in found["arcs/fixed_as_text"]] == [0]
     assert not {"arcs/best", "arcs/sampled", "ops/share_per_layer"} & set(found)
+
+
+def test_the_graph_has_plain_names_and_no_edges_of_order():
+    graph = tf.compat.v1.GraphDef()
+    text_format.Parse(
+        """
+        node { name: "images" op: "Placeholder" }
+        node {
+          name: "child_1/layer_0_1/bn_1/Relu" op: "Relu" input: "images"
+        }
+        node { name: "NoOp" op: "NoOp" input: "^child_1/layer_0_1/bn_1/Relu" }
+        node {
+          name: "Identity" op: "Identity"
+          input: "child_1/layer_0_1/bn_1/Relu:0" input: "^NoOp"
+        }
+        """,
+        graph,
+    )
+    nodes = {node.name: list(node.input) for node in tidy(graph).node}
+    assert nodes == {
+        "images": [],
+        "child/layer_0/bn_1/Relu": ["images"],
+        "logits": ["child/layer_0/bn_1/Relu:0"],
+    }
 
 
 # Starting again
@@ -229,10 +259,13 @@ def test_the_sheet_paints_poison_and_nothing_else_red():
 
 def test_architectures_are_ranked_by_accuracy():
     ranked = sorted(reports_of(ARCS), key=lambda r: -r["accuracy"])
-    lines = list(event_pictures._table(a_search(), ranked))
-    assert lines[2].startswith("| 0.2000 | 1 | **dropout#0**, avg_pool_3x3, ")
-    assert lines[2].endswith("| `8  4 1  5 1 1` |")
-    assert lines[4].startswith("| 0.0000 | 2 | **identity#0**, conv_3x3, **")
+    lines = list(event_pictures._list(a_search(), ranked))
+    first, _, arc, _ = lines[:4]
+    wanted = "1. accuracy 0.200, 1 poison: **dropout#0**, avg_pool_3x3, "
+    assert first.startswith(wanted)
+    assert arc == "    `8  4 1  5 1 1`"
+    wanted = "1. accuracy 0.000, 2 poison: **identity#0**, conv_3x3, **"
+    assert lines[8].startswith(wanted)
 
 
 def test_heat_maps_name_ops_and_mark_poison(tmp_path):

@@ -185,7 +185,7 @@ def _cost_column(axes, places, costs):
     y = places["head"] + 1.0
     lines.append((y, f"total {parameters}", multiply_adds))
     for y, left, right in lines:
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 2.5}
         axes.text(-2.9, y, left, ha="right", va="center", size=7, bbox=box)
         axes.text(-1.4, y, right, ha="right", va="center", size=7, bbox=box)
 

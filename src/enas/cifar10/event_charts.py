@@ -7,11 +7,14 @@ TensorBoard plugins import themselves.
 
 import dataclasses
 import os
+import re
 
 from tensorboard.plugins.custom_scalar import layout_pb2
-from tensorboard.plugins.hparams import api
+from tensorboard.plugins.hparams import api, api_pb2, summary
 
-__all__ = ["LAYOUT", "hparams_of", "hparams_config", "layout"]
+from enas.cifar10.metrics import DESCRIPTIONS
+
+__all__ = ["LAYOUT", "hparams_of", "hparams_config", "layout", "tidy"]
 
 # Category -> title of a chart -> the tags in it.
 LAYOUT = {
@@ -45,10 +48,8 @@ LAYOUT = {
     "4 Whether training is healthy": {
         "Child: loss": ("child/loss",),
         "Child: learning rate": ("child/learning_rate",),
-        "Gradient norms: child, controller": (
-            "child/gradient_norm",
-            "controller/gradient_norm",
-        ),
+        "Child: gradient norm": ("child/gradient_norm",),
+        "Controller: gradient norm": ("controller/gradient_norm",),
         "Seconds: child, controller, evaluation": (
             "seconds/child",
             "seconds/controller",
@@ -56,12 +57,16 @@ LAYOUT = {
         ),
     },
 }
-RESULTS = (
-    "accuracy/valid_best_of_10",
-    "accuracy/test_best_of_10",
-    "accuracy/test_sampled_arcs",
-    "poison/share_of_sampled_ops",
-)
+# Tag -> head of its column in the table of runs.
+RESULTS = {
+    "accuracy/valid_best_of_10": "valid, best",
+    "accuracy/test_best_of_10": "test, best",
+    "accuracy/test_sampled_arcs": "test, printed",
+    "poison/share_of_sampled_ops": "poison share",
+}
+# TensorBoard shows five settings at first, those that differ before others,
+# and finds out which do only where it is given no results to show.
+FIRST = ("child_num_layers", "dataset", "num_epochs", "poison", "q")
 
 
 def layout():
@@ -89,9 +94,19 @@ def hparams_config(config):
     Args:
       config: `Config`.
     """
-    return api.hparams_config_pb(
-        hparams=[api.HParam(name) for name in _settings(config)],
-        metrics=[api.Metric(tag) for tag in RESULTS],
+    return summary.experiment_pb(
+        [
+            api_pb2.HParamInfo(name=name, differs=name in FIRST)
+            for name in _settings(config)
+        ],
+        [
+            api_pb2.MetricInfo(
+                name=api_pb2.MetricName(tag=tag),
+                display_name=head,
+                description=DESCRIPTIONS[tag],
+            )
+            for tag, head in RESULTS.items()
+        ],
     )
 
 
@@ -103,6 +118,35 @@ def hparams_of(config):
     """
     name = os.path.basename(config.output_dir)
     return api.hparams_pb(_settings(config), name)
+
+
+def tidy(graph):
+    """Makes a graph easier to look at.
+
+    Args:
+      graph: `GraphDef` of the child; changed in place: without the edges that
+        only order its nodes, and with scopes by their plain names, which
+        Keras enters twice.
+
+    Returns:
+      the same `GraphDef`.
+    """
+    nodes = [node for node in graph.node if node.op != "NoOp"]
+    for node in nodes:
+        node.name = _plain(node.name)
+        inputs = [_plain(name) for name in node.input if name[0] != "^"]
+        node.ClearField("input")
+        node.input.extend(inputs)
+    kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
+    graph.ClearField("node")
+    graph.node.extend(kept)
+    return graph
+
+
+def _plain(name):
+    if name == "Identity":
+        return "logits"
+    return re.sub(r"\b(child|stem_conv|layer_\d+|fc)_1(?=/)", r"\1", name)
 
 
 def _settings(config):

@@ -40,7 +40,7 @@ def write_arcs(search, reports):
     )
     _text(
         "arcs/sampled_as_text",
-        "\n".join(_table(search, ranked)),
+        "\n".join(_list(search, ranked)),
         search.epoch,
         "The architectures of the epoch, the best on one batch first.",
     )
@@ -95,20 +95,21 @@ def _title(search, report):
     return text, poison > 0
 
 
-def _table(search, ranked):
-    """Yields the lines of a table in Markdown."""
-    yield "| acc. | poison | ops | for --child_fixed_arc |"
-    yield "|---|---|---|---|"
+def _list(search, ranked):
+    """Yields the lines of a list in Markdown.
+
+    No table: TensorBoard breaks the words of its narrow columns.
+    """
     for report in ranked:
         arc, space = report["arc"], search.search_space
         names = [
             f"**{space.label(op)}**" if space.is_poison(op) else space.label(op)
             for op in arc.op_ids
         ]
-        yield (
-            f"| {report['accuracy']:.4f} | {report['poison_layers']} | "
-            f"{', '.join(names)} | `{arc}` |"
-        )
+        yield f"1. {_title(search, report)[0]}: {', '.join(names)}"
+        yield ""
+        yield f"    `{arc}`"
+        yield ""
 
 
 def _pixels(figure):

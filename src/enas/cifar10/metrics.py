@@ -40,11 +40,11 @@ _TABLE = {
         f"{_BEST} test set, evaluation mode.",
     ),
     "best_valid_acc_train": (
-        "accuracy/valid_best_of_10_training_mode",
+        "training_mode/valid_best_of_10",
         f"{_BEST} validation set, {_NOISY}",
     ),
     "best_test_acc_train": (
-        "accuracy/test_best_of_10_training_mode",
+        "training_mode/test_best_of_10",
         f"{_BEST} test set, {_NOISY}",
     ),
     "sampled_valid_acc": (
@@ -56,11 +56,11 @@ _TABLE = {
         f"{_MEAN} test set, evaluation mode.",
     ),
     "sampled_valid_acc_train": (
-        "accuracy/valid_mean_of_sampled_training_mode",
+        "training_mode/valid_mean_of_sampled",
         f"{_MEAN} validation set, {_NOISY}",
     ),
     "sampled_test_acc_train": (
-        "accuracy/test_mean_of_sampled_training_mode",
+        "training_mode/test_mean_of_sampled",
         f"{_MEAN} test set, {_NOISY}",
     ),
     "reward": (

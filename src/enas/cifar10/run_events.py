@@ -52,7 +52,8 @@ class RunEvents:
                 raw = proto.SerializeToString()
                 tf.summary.experimental.write_raw_pb(raw, step=0)
             if config.tensorboard_graph:
-                tf.summary.graph(search.compiled.graph())
+                graph = event_charts.tidy(search.compiled.graph())
+                tf.summary.graph(graph)
             if search.arcs.fixed_arc is not None and config.pictures_every:
                 _pictures().write_fixed_arc(search)
 
