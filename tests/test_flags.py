@@ -386,4 +386,4 @@ def test_metric_columns_have_distinct_tags():
     assert len(set(TAGS.values())) == len(TAGS)
     for column, tag in TAGS.items():
         assert re.fullmatch(r"[a-z_]+", column)
-        assert re.fullmatch(r"[a-z]+/[a-z_0-9]+", tag)
+        assert re.fullmatch(r"[a-z_]+/[a-z_0-9]+", tag)

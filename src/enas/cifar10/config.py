@@ -339,6 +339,14 @@ class Config:
         lower=0,
         logging=True,
     )
+    mixed_precision: str = _setting(
+        "none",
+        "Run",
+        "Type of the child's feature maps and products: none is float32;"
+        " bfloat16 keeps weights, batch norm statistics and logits in float32."
+        " For a GPU, unmeasured there (docs/PERFORMANCE.md).",
+        choices=("none", "bfloat16"),
+    )
     deterministic: bool = _setting(
         False,
         "Run",

@@ -99,7 +99,8 @@ class BatchNorm(keras.layers.Layer):
     """
 
     def __init__(self, options, masked=False, copies=1):
-        super().__init__(name="bn")
+        # Fused batch norm takes maps of any type and weights of float32.
+        super().__init__(name="bn", autocast=False)
         self.copies = copies
         self.data_format = options.data_format
         self.always_batch = options.profile.bn_evaluation == "batch"
@@ -355,7 +356,7 @@ class Classifier(keras.layers.Layer):
     """
 
     def __init__(self, options):
-        super().__init__(name="fc")
+        super().__init__(name="fc", dtype="float32")
         self.options = options
         self.b = None
 
@@ -400,5 +401,6 @@ def pool_3x3(x, kind, options):
 
 
 def global_avg_pool(x, data_format):
-    """Returns the mean over height and width, `[batch, channels]`."""
+    """Returns the mean over height and width, float32 `[batch, channels]`."""
+    x = tf.cast(x, tf.float32)
     return tf.reduce_mean(x, [1, 2] if data_format == "NHWC" else [2, 3])

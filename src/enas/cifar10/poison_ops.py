@@ -156,7 +156,7 @@ class RelativeGaussian(Branch):
     def call(self, x, copy, training, seed):
         if self.returns_input(training):
             return tf.identity(x)
-        noise = tf.random.stateless_normal(tf.shape(x), seed)
+        noise = tf.random.stateless_normal(tf.shape(x), seed, dtype=x.dtype)
         return x + tf.stop_gradient(self.options.poison_noise_sigma * noise * x)
 
     def returns_input(self, training):

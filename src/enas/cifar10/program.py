@@ -1,9 +1,11 @@
 """Puts a search together from a `Config` and runs it to its end."""
 
+import contextlib
 import dataclasses
 import math
 import os
 
+import keras
 import tensorflow as tf
 
 from enas.cifar10 import (
@@ -210,12 +212,25 @@ def build_child(config, search_space, num_classes=10, fixed_arc=None):
         num_classes=num_classes,
         profile=config.behaviour,
     )
-    if config.child_from_scratch:
-        child = FinalChild(fixed_arc, search_space, options)
-    else:
-        child = MacroChild(search_space, config.child_num_layers, options)
+    with _precision(config.mixed_precision):
+        if config.child_from_scratch:
+            child = FinalChild(fixed_arc, search_space, options)
+        else:
+            child = MacroChild(search_space, config.child_num_layers, options)
     child.build()
     return child
+
+
+@contextlib.contextmanager
+def _precision(name):
+    """Gives layers that are made within this type for their products."""
+    before = keras.config.dtype_policy()
+    if name != "none":
+        keras.config.set_dtype_policy(f"mixed_{name}")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def build_controller(config, search_space):
