@@ -149,7 +149,8 @@ def _figure5(sweep, number, panel):
     )
     panel.set_xlabel("copies q of every poisoning op")
     panel.set_ylim(0, 100)
-    panel.legend(loc="upper left")
+    # Below all errors there is room for two lines.
+    panel.legend(loc="lower center", ncols=2)
 
 
 def _short(row):
@@ -197,9 +198,10 @@ def _shares(sweep, number, panel):
     panel.set_ylim(0, 102)
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.set_xlabel("epoch")
-    _legend(panel, "lower right")
+    # Shares start high, and what a controller unlearns it unlearns later.
+    _legend(panel, "lower left", columns=2)
 
 
-def _legend(panel, place):
+def _legend(panel, place, columns=1):
     if panel.get_legend_handles_labels()[0]:
-        panel.legend(loc=place)
+        panel.legend(loc=place, ncols=columns)
