@@ -145,15 +145,6 @@ class Subject:
         self.compiled.train_child = step
         return whole, sum(inside)
 
-    def sizes(self):
-        """Returns branches of a layer, variables and weights of the child."""
-        child = self.compiled.child
-        return {
-            "branches": len(child.enas_layers[0].branches),
-            "variables": len(child.variables),
-            "weights": int(sum(np.prod(v.shape) for v in child.variables)),
-        }
-
     def memory(self):
         """Returns the largest resident memory so far, GB."""
         with open("/proc/self/status", encoding="utf-8") as lines:
