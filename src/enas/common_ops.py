@@ -130,7 +130,9 @@ def of_copy(variable, copies, copy):
       copies: int, sets of weights.
       copy: int32 scalar in [0, copies).
     """
-    return variable.value if copies == 1 else tf.gather(variable.value, copy)
+    if copies == 1:
+        return tf.convert_to_tensor(variable.value)
+    return tf.gather(variable.value, copy)
 
 
 def set_copy(variable, copies, copy, value):

@@ -9,6 +9,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from enas.stacks import Stacks
+
 __all__ = ["Adam", "GradientRules", "Momentum"]
 
 
@@ -53,6 +55,9 @@ class GradientRules:
             tf.zeros_like(variable) if gradient is None else gradient
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
+        stacks = self._stacks(gradients, variables, decays)
+        gradients, variables = stacks.put(gradients), stacks.put(variables)
+        decays = decays and stacks.put(decays)
         if self.l2 == "in_loss":
             gradients = _add_l2(gradients, variables, 2 * self.l2_reg, decays)
         if self.clip != "none":
@@ -61,7 +66,19 @@ class GradientRules:
         gradients = _CLIP[self.clip](gradients, norm, self.bound)
         if self.l2 == "weight_decay":
             gradients = _add_l2(gradients, variables, self.l2_reg, decays)
-        return list(map(tf.convert_to_tensor, gradients)), norm
+        return list(map(tf.convert_to_tensor, stacks.take(gradients))), norm
+
+    def _stacks(self, gradients, variables, decays):
+        """Returns the `Stacks` in which all rules mean the same."""
+        alone = {
+            place
+            for place, gradient in enumerate(gradients)
+            if isinstance(gradient, tf.IndexedSlices) or self.clip == "norm"
+        }
+        alone |= {
+            place for place, decay in enumerate(decays or ()) if decay.shape
+        }
+        return Stacks([variable.shape for variable in variables], alone)
 
 
 def _add_l2(gradients, variables, factor, decays):
@@ -101,18 +118,20 @@ class Momentum:
 
     Attributes:
       variables: list of tf.Variable, what is trained.
-      slots: dict, TensorFlow 1 name of a slot -> tf.Variable.
+      slots: dict, TensorFlow 1 name of a slot -> tf.Variable or `Part`.
 
     Source: row 15, TensorFlow 1 MomentumOptimizer(use_nesterov=True), and
     torch.optim.SGD(nesterov=True); same.
     """
 
     def __init__(self, model):
-        self.variables = [v.value for v in model.trainable_variables]
-        self.slots = {
-            f"{v.path}/Momentum": tf.Variable(tf.zeros(v.shape))
-            for v in model.trainable_variables
-        }
+        trained = model.trainable_variables
+        self.variables = [v.value for v in trained]
+        self._stacks = Stacks([v.shape for v in trained])
+        self._slots = [tf.Variable(tf.zeros(s)) for s in self._stacks.shapes]
+        names = [f"{v.path}/Momentum" for v in trained]
+        parts = self._stacks.parts(self._slots)
+        self.slots = dict(zip(names, parts, strict=True))
 
     def apply(self, gradients, learning_rate):
         """Applies one step.
@@ -121,17 +140,26 @@ class Momentum:
           gradients: list of float32 tensors, one per variable.
           learning_rate: float32 scalar.
         """
-        for variable, slot, gradient in zip(
-            self.variables, self.slots.values(), gradients, strict=True
+        steps = []
+        for slot, variable, gradient in zip(
+            self._slots,
+            self._stacks.singles(self.variables),
+            self._stacks.put(gradients),
+            strict=True,
         ):
-            tf.raw_ops.ResourceApplyMomentum(
-                var=variable.handle,
-                accum=slot.handle,
-                lr=learning_rate,
-                grad=gradient,
-                momentum=0.9,
-                use_nesterov=True,
-            )
+            if variable is None:
+                steps.append(_momentum_step(slot, gradient, learning_rate))
+            else:
+                steps.append(None)
+                _apply_momentum(variable, slot, gradient, learning_rate)
+        self._subtract(steps)
+
+    def _subtract(self, steps):
+        for variable, step in zip(
+            self.variables, self._stacks.take(steps), strict=True
+        ):
+            if step is not None:
+                variable.assign_sub(step)
 
     def apply_where(self, moves, gradients, learning_rate):
         """Applies one step to some weights; the others and their slots stay.
@@ -145,12 +173,34 @@ class Momentum:
         Source: row 12, torch.optim.SGD where gradients of unused weights are
         None in every step, which is PyTorch's default since 2.0; same.
         """
-        for variable, slot, gradient, move in zip(
-            self.variables, self.slots.values(), gradients, moves, strict=True
+        put = self._stacks.put
+        steps = []
+        for slot, gradient, move in zip(
+            self._slots, put(gradients), put(moves), strict=True
         ):
-            slot.assign(tf.where(move > 0, 0.9 * slot + gradient, slot))
-            step = learning_rate * (gradient + 0.9 * slot)
-            variable.assign_sub(move * step)
+            before = tf.identity(slot)
+            step = move * _momentum_step(slot, gradient, learning_rate)
+            slot.assign(tf.where(move > 0, slot, before))
+            steps.append(step)
+        self._subtract(steps)
+
+
+def _momentum_step(slot, gradient, learning_rate):
+    """Moves a slot and returns what is to be subtracted from the weight."""
+    slot.assign(0.9 * slot + gradient)
+    return learning_rate * gradient + learning_rate * (0.9 * slot)
+
+
+def _apply_momentum(variable, slot, gradient, learning_rate):
+    """The same in one pass over a large weight."""
+    tf.raw_ops.ResourceApplyMomentum(
+        var=variable.handle,
+        accum=slot.handle,
+        lr=learning_rate,
+        grad=gradient,
+        momentum=0.9,
+        use_nesterov=True,
+    )
 
 
 class Adam:

@@ -24,6 +24,7 @@ from enas.errors import (
     WriteError,
     naming,
 )
+from enas.stacks import Part
 
 __all__ = [
     "PREFIX",
@@ -38,7 +39,6 @@ __all__ = [
     "search_tensors",
     "search_variables",
     "set_aside",
-    "tf1_name",
     "write",
     "write_beside",
     "writing",
@@ -47,24 +47,38 @@ __all__ = [
 PREFIX = "model.ckpt"
 # Whole epochs; and within an epoch the child steps and controller updates.
 _NAME = re.compile(r"epoch-(\d{1,9})(?:-step-(\d{1,9})-(\d{1,9}))?")
-_SHADOW = re.compile(r"^(.*/bn)/(moving_\w+)/(biased|local_step)$")
-
-
-def tf1_name(path):
-    """Returns TensorFlow 1's name of a variable path.
-
-    They are the same, except that TensorFlow 1 puts the zero-debias shadows
-    under the scope's name twice.
-    """
-    return _SHADOW.sub(r"\1/\1/\2/\3", path)
+_STATISTIC = re.compile(r"(.*/bn)/(moving|biased|local_step)")
+_STATISTICS = ("moving_mean", "moving_variance")
 
 
 def model_variables(*models):
-    """Returns dict, TensorFlow 1 name -> tf.Variable, of built models."""
+    """Returns what built models hold, by its name in TensorFlow 1.
+
+    Args:
+      *models: keras layers or models.
+
+    Returns:
+      dict, name -> tf.Variable, or `Part` of one where a batch norm holds both
+      moving statistics, or both shadows of theirs, as one variable.
+    """
+    found = {}
+    for variable in (v for model in models for v in model.variables):
+        statistic = _STATISTIC.fullmatch(variable.path)
+        if statistic:
+            found |= _statistics(*statistic.groups(), variable.value)
+        else:
+            found[variable.path] = variable.value
+    return found
+
+
+def _statistics(scope, name, variable):
+    """Returns the two parts of a batch norm's variable by their names."""
+    # The shadows are under the scope's name twice.
+    form = "{0}/{1}" if name == "moving" else "{0}/{0}/{1}/{2}"
+    behind = () if name == "local_step" else (slice(None),)
     return {
-        tf1_name(variable.path): variable.value
-        for model in models
-        for variable in model.variables
+        form.format(scope, part, name): Part(variable, (..., i, *behind))
+        for i, part in enumerate(_STATISTICS)
     }
 
 
@@ -188,7 +202,7 @@ def save(prefix, tensors):
             prefix=prefix,
             tensor_names=list(tensors),
             shape_and_slices=[""] * len(tensors),
-            tensors=list(tensors.values()),
+            tensors=list(map(tf.convert_to_tensor, tensors.values())),
         )
 
 

@@ -36,50 +36,17 @@ def channel_axis(data_format):
     return 3 if data_format == "NHWC" else 1
 
 
-class MovingAverage(keras.layers.Layer):
-    """The zero-debias shadow of a moving statistic.
-
-    biased <- .9 biased + .1 value; moving <- biased / (1 - .9 ** local_step).
-    After the first update the moving statistic is the batch's own.
-
-    Args:
-      name: str, that of the statistic.
-      copies: int, as `BatchNorm` takes it.
-
-    Source: row 11, TensorFlow 1 `assign_moving_average`; same.
-    """
-
-    def __init__(self, name, copies=1):
-        super().__init__(name=name)
-        self.copies = copies
-
-    def build(self, shape):
-        steps = () if self.copies == 1 else (self.copies,)
-        self.biased = self.add_weight(
-            name="biased", shape=shape, initializer="zeros", trainable=False
-        )
-        self.local_step = self.add_weight(
-            name="local_step", shape=steps, initializer="zeros", trainable=False
-        )
-
-    def update(self, moving, value, copy):
-        """Moves the shadow towards `value` and sets `moving` from it."""
-        of_copy, set_copy = common_ops.of_copy, common_ops.set_copy
-        biased = of_copy(self.biased, self.copies, copy)
-        biased = biased - (biased - value) * (1.0 - BN_DECAY)
-        step = of_copy(self.local_step, self.copies, copy) + 1.0
-        set_copy(self.biased, self.copies, copy, biased)
-        set_copy(self.local_step, self.copies, copy, step)
-        unbiased = biased / (1.0 - tf.pow(BN_DECAY, step))
-        set_copy(moving, self.copies, copy, unbiased)
-
-
 class BatchNorm(keras.layers.Layer):
     """Batch normalisation with the moving statistics of TensorFlow 1 ENAS.
 
     In training it normalises by the biased batch variance and stores the
     unbiased one, N/(N-1) of it. In evaluation it uses the moving statistics,
-    or again the batch's if the profile says so (row 10).
+    or again the batch's if the profile says so (row 10). They move by
+
+        biased <- .9 biased + .1 value; moving <- biased / (1 - .9 ** local_step)
+
+    so that after the first update they are the batch's own, or, if masked, by
+    moving <- .9 moving + .1 value.
 
     Args:
       options: the child's `ChildOptions`.
@@ -94,8 +61,15 @@ class BatchNorm(keras.layers.Layer):
       training: bool, or `FROZEN`.
       copy: int32 scalar, which set, in [0, copies).
 
-    Source: ENAS image_ops.py, rows 10 and 11; same. In profile paper the
-    moving statistics are kept as well, though nothing reads them.
+    Attributes:
+      moving: variable `[2, channels]`, mean and variance; as one, they move in
+        one go. Checkpoints have both by the original's names.
+      biased: variable `[2, channels]`, their zero-debias shadow, if not masked.
+      local_step: variable `[2]`, the updates so far of each, if not masked.
+
+    Source: ENAS image_ops.py and TensorFlow 1 `assign_moving_average`, rows 10
+    and 11; same. In profile paper the moving statistics are kept as well,
+    though nothing reads them.
     """
 
     def __init__(self, options, masked=False, copies=1):
@@ -107,71 +81,68 @@ class BatchNorm(keras.layers.Layer):
         self.epsilon = 1e-5
         if options.profile.bn_epsilon == "mixed":
             self.epsilon = 1e-3 if masked else SMALLEST_EPSILON
-        self.shadows = None
-        if not masked:
-            self.shadows = [
-                MovingAverage(name, copies)
-                for name in ("moving_mean", "moving_variance")
-            ]
+        self.masked = masked
 
     def build(self, shape):
-        channels = (shape[channel_axis(self.data_format)],)
-        if self.copies > 1:
-            channels = (self.copies, *channels)
+        copies = () if self.copies == 1 else (self.copies,)
+        channels = shape[channel_axis(self.data_format)]
         self.offset = self.add_weight(
-            name="offset", shape=channels, initializer="zeros"
+            name="offset", shape=(*copies, channels), initializer="zeros"
         )
         self.scale = self.add_weight(
-            name="scale", shape=channels, initializer="ones"
+            name="scale", shape=(*copies, channels), initializer="ones"
         )
-        self.moving_mean = self.add_weight(
-            name="moving_mean",
-            shape=channels,
-            initializer="zeros",
-            trainable=False,
+        both = (*copies, 2, channels)
+        self.moving = self._statistic("moving", both, _zeros_and_ones)
+        if not self.masked:
+            self.biased = self._statistic("biased", both)
+            self.local_step = self._statistic("local_step", (*copies, 2))
+
+    def _statistic(self, name, shape, initializer="zeros"):
+        return self.add_weight(
+            name=name, shape=shape, initializer=initializer, trainable=False
         )
-        self.moving_variance = self.add_weight(
-            name="moving_variance",
-            shape=channels,
-            initializer="ones",
-            trainable=False,
-        )
-        for shadow in self.shadows or ():
-            shadow.build(channels)
 
     def call(self, x, training=False, copy=0):
         by_batch = bool(training) or self.always_batch
-        empty = tf.zeros([0])
-
-        def own(variable):
-            return common_ops.of_copy(variable, self.copies, copy)
-
+        mean = variance = tf.zeros([0])
+        if not by_batch:
+            mean, variance = tf.unstack(self._own(self.moving, copy))
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
-            scale=own(self.scale),
-            offset=own(self.offset),
-            mean=empty if by_batch else own(self.moving_mean),
-            variance=empty if by_batch else own(self.moving_variance),
+            scale=self._own(self.scale, copy),
+            offset=self._own(self.offset, copy),
+            mean=mean,
+            variance=variance,
             epsilon=self.epsilon,
             data_format=self.data_format,
             is_training=by_batch,
         )
         if training and training != FROZEN:
-            self._move(mean, variance, copy)
+            self._move(tf.stack([mean, variance]), copy)
         return y
 
-    def _move(self, mean, variance, copy):
-        moving = (self.moving_mean, self.moving_variance)
-        if self.shadows:
-            for shadow, statistic, value in zip(
-                self.shadows, moving, (mean, variance), strict=True
-            ):
-                shadow.update(statistic, value, copy)
-            return
-        for statistic, value in zip(moving, (mean, variance), strict=True):
-            old = common_ops.of_copy(statistic, self.copies, copy)
-            value = old - (1.0 - BN_DECAY) * (old - value)
-            common_ops.set_copy(statistic, self.copies, copy, value)
+    def _own(self, variable, copy):
+        return common_ops.of_copy(variable, self.copies, copy)
+
+    def _set(self, variable, copy, value):
+        common_ops.set_copy(variable, self.copies, copy, value)
+
+    def _move(self, values, copy):
+        """Moves the statistics towards those of a batch, `[2, channels]`."""
+        moving = self.moving if self.masked else self.biased
+        old = self._own(moving, copy)
+        new = old - (old - values) * (1.0 - BN_DECAY)
+        self._set(moving, copy, new)
+        if not self.masked:
+            steps = self._own(self.local_step, copy) + 1.0
+            self._set(self.local_step, copy, steps)
+            share = 1.0 - tf.pow(BN_DECAY, steps)
+            self._set(self.moving, copy, new / share[:, tf.newaxis])
+
+
+def _zeros_and_ones(shape, dtype=None):
+    return tf.broadcast_to(tf.constant([[0.0], [1.0]], dtype), shape)
 
 
 class ConvBN(keras.layers.Layer):

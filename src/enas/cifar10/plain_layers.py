@@ -62,15 +62,17 @@ def _with_weights(layer, x, *weights):
 
 
 def _batch_norm(bn, x, choices):
-    parts = (bn.scale, bn.offset, bn.moving_mean, bn.moving_variance)
-    parts = [np.asarray(of_copy(v, bn.copies, choices.copy)) for v in parts]
+    variables = (bn.scale, bn.offset, bn.moving)
+    scale, offset, moving = (
+        np.asarray(of_copy(v, bn.copies, choices.copy)) for v in variables
+    )
     if choices.statistics == "moving":
         plain = keras.layers.BatchNormalization(epsilon=bn.epsilon)
-        return _with_weights(plain, x, *parts)
+        return _with_weights(plain, x, scale, offset, *moving)
     # Scale and offset are a depthwise 1x1 convolution with a bias.
-    scale = parts[0].reshape(1, 1, -1, 1)
+    scale = scale.reshape(1, 1, -1, 1)
     affine = keras.layers.DepthwiseConv2D(1)
-    return _with_weights(affine, _normed(x, bn.epsilon), scale, parts[1])
+    return _with_weights(affine, _normed(x, bn.epsilon), scale, offset)
 
 
 def _normed(x, epsilon):
