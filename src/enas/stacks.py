@@ -42,9 +42,11 @@ class Part:
         self._whole[self._place].assign(value)
 
     def __array__(self, dtype=None, copy=None):
+        """Returns the values where NumPy asks for them."""
         return np.asarray(self.numpy(), dtype)
 
     def __tf_tensor__(self, dtype=None, name=None):
+        """Returns the values where TensorFlow asks for them."""
         return tf.convert_to_tensor(self._whole[self._place], dtype, name)
 
 

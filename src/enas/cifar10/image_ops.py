@@ -43,7 +43,8 @@ class BatchNorm(keras.layers.Layer):
     unbiased one, N/(N-1) of it. In evaluation it uses the moving statistics,
     or again the batch's if the profile says so (row 10). They move by
 
-        biased <- .9 biased + .1 value; moving <- biased / (1 - .9 ** local_step)
+        biased <- .9 biased + .1 value
+        moving <- biased / (1 - .9 ** local_step)
 
     so that after the first update they are the batch's own, or, if masked, by
     moving <- .9 moving + .1 value.
@@ -286,7 +287,7 @@ class FactorizedReduction(keras.layers.Layer):
         data_format = self.options.data_format
         if training and data_format == "NHWC":
             paths = self.path1_conv.w.value, self.path2_conv.w.value
-            x = _reduce_lines(x, *paths)
+            x = _reduce_lines(x, *map(tf.convert_to_tensor, paths))
         else:
             # In evaluation TensorFlow folds the batch norm into it.
             x = tf.nn.conv2d(
@@ -295,21 +296,50 @@ class FactorizedReduction(keras.layers.Layer):
         return self.bn(x, training=training)
 
 
+@tf.custom_gradient
 def _reduce_lines(x, path1, path2):
     """Returns both paths of a reduction, NHWC.
 
     Two pixels side by side are one row of a matrix. Path 1 weighs its left half
     in the even lines of an image, path 2 its right half in the odd ones, so
-    that nothing but whole lines is copied.
+    that nothing but whole lines is copied. The gradient copies them again:
+    that takes no more time than keeping them until then.
     """
     shape, channels = tf.shape(x), x.shape[3]
-    height, width = shape[1] // 2, shape[2] // 2
-    lines = tf.unstack(tf.reshape(x, [-1, 2, width * 2 * channels]), axis=1)
-    even, odd = (tf.reshape(part, [-1, 2 * channels]) for part in lines)
-    left = tf.matmul(even, tf.pad(path1[0, 0], [[0, channels], [0, 0]]))
-    right = tf.matmul(odd, tf.pad(path2[0, 0], [[channels, 0], [0, 0]]))
-    x = tf.concat([left, right], axis=1)
-    return tf.reshape(x, [-1, height, width, x.shape[1]])
+    left = tf.pad(path1[0, 0], [[0, channels], [0, 0]])
+    right = tf.pad(path2[0, 0], [[channels, 0], [0, 0]])
+
+    def gradient(dy):
+        parts = [_rows(part) for part in tf.split(dy, 2, axis=3)]
+        dw = [
+            tf.matmul(line, part, transpose_a=True)
+            for line, part in zip(_lines(x), parts, strict=True)
+        ]
+        dx = [
+            tf.reshape(tf.matmul(part, w, transpose_b=True), [-1, width])
+            for part, w in zip(parts, (left, right), strict=True)
+        ]
+        first, second = dw[0][:channels], dw[1][channels:]
+        dx = tf.reshape(tf.stack(dx, axis=1), shape)
+        return dx, first[None, None], second[None, None]
+
+    width = shape[2] * channels
+    even, odd = _lines(x)
+    y = tf.concat([tf.matmul(even, left), tf.matmul(odd, right)], axis=1)
+    return tf.reshape(
+        y, [-1, shape[1] // 2, shape[2] // 2, y.shape[1]]
+    ), gradient
+
+
+def _rows(x):
+    return tf.reshape(x, [-1, x.shape[3]])
+
+
+def _lines(x):
+    """Returns the even and the odd lines, `[pairs of pixels, 2 * channels]`."""
+    pairs = 2 * x.shape[3]
+    lines = tf.reshape(x, [-1, 2, tf.shape(x)[2] // 2 * pairs])
+    return [tf.reshape(part, [-1, pairs]) for part in tf.unstack(lines, axis=1)]
 
 
 def _pad_tap(at, channels_before, channels_after):
