@@ -19,7 +19,7 @@ FULL = {
     "batch": 128,
     "arcs": 30,
     "times": 1,
-    "yardstick_arcs": 10,
+    "yardstick_arcs": 30,
     "processes": 2,
     "flat_layers": 3,
     "flat_arcs": 9,

@@ -83,12 +83,15 @@ _READINGS = (
 _CONTROLS = (
     "Test error in per cent. Uniform sampling: the same space and a controller"
     " that never learns. Poison alone: an arc of the set's ops in turn,"
-    " without skips."
+    " without skips. Means over the seeds in the last column, which all runs"
+    " behind a line have."
 )
 _ABLATION = (
     "Test error in per cent. Points: what the flip adds. Damage: error of the"
-    " row minus that of the baseline, as it is and with both flipped. Choices"
-    " of the evaluation are read from the same runs."
+    " row minus that of the baseline, as it is and with both flipped. Means"
+    " over the seeds in the last column, which all runs behind a line have;"
+    " points with the sample standard deviation. Choices of the evaluation are"
+    " read from the same runs."
 )
 _SHARE = "Per cent of the op decisions behind the epoch's child steps."
 

@@ -60,9 +60,13 @@ class Group:
         Args:
           column: str, an accuracy of metrics.csv.
         """
-        values = [state.error(column) for state in self.finished]
-        values = [value for value in values if value is not None]
+        values = list(self.by_seed(column).values())
         return (*mean_and_spread(values), len(values)) if values else None
+
+    def by_seed(self, column):
+        """Returns the final errors of a column, dict seed -> per cent."""
+        found = {s.job.seed: s.error(column) for s in self.finished}
+        return {seed: e for seed, e in found.items() if e is not None}
 
     def error(self, column):
         """Returns the mean of the final errors in per cent, or None."""

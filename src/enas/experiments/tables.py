@@ -6,7 +6,7 @@ A table is (header, rows of str); a cell without a measurement is a dash.
 from enas.experiments.jobs import READING_CHOICES
 from enas.experiments.results import reading_columns
 from enas.experiments.rows import BASELINE
-from enas.experiments.statistics import rank_correlation
+from enas.experiments.statistics import mean_and_spread, rank_correlation
 
 __all__ = [
     "ablation",
@@ -148,63 +148,86 @@ def growth(sweep):
 
 
 def controls(sweep):
-    """Test errors of each row beside its controls."""
-    header = ["row", "search", "uniform sampling", "clean, same seeds"]
-    header += ["poison alone"]
-    clean = sweep.baseline and sweep.baseline.error("test_acc")
-    alone = {
-        group.row.set: group.error("test_acc")
-        for group in sweep.groups.values()
-        if group.variant == "poison_only"
+    """Test errors of each row beside its controls, all of the same seeds."""
+    header = ["row", "search", "uniform sampling", "clean"]
+    header += ["poison alone", "seeds"]
+    clean = sweep.baseline.by_seed("test_acc") if sweep.baseline else {}
+    found = {
+        (group.row.set if kind == "poison_only" else group.row.name, kind): (
+            group.by_seed("test_acc")
+        )
+        for (_, kind), group in sweep.groups.items()
     }
     rows = []
     for group in sweep.table:
-        uniform = sweep.groups.get((group.row.name, "uniform"))
-        if uniform or group.row.set in alone:
-            rows.append(
-                [
-                    group.row.name,
-                    _percent(group.error("test_acc")),
-                    _percent(uniform and uniform.error("test_acc")),
-                    _percent(clean),
-                    _percent(alone.get(group.row.set)),
-                ]
-            )
+        uniform = found.get((group.row.name, "uniform"), {})
+        alone = found.get((group.row.set, "poison_only"), {})
+        if uniform or alone:
+            columns = [group.by_seed("test_acc"), uniform, clean, alone]
+            seeds = _common(*filter(None, columns))
+            means = [_percent(_mean(column, seeds)) for column in columns]
+            rows.append([group.row.name, *means, _seeds(seeds)])
     return header, rows
 
 
 def ablation(sweep):
     """Points of test error that flipping one behaviour choice moves.
 
-    The damage of a row is its error minus that of the baseline under the same
-    choices.
+    Only runs of the same seeds are compared. The damage of a row is its error
+    minus that of the baseline under the same choices.
     """
     header = ["row", "choice flipped", "test error", "flipped", "points"]
-    header += ["damage", "damage flipped"]
+    header += ["damage", "damage flipped", "seeds"]
     rows = []
     for group in sweep.table:
         for flip in _flips(sweep):
+            before = group.by_seed("test_acc")
             after = _flipped(sweep, group, flip)
-            if after is None:
+            seeds = _common(before, after)
+            if not seeds:
                 continue
-            before = group.error("test_acc")
-            base = sweep.baseline and sweep.baseline.error("test_acc")
-            base_after = sweep.baseline and _flipped(
-                sweep, sweep.baseline, flip
-            )
-            of_baseline = group.row.name == BASELINE
+            damages = [NONE, NONE]
+            if group.row.name != BASELINE and sweep.baseline:
+                base = sweep.baseline.by_seed("test_acc")
+                base_after = _flipped(sweep, sweep.baseline, flip)
+                both = _common(before, after, base, base_after)
+                damages = [
+                    _signed(_mean(before, both), _mean(base, both)),
+                    _signed(_mean(after, both), _mean(base_after, both)),
+                ]
             rows.append(
                 [
                     group.name,
                     flip,
-                    _percent(before),
-                    _percent(after),
-                    _signed(after, before),
-                    NONE if of_baseline else _signed(before, base),
-                    NONE if of_baseline else _signed(after, base_after),
+                    _percent(_mean(before, seeds)),
+                    _percent(_mean(after, seeds)),
+                    _points([after[seed] - before[seed] for seed in seeds]),
+                    *damages,
+                    _seeds(seeds),
                 ]
             )
     return header, rows
+
+
+def _common(*columns):
+    """Returns the seeds that all of some dicts have, in order."""
+    return sorted(set.intersection(*map(set, columns)))
+
+
+def _mean(column, seeds):
+    """Returns the mean over seeds; None where one is missing, or all."""
+    if not seeds or not set(seeds) <= set(column):
+        return None
+    return mean_and_spread([column[seed] for seed in seeds])[0]
+
+
+def _seeds(seeds):
+    return ", ".join(map(str, seeds)) or NONE
+
+
+def _points(differences):
+    mean, spread = mean_and_spread(differences)
+    return f"{mean:+.2f}" + ("" if spread is None else f" ± {spread:.2f}")
 
 
 def _flips(sweep):
@@ -220,17 +243,17 @@ def _flips(sweep):
 
 
 def _flipped(sweep, group, flip):
-    """Returns the test error with a choice flipped, or None."""
+    """Returns the test errors with a choice flipped, dict seed -> error."""
     arcs, mode = sweep.printed
     columns = reading_columns("test")
     if flip.startswith("evaluation_mode="):
         other = "eval" if mode == "train" else "train"
-        return group.error(columns[arcs, other])
+        return group.by_seed(columns[arcs, other])
     if flip.startswith("evaluation="):
         other = "sampled" if arcs == "best" else "best"
-        return group.error(columns[other, mode])
+        return group.by_seed(columns[other, mode])
     flipped = sweep.groups.get((group.row.name, flip))
-    return flipped and flipped.error("test_acc")
+    return flipped.by_seed("test_acc") if flipped else {}
 
 
 def poison_share(sweep):
