@@ -1,6 +1,7 @@
 """What a sweep runs and how it is asked for; its statistics."""
 
 import re
+import unittest.mock
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from enas.cifar10.config import Config
 from enas.cifar10.profile import ENAS, PAPER
 from enas.errors import UserError
 from enas.experiments import plan as plans
-from enas.experiments.jobs import flips, make_jobs, read_config
-from enas.experiments.rows import read_rows, search_space_of
+from enas.experiments import tables
+from enas.experiments.jobs import Job, flips, make_jobs, read_config
+from enas.experiments.results import Group, Sweep
+from enas.experiments.rows import choose_rows, read_rows, search_space_of
 from enas.experiments.statistics import (
     mean_and_spread,
     moving_average,
@@ -179,3 +182,45 @@ def test_moving_average_and_spread_by_hand():
     assert [window(epochs) for epochs in (1, 15, 300)] == [1, 3, 20]
     assert mean_and_spread([1.0]) == (1.0, None)
     assert mean_and_spread([1.0, 3.0]) == (2.0, pytest.approx(2**0.5))
+
+
+def group_of(row, variant, errors):
+    """Returns a `Group` of finished runs, dict seed -> test error."""
+    states = []
+    for seed, error in errors.items():
+        state = unittest.mock.Mock(
+            finished=True, job=Job(row, variant, seed, ())
+        )
+        state.error = lambda column, error=error: error
+        states.append(state)
+    return Group(choose_rows([row])[0], variant, states, None, None)
+
+
+def test_an_ablation_compares_runs_of_the_same_seeds():
+    # Seed 70 lacks the flipped run, and is a hundred points away.
+    flip = "skip_sum=new"
+    groups = [
+        group_of("baseline", "", {69: 50.0, 70: 150.0}),
+        group_of("1c", "", {69: 72.0, 70: 172.0, 71: 74.0}),
+        group_of("1c", flip, {69: 73.0, 71: 78.0}),
+        group_of("baseline", flip, {69: 51.0}),
+        group_of("1c", "uniform", {69: 71.0, 71: 0.0}),
+    ]
+    sweep = Sweep(
+        "",
+        {"profile": "paper", "override": []},
+        {(group.row.name, group.variant): group for group in groups},
+    )
+    header, rows = tables.ablation(sweep)
+    row = next(r for r in rows if r[:2] == ["1c", flip])
+    # Points: +1 and +4 of seeds 69 and 71; damage: of seed 69 alone.
+    assert row[2:] == [
+        "73.00",
+        "75.50",
+        "+2.50 ± 2.12",
+        "+22.00",
+        "+22.00",
+        "69, 71",
+    ]
+    header, rows = tables.controls(sweep)
+    assert rows == [["1c", "72.00", "71.00", "50.00", "-", "69"]]
