@@ -253,8 +253,8 @@ def test_the_report_sets_our_errors_beside_the_papers(reported):
 
 def test_the_report_says_how_far_damage_outlives_a_flip(reported):
     page = (reported / "table1.md").read_text()
-    line = "| 1c | skip_sum=new | 52.50 | 52.50 | +0.00 | +20.00 | +20.00 |"
-    assert line in page
+    points = "52.50 | 52.50 | +0.00 ± 0.00 | +20.00 | +20.00 | 1, 2 |"
+    assert f"| 1c | skip_sum=new | {points}" in page
     assert "| 1c | evaluation_mode=eval | 52.50 | 52.50 |" in page
 
 

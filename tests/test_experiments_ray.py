@@ -1,7 +1,4 @@
-"""A sweep on a real Ray cluster whose node dies. Runs where ray is installed.
-
-docs/CLUSTER.md says how to install it and run this file.
-"""
+"""A sweep on a real Ray cluster whose node dies."""
 
 import os
 import pathlib
@@ -10,14 +7,12 @@ import threading
 import time
 
 import pytest
+from ray.cluster_utils import Cluster
 
 from enas.experiments import plan as plans
 from enas.experiments.jobs import make_jobs
 from enas.experiments.ray_engine import RayEngine
 from enas.experiments.run_state import read_state
-
-pytest.importorskip("ray")
-from ray.cluster_utils import Cluster
 
 PRETENDED = str(pathlib.Path(__file__).parent / "pretended_search.py")
 EPOCHS = 8

@@ -47,7 +47,7 @@ class Part:
 
     def __tf_tensor__(self, dtype=None, name=None):
         """Returns the values where TensorFlow asks for them."""
-        return tf.convert_to_tensor(self._whole[self._place], dtype, name)
+        return tf.convert_to_tensor(self._whole[self._place], dtype, name=name)
 
 
 class Stacks:
