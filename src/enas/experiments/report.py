@@ -89,9 +89,10 @@ _CONTROLS = (
 _ABLATION = (
     "Test error in per cent. Points: what the flip adds. Damage: error of the"
     " row minus that of the baseline, as it is and with both flipped. Means"
-    " over the seeds in the last column, which all runs behind a line have;"
-    " points with the sample standard deviation. Choices of the evaluation are"
-    " read from the same runs."
+    " over the seeds in the last column, which both runs have, damage over"
+    " those of them that the baseline has as well; points with the sample"
+    " standard deviation. Choices of the evaluation are read from the same"
+    " runs."
 )
 _SHARE = "Per cent of the op decisions behind the epoch's child steps."
 
