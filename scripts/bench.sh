@@ -10,7 +10,7 @@
 #   bash scripts/bench.sh --help
 #
 # Paths in arguments are relative to the folder you are in. Let nothing else run
-# meanwhile. Time and hardware: 15 minutes on two cores. docs/PERFORMANCE.md has
+# meanwhile. Time and hardware: 20 minutes on two cores. docs/PERFORMANCE.md has
 # what it found.
 
 set -euo pipefail
