@@ -92,6 +92,18 @@ def test_momentum_of_many_weights_is_that_of_each():
         np.testing.assert_allclose(slot, one, rtol=0, atol=1e-6)
 
 
+def test_weights_of_one_shape_may_move_whole_or_copy_by_copy():
+    ones = np.ones((3, 3), np.float32)
+    weights = Weights([ones, ones])
+    moves = [tf.constant(1.0), tf.constant([[1.0], [0.0], [0.0]])]
+    Momentum(weights).apply_where(moves, [tf.constant(ones)] * 2, 0.1)
+    whole, by_copy = weights.numpy()
+    # w - lr (g + .9 a) = 1 - .1 (1 + .9).
+    np.testing.assert_allclose(whole, 0.81 * ones, rtol=1e-6)
+    np.testing.assert_allclose(by_copy[0], 0.81 * ones[0], rtol=1e-6)
+    np.testing.assert_array_equal(by_copy[1:], ones[1:])
+
+
 @pytest.mark.parametrize("clip", ["none", "global", "norm"])
 @pytest.mark.parametrize("l2", ["in_loss", "weight_decay"])
 def test_rules_on_stacks_mean_what_they_mean_on_weights(l2, clip):

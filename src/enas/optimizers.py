@@ -174,6 +174,11 @@ class Momentum:
         None in every step, which is PyTorch's default since 2.0; same.
         """
         put = self._stacks.put
+        # Weights of one shape may have moves of different ones.
+        moves = [
+            tf.broadcast_to(move, variable.shape)
+            for move, variable in zip(moves, self.variables, strict=True)
+        ]
         steps = []
         for slot, gradient, move in zip(
             self._slots, put(gradients), put(moves), strict=True
