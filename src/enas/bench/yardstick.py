@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from enas.cifar10.compiled import child_step, compile_step
+from enas.cifar10.compiled import CompiledStep, child_step
 from enas.cifar10.macro_child import classify
 from enas.optimizers import GradientRules, Momentum
 
@@ -88,10 +88,10 @@ def static_step(child, op_ids, skips, config):
             static, optimizer, images, labels, None, rate, seed, rules
         )
 
-    return compile_step(
-        step,
+    signature = [
         tf.TensorSpec([None, 32, 32, 3], tf.float32),
         tf.TensorSpec([None], tf.int32),
         tf.TensorSpec([], tf.float32),
         tf.TensorSpec([2], tf.int32),
-    )
+    ]
+    return CompiledStep(step, signature, rewritten=False)

@@ -47,8 +47,7 @@ __all__ = [
 PREFIX = "model.ckpt"
 # Whole epochs; and within an epoch the child steps and controller updates.
 _NAME = re.compile(r"epoch-(\d{1,9})(?:-step-(\d{1,9})-(\d{1,9}))?")
-_STATISTIC = re.compile(r"(.*/bn)/(moving|biased|local_step)")
-_STATISTICS = ("moving_mean", "moving_variance")
+_STATISTICS = re.compile(r"(.*/bn)/(moving|statistics)")
 
 
 def model_variables(*models):
@@ -58,27 +57,35 @@ def model_variables(*models):
       *models: keras layers or models.
 
     Returns:
-      dict, name -> tf.Variable, or `Part` of one where a batch norm holds both
-      moving statistics, or both shadows of theirs, as one variable.
+      dict, name -> tf.Variable, or `Part` of one where a batch norm holds its
+      statistics as one variable.
     """
     found = {}
     for variable in (v for model in models for v in model.variables):
-        statistic = _STATISTIC.fullmatch(variable.path)
-        if statistic:
-            found |= _statistics(*statistic.groups(), variable.value)
+        statistics = _STATISTICS.fullmatch(variable.path)
+        if statistics:
+            found |= _parts(*statistics.groups(), variable.value)
         else:
             found[variable.path] = variable.value
     return found
 
 
-def _statistics(scope, name, variable):
-    """Returns the two parts of a batch norm's variable by their names."""
-    # The shadows are under the scope's name twice.
-    form = "{0}/{1}" if name == "moving" else "{0}/{0}/{1}/{2}"
-    behind = () if name == "local_step" else (slice(None),)
+def _parts(scope, name, variable):
+    """Returns the parts of a batch norm's statistics by their names."""
+    width = variable.shape[-1]
+    forms = {"{0}/{1}": slice(0, width)}
+    if name == "statistics":
+        channels = (width - 1) // 2
+        # The shadows are under the scope's name twice.
+        forms = {
+            "{0}/{1}": slice(0, channels),
+            "{0}/{0}/{1}/biased": slice(channels, 2 * channels),
+            "{0}/{0}/{1}/local_step": 2 * channels,
+        }
     return {
-        form.format(scope, part, name): Part(variable, (..., i, *behind))
-        for i, part in enumerate(_STATISTICS)
+        form.format(scope, statistic): Part(variable, (..., i, place))
+        for form, place in forms.items()
+        for i, statistic in enumerate(("moving_mean", "moving_variance"))
     }
 
 

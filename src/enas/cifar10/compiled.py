@@ -9,10 +9,11 @@ from enas.optimizers import Adam, GradientRules, Momentum
 
 __all__ = [
     "Compiled",
+    "CompiledStep",
     "child_gradients",
     "child_step",
-    "compile_step",
     "controller_gradients",
+    "rewrite",
 ]
 
 
@@ -151,37 +152,39 @@ class Compiled:
         labels = tf.TensorSpec([None], tf.int32)
         pair = tf.TensorSpec([2], tf.int32)
         rate = tf.TensorSpec([], tf.float32)
-        self.train_child = compile_step(
-            self._train_child, images, labels, ids, bits, rate, pair
+        self.train_child = CompiledStep(
+            self._train_child, [images, labels, ids, bits, rate, pair], False
         )
-        self.count_correct = _compile(
-            self._count_correct, images, labels, ids, bits
+        self.count_correct = CompiledStep(
+            self._count_correct, [images, labels, ids, bits]
         )
-        self.count_correct_in_training = _compile(
-            self._count_correct_in_training, images, labels, ids, bits, pair
+        self.count_correct_in_training = CompiledStep(
+            self._count_correct_in_training,
+            [images, labels, ids, bits, pair],
         )
-        self.logits = _compile(self._logits, images, ids, bits)
-        self.logits_in_training = _compile(
-            self._logits_in_training, images, ids, bits, pair
+        self.logits = CompiledStep(self._logits, [images, ids, bits])
+        self.logits_in_training = CompiledStep(
+            self._logits_in_training, [images, ids, bits, pair]
         )
-        self.sample = _compile(self._sample, tf.TensorSpec([], tf.int32), pair)
+        number = tf.TensorSpec([], tf.int32)
+        self.sample = CompiledStep(self._sample, [number, pair])
         arcs = [
             tf.TensorSpec([None, *spec.shape], tf.int32) for spec in (ids, bits)
         ]
-        self.score_arcs = _compile(
-            self._score_arcs, *arcs, tf.TensorSpec([None], tf.float32)
+        self.score_arcs = CompiledStep(
+            self._score_arcs, [*arcs, tf.TensorSpec([None], tf.float32)]
         )
         gradients = [
             tf.TensorSpec(variable.shape, tf.float32)
             for variable in self.controller_optimizer.variables
         ]
-        self.update_controller = _compile(
-            self.controller_optimizer.apply, gradients, rate
+        self.update_controller = CompiledStep(
+            self.controller_optimizer.apply, [gradients, rate]
         )
 
     def graph(self):
         """Returns the child in evaluation as a GraphDef, to look at."""
-        graph = self.logits.get_concrete_function().graph.as_graph_def()
+        graph = self.count_correct.get_concrete_function().graph.as_graph_def()
         # TensorBoard would lay out every branch of every layer beside it.
         graph.library.Clear()
         return graph
@@ -239,36 +242,47 @@ class Compiled:
         )
 
 
-def _compile(function, *signature):
-    return tf.function(function, input_signature=signature, autograph=False)
+class CompiledStep:
+    """A function of tensors, traced once, at its first call.
 
-
-def compile_step(function, *signature):
-    """Compiles a training step, without TensorFlow's rewriting of its graph.
-
-    For a training step, rewriting costs 8 s at the start and gains nothing;
-    evaluation gains 3 to 8 % from it (docs/EXPERIMENTS.md).
+    A training step runs without TensorFlow's rewriting of its graph, which
+    costs it 8 s at the start and gains nothing; evaluation gains 3 to 8 % from
+    it (docs/EXPERIMENTS.md).
 
     Args:
       function: of tensors.
-      *signature: `tf.TensorSpec` of each.
-
-    Returns:
-      The compiled function.
+      signature: list of `tf.TensorSpec`, or nests of them, of each.
+      rewritten: bool, whether TensorFlow rewrites the graph.
     """
-    function = _compile(function, *signature)
-    options = tf.config.optimizer.set_experimental_options
 
-    def call(*arguments):
-        options({"disable_meta_optimizer": True})
-        try:
-            # Called directly, what it reads and writes, a thousand variables,
-            # is looked through less often.
-            return function.get_concrete_function()(*arguments)
-        finally:
-            options({"disable_meta_optimizer": False})
+    def __init__(self, function, signature, rewritten=True):
+        self._function = tf.function(
+            function, input_signature=signature, autograph=False
+        )
+        self._rewritten = rewritten
 
-    return call
+    def get_concrete_function(self):
+        """Returns the traced function."""
+        return self._function.get_concrete_function()
+
+    def __call__(self, *arguments):
+        rewrite(self._rewritten)
+        # Called directly, what it reads and writes, hundreds of variables, is
+        # looked through less often.
+        return self.get_concrete_function()(*arguments)
+
+
+def rewrite(wanted):
+    """Has TensorFlow rewrite graphs from now on, or not.
+
+    Nothing happens if it does so already: a change costs 1 ms.
+
+    Args:
+      wanted: bool.
+    """
+    key, options = "disable_meta_optimizer", tf.config.optimizer
+    if options.get_experimental_options().get(key, False) is wanted:
+        options.set_experimental_options({key: not wanted})
 
 
 def _correct(logits, labels):

@@ -63,10 +63,10 @@ class BatchNorm(keras.layers.Layer):
       copy: int32 scalar, which set, in [0, copies).
 
     Attributes:
-      moving: variable `[2, channels]`, mean and variance; as one, they move in
-        one go. Checkpoints have both by the original's names.
-      biased: variable `[2, channels]`, their zero-debias shadow, if not masked.
-      local_step: variable `[2]`, the updates so far of each, if not masked.
+      statistics: variable, a line each for mean and variance: moving, and if
+        not masked behind it its zero-debias shadow biased and the updates so
+        far, local_step: `[2, 2 * channels + 1]`, else `[2, channels]`. As one,
+        they move in one go. Checkpoints have each by the original's name.
 
     Source: ENAS image_ops.py and TensorFlow 1 `assign_moving_average`, rows 10
     and 11; same. In profile paper the moving statistics are kept as well,
@@ -93,22 +93,29 @@ class BatchNorm(keras.layers.Layer):
         self.scale = self.add_weight(
             name="scale", shape=(*copies, channels), initializer="ones"
         )
-        both = (*copies, 2, channels)
-        self.moving = self._statistic("moving", both, _zeros_and_ones)
-        if not self.masked:
-            self.biased = self._statistic("biased", both)
-            self.local_step = self._statistic("local_step", (*copies, 2))
-
-    def _statistic(self, name, shape, initializer="zeros"):
-        return self.add_weight(
-            name=name, shape=shape, initializer=initializer, trainable=False
+        self.channels = channels
+        self.statistics = self.add_weight(
+            name="moving" if self.masked else "statistics",
+            shape=(*copies, 2, channels if self.masked else 2 * channels + 1),
+            initializer=self._first_statistics,
+            trainable=False,
         )
+
+    def _first_statistics(self, shape, dtype=None):
+        moving = tf.constant([[0.0], [1.0]], dtype)
+        moving = tf.broadcast_to(moving, [*shape[:-1], self.channels])
+        rest = tf.zeros([*shape[:-1], shape[-1] - self.channels], dtype)
+        return tf.concat([moving, rest], axis=-1)
+
+    def moving(self, copy=0):
+        """Returns moving mean and variance, float32 `[2, channels]`."""
+        return self._own(self.statistics, copy)[:, : self.channels]
 
     def call(self, x, training=False, copy=0):
         by_batch = bool(training) or self.always_batch
         mean = variance = tf.zeros([0])
         if not by_batch:
-            mean, variance = tf.unstack(self._own(self.moving, copy))
+            mean, variance = tf.unstack(self.moving(copy))
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
             scale=self._own(self.scale, copy),
@@ -126,24 +133,24 @@ class BatchNorm(keras.layers.Layer):
     def _own(self, variable, copy):
         return common_ops.of_copy(variable, self.copies, copy)
 
-    def _set(self, variable, copy, value):
-        common_ops.set_copy(variable, self.copies, copy, value)
-
     def _move(self, values, copy):
         """Moves the statistics towards those of a batch, `[2, channels]`."""
-        moving = self.moving if self.masked else self.biased
-        old = self._own(moving, copy)
-        new = old - (old - values) * (1.0 - BN_DECAY)
-        self._set(moving, copy, new)
-        if not self.masked:
-            steps = self._own(self.local_step, copy) + 1.0
-            self._set(self.local_step, copy, steps)
-            share = 1.0 - tf.pow(BN_DECAY, steps)
-            self._set(self.moving, copy, new / share[:, tf.newaxis])
+        old = self._own(self.statistics, copy)
+        new = _average(old, values) if self.masked else _debias(old, values)
+        common_ops.set_copy(self.statistics, self.copies, copy, new)
 
 
-def _zeros_and_ones(shape, dtype=None):
-    return tf.broadcast_to(tf.constant([[0.0], [1.0]], dtype), shape)
+def _average(old, values):
+    return old - (old - values) * (1.0 - BN_DECAY)
+
+
+def _debias(old, values):
+    """Returns the next moving, biased and local_step, side by side."""
+    channels = values.shape[1]
+    _, biased, steps = tf.split(old, [channels, channels, 1], axis=1)
+    biased, steps = _average(biased, values), steps + 1.0
+    moving = biased / (1.0 - tf.pow(BN_DECAY, steps))
+    return tf.concat([moving, biased, steps], axis=1)
 
 
 class ConvBN(keras.layers.Layer):

@@ -13,105 +13,9 @@ from enas import common_ops
 from enas.cifar10 import image_ops
 from enas.cifar10.arc_plan import pool_layers
 from enas.cifar10.poison_ops import make_branch
+from enas.cifar10.skips import SKIPS, plain
 
 __all__ = ["MacroChild", "classify", "pool_layers"]
-
-
-class Skip(keras.layers.Layer):
-    """Adds the chosen earlier outputs, then batch norm without ReLU.
-
-    Call arguments:
-      out: the op's output.
-      cache: list of tensors of the same shape, see `EnasLayer`.
-      bits: int32 `[layer_id]`, of the first so many in the cache.
-      same: bool scalar, whether `out` is `cache[-1]` itself, untouched.
-      training: bool, or `image_ops.FROZEN`.
-
-    Returns:
-      The cache with the result at its end.
-
-    Source: ENAS general_child.py `_enas_layer`, rows 4 to 6; same result,
-    different form: what is not chosen is not added as zeros. `InPlaceSkip` is
-    the paper's.
-    """
-
-    def __init__(self, options):
-        super().__init__(name="skip")
-        self.bn = image_ops.BatchNorm(options)
-
-    def build(self, shape):
-        self.bn.build(shape)
-
-    def call(self, out, cache, bits, same, training=False):
-        cache = list(cache)
-        # With the stem in the cache the direct input is no candidate (row 5).
-        count = bits.shape[0]
-        total, *cache[:count] = _add_chosen(out, bits, *cache[:count])
-        return [*cache, self.bn(total, training=training)]
-
-
-@tf.custom_gradient
-def _add_chosen(out, bits, *candidates):
-    """Adds the chosen candidates.
-
-    Returns:
-      The sum, and the candidates for those who come later: their gradients
-      then add up along the layers, and what was not chosen costs nothing. Left
-      to TensorFlow, each of them would be sent zeros.
-    """
-
-    def gradient(total, *later):
-        parts = [
-            _add_if(bits[i] > 0, part, total) for i, part in enumerate(later)
-        ]
-        return total, None, *parts
-
-    for i, candidate in enumerate(candidates):
-        out = _add_if(bits[i] > 0, out, candidate)
-    return (out, *candidates), gradient
-
-
-def _add_if(condition, x, y):
-    return tf.cond(
-        condition,
-        functools.partial(tf.add, x, y),
-        functools.partial(tf.identity, x),
-    )
-
-
-class InPlaceSkip(Skip):
-    """The sum of the paper's code, which overwrites the op's output.
-
-    When the op returned its input itself, the sum lands in the stored output
-    of the layer before: later layers read it there, and a skip to the direct
-    input doubles what was summed so far.
-
-    Source: row 6, `out += prev_layers[i]` in enas_layer.py of the paper's code;
-    same.
-    """
-
-    def call(self, out, cache, bits, same, training=False):
-        *earlier, stored = cache
-        count = min(bits.shape[0], len(earlier))
-        total, *earlier[:count] = _add_chosen(
-            out, bits[:count], *earlier[:count]
-        )
-        if bits.shape[0] > count:
-            direct = _pick(same, total, stored)
-            total = _add_if(bits[-1] > 0, total, direct)
-        stored = _pick(same, total, stored)
-        return [*earlier, stored, self.bn(total, training=training)]
-
-
-def _pick(condition, x, y):
-    return tf.cond(
-        condition,
-        functools.partial(tf.identity, x),
-        functools.partial(tf.identity, y),
-    )
-
-
-SKIPS = {"new": Skip, "in_place": InPlaceSkip}
 
 
 class Pool(keras.layers.Layer):
@@ -140,7 +44,7 @@ class Pool(keras.layers.Layer):
     def call(self, cache, training=False):
         return [
             reduction(x, training=training)
-            for reduction, x in zip(self.reductions, cache, strict=True)
+            for reduction, x in zip(self.reductions, plain(cache), strict=True)
         ]
 
 
@@ -148,11 +52,14 @@ class EnasLayer(keras.layers.Layer):
     """One layer: the picked branch, the picked skips, pooling where due.
 
     Call arguments:
-      cache: list of tensors, outputs of the stem and of all earlier layers;
-        the stem leaves behind layer 0 where it is no skip candidate.
+      cache: list, outputs of the stem and of all earlier layers, the stem only
+        up to layer 0 where it is no skip candidate. The last is a tensor; the
+        others are, from the second layer of a stage on, lists of equal tensors,
+        one for each later layer of the stage and one for what follows it.
       branch: int32 scalar in `[0, len(branches))`.
       copy: int32 scalar, the copy of a poisoning.
-      bits: int32 `[layer_id]`, skip bits.
+      bits: list of lists of int32 scalars, the `layer_id` skip bits of this
+        layer and those of all later ones up to the next pooling.
       training: bool, or `image_ops.FROZEN`.
       seed: int32 `[2]`.
 
@@ -257,6 +164,11 @@ class MacroChild(keras.Model):
             layer.build(self.options.feature_shape)
         self.fc.build((self.options.filters, self.options.num_classes))
 
+    def _stage_end(self, k):
+        """Returns the layer behind the next pooling, or behind the last."""
+        ends = [layer + 1 for layer in pool_layers(self.num_layers)]
+        return min(end for end in [*ends, self.num_layers] if end > k)
+
     def call(self, images, arc, training=False, seed=None):
         op_ids, skips = arc
         branches = tf.gather(self.branch_of, op_ids)
@@ -265,13 +177,15 @@ class MacroChild(keras.Model):
         if self.options.data_format == "NCHW":
             images = tf.transpose(images, [0, 3, 1, 2])
         cache = [self.stem_conv(images, training=training)]
+        # As a list once; every slice of a tensor costs four nodes of the graph.
+        skips = tf.unstack(skips)
+        bits = [skips[k * (k - 1) // 2 :][:k] for k in range(self.num_layers)]
         for k, layer in enumerate(self.enas_layers):
-            start = k * (k - 1) // 2
             cache = layer(
                 cache,
                 branch=branches[k],
                 copy=copies[k],
-                bits=skips[start : start + k],
+                bits=bits[k : self._stage_end(k)],
                 training=training,
                 seed=common_ops.fold_in(seed, k),
             )

@@ -62,12 +62,13 @@ def _with_weights(layer, x, *weights):
 
 
 def _batch_norm(bn, x, choices):
-    variables = (bn.scale, bn.offset, bn.moving)
-    scale, offset, moving = (
-        np.asarray(of_copy(v, bn.copies, choices.copy)) for v in variables
+    scale, offset = (
+        np.asarray(of_copy(v, bn.copies, choices.copy))
+        for v in (bn.scale, bn.offset)
     )
     if choices.statistics == "moving":
         plain = keras.layers.BatchNormalization(epsilon=bn.epsilon)
+        moving = bn.moving(choices.copy)
         return _with_weights(plain, x, scale, offset, *moving)
     # Scale and offset are a depthwise 1x1 convolution with a bias.
     scale = scale.reshape(1, 1, -1, 1)

@@ -1,0 +1,180 @@
+"""Skip connections: a layer adds the earlier outputs that an arc chose.
+
+What nothing chose costs nothing, neither forward nor in the gradient. Left to
+TensorFlow, an output would be sent zeros by every layer that could have chosen
+it and did not.
+"""
+
+import functools
+import itertools
+
+import keras
+import tensorflow as tf
+
+from enas.cifar10 import image_ops
+
+__all__ = ["SKIPS", "plain"]
+
+# Tensors of one switch, which has a sum for every choice among them.
+GROUP = 3
+
+
+def _add_chosen(total, bits, candidates):
+    """Returns total + the candidates whose bit is 1, in their order.
+
+    Args:
+      total: float32 tensor.
+      bits: list of int32 scalars, 0 or 1, one for each candidate.
+      candidates: list of tensors of total's shape.
+    """
+    for start in range(0, len(candidates), GROUP):
+        group = candidates[start : start + GROUP]
+        powers = [2**i for i in range(len(group))]
+        place = tf.reduce_sum(tf.stack(bits[start:][: len(group)]) * powers)
+        total = tf.switch_case(place, _sums(total, group))
+    return total
+
+
+def _sums(total, group):
+    """Returns the sum of every choice; bit i of its place is group[i]'s."""
+    choices = itertools.product([0, 1], repeat=len(group))
+    return [
+        functools.partial(
+            _sum, [total, *itertools.compress(group, reversed(choice))]
+        )
+        for choice in choices
+    ]
+
+
+def _sum(tensors):
+    return tf.add_n(tensors) if len(tensors) > 1 else tf.identity(tensors[0])
+
+
+def _total(out, bits, candidates):
+    """Returns out + the chosen candidates.
+
+    The gradient goes to all candidates, chosen or not; see `_readers`.
+    """
+
+    @tf.custom_gradient
+    def total(out, *candidates):
+        def gradient(dy):
+            return dy, *[dy for _ in candidates]
+
+        return _add_chosen(out, bits, candidates), gradient
+
+    return total(out, *candidates)
+
+
+def _readers(x, bits):
+    """Returns x for each layer that may choose it, and once more for the rest.
+
+    Of the gradients that come back, those of layers that did not choose it are
+    left out.
+
+    Args:
+      x: float32 tensor, an output.
+      bits: list of int32 scalars, whether each layer chose it.
+
+    Returns:
+      List of tensors.
+    """
+
+    @tf.custom_gradient
+    def readers(x):
+        def gradient(*parts):
+            *parts, rest = parts
+            return _add_chosen(rest, bits, parts)
+
+        return [tf.identity(x) for _ in range(len(bits) + 1)], gradient
+
+    return readers(x)
+
+
+def plain(cache):
+    """Returns the cache, every output as what follows its stage reads it."""
+    return [x[-1] if isinstance(x, list) else x for x in cache]
+
+
+class Skip(keras.layers.Layer):
+    """Adds the chosen earlier outputs, then batch norm without ReLU.
+
+    Call arguments:
+      out: the op's output.
+      cache: see `EnasLayer`.
+      bits: see `EnasLayer`.
+      same: bool scalar, whether `out` is `cache[-1]` itself, untouched.
+      training: bool, or `image_ops.FROZEN`.
+
+    Returns:
+      The cache with the result at its end.
+
+    Source: ENAS general_child.py `_enas_layer`, rows 4 to 6; same result,
+    different form: what is not chosen is not added as zeros. `InPlaceSkip` is
+    the paper's.
+    """
+
+    def __init__(self, options):
+        super().__init__(name="skip")
+        self.bn = image_ops.BatchNorm(options)
+
+    def build(self, shape):
+        self.bn.build(shape)
+
+    def call(self, out, cache, bits, same, training=False):
+        # With the stem in the cache the direct input is no candidate (row 5).
+        count = len(bits[0])
+        total, left = _add_outputs(out, cache[:count], bits)
+        result = self.bn(total, training=training)
+        return [*left, *cache[count:], result]
+
+
+def _add_outputs(out, outputs, bits):
+    """Returns the sum with the chosen ones, and what later layers read."""
+    outputs = [
+        x if isinstance(x, list) else _readers(x, [row[i] for row in bits])
+        for i, x in enumerate(outputs)
+    ]
+    read = [x[0] for x in outputs]
+    total = _total(out, bits[0], read)
+    return total, [x[1:] for x in outputs]
+
+
+class InPlaceSkip(Skip):
+    """The sum of the paper's code, which overwrites the op's output.
+
+    When the op returned its input itself, the sum lands in the stored output
+    of the layer before: later layers read it there, and a skip to the direct
+    input doubles what was summed so far.
+
+    Source: row 6, `out += prev_layers[i]` in enas_layer.py of the paper's code;
+    same.
+    """
+
+    def call(self, out, cache, bits, same, training=False):
+        *earlier, stored = cache
+        total, left = _add_outputs(out, earlier, bits)
+        if len(bits[0]) > len(earlier):
+            direct = _pick(same, total, stored)
+            total = _add_if(bits[0][-1] > 0, total, direct)
+        stored = _pick(same, total, stored)
+        return [*left, stored, self.bn(total, training=training)]
+
+
+def _add_if(condition, x, y):
+    return tf.cond(
+        condition,
+        functools.partial(tf.add, x, y),
+        functools.partial(tf.identity, x),
+    )
+
+
+def _pick(condition, x, y):
+    return tf.cond(
+        condition,
+        functools.partial(tf.identity, x),
+        functools.partial(tf.identity, y),
+    )
+
+
+SKIPS = {"new": Skip, "in_place": InPlaceSkip}
