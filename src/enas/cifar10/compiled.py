@@ -186,7 +186,7 @@ class Compiled:
         """Returns the child in evaluation as a GraphDef, to look at."""
         graph = self.count_correct.get_concrete_function().graph.as_graph_def()
         # TensorBoard would lay out every branch of every layer beside it.
-        graph.library.Clear()
+        graph.ClearField("library")
         return graph
 
     def _train_child(self, images, labels, op_ids, skips, rate, seed):

@@ -156,17 +156,9 @@ class InPlaceSkip(Skip):
         total, left = _add_outputs(out, earlier, bits)
         if len(bits[0]) > len(earlier):
             direct = _pick(same, total, stored)
-            total = _add_if(bits[0][-1] > 0, total, direct)
+            total = _add_chosen(total, bits[0][-1:], [direct])
         stored = _pick(same, total, stored)
         return [*left, stored, self.bn(total, training=training)]
-
-
-def _add_if(condition, x, y):
-    return tf.cond(
-        condition,
-        functools.partial(tf.add, x, y),
-        functools.partial(tf.identity, x),
-    )
 
 
 def _pick(condition, x, y):
