@@ -138,7 +138,7 @@ def of_copy(variable, copies, copy):
 def set_copy(variable, copies, copy, value):
     """Sets one copy's part of a variable; arguments as in `of_copy`."""
     if copies == 1:
-        variable.assign(value)
+        variable.value.assign(value)
     else:
         variable.value.scatter_update(tf.IndexedSlices(value, copy))
 

@@ -37,7 +37,7 @@ def child_gradients(child, images, labels, arc, seed, rules, decays=None):
     Source: row 14, ENAS general_child.py `_build_train`; same.
     """
     variables = [variable.value for variable in child.trainable_variables]
-    with tf.GradientTape() as tape:
+    with tf.GradientTape() as tape, child.picked(arc):
         logits = child(images, arc, training=True, seed=seed)
         loss = tf.reduce_mean(
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from enas import common_ops
 from enas.cifar10 import image_ops
 from enas.cifar10.arc_plan import pool_layers
+from enas.cifar10.picked import Picked
 from enas.cifar10.poison_ops import make_branch
 from enas.cifar10.skips import SKIPS, plain
 
@@ -162,7 +163,16 @@ class MacroChild(keras.Model):
         self.stem_conv.build(channels)
         for layer in self.enas_layers:
             layer.build(self.options.feature_shape)
+        self._picked = Picked(self.enas_layers)
         self.fc.build((self.options.filters, self.options.num_classes))
+
+    def picked(self, arc):
+        """Returns the scope in which the child is called to train it.
+
+        Args:
+          arc: as in a call.
+        """
+        return self._picked.scope(tf.gather(self.branch_of, arc[0]))
 
     def _stage_end(self, k):
         """Returns the layer behind the next pooling, or behind the last."""
