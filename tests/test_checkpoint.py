@@ -34,6 +34,7 @@ def small_search(step=0, layers=2):
         child_optimizer=Momentum(child),
         controller_optimizer=Adam(controller),
         weight_use=None,
+        copies=None,
     )
     return SmallSearch(
         compiled=compiled,

@@ -33,7 +33,7 @@ def wait_for(log, words, process):
 
 def start(run, words):
     """Starts a search and waits until it has logged some words."""
-    argv = arguments_of("dropout_unique", EPOCHS, run)
+    argv = arguments_of("copies", EPOCHS, run)
     process = subprocess.Popen(
         [sys.executable, "-m", "enas.cifar10.main", *argv[1:]],
         stdout=subprocess.DEVNULL,
@@ -81,9 +81,9 @@ def test_killed_stopped_and_continued_it_ends_as_if_left_alone(folder):
     assert "Stopped by SIGTERM" in last and "same command goes on" in last
     log = (run / "stdout").read_text()
     assert "taking it over" in log and "and after child step 2" in log
-    assert main(arguments_of("dropout_unique", EPOCHS, run)) == 0
+    assert main(arguments_of("copies", EPOCHS, run)) == 0
     alone = folder / "alone"
-    assert main(arguments_of("dropout_unique", EPOCHS, alone)) == 0
+    assert main(arguments_of("copies", EPOCHS, alone)) == 0
     for name in (run, alone):
         fingerprint.write(str(name), f"{name}.json")
     wanted, found = (fingerprint.read(f"{name}.json") for name in (alone, run))

@@ -9,6 +9,7 @@ import tensorflow as tf
 import golden_data
 from enas.cifar10.checkpoint import model_variables
 from enas.cifar10.compiled import child_gradients
+from enas.cifar10.copies import Idle
 from enas.optimizers import Adam, GradientRules, Momentum
 from golden_data import arc_arrays
 
@@ -165,3 +166,26 @@ def test_adam_by_hand(epsilon):
         w -= 0.1 * c / (np.sqrt(v) + small)
         # 1e-5: float32 powers of .999.
         np.testing.assert_allclose(model.weight, [w], rtol=1e-5)
+
+
+@pytest.mark.parametrize("l2", ["in_loss", "weight_decay"])
+@pytest.mark.parametrize("clip", ["none", "global", "norm"])
+def test_idle_weights_count_and_move_as_weights_without_gradient(l2, clip):
+    rng = np.random.default_rng(0)
+    weights = [tf.constant(rng.normal(size=(5,)), tf.float32) for _ in range(3)]
+    gradient = tf.constant(rng.normal(size=(5,)), tf.float32)
+    decays = [tf.constant(1.0), tf.constant(1.0), tf.constant(0.0)]
+    rules = GradientRules(0.3, l2, clip, 0.5)
+    wanted, wanted_norm = rules.apply([gradient, None, None], weights, decays)
+    idle = Idle(
+        squares=tf.stack([tf.reduce_sum(w**2) for w in weights[1:]]),
+        decays=tf.stack(decays[1:]),
+    )
+    found, norm = rules.apply([gradient], weights[:1], decays[:1], idle)
+    np.testing.assert_allclose(norm, wanted_norm, rtol=1e-6)
+    np.testing.assert_allclose(found[0], wanted[0], rtol=1e-6)
+    factors = rules.idle_factors(idle, norm)
+    for factor, weight, moved in zip(
+        factors, weights[1:], wanted[1:], strict=True
+    ):
+        np.testing.assert_allclose(factor * weight, moved, rtol=1e-6)

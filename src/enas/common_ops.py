@@ -12,9 +12,11 @@ import tensorflow as tf
 __all__ = [
     "HeNormal",
     "Uniform",
+    "add_weight",
     "child_weight",
     "dropout",
     "fold_in",
+    "is_copied",
     "lstm",
     "of_copy",
     "set_copy",
@@ -95,10 +97,33 @@ def child_weight(layer, name, shape, options, kind="conv", copies=1):
 
     Source: row 13; same distributions, own random numbers.
     """
-    stacked = shape if copies == 1 else (copies, *shape)
     seed = weight_seed(layer, name, options.seed)
     start = _CHILD_INIT[options.profile.child_init](shape, kind, seed)
-    return layer.add_weight(name=name, shape=stacked, initializer=start)
+    return add_weight(layer, name, shape, start, copies)
+
+
+def add_weight(layer, name, shape, initializer, copies=1):
+    """Adds a weight to a layer that is being built, for one copy or stacked.
+
+    Args:
+      layer: the keras layer.
+      name: str, the variable's name.
+      shape: ints, of one copy's part.
+      initializer: keras initializer or its name.
+      copies: int; above 1 the weight is stacked `[copies, *shape]`.
+
+    Returns:
+      The keras variable, float32.
+    """
+    shape = shape if copies == 1 else (copies, *shape)
+    variable = layer.add_weight(name=name, shape=shape, initializer=initializer)
+    variable.enas_copies = copies
+    return variable
+
+
+def is_copied(variable):
+    """Returns whether every copy has its own part of a keras variable, bool."""
+    return getattr(variable, "enas_copies", 1) > 1
 
 
 def _he_normal(shape, kind, seed):
@@ -130,9 +155,11 @@ def of_copy(variable, copies, copy):
       copies: int, sets of weights.
       copy: int32 scalar in [0, copies).
     """
-    if copies == 1:
-        return tf.convert_to_tensor(variable.value)
-    return tf.gather(variable.value, copy)
+    value = variable.value
+    # In the scope of `Picked` it already is one copy's part.
+    if copies == 1 or len(value.shape) < len(variable.shape):
+        return tf.convert_to_tensor(value)
+    return tf.gather(value, copy)
 
 
 def set_copy(variable, copies, copy, value):

@@ -36,7 +36,7 @@ class GradientRules:
     clip: str = "none"
     bound: float = 5.0
 
-    def apply(self, gradients, variables, decays=None):
+    def apply(self, gradients, variables, decays=None, idle=None):
         """Turns the gradients of a loss into what an optimizer applies.
 
         Args:
@@ -46,6 +46,7 @@ class GradientRules:
           variables: list of tf.Variable, of the same length.
           decays: list of float32 tensors that broadcast to the variables,
             factors on l2; None for ones.
+          idle: `Idle`, weights that count in the norm and are no variables.
 
         Returns:
           (gradients, norm): list of float32 tensors; float32 scalar, the
@@ -63,10 +64,30 @@ class GradientRules:
         if self.clip != "none":
             gradients = list(map(tf.convert_to_tensor, gradients))
         norm = tf.linalg.global_norm(gradients)
+        if idle is not None and self.l2 == "in_loss":
+            factors = 2 * self.l2_reg * idle.decays
+            rest = tf.reduce_sum(factors**2 * idle.squares)
+            norm = tf.sqrt(norm**2 + rest)
         gradients = _CLIP[self.clip](gradients, norm, self.bound)
         if self.l2 == "weight_decay":
             gradients = _add_l2(gradients, variables, self.l2_reg, decays)
         return list(map(tf.convert_to_tensor, stacks.take(gradients))), norm
+
+    def idle_factors(self, idle, norm):
+        """Returns what the gradient of an idle weight is a multiple by.
+
+        Args:
+          idle: `Idle`.
+          norm: float32 scalar, as `apply` returned it.
+
+        Returns:
+          float32 `[rows]`: a gradient is so many times the weight.
+        """
+        if self.l2 == "weight_decay":
+            return self.l2_reg * idle.decays
+        factors = 2 * self.l2_reg * idle.decays
+        norms = factors * tf.sqrt(idle.squares)
+        return factors * _CLIP_FACTOR[self.clip](norm, norms, self.bound)
 
     def _stacks(self, gradients, variables, decays):
         """Returns the `Stacks` in which all rules mean the same."""
@@ -96,9 +117,13 @@ def _add_l2(gradients, variables, factor, decays):
 
 
 def _clip_globally(gradients, norm, bound):
-    """As PyTorch does, which adds 1e-6 to the norm."""
-    factor = tf.minimum(1.0, bound / (norm + 1e-6))
+    factor = _global_factor(norm, bound)
     return [gradient * factor for gradient in gradients]
+
+
+def _global_factor(norm, bound):
+    """As PyTorch's, which adds 1e-6 to the norm."""
+    return tf.minimum(1.0, bound / (norm + 1e-6))
 
 
 _CLIP = {
@@ -109,12 +134,20 @@ _CLIP = {
     ],
 }
 
+# The same as a factor: of the norm of all, the norms of some, the bound.
+_CLIP_FACTOR = {
+    "none": lambda norm, norms, bound: 1.0,
+    "global": lambda norm, norms, bound: _global_factor(norm, bound),
+    "norm": lambda norm, norms, bound: bound / tf.maximum(norms, bound),
+}
+
 
 class Momentum:
     """Nesterov momentum: a <- .9 a + g, then w <- w - lr g - lr .9 a.
 
     Args:
       model: a built keras layer or model; its trainable variables are trained.
+      without: list of keras variables, those of them that are not.
 
     Attributes:
       variables: list of tf.Variable, what is trained.
@@ -124,8 +157,9 @@ class Momentum:
     torch.optim.SGD(nesterov=True); same.
     """
 
-    def __init__(self, model):
-        trained = model.trainable_variables
+    def __init__(self, model, without=()):
+        left = set(map(id, without))
+        trained = [v for v in model.trainable_variables if id(v) not in left]
         self.variables = [v.value for v in trained]
         self._stacks = Stacks([v.shape for v in trained])
         self._slots = [tf.Variable(tf.zeros(s)) for s in self._stacks.shapes]

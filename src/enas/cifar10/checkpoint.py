@@ -100,6 +100,8 @@ def search_variables(compiled):
         **compiled.child_optimizer.slots,
         **compiled.controller_optimizer.slots,
     }
+    if compiled.copies is not None:
+        variables |= compiled.copies.slots | compiled.copies.state
     if compiled.weight_use is not None:
         variables["child/weight_use"] = compiled.weight_use.used
     return variables
@@ -239,6 +241,8 @@ def assign(compiled, tensors, names=None):
     for name in tensors if names is None else names:
         if name in variables:
             variables[name].assign(tensors[name])
+    if compiled.copies is not None:
+        compiled.copies.measure()
 
 
 def positions(folder):

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from enas.cifar10.copies import Copies, CopiesStep
 from enas.cifar10.image_ops import FROZEN
 from enas.cifar10.macro_controller import Sample
 from enas.cifar10.weight_use import WeightUse
@@ -17,7 +18,9 @@ __all__ = [
 ]
 
 
-def child_gradients(child, images, labels, arc, seed, rules, decays=None):
+def child_gradients(
+    child, images, labels, arc, seed, rules, decays=None, copies=None
+):
     """Computes loss and gradients of one child step.
 
     Args:
@@ -28,26 +31,41 @@ def child_gradients(child, images, labels, arc, seed, rules, decays=None):
       seed: int32 `[2]`.
       rules: `GradientRules`.
       decays: as `GradientRules.apply` takes them.
+      copies: `CopiesStep`, or None where all weights have whole gradients.
 
     Returns:
       (loss, gradients, norm, logits): float32 scalar, mean cross-entropy
       without l2; list of tensors and float32 scalar, as `GradientRules.apply`
-      returns them; float32 `[batch, 10]`.
+      returns them, of copied weights those of the picked rows; float32
+      `[batch, 10]`.
 
     Source: row 14, ENAS general_child.py `_build_train`; same.
     """
-    variables = [variable.value for variable in child.trainable_variables]
+    weights = [variable.value for variable in child.trainable_variables]
     with tf.GradientTape() as tape, child.picked(arc):
         logits = child(images, arc, training=True, seed=seed)
         loss = tf.reduce_mean(
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         )
-    gradients = tape.gradient(loss, variables)
-    return loss, *rules.apply(gradients, variables, decays), logits
+    gradients = tape.gradient(loss, weights)
+    idle = None
+    if copies is not None:
+        weights, gradients, decays = copies.narrow(weights, gradients, decays)
+        idle = copies.idle
+    return loss, *rules.apply(gradients, weights, decays, idle), logits
 
 
 def child_step(
-    child, optimizer, images, labels, arc, rate, seed, rules, weight_use=None
+    child,
+    optimizer,
+    images,
+    labels,
+    arc,
+    rate,
+    seed,
+    rules,
+    weight_use=None,
+    copies=None,
 ):
     """Trains the child on one batch.
 
@@ -61,6 +79,7 @@ def child_step(
       seed: int32 `[2]`.
       rules: `GradientRules`.
       weight_use: `WeightUse`, or None where unused weights decay.
+      copies: `Copies`, of the weights that the optimizer leaves out.
 
     Returns:
       (loss, norm, logits), as `child_gradients` returns them.
@@ -68,11 +87,17 @@ def child_step(
     Source: rows 12 and 14 to 16; same.
     """
     decays = weight_use.add(arc) if weight_use else None
+    step = CopiesStep(copies, arc) if copies else None
     loss, gradients, norm, logits = child_gradients(
-        child, images, labels, arc, seed, rules, decays
+        child, images, labels, arc, seed, rules, decays, step
     )
-    if weight_use and child.options.profile.unselected_weights == "stay":
-        optimizer.apply_where(weight_use.of(arc), gradients, rate)
+    stay = child.options.profile.unselected_weights == "stay"
+    moves = weight_use.of(arc) if weight_use and stay else None
+    if step:
+        factors = rules.idle_factors(step.idle, norm)
+        gradients, moves = step.apply(gradients, factors, rate, moves)
+    if moves:
+        optimizer.apply_where(moves, gradients, rate)
     else:
         optimizer.apply(gradients, rate)
     return loss, norm, logits
@@ -122,6 +147,7 @@ class Compiled:
 
     Attributes:
       child_optimizer: `Momentum` over the child.
+      copies: `Copies`, or None where no copy has weights of its own.
       controller_optimizer: `Adam` over the controller.
       weight_use: `WeightUse`, or None where unused weights decay as well.
     """
@@ -131,10 +157,12 @@ class Compiled:
         self.controller = controller
         self.config = config
         profile = config.behaviour
-        self.child_optimizer = Momentum(child)
+        shared = not config.child_from_scratch
+        self.copies = Copies(child) if shared and child.copied else None
+        left_out = self.copies.variables if self.copies else ()
+        self.child_optimizer = Momentum(child, left_out)
         self.controller_optimizer = Adam(controller, profile.adam_epsilon)
         self.weight_use = None
-        shared = not config.child_from_scratch
         if shared and profile.unselected_weights != "decay":
             self.weight_use = WeightUse(child)
         clipping = {"clip": profile.clip, "bound": config.child_grad_bound}
@@ -182,6 +210,11 @@ class Compiled:
             self.controller_optimizer.apply, [gradients, rate]
         )
 
+    def settle(self):
+        """Ends a phase of training steps: all weights are what they are."""
+        if self.copies:
+            self.copies.settle()
+
     def graph(self):
         """Returns the child in evaluation as a GraphDef, to look at."""
         graph = self.count_correct.get_concrete_function().graph.as_graph_def()
@@ -201,6 +234,7 @@ class Compiled:
             seed,
             self._child_rules,
             self.weight_use,
+            self.copies,
         )
         return loss, norm, _correct(logits, labels)
 

@@ -87,11 +87,11 @@ class BatchNorm(keras.layers.Layer):
     def build(self, shape):
         copies = () if self.copies == 1 else (self.copies,)
         channels = shape[channel_axis(self.data_format)]
-        self.offset = self.add_weight(
-            name="offset", shape=(*copies, channels), initializer="zeros"
+        self.offset = common_ops.add_weight(
+            self, "offset", (channels,), "zeros", self.copies
         )
-        self.scale = self.add_weight(
-            name="scale", shape=(*copies, channels), initializer="ones"
+        self.scale = common_ops.add_weight(
+            self, "scale", (channels,), "ones", self.copies
         )
         self.channels = channels
         self.statistics = self.add_weight(

@@ -172,7 +172,20 @@ class MacroChild(keras.Model):
         Args:
           arc: as in a call.
         """
-        return self._picked.scope(tf.gather(self.branch_of, arc[0]))
+        return self._picked.scope(*self._branches_and_copies(arc[0]))
+
+    @property
+    def copied(self):
+        """The weights that are stacked by copy, list of keras variables."""
+        return self._picked.copied
+
+    def rows(self, arc):
+        """Returns which copy's part of each is read, as `Picked.rows`."""
+        return self._picked.rows(*self._branches_and_copies(arc[0]))
+
+    def _branches_and_copies(self, op_ids):
+        branches = tf.gather(self.branch_of, op_ids)
+        return branches, tf.gather(self.copy_of, op_ids)
 
     def _stage_end(self, k):
         """Returns the layer behind the next pooling, or behind the last."""
@@ -181,8 +194,7 @@ class MacroChild(keras.Model):
 
     def call(self, images, arc, training=False, seed=None):
         op_ids, skips = arc
-        branches = tf.gather(self.branch_of, op_ids)
-        copies = tf.gather(self.copy_of, op_ids)
+        branches, copies = self._branches_and_copies(op_ids)
         seed = tf.zeros([2], tf.int32) if seed is None else seed
         if self.options.data_format == "NCHW":
             images = tf.transpose(images, [0, 3, 1, 2])

@@ -4,13 +4,16 @@ Left to TensorFlow, every branch of a switch has a gradient of zeros for each
 weight of the other branches: thousands of nodes, which cost memory and time at
 the start. So weights with a counterpart in other branches, such as their 1x1
 convolutions, are looked up in a stack, and all branches of a layer read what
-was found there: the one that runs reads its own.
+was found there: the one that runs reads its own. Of weights that every copy has
+of its own, they read the picked copy's part.
 """
 
 import collections
 
 import keras
 import tensorflow as tf
+
+from enas import common_ops
 
 __all__ = ["Picked"]
 
@@ -23,31 +26,61 @@ class Picked:
 
     Args:
       layers: list of built `EnasLayer`, with the same branches each.
+
+    Attributes:
+      copied: list of keras variables `[copies, ..]`, the weights that are
+        stacked by copy.
     """
 
     def __init__(self, layers):
         families = collections.defaultdict(dict)
+        copied = {}
         for k, layer in enumerate(layers):
             for b, branch in enumerate(layer.branches):
-                if branch.copies == 1:
-                    for key, variable in _numbered(branch):
+                for key, variable in _numbered(branch):
+                    if common_ops.is_copied(variable):
+                        copied[variable.path] = k, b, variable
+                    else:
                         families[key][k, b] = variable
+        self._copied = list(copied.values())
+        self.copied = [variable for _, _, variable in self._copied]
         self._families = [
             (members, _rows(members, len(layers), len(layers[0].branches)))
             for members in families.values()
         ]
 
-    def scope(self, branches):
+    def scope(self, branches, copies):
         """Returns a scope in which the layers read what is picked.
 
         Args:
           branches: int32 `[layers]`, the branch that runs in each.
+          copies: int32 `[layers]`, and its copy.
         """
-        return keras.StatelessScope(
+        scope = keras.StatelessScope(
             pair
             for members, rows in self._families
             for pair in _pick(members, rows, branches)
         )
+        rows = self.rows(branches, copies)
+        for variable, row in zip(self.copied, rows, strict=True):
+            # A part, which the constructor would not take for the whole.
+            scope.add_update((variable, tf.gather(variable.value, row)))
+        return scope
+
+    def rows(self, branches, copies):
+        """Returns the copy whose part of each copied weight is read.
+
+        Args:
+          branches: as `scope` takes it.
+          copies: as `scope` takes it.
+
+        Returns:
+          List of int32 scalars, one for each of `copied`; 0 where the branch
+          does not run.
+        """
+        return [
+            tf.where(branches[k] == b, copies[k], 0) for k, b, _ in self._copied
+        ]
 
 
 def _numbered(branch):

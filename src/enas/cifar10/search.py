@@ -198,6 +198,7 @@ class Search:
             part.correct += correct
             part.images += len(batch[1])
             self._step_done()
+        self.compiled.settle()
         losses, part.losses = part.losses, []
         part.op_counts = self._count_ops(sample.op_ids)
         return {

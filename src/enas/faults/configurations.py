@@ -26,6 +26,11 @@ CONFIGURATIONS = {
         "--q=3",
         "--poison_sharing=unique",
     ),
+    "copies": (
+        "--poison=dropout,transposed_conv",
+        "--q=3",
+        "--poison_sharing=unique",
+    ),
     "paper": (
         "--profile=paper",
         "--poison=dropout",
