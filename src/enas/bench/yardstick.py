@@ -45,7 +45,7 @@ class StaticChild(keras.Model):
         ]
         self.built = True
 
-    def picked(self, arc):
+    def picked(self, arc, parts=None):
         """Returns a scope that does nothing: every weight is its own."""
         return contextlib.nullcontext()
 

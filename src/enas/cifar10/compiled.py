@@ -42,16 +42,17 @@ def child_gradients(
     Source: row 14, ENAS general_child.py `_build_train`; same.
     """
     weights = [variable.value for variable in child.trainable_variables]
-    with tf.GradientTape() as tape, child.picked(arc):
+    parts = idle = None
+    if copies is not None:
+        weights, decays = copies.narrow(weights, decays)
+        parts, idle = copies.weights, copies.idle
+    with tf.GradientTape() as tape, child.picked(arc, parts):
+        tape.watch(parts or [])
         logits = child(images, arc, training=True, seed=seed)
         loss = tf.reduce_mean(
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         )
     gradients = tape.gradient(loss, weights)
-    idle = None
-    if copies is not None:
-        weights, gradients, decays = copies.narrow(weights, gradients, decays)
-        idle = copies.idle
     return loss, *rules.apply(gradients, weights, decays, idle), logits
 
 

@@ -13,13 +13,12 @@ anything but a training step reads them.
 """
 
 import dataclasses
+import itertools
 
 import numpy as np
 import tensorflow as tf
 
 __all__ = ["Copies", "CopiesStep", "Idle"]
-
-IDENTITY = np.eye(2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,10 +43,11 @@ class Copies:
 
     Attributes:
       child: the child.
-      variables: list of keras variables `[copies, ..]`.
+      variables: list of keras variables `[copies, ..]`, its `copied`.
       slots: dict, TensorFlow 1 name of a slot -> tf.Variable.
       pairs: list of (tf.Variable, tf.Variable), each weight and its slot.
       starts: int32 `[weights]`, the first row of each.
+      families: list of slices of the weights, of one shape each.
       matrices: tf.Variable float64 `[rows, 2, 2]`, what (w, a) of each row is
         still to be multiplied with.
       squares: tf.Variable float64 `[rows, 3]`, sums of w w, w a and a a of
@@ -66,8 +66,9 @@ class Copies:
         self.pairs = list(zip(weights, slots, strict=True))
         self._counts = [v.shape[0] for v in self.variables]
         self.starts = np.cumsum([0, *self._counts[:-1]]).astype(np.int32)
+        self.families = _slices([tuple(v.shape) for v in self.variables])
         rows = sum(self._counts)
-        self.matrices = tf.Variable(np.tile(IDENTITY, [rows, 1, 1]))
+        self.matrices = tf.Variable(_identities(rows))
         self.squares = tf.Variable(tf.zeros([rows, 3], tf.float64))
         self.measure()
 
@@ -81,30 +82,22 @@ class Copies:
 
     def measure(self):
         """Sums up the squares of all rows, as they are stored."""
-        sums = [
-            tf.stack(_sums(w, a, range(1, w.shape.rank)), axis=1)
-            for w, a in self.pairs
-        ]
+        sums = [_sums(*pair) for pair in self.pairs]
         self.squares.assign(tf.concat(sums, axis=0))
 
     def settle(self):
         """Moves all rows to where training has brought them."""
         matrices = tf.split(self.matrices, self._counts)
-        for pair, matrix in zip(self.pairs, matrices, strict=True):
-            ones = [1] * (pair[0].shape.rank - 1)
-            matrix = tf.reshape(
-                tf.transpose(matrix, [1, 2, 0]), [2, 2, -1, *ones]
-            )
-            for variable, value in zip(
-                pair, _product(matrix, *pair), strict=True
-            ):
+        for pair, part in zip(self.pairs, matrices, strict=True):
+            moved = _product(part, *pair)
+            for variable, value in zip(pair, moved, strict=True):
                 variable.assign(value)
-        self.matrices.assign(np.tile(IDENTITY, [sum(self._counts), 1, 1]))
+        self.matrices.assign(_identities(sum(self._counts)))
         self.measure()
 
 
 class CopiesStep:
-    """What a training step does to `Copies`; first the picked rows move.
+    """What a training step does to `Copies`.
 
     Of a branch that does not run some row is picked too; its gradient is zero.
 
@@ -113,6 +106,8 @@ class CopiesStep:
       arc: pair of int32 tensors, as `MacroChild` takes it.
 
     Attributes:
+      weights: list of float32 tensors, the picked rows, where training has
+        brought them.
       idle: `Idle`, once `narrow` was called.
     """
 
@@ -121,47 +116,63 @@ class CopiesStep:
         trained = copies.child.trainable_variables
         places = {id(variable): i for i, variable in enumerate(trained)}
         self._places = [places[id(v)] for v in copies.variables]
-        self._rows = copies.child.rows(arc)
-        self._at = tf.stack(self._rows) + copies.starts
-        matrices = tf.unstack(tf.gather(copies.matrices, self._at))
-        for i, matrix in enumerate(matrices):
-            self._set(i, _product(matrix, *self._of(i)))
+        rows = copies.child.rows(arc)
+        self._rows = tf.unstack(rows)
+        self._at = rows + copies.starts
+        matrices = tf.gather(copies.matrices, self._at)
+        # One entry for each family: `[weights, ..]`, rows of weights and slots.
+        self._pairs = [
+            _product(matrices[family], *self._read(family))
+            for family in copies.families
+        ]
+        self.weights = [row for w, _ in self._pairs for row in tf.unstack(w)]
 
-    def _of(self, i):
-        """Returns the picked row of a weight and of its slot."""
-        return [tf.gather(v, self._rows[i]) for v in self._copies.pairs[i]]
+    def _read(self, family):
+        """Returns the rows as stored, of weights and of slots."""
+        pairs, rows = self._copies.pairs[family], self._rows[family]
+        return [
+            tf.stack(list(map(tf.gather, variables, rows)))
+            for variables in zip(*pairs, strict=True)
+        ]
 
-    def _set(self, i, values):
-        for variable, value in zip(self._copies.pairs[i], values, strict=True):
-            variable.scatter_update(tf.IndexedSlices(value, self._rows[i]))
+    def _write(self, family, values):
+        pairs, rows = self._copies.pairs[family], self._rows[family]
+        for variables, value in zip(
+            zip(*pairs, strict=True), values, strict=True
+        ):
+            parts = tf.unstack(value)
+            for variable, row, part in zip(variables, rows, parts, strict=True):
+                variable.scatter_update(tf.IndexedSlices(part, row))
 
-    def narrow(self, weights, gradients, decays):
+    def narrow(self, weights, decays):
         """Puts picked rows in the places of whole weights.
 
         Args:
           weights: list, one for each trainable variable of the child.
-          gradients: list of tensors, sparse ones for the weights of copies, or
-            None for zero.
           decays: list of float32 tensors that broadcast to the variables, or
             None for ones.
 
         Returns:
-          (weights, gradients, decays).
+          (weights, decays).
         """
-        weights, gradients = list(weights), list(gradients)
         self.idle = self._idle(decays)
-        decays = decays and list(decays)
-        for i, place in enumerate(self._places):
-            weights[place], _ = self._of(i)
-            if gradients[place] is not None:
-                gradients[place] = tf.squeeze(gradients[place].values, axis=0)
-            if decays:
-                decays[place] = self._factor(decays[place], i)
-        return weights, gradients, decays
+        weights = self._replace(weights, self.weights)
+        if decays is not None:
+            decays = self._replace(decays, self._factors(decays))
+        return weights, decays
 
-    def _factor(self, factors, i):
-        """Returns what `[copies, 1, ..]` is for the picked row, a scalar."""
-        return tf.gather(tf.reshape(factors, [-1]), self._rows[i])
+    def _replace(self, items, own):
+        items = list(items)
+        for place, item in zip(self._places, own, strict=True):
+            items[place] = item
+        return items
+
+    def _factors(self, factors):
+        """Returns the scalars that tensors `[copies, 1, ..]` have for rows."""
+        return [
+            tf.gather(tf.reshape(factors[place], [-1]), row)
+            for place, row in zip(self._places, self._rows, strict=True)
+        ]
 
     def _idle(self, decays):
         keeps, from_slot = tf.unstack(self._copies.matrices[:, 0], axis=1)
@@ -190,22 +201,23 @@ class CopiesStep:
         Returns:
           (gradients, moves): those of all other weights.
         """
+        own = [gradients[place] for place in self._places]
+        moved = None if moves is None else tf.stack(self._factors(moves))
         sums = []
-        for i, place in enumerate(self._places):
-            old = self._of(i)
-            new = _momentum_step(*old, gradients[place], rate)
-            if moves is not None:
-                moved = self._factor(moves[place], i) > 0
+        for family, old in zip(self._copies.families, self._pairs, strict=True):
+            new = _momentum_step(*old, tf.stack(own[family]), rate)
+            if moved is not None:
+                where = _spread(moved[family] > 0, old[0])
                 new = [
-                    tf.where(moved, *pair)
+                    tf.where(where, *pair)
                     for pair in zip(new, old, strict=True)
                 ]
-            self._set(i, new)
-            sums.append(tf.stack(_sums(*new, None)))
+            self._write(family, new)
+            sums.append(_sums(*new))
         if moves is None:
             self._keep(factors, rate)
-        slices = tf.IndexedSlices(tf.stack(sums), self._at)
-        self._copies.squares.scatter_update(slices)
+        sums = tf.IndexedSlices(tf.concat(sums, axis=0), self._at)
+        self._copies.squares.scatter_update(sums)
         return self._others(gradients), moves and self._others(moves)
 
     def _keep(self, factors, rate):
@@ -214,17 +226,39 @@ class CopiesStep:
         to_w, to_a = tf.unstack(matrices, axis=1)
         f = tf.cast(factors, tf.float64)[:, tf.newaxis]
         rate = tf.cast(rate, tf.float64)
-        new = (
-            (1 - 1.9 * rate * f) * to_w - 0.81 * rate * to_a,
-            f * to_w + 0.9 * to_a,
-        )
-        matrices.assign(tf.stack(new, axis=1))
-        identities = np.tile(IDENTITY, [len(self._rows), 1, 1])
+        new_w = (1 - 1.9 * rate * f) * to_w - 0.81 * rate * to_a
+        matrices.assign(tf.stack([new_w, f * to_w + 0.9 * to_a], axis=1))
+        identities = _identities(len(self._rows))
         matrices.scatter_update(tf.IndexedSlices(identities, self._at))
 
     def _others(self, items):
         places = set(self._places)
         return [item for i, item in enumerate(items) if i not in places]
+
+
+def _slices(shapes):
+    """Returns a slice for each run of equal shapes."""
+    ends = [i for i in range(1, len(shapes)) if shapes[i] != shapes[i - 1]]
+    bounds = [0, *ends, len(shapes)]
+    return [slice(*pair) for pair in itertools.pairwise(bounds)]
+
+
+def _identities(count):
+    return np.tile(np.eye(2), [count, 1, 1])
+
+
+def _spread(x, like):
+    """Returns `[n]` as `[n, 1, ..]`, to be multiplied with `like`."""
+    return tf.reshape(x, [-1, *[1] * (like.shape.rank - 1)])
+
+
+def _product(matrices, w, a):
+    """Returns matrices `[n, 2, 2]` times (w, a), both `[n, ..]`."""
+    m = tf.cast(matrices, w.dtype)
+    to_w, from_a, w_to_a, keep_a = (
+        _spread(m[:, i, j], w) for i in range(2) for j in range(2)
+    )
+    return to_w * w + from_a * a, w_to_a * w + keep_a * a
 
 
 def _momentum_step(w, a, gradient, rate):
@@ -233,13 +267,8 @@ def _momentum_step(w, a, gradient, rate):
     return w - (rate * gradient + rate * (0.9 * a)), a
 
 
-def _product(matrix, w, a):
-    """Returns a 2x2 matrix times (w, a)."""
-    m = tf.cast(matrix, w.dtype)
-    return m[0, 0] * w + m[0, 1] * a, m[1, 0] * w + m[1, 1] * a
-
-
-def _sums(w, a, axes):
-    """Returns the sums of w w, w a and a a, float64."""
-    products = (w * w, w * a, a * a)
-    return [tf.cast(tf.reduce_sum(p, axes), tf.float64) for p in products]
+def _sums(w, a):
+    """Returns float64 `[n, 3]`, sums of w w, w a and a a, both `[n, ..]`."""
+    axes = range(1, w.shape.rank)
+    sums = [tf.reduce_sum(x, axes) for x in (w * w, w * a, a * a)]
+    return tf.cast(tf.stack(sums, axis=1), tf.float64)

@@ -174,7 +174,7 @@ class FinalChild(keras.Model):
         for layer, shape in self.scopes:
             layer.build(shape)
 
-    def picked(self, arc):
+    def picked(self, arc, parts=None):
         """Returns a scope that does nothing: every weight is its own."""
         return contextlib.nullcontext()
 

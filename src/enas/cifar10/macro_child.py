@@ -166,17 +166,18 @@ class MacroChild(keras.Model):
         self._picked = Picked(self.enas_layers)
         self.fc.build((self.options.filters, self.options.num_classes))
 
-    def picked(self, arc):
+    def picked(self, arc, parts=None):
         """Returns the scope in which the child is called to train it.
 
         Args:
           arc: as in a call.
+          parts: as `Picked.scope` takes it.
         """
-        return self._picked.scope(*self._branches_and_copies(arc[0]))
+        return self._picked.scope(*self._branches_and_copies(arc[0]), parts)
 
     @property
     def copied(self):
-        """The weights that are stacked by copy, list of keras variables."""
+        """What is stacked by copy, list of keras variables; see `Picked`."""
         return self._picked.copied
 
     def rows(self, arc):

@@ -11,6 +11,7 @@ of its own, they read the picked copy's part.
 import collections
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from enas import common_ops
@@ -29,42 +30,49 @@ class Picked:
 
     Attributes:
       copied: list of keras variables `[copies, ..]`, the weights that are
-        stacked by copy.
+        stacked by copy, those of one shape side by side.
     """
 
     def __init__(self, layers):
         families = collections.defaultdict(dict)
-        copied = {}
+        copied = []
         for k, layer in enumerate(layers):
             for b, branch in enumerate(layer.branches):
                 for key, variable in _numbered(branch):
                     if common_ops.is_copied(variable):
-                        copied[variable.path] = k, b, variable
+                        copied.append((k, b, variable))
                     else:
                         families[key][k, b] = variable
-        self._copied = list(copied.values())
-        self.copied = [variable for _, _, variable in self._copied]
+        copied.sort(key=lambda member: tuple(member[2].shape))
+        self._layers = np.int32([k for k, _, _ in copied])
+        self._branches = np.int32([b for _, b, _ in copied])
+        self.copied = [variable for _, _, variable in copied]
         self._families = [
             (members, _rows(members, len(layers), len(layers[0].branches)))
             for members in families.values()
         ]
 
-    def scope(self, branches, copies):
+    def scope(self, branches, copies, parts=None):
         """Returns a scope in which the layers read what is picked.
 
         Args:
           branches: int32 `[layers]`, the branch that runs in each.
           copies: int32 `[layers]`, and its copy.
+          parts: list of float32 tensors, what to read in place of `copied`;
+            None for the picked copy's part.
         """
         scope = keras.StatelessScope(
             pair
             for members, rows in self._families
             for pair in _pick(members, rows, branches)
         )
-        rows = self.rows(branches, copies)
-        for variable, row in zip(self.copied, rows, strict=True):
-            # A part, which the constructor would not take for the whole.
-            scope.add_update((variable, tf.gather(variable.value, row)))
+        if parts is None:
+            rows = tf.unstack(self.rows(branches, copies))
+            values = [variable.value for variable in self.copied]
+            parts = map(tf.gather, values, rows)
+        for pair in zip(self.copied, parts, strict=True):
+            # The constructor would not take a part for the whole.
+            scope.add_update(pair)
         return scope
 
     def rows(self, branches, copies):
@@ -75,12 +83,10 @@ class Picked:
           copies: as `scope` takes it.
 
         Returns:
-          List of int32 scalars, one for each of `copied`; 0 where the branch
-          does not run.
+          int32 `[copied]`; 0 where the branch does not run.
         """
-        return [
-            tf.where(branches[k] == b, copies[k], 0) for k, b, _ in self._copied
-        ]
+        runs = tf.gather(branches, self._layers) == self._branches
+        return tf.where(runs, tf.gather(copies, self._layers), 0)
 
 
 def _numbered(branch):
