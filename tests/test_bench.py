@@ -6,7 +6,7 @@ import pytest
 
 from enas.bench.cases import CASES, Case, draw_arcs, flat_pairs, translate
 from enas.bench.main import main
-from enas.bench.options import read_options
+from enas.bench.options import cases_of, read_options
 from enas.bench.rows import make_row
 from enas.bench.table import lines_of
 
@@ -42,6 +42,16 @@ def test_cases_are_named_and_flagged():
         "--q=6",
         "--poison_sharing=unique",
     ]
+
+
+def test_the_clean_space_can_be_measured_alone(capsys):
+    options = read_options(["--poison=none"])
+    assert [case.name for case in cases_of(options)] == ["clean"]
+    assert flat_pairs(options.poison) == []
+    for wrong in (["--poison=none", "--q=1"], ["--poison=dropout"], ["--q=2"]):
+        with pytest.raises(SystemExit):
+            read_options(wrong)
+        assert "given together or not at all" in capsys.readouterr().err
 
 
 def test_spread_leaves_a_tenth_out_on_each_side():

@@ -58,13 +58,15 @@ def flat_pairs(poison=None):
     """Returns pairs of cases that should cost the same.
 
     Args:
-      poison: str, a poisoning set; None for all of them.
+      poison: str, a poisoning set, or "none"; None for all of them.
 
     Returns:
       List of (`Case` of q=1, `Case` of many copies).
     """
     pairs = []
-    for name in [poison] if poison else list(POISON_SETS)[1:]:
+    for name in [poison] if poison else POISON_SETS:
+        if name == "none":
+            continue
         many = 50 if name == "grouped" else 300
         for sharing in ("shared", "unique"):
             pair = (Case(name, q, sharing) for q in (1, many))

@@ -108,8 +108,11 @@ def _check(parser, options):
             f"--parts is a comma list of {', '.join(PARTS)}; received "
             f"{', '.join(sorted(unknown))}"
         )
-    if (options.poison is None) != (options.q is None):
-        parser.error("--poison and --q are given together or not at all")
+    if (options.poison in (None, "none")) != (options.q is None):
+        parser.error(
+            "--poison and --q are given together or not at all; "
+            "--poison=none, the clean space, takes no --q"
+        )
     for path in (options.compare, options.show):
         if path is not None and not os.path.isfile(path):
             parser.error(f"{path} is no file")
@@ -119,7 +122,7 @@ def cases_of(options):
     """Returns the search spaces to measure, tuple of `Case`."""
     if options.poison is None:
         return CASES
-    return (Case(options.poison, options.q),)
+    return (Case(options.poison, options.q or 0),)
 
 
 def search_flags(options, case, layers=None, filters=None, batch=None):

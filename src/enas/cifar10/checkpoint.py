@@ -206,6 +206,10 @@ def save(prefix, tensors):
     Raises:
       WriteError: they cannot be written.
     """
+    for tensor in tensors.values():
+        if isinstance(tensor, tf.Variable):
+            # Whose rows were set one by one would be copied to be read.
+            tf.raw_ops.DisableCopyOnRead(resource=tensor.handle)
     with writing(prefix):
         tf.raw_ops.SaveV2(
             prefix=prefix,
