@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from enas.cifar10.branches import ChildOptions
+from enas.cifar10.branches import Branch, ChildOptions
 from enas.cifar10.compiled import child_gradients
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.poison_ops import POISON_OPS
@@ -102,3 +102,35 @@ def test_no_branch_makes_zeros_for_weights_of_which_it_has_its_own():
     # Four of the six ops have no 3x3 kernel; all have a 1x1 convolution.
     assert [3, 3, 4, 4] in made
     assert [1, 1, 4, 4] not in made
+
+
+class Normed(Branch):
+    """A user's op, with a layer of Keras that keeps statistics."""
+
+    def __init__(self, name, options, copies=1):
+        super().__init__(name, options, copies)
+        self.norm = keras.layers.BatchNormalization()
+
+    def build(self, shape):
+        self.norm.build(shape)
+
+    def call(self, x, copy, training, seed):
+        return self.norm(x, training=bool(training))
+
+
+def test_what_a_layer_of_an_op_assigns_in_training_is_assigned(monkeypatch):
+    monkeypatch.setitem(POISON_OPS, "normed", Normed)
+    child = built("normed", 1)
+    statistics = child.enas_layers[0].branches[6].norm.moving_mean
+    images = tf.random.stateless_normal([2, 32, 32, 3], [1, 2])
+
+    @tf.function(autograph=False)
+    def gradients(op_ids):
+        arc = op_ids, tf.zeros([LINKS], tf.int32)
+        rules = GradientRules()
+        child_gradients(child, images, [0, 1], arc, [0, 1], rules)
+
+    gradients(tf.constant([0, 0]))
+    assert not np.any(statistics.numpy())
+    gradients(tf.constant([6, 0]))
+    assert np.all(statistics.numpy())

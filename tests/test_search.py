@@ -61,6 +61,9 @@ class Pretended:
         self.calls.append(("train", tuple(op_ids), float(lr), seed))
         return self.loss, self.norm, 3
 
+    def settle(self):
+        self.calls.append(("settle",))
+
     def count_correct(self, images, labels, op_ids, skips):
         self.calls.append(("count", tuple(op_ids), len(labels)))
         return int(op_ids[0]) % (len(labels) + 1)
@@ -120,8 +123,9 @@ def kinds(search):
 def test_an_epoch_is_child_then_controller_then_evaluation():
     search, _ = make_search()
     row, _ = search.run_epoch()
-    order = [kind for kind in kinds(search) if kind in ("train", "update")]
-    assert order == ["train"] * 4 + ["update"] * 2
+    told = ("train", "settle", "update")
+    order = [kind for kind in kinds(search) if kind in told]
+    assert order == ["train"] * 4 + ["settle"] + ["update"] * 2
     assert kinds(search)[-1] == "count"
     assert list(row)[0] == "epoch"
     assert (search.epoch, search.global_step, search.train_step) == (1, 4, 2)

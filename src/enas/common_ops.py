@@ -165,7 +165,7 @@ def of_copy(variable, copies, copy):
 def set_copy(variable, copies, copy, value):
     """Sets one copy's part of a variable; arguments as in `of_copy`."""
     if copies == 1:
-        variable.value.assign(value)
+        variable.assign(value)
     else:
         variable.value.scatter_update(tf.IndexedSlices(value, copy))
 

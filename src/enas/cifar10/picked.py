@@ -61,7 +61,7 @@ class Picked:
           parts: list of float32 tensors, what to read in place of `copied`;
             None for the picked copy's part.
         """
-        scope = keras.StatelessScope(
+        scope = _Scope(
             pair
             for members, rows in self._families
             for pair in _pick(members, rows, branches)
@@ -70,9 +70,9 @@ class Picked:
             rows = tf.unstack(self.rows(branches, copies))
             values = [variable.value for variable in self.copied]
             parts = map(tf.gather, values, rows)
-        for pair in zip(self.copied, parts, strict=True):
+        for variable, part in zip(self.copied, parts, strict=True):
             # The constructor would not take a part for the whole.
-            scope.add_update(pair)
+            scope.state_mapping[id(variable)] = part
         return scope
 
     def rows(self, branches, copies):
@@ -87,6 +87,14 @@ class Picked:
         """
         runs = tf.gather(branches, self._layers) == self._branches
         return tf.where(runs, tf.gather(copies, self._layers), 0)
+
+
+class _Scope(keras.StatelessScope):
+    """Gives values to read; what a layer assigns, it assigns all the same."""
+
+    def add_update(self, update):
+        variable, value = update
+        variable.value.assign(value)
 
 
 def _numbered(branch):
