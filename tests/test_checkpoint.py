@@ -9,8 +9,11 @@ import pytest
 
 import golden_data
 from enas.cifar10 import checkpoint
+from enas.cifar10.copies import Copies
 from enas.cifar10.epoch_part import EpochPart
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
+from enas.cifar10.poison_ops import POISON_OPS
+from enas.cifar10.search_space import make_search_space
 from enas.errors import UserError
 from enas.optimizers import Adam, Momentum
 from golden_data import small_child
@@ -24,17 +27,19 @@ class SmallSearch(types.SimpleNamespace):
         return self.epoch - self.part.child_is_done
 
 
-def small_search(step=0, layers=2):
-    child = small_child(layers=layers, filters=2)
+def small_search(step=0, layers=2, space=golden_data.CLEAN):
+    child = small_child(space, layers=layers, filters=2)
+    copies = Copies(child) if child.copied else None
+    left_out = copies.variables if copies else ()
     controller = MacroController(ControllerOptions(layers, 6, lstm_size=4))
     controller.build()
     compiled = types.SimpleNamespace(
         child=child,
         controller=controller,
-        child_optimizer=Momentum(child),
+        child_optimizer=Momentum(child, left_out),
         controller_optimizer=Adam(controller),
         weight_use=None,
-        copies=None,
+        copies=copies,
     )
     return SmallSearch(
         compiled=compiled,
@@ -102,6 +107,50 @@ def test_the_file_holds_as_many_tensors_as_the_search(tmp_path):
     variables, counters = checkpoint.search_tensors(search)
     held = checkpoint.read(str(tmp_path / "epoch-1"))
     assert len(held) == len(variables) + len(counters) > 200
+
+
+def with_copies():
+    return small_search(
+        space=make_search_space(
+            "transposed_conv", 3, "unique", "enas6", POISON_OPS
+        )
+    )
+
+
+def test_what_is_still_to_be_done_to_copies_comes_back(tmp_path):
+    search = with_copies()
+    matrices = search.compiled.copies.matrices
+    matrices.assign(np.random.default_rng(0).normal(size=matrices.shape))
+    checkpoint.write_beside(search, str(tmp_path / "epoch-1"))
+    again = with_copies()
+    checkpoint.restore(again, str(tmp_path / "epoch-1"))
+    found = again.compiled.copies
+    np.testing.assert_array_equal(found.matrices, matrices)
+    np.testing.assert_array_equal(found.squares, search.compiled.copies.squares)
+
+
+def test_nothing_is_to_be_done_where_a_checkpoint_does_not_know_of_it(tmp_path):
+    search = with_copies()
+    weight = search.compiled.child.enas_layers[1].branches[6].w
+    weight.assign(weight * 2)
+    variables, counters = checkpoint.search_tensors(search)
+    tensors = {
+        name: tensor
+        for name, tensor in {**variables, **counters}.items()
+        if not name.startswith("child/copies/")
+    }
+    os.makedirs(tmp_path / "epoch-1")
+    checkpoint.save(str(tmp_path / "epoch-1" / checkpoint.PREFIX), tensors)
+    again = with_copies()
+    again.compiled.copies.matrices.assign(again.compiled.copies.matrices * 3)
+    checkpoint.restore(again, str(tmp_path / "epoch-1"))
+    copies = again.compiled.copies
+    wanted = np.tile(np.eye(2), [copies.matrices.shape[0], 1, 1])
+    np.testing.assert_array_equal(copies.matrices, wanted)
+    i = [v.path for v in copies.variables].index(weight.path)
+    squares = np.sum(np.square(weight.numpy()), axis=(1, 2, 3, 4))
+    found = copies.squares.numpy()[copies.starts[i] :][:3, 0]
+    np.testing.assert_allclose(found, squares, rtol=1e-6)
 
 
 def test_a_checkpoint_of_another_search_is_refused(tmp_path):

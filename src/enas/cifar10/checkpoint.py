@@ -323,9 +323,18 @@ def restore(search, directory):
     tensors = read(directory)
     search.part = EpochPart()
     variables, counters = search_tensors(search)
+    copies = search.compiled.copies
+    # Of a version that moved all copies in every step.
+    settled = copies is not None and set(copies.state).isdisjoint(tensors)
+    if settled:
+        variables = {
+            n: v for n, v in variables.items() if n not in copies.state
+        }
     _check_same(tensors, {**variables, **counters}, directory)
     for name, variable in variables.items():
         variable.assign(tensors[name])
+    if settled:
+        copies.reset()
     search.global_step = int(tensors["global_step"])
     search.train_step = int(tensors["train_step"])
     search.baseline = np.float32(tensors["Variable"])

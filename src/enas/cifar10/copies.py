@@ -92,6 +92,10 @@ class Copies:
             moved = _product(part, *pair)
             for variable, value in zip(pair, moved, strict=True):
                 variable.assign(value)
+        self.reset()
+
+    def reset(self):
+        """Takes all rows to be where they are stored."""
         self.matrices.assign(_identities(sum(self._counts)))
         self.measure()
 
