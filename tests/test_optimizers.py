@@ -9,7 +9,7 @@ import tensorflow as tf
 import golden_data
 from enas.cifar10.checkpoint import model_variables
 from enas.cifar10.compiled import child_gradients
-from enas.cifar10.copies import Idle
+from enas.cifar10.copies_step import Idle
 from enas.optimizers import Adam, GradientRules, Momentum
 from golden_data import arc_arrays
 

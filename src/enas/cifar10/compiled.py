@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from enas.cifar10.copies import Copies, CopiesStep
+from enas.cifar10.copies import Copies
+from enas.cifar10.copies_step import CopiesStep
 from enas.cifar10.image_ops import FROZEN
 from enas.cifar10.macro_controller import Sample
 from enas.cifar10.weight_use import WeightUse
