@@ -2,7 +2,7 @@
 #
 # Does harm to small searches and counts what was lost: nothing may be.
 #
-#   bash scripts/faults.sh kills     120 kills at random moments, 4 configurations
+#   bash scripts/faults.sh kills     120 kills at random moments, 5 configurations
 #   bash scripts/faults.sh soak      300 epochs: memory, step time, file handles
 #   bash scripts/faults.sh inputs    11,000 cases of hostile input
 #   bash scripts/faults.sh --help

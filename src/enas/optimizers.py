@@ -74,14 +74,14 @@ class GradientRules:
         return list(map(tf.convert_to_tensor, stacks.take(gradients))), norm
 
     def idle_factors(self, idle, norm):
-        """Returns what the gradient of an idle weight is a multiple by.
+        """Returns how many times itself the gradient of an idle weight is.
 
         Args:
           idle: `Idle`.
           norm: float32 scalar, as `apply` returned it.
 
         Returns:
-          float32 `[rows]`: a gradient is so many times the weight.
+          float32 `[rows]`, behind clipping.
         """
         if self.l2 == "weight_decay":
             return self.l2_reg * idle.decays

@@ -99,8 +99,12 @@ def flat(options):
         arcs = draw_arcs(many.space.num_ops, layers, count, seed=0)
         both = translate(arcs, many.space, few.space), arcs
         flags = [search_flags(options, c, layers=layers) for c in (few, many)]
-        with start_workers(flags, both[0][0], both[1][0]) as workers:
-            start = [worker.seconds_to_first_step for worker in workers]
+        starts, firsts = [], (both[0][0], both[1][0])
+        for _ in range(options.processes - 1):
+            with start_workers(flags, *firsts) as workers:
+                starts.append(_starts_of(workers))
+        with start_workers(flags, *firsts) as workers:
+            starts.append(_starts_of(workers))
             for worker in workers:
                 worker.ask("warm_up")
             pairs = [
@@ -110,8 +114,12 @@ def flat(options):
             peak = [worker.ask("memory") for worker in workers]
         name = f"{many.name} / q=1"
         yield ratio_row("flat", "step", name, [pair[::-1] for pair in pairs])
-        yield ratio_row("flat", "start", name, [start[::-1]])
+        yield ratio_row("flat", "start", name, [pair[::-1] for pair in starts])
         yield ratio_row("flat", "peak memory", name, [peak[::-1]])
+
+
+def _starts_of(workers):
+    return tuple(worker.seconds_to_first_step for worker in workers)
 
 
 def _step_of(worker, arc):

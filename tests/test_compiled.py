@@ -1,0 +1,49 @@
+"""A search traces each of its steps once, whatever runs through it."""
+
+import numpy as np
+import pytest
+
+from enas.cifar10 import program
+from enas.cifar10.compiled import Compiled
+from enas.cifar10.config import Config
+from enas.cifar10.macro_child import MacroChild
+from enas.cifar10.poison_ops import POISON_OPS
+from enas.cifar10.search_space import make_search_space
+
+POISON = "identity,transposed_conv"
+BATCH = (
+    np.zeros((4, 32, 32, 3), np.float32),
+    np.arange(4, dtype=np.int32),
+)
+
+
+@pytest.mark.parametrize("sharing", ["shared", "unique"])
+@pytest.mark.parametrize("q", [1, 300])
+def test_every_arc_runs_through_one_trace_at_any_q(q, sharing, monkeypatch):
+    config = Config(
+        poison=POISON,
+        q=q,
+        poison_sharing=sharing,
+        child_num_layers=2,
+        child_out_filters=2,
+        controller_lstm_size=4,
+    )
+    space = make_search_space(POISON, q, sharing, "enas6", POISON_OPS)
+    steps = Compiled(
+        program.build_child(config, space),
+        program.build_controller(config, space),
+        config,
+    )
+    traced, call = [], MacroChild.call
+
+    def counted(self, images, arc, training=False, seed=None):
+        traced.append(training)
+        return call(self, images, arc, training=training, seed=seed)
+
+    monkeypatch.setattr(MacroChild, "call", counted)
+    for op_id in (0, 5, 6, space.num_ops - 1):
+        arc = np.int32([op_id, 0]), np.int32([op_id % 2])
+        seed = np.int32([0, op_id])
+        steps.train_child(*BATCH, *arc, np.float32(0.01), seed)
+        steps.count_correct(*BATCH, *arc)
+    assert traced == [True, False]
