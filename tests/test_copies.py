@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from enas.cifar10.branches import ChildOptions
 from enas.cifar10.checkpoint import model_variables
 from enas.cifar10.compiled import child_step
 from enas.cifar10.copies import Copies
-from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.profile import ENAS, PAPER
 from enas.cifar10.search_space import make_search_space
 from enas.cifar10.weight_use import WeightUse
 from enas.optimizers import GradientRules, Momentum
+from golden_data import small_child
 
 LAYERS, Q = 3, 3
 POISON = "identity,transposed_conv,stretched_conv"
@@ -31,18 +30,16 @@ PROFILES = {
 }
 
 
-def built(profile, q=Q):
+def built(profile, q):
     space = make_search_space(POISON, q, "unique", "enas6", POISON_OPS)
-    child = MacroChild(space, LAYERS, ChildOptions(filters=4, profile=profile))
-    child.build()
-    return child
+    return small_child(space, LAYERS, 4, profile=profile)
 
 
 class Trained:
     """A child that is trained with its copies apart, or all as one."""
 
-    def __init__(self, profile, apart):
-        self.child = built(profile)
+    def __init__(self, profile, apart, q=Q):
+        self.child = built(profile, q)
         self.copies = Copies(self.child) if apart else None
         without = self.copies.variables if apart else ()
         self.optimizer = Momentum(self.child, without)
@@ -63,7 +60,7 @@ class Trained:
     def compile(self):
         step, rest = self._step, self._rest
         self._rest = ()
-        self._step = tf.function(
+        self._step = self.compiled = tf.function(
             lambda *arguments: step(*arguments, *rest), autograph=False
         )
         return self
@@ -136,35 +133,12 @@ def test_settling_twice_is_settling_once():
 
 
 def traced(q):
-    child = built(ENAS, q)
-    copies = Copies(child)
-    optimizer = Momentum(child, copies.variables)
-
-    @tf.function(autograph=False)
-    def step(images, labels, ids, bits, rate, seed):
-        arc, rules = (ids, bits), GradientRules(0.02)
-        return child_step(
-            child,
-            optimizer,
-            images,
-            labels,
-            arc,
-            rate,
-            seed,
-            rules,
-            None,
-            copies,
-        )
-
-    graph = step.get_concrete_function(
-        tf.TensorSpec([4, 32, 32, 3]),
-        tf.TensorSpec([4], tf.int32),
-        tf.TensorSpec([LAYERS], tf.int32),
-        tf.TensorSpec([LAYERS * (LAYERS - 1) // 2], tf.int32),
-        tf.TensorSpec([]),
-        tf.TensorSpec([2], tf.int32),
-    ).graph
-    return child, graph
+    trained = Trained(ENAS, True, q).compile()
+    links = LAYERS * (LAYERS - 1) // 2
+    arc = tf.TensorSpec([LAYERS], tf.int32), tf.TensorSpec([links], tf.int32)
+    rate, seed = tf.TensorSpec([]), tf.TensorSpec([2], tf.int32)
+    step = trained.compiled.get_concrete_function(arc, rate, seed)
+    return trained.child, step.graph
 
 
 def test_a_step_holds_no_tensor_of_all_copies_and_as_many_nodes_for_any_q():

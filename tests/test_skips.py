@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import golden_data
 from enas.bench.yardstick import StaticChild
-from enas.cifar10.branches import ChildOptions
 from enas.cifar10.compiled import CompiledStep, child_gradients, rewrite
-from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.skips import GROUP, _readers, _total
 from enas.optimizers import GradientRules
+from golden_data import small_child
 
 IMAGES = tf.random.stateless_normal([2, 32, 32, 3], [1, 2])
 LABELS = tf.constant([0, 1])
@@ -56,8 +54,7 @@ def test_gradients_are_those_of_the_network_without_switches(layers):
     rng = random.Random(layers)
     ops = [rng.randrange(6) for _ in range(layers)]
     skips = [rng.randrange(2) for _ in range(layers * (layers - 1) // 2)]
-    child = MacroChild(golden_data.CLEAN, layers, ChildOptions(2))
-    child.build()
+    child = small_child(layers=layers, filters=2)
     arc = np.int32(ops), np.int32(skips)
     static = StaticChild(child, ops, skips)
     rules = GradientRules()

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from enas.stacks import Stacks
 
-__all__ = ["Adam", "GradientRules", "Momentum"]
+__all__ = ["Adam", "GradientRules", "Momentum", "nesterov"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +65,7 @@ class GradientRules:
             gradients = list(map(tf.convert_to_tensor, gradients))
         norm = tf.linalg.global_norm(gradients)
         if idle is not None and self.l2 == "in_loss":
-            factors = 2 * self.l2_reg * idle.decays
-            rest = tf.reduce_sum(factors**2 * idle.squares)
+            rest = tf.reduce_sum(self._idle_l2(idle) ** 2 * idle.squares)
             norm = tf.sqrt(norm**2 + rest)
         gradients = _CLIP[self.clip](gradients, norm, self.bound)
         if self.l2 == "weight_decay":
@@ -85,9 +84,13 @@ class GradientRules:
         """
         if self.l2 == "weight_decay":
             return self.l2_reg * idle.decays
-        factors = 2 * self.l2_reg * idle.decays
+        factors = self._idle_l2(idle)
         norms = factors * tf.sqrt(idle.squares)
         return factors * _CLIP_FACTOR[self.clip](norm, norms, self.bound)
+
+    def _idle_l2(self, idle):
+        """Returns how many times itself the gradient of l2 in the loss is."""
+        return 2 * self.l2_reg * idle.decays
 
     def _stacks(self, gradients, variables, decays):
         """Returns the `Stacks` in which all rules mean the same."""
@@ -182,7 +185,9 @@ class Momentum:
             strict=True,
         ):
             if variable is None:
-                steps.append(_momentum_step(slot, gradient, learning_rate))
+                moved, step = nesterov(slot, gradient, learning_rate)
+                slot.assign(moved)
+                steps.append(step)
             else:
                 steps.append(None)
                 _apply_momentum(variable, slot, gradient, learning_rate)
@@ -217,17 +222,28 @@ class Momentum:
         for slot, gradient, move in zip(
             self._slots, put(gradients), put(moves), strict=True
         ):
-            before = tf.identity(slot)
-            step = move * _momentum_step(slot, gradient, learning_rate)
-            slot.assign(tf.where(move > 0, slot, before))
-            steps.append(step)
+            moved, step = nesterov(slot, gradient, learning_rate)
+            slot.assign(tf.where(move > 0, moved, slot))
+            steps.append(move * step)
         self._subtract(steps)
 
 
-def _momentum_step(slot, gradient, learning_rate):
-    """Moves a slot and returns what is to be subtracted from the weight."""
-    slot.assign(0.9 * slot + gradient)
-    return learning_rate * gradient + learning_rate * (0.9 * slot)
+def nesterov(slot, gradient, learning_rate):
+    """Computes a step of Nesterov momentum; nothing is assigned.
+
+    Args:
+      slot: float32 tensor or tf.Variable.
+      gradient: float32 tensor of its shape.
+      learning_rate: float32 scalar.
+
+    Returns:
+      (moved, step): the slot after it, and what is to be subtracted from the
+      weight; float32 tensors of its shape.
+
+    Source: row 15; same.
+    """
+    moved = 0.9 * slot + gradient
+    return moved, learning_rate * gradient + learning_rate * (0.9 * moved)
 
 
 def _apply_momentum(variable, slot, gradient, learning_rate):

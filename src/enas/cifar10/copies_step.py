@@ -8,6 +8,7 @@ import dataclasses
 import tensorflow as tf
 
 from enas.cifar10.copies import identities, product, spread, sums
+from enas.optimizers import nesterov
 
 __all__ = ["CopiesStep", "Idle"]
 
@@ -135,7 +136,9 @@ class CopiesStep:
         moved = None if moves is None else tf.stack(self._factors(moves))
         new_sums = []
         for family, old in zip(self._copies.families, self._pairs, strict=True):
-            new = _momentum_step(*old, tf.stack(own[family]), rate)
+            w, a = old
+            a, step = nesterov(a, tf.stack(own[family]), rate)
+            new = w - step, a
             if moved is not None:
                 where = spread(moved[family] > 0, old[0])
                 new = [
@@ -158,15 +161,9 @@ class CopiesStep:
         rate = tf.cast(rate, tf.float64)
         new_w = (1 - 1.9 * rate * f) * to_w - 0.81 * rate * to_a
         matrices.assign(tf.stack([new_w, f * to_w + 0.9 * to_a], axis=1))
-        ones = identities(len(self._rows))
-        matrices.scatter_update(tf.IndexedSlices(ones, self._at))
+        fresh = identities(len(self._rows))
+        matrices.scatter_update(tf.IndexedSlices(fresh, self._at))
 
     def _others(self, items):
         places = set(self._places)
         return [item for i, item in enumerate(items) if i not in places]
-
-
-def _momentum_step(w, a, gradient, rate):
-    """Returns weight and slot after a step of `Momentum`."""
-    a = 0.9 * a + gradient
-    return w - (rate * gradient + rate * (0.9 * a)), a
