@@ -15,4 +15,4 @@ set -euo pipefail
 
 source "$(dirname -- "${BASH_SOURCE[0]}")/_setup.sh"
 
-exec "$PYTHON" -m enas.cifar10.evaluate "$@"
+exec "$PYTHON" -m enas.tools.evaluate "$@"

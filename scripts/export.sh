@@ -14,4 +14,4 @@ set -euo pipefail
 
 source "$(dirname -- "${BASH_SOURCE[0]}")/_setup.sh"
 
-exec "$PYTHON" -m enas.cifar10.export "$@"
+exec "$PYTHON" -m enas.tools.export "$@"

@@ -10,21 +10,11 @@ from enas.cifar10.main import main
 # The recordings' tolerances hold for kernels like those that made them; what
 # oneDNN's, which searches use, differ by is in test_onednn.py.
 tf_settings.before_import(onednn="0")
+import helpers  # noqa: E402 (it imports TensorFlow)
+
 # A shell ignores SIGINT for what it starts in the background, and programs
 # started from there inherit that; tests send it and want it heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-SMALL = (
-    "--dataset=shapes",
-    "--num_train=48",
-    "--num_test=40",
-    "--batch_size=16",
-    "--child_out_filters=4",
-    "--num_epochs=1",
-    "--poison=identity,transposed_conv",
-    "--q=2",
-)
-SMALL_ARC = "1  6 1"
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +24,7 @@ def small_run(tmp_path_factory):
     code = main(
         [
             "main",
-            *SMALL,
+            *helpers.SMALL,
             "--num_valid=40",
             "--child_num_layers=2",
             "--controller_train_steps=1",
@@ -50,7 +40,7 @@ def small_run(tmp_path_factory):
 def small_final(tmp_path_factory):
     """Returns the run directory of a final network of two layers."""
     path = str(tmp_path_factory.mktemp("final") / "run")
-    arc = f"--child_fixed_arc={SMALL_ARC}"
+    arc = f"--child_fixed_arc={helpers.SMALL_ARC}"
     flags = ["--child_from_scratch", arc, f"--output_dir={path}"]
-    assert main(["main", *SMALL, *flags]) == 0
+    assert main(["main", *helpers.SMALL, *flags]) == 0
     return path

@@ -16,7 +16,7 @@ from absl import flags
 from doc_commands import ROOT, commands, documents, fences
 from enas.cifar10 import data_utils
 from enas.cifar10.flags import define_flags, read_flags
-from enas.cifar10.shapes import CLASS_NAMES, make_shapes
+from enas.cifar10.readers.shapes import CLASS_NAMES, make_shapes
 from enas.parity.main import VERBS
 
 QUICK = (
@@ -271,7 +271,7 @@ def test_the_archive_is_unpacked_where_it_is_found(tmp_path):
     subprocess.run(archive, cwd=tmp_path, check=True)
     (command,) = [c for c in all_commands() if c.text.startswith("tar ")]
     subprocess.run(["bash", "-c", command.text], cwd=tmp_path, check=True)
-    from enas.cifar10.cifar10_files import holds_cifar10
+    from enas.cifar10.readers.cifar10 import holds_cifar10
 
     assert holds_cifar10(tmp_path / "data")
 

@@ -1,14 +1,14 @@
 """The documents say what the code has."""
 
 import dataclasses
-import pathlib
 import re
 
+import helpers
+from enas.cifar10.behaviours import Profile
 from enas.cifar10.config import Config
 from enas.cifar10.metrics import COLUMNS, EVENT_TAGS
-from enas.cifar10.profile import Profile
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = helpers.ROOT
 DOCS = ROOT / "docs"
 
 
@@ -17,7 +17,7 @@ def test_every_row_of_the_port_has_a_test_that_exists():
     rows = re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$", text, flags=re.M)
     assert [int(number) for number, _ in rows] == list(range(1, 33))
     for number, cell in rows:
-        named = re.findall(r"`(test_\w+\.py)(?:::(\w+))?`", cell)
+        named = re.findall(r"`([\w/]*test_\w+\.py)(?:::(\w+))?`", cell)
         assert named, f"row {number} names no test"
         for file, test in named:
             source = (ROOT / "tests" / file).read_text()
@@ -27,7 +27,7 @@ def test_every_row_of_the_port_has_a_test_that_exists():
 def test_tests_named_in_the_documents_exist():
     for document in (ROOT / "README.md", *DOCS.glob("*.md")):
         text = document.read_text()
-        for file, test in re.findall(r"`(test_\w+\.py)::(\w+)`", text):
+        for file, test in re.findall(r"`([\w/]*test_\w+\.py)::(\w+)`", text):
             source = (ROOT / "tests" / file).read_text()
             assert f"def {test}(" in source, (document.name, file, test)
 
@@ -42,8 +42,8 @@ def test_every_column_and_tag_is_explained():
 
 def test_every_picture_and_text_is_explained():
     text = (DOCS / "METRICS.md").read_text()
-    for file in ("event_pictures.py", "run_events.py"):
-        source = (ROOT / "src/enas/cifar10" / file).read_text()
+    for file in ("event_pictures.py", "events.py"):
+        source = (ROOT / "src/enas/run" / file).read_text()
         for tag in re.findall(r"\"((?:arcs|ops)/[a-z_]+)\"", source):
             assert f"`{tag}`" in text, tag
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 
-from golden_data import GOLDEN
+from helpers import GOLDEN
 
 
 def test_with_onednn_the_recorded_numbers_are_met_and_nothing_is_warned_of(

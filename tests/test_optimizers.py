@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import golden_data
-from enas.cifar10.checkpoint import model_variables
+import helpers
 from enas.cifar10.compiled import child_gradients
-from enas.cifar10.copies_step import Idle
+from enas.cifar10.lazy_weights.copy_step import Idle
 from enas.optimizers import Adam, GradientRules, Momentum
-from golden_data import arc_arrays
+from enas.run.checkpoint import model_variables
+from helpers import arc_arrays
 
 SEED = tf.constant([0, 0])
 RULES = GradientRules(l2_reg=0.00025)
@@ -20,12 +20,12 @@ RULES = GradientRules(l2_reg=0.00025)
 def test_three_child_steps_equal_the_recorded_ones():
     # 1e-5: gradients are summed in another order when oneDNN is on; with it
     # off the largest difference is 7e-7.
-    recording = golden_data.load("enas/train_step.npz")
-    child = golden_data.small_child()
+    recording = helpers.load("enas/train_step.npz")
+    child = helpers.small_child()
     variables = model_variables(child)
     optimizer = Momentum(child)
-    golden_data.assign(variables, recording, "step0/")
-    golden_data.assign(optimizer.slots, recording, "step0/")
+    helpers.assign(variables, recording, "step0/")
+    helpers.assign(optimizer.slots, recording, "step0/")
     always = None
     for t in range(3):
         op_ids, skips = arc_arrays(recording["_arcs"][t])
@@ -63,9 +63,9 @@ def close(ours, recorded, atol=1e-5, name=""):
 
 
 def test_recorded_gradients_of_the_first_step():
-    recording = golden_data.load("enas/train_step.npz")
-    child = golden_data.small_child()
-    golden_data.assign(model_variables(child), recording, "step0/")
+    recording = helpers.load("enas/train_step.npz")
+    child = helpers.small_child()
+    helpers.assign(model_variables(child), recording, "step0/")
     _, gradients, _, _ = child_gradients(
         child,
         recording["_images"][0],

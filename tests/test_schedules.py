@@ -1,17 +1,17 @@
 """Learning rates against those that the original computed, and by hand."""
 
 import math
-import pathlib
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import helpers
 from enas.cifar10.config import Config
 from enas.schedules import cosine_restarts, cosine_wave, learning_rate
 
-RECORDING = pathlib.Path(__file__).parent / "golden/enas/lr_schedule.npz"
+RECORDING = helpers.ROOT / "tests/golden/enas/lr_schedule.npz"
 EPOCHS = 310
 STEPS = 352
 # The original computes in float32: the rounding of cos (6e-8 of half the

@@ -10,15 +10,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+import helpers
 from enas.cifar10.arc import Arc, layers_of
 from enas.cifar10.config import Config
 from enas.cifar10.flags import WITHOUT_EFFECT
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = helpers.ROOT
 SCRIPTS = ROOT / "scripts"
 SEARCH = SCRIPTS / "cifar10_macro_search.sh"
 FINAL = SCRIPTS / "cifar10_macro_final.sh"

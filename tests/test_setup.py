@@ -16,8 +16,9 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import enas
+import helpers
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = helpers.ROOT
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 # Import names that differ from the name of the distribution.

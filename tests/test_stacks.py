@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import golden_data
-from enas.cifar10.checkpoint import model_variables, read_tensors, save
+import helpers
 from enas.optimizers import GradientRules, Momentum
+from enas.run.checkpoint import model_variables, read_tensors, save
 from enas.stacks import LARGE, Part, Stacks
 
 SHAPES = [(3,), (2, 2), (3,), (LARGE,), (3,), (LARGE,)]
@@ -128,7 +128,7 @@ def test_rules_on_stacks_mean_what_they_mean_on_weights(l2, clip):
 
 
 def test_a_step_hands_over_fewer_variables_than_a_checkpoint_has_names():
-    child = golden_data.small_child()
+    child = helpers.small_child()
     optimizer = Momentum(child)
     assert len(optimizer.slots) == len(child.trainable_variables)
     assert len(optimizer._slots) < len(optimizer.slots) / 8

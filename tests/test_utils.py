@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import enas
+import helpers
 from enas.utils import (
     DASHES,
     Log,
@@ -24,7 +25,7 @@ from enas.utils import (
 )
 
 RECORDED = (
-    (pathlib.Path(__file__).parent / "golden/enas/stdout.txt")
+    (helpers.ROOT / "tests/golden/enas/stdout.txt")
     .read_text(encoding="utf-8")
     .splitlines()
 )

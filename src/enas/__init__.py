@@ -1,3 +1,3 @@
 """ENAS macro search with a search space that can be poisoned."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

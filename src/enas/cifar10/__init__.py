@@ -8,14 +8,14 @@ does without it.
 import importlib
 
 _MODULE_OF = {
-    "Arc": "arc",
-    "Branch": "branches",
-    "Config": "config",
-    "Run": "api",
-    "SearchSpace": "search_space",
-    "make_search_space": "search_space",
-    "register_poison": "poison_ops",
-    "run_search": "api",
+    "Arc": "enas.cifar10.arc",
+    "Branch": "enas.cifar10.ops",
+    "Config": "enas.cifar10.config",
+    "Run": "enas.tools.api",
+    "SearchSpace": "enas.cifar10.search_space",
+    "make_search_space": "enas.cifar10.search_space",
+    "register_poison": "enas.cifar10.poison_ops",
+    "run_search": "enas.tools.api",
 }
 
 __all__ = list(_MODULE_OF)
@@ -25,7 +25,7 @@ def __getattr__(name):
     """Imports a public name when it is first asked for."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_MODULE_OF[name]}")
+    module = importlib.import_module(_MODULE_OF[name])
     return getattr(module, name)
 
 

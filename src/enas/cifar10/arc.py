@@ -173,7 +173,7 @@ def _checked_bits(bits, layer):
 def main(argv=None):
     """Draws an arc from a command line; returns the exit code, int."""
     # Not above: that module is built on this one.
-    from enas.cifar10 import arc_tool
+    from enas.tools import draw as arc_tool
 
     return arc_tool.main(sys.argv if argv is None else argv)
 

@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from enas.cifar10.copies import Copies
-from enas.cifar10.copies_step import CopiesStep
 from enas.cifar10.image_ops import FROZEN
+from enas.cifar10.lazy_weights.copy_momentum import Copies
+from enas.cifar10.lazy_weights.copy_step import CopiesStep
 from enas.cifar10.macro_controller import Sample
-from enas.cifar10.weight_use import WeightUse
+from enas.cifar10.unselected_weights import WeightUse
 from enas.optimizers import Adam, GradientRules, Momentum
 
 __all__ = [

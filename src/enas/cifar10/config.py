@@ -8,7 +8,7 @@ of ENAS's scripts/cifar10_macro_search.sh. No TensorFlow here.
 import dataclasses
 import re
 
-from enas.cifar10.profile import PROFILES, make_profile
+from enas.cifar10.behaviours import PROFILES, make_profile
 from enas.cifar10.search_space import CANDIDATE_OPS
 from enas.errors import UserError
 

@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 
-from enas.cifar10 import folder_files
 from enas.cifar10.batches import channel_statistics
-from enas.cifar10.cifar10_files import find_cifar10
-from enas.cifar10.cifar100_files import CLASS_NAMES as CIFAR100_NAMES
-from enas.cifar10.cifar100_files import find_cifar100
-from enas.cifar10.profile import ENAS
-from enas.cifar10.shapes import CLASS_NAMES, make_shapes
+from enas.cifar10.behaviours import ENAS
+from enas.cifar10.readers import folder as folder_files
+from enas.cifar10.readers.cifar10 import find_cifar10
+from enas.cifar10.readers.cifar100 import CLASS_NAMES as CIFAR100_NAMES
+from enas.cifar10.readers.cifar100 import find_cifar100
+from enas.cifar10.readers.shapes import CLASS_NAMES, make_shapes
 from enas.errors import UserError
 
 __all__ = ["DataSet", "Split", "read_data"]

@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from enas import common_ops
 from enas.cifar10 import image_ops
-from enas.cifar10.arc_plan import pool_layers
-from enas.cifar10.picked import Picked
+from enas.cifar10.lazy_weights.lookup import Picked
 from enas.cifar10.poison_ops import make_branch
-from enas.cifar10.skips import SKIPS, plain
+from enas.cifar10.skip_connections import SKIPS, plain
+from enas.drawing.plan import pool_layers
 
 __all__ = ["MacroChild", "classify", "pool_layers"]
 

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from enas import common_ops
-from enas.cifar10.profile import ENAS, Profile
+from enas.cifar10.behaviours import ENAS, Profile
 
 __all__ = ["ControllerOptions", "MacroController", "Sample"]
 

@@ -16,8 +16,8 @@ from enas.cifar10.flags import (
     help_text,
     read_flags,
 )
-from enas.cifar10.stop_signals import StopSignals
 from enas.errors import Stopped, UserError
+from enas.run.stop_signals import StopSignals
 from enas.tf_noise import without_noise
 from enas.utils import DASHES, Log, flag_lines
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from enas import common_ops
 from enas.cifar10 import image_ops
-from enas.cifar10.branches import CANDIDATES, Branch
+from enas.cifar10.ops import CANDIDATES, Branch
 
 __all__ = ["POISON_OPS", "make_branch", "register_poison"]
 

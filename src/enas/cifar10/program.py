@@ -8,27 +8,24 @@ import os
 import keras
 import tensorflow as tf
 
-from enas.cifar10 import (
-    data_utils,
-    tf1_checkpoint,
-    tf1_export,
-    user_files,
-    user_ops,
-)
+from enas.cifar10 import data_utils, user_ops
 from enas.cifar10.arc import Arc
-from enas.cifar10.branches import ChildOptions
 from enas.cifar10.compiled import Compiled
-from enas.cifar10.final import FinalTraining
-from enas.cifar10.final_child import FinalChild
-from enas.cifar10.folder_files import full_name
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
+from enas.cifar10.ops import ChildOptions
 from enas.cifar10.poison_ops import POISON_OPS
-from enas.cifar10.run_dir import RunDir
-from enas.cifar10.saver import Saver
+from enas.cifar10.readers.folder import full_name
 from enas.cifar10.search import Search
 from enas.cifar10.search_space import make_search_space
 from enas.errors import NonFiniteError, UserError
+from enas.final.final_child import FinalChild
+from enas.final.training import FinalTraining
+from enas.run import user_files
+from enas.run.autosave import Saver
+from enas.run.run_dir import RunDir
+from enas.tf1 import export as tf1_export
+from enas.tf1 import load as tf1_checkpoint
 from enas.utils import DASHES
 
 __all__ = [

@@ -10,8 +10,8 @@ import types
 import numpy as np
 import tensorflow as tf
 
-from enas.cifar10.branches import Branch, ChildOptions
 from enas.cifar10.image_ops import FROZEN
+from enas.cifar10.ops import Branch, ChildOptions
 from enas.cifar10.poison_ops import POISON_OPS, make_branch, register_poison
 from enas.errors import UserError
 
@@ -138,7 +138,7 @@ def _register_class(module, name, path):
             kind = "a class of another kind"
         raise UserError(
             f"--poison={path}:{name} needs a class {name} in that file, made "
-            "from enas.cifar10.branches.Branch, or one registered under that "
+            "from enas.cifar10.ops.Branch, or one registered under that "
             f"name by @register_poison({name!r}); the file has {kind}. "
             "docs/POISON.md shows one."
         )

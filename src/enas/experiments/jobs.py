@@ -8,8 +8,8 @@ import os
 
 from absl import flags
 
+from enas.cifar10.behaviours import PROFILES, Profile
 from enas.cifar10.flags import define_flags, read_flags
-from enas.cifar10.profile import PROFILES, Profile
 from enas.errors import UserError
 from enas.experiments.rows import BASELINE, choose_rows, search_space_of
 

@@ -12,9 +12,9 @@ import sys
 import numpy as np
 from absl import flags
 
-from enas.cifar10 import trained
 from enas.cifar10.flags import define_flags
 from enas.errors import UserError
+from enas.tools import open_run as trained
 
 __all__ = ["main", "reevaluate"]
 

@@ -4,8 +4,8 @@ import dataclasses
 import json
 import os
 
+from enas.cifar10.behaviours import PROFILES, make_profile
 from enas.cifar10.metrics import READINGS
-from enas.cifar10.profile import PROFILES, make_profile
 from enas.experiments.jobs import read_config
 from enas.experiments.plan import load_jobs
 from enas.experiments.rows import BASELINE, read_rows, search_space_of

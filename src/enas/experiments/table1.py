@@ -8,7 +8,7 @@ import argparse
 import os
 import sys
 
-from enas.cifar10.profile import PROFILES, make_profile
+from enas.cifar10.behaviours import PROFILES, make_profile
 from enas.errors import UserError
 from enas.experiments import plan as plans
 from enas.experiments.attempt import forget_the_dead

@@ -17,7 +17,7 @@ def write(run, path):
       path: str.
     """
     # TensorFlow only here: who forks must not have used it.
-    from enas.cifar10 import checkpoint
+    from enas.run import checkpoint
 
     names = sorted(os.listdir(os.path.join(run, "checkpoints")))
     newest = checkpoint.positions(os.path.join(run, "checkpoints"))[-1]
@@ -58,7 +58,7 @@ def _rows(path):
 
 def _points(folder):
     """Yields [tag, step, value] of every point; a flag may have changed."""
-    from enas.cifar10.run_events import read_events
+    from enas.run.events import read_events
 
     for path in glob.glob(os.path.join(folder, "*")):
         for event in read_events(path):

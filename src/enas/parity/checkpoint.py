@@ -6,22 +6,22 @@ arcs under its weights. The sizes of the network are read off the checkpoint.
 
 from enas import tf_settings
 from enas.cifar10.arc import Arc
+from enas.cifar10.behaviours import PROFILES
 from enas.cifar10.config import Config
-from enas.cifar10.profile import PROFILES
 from enas.cifar10.search_space import (
     CANDIDATE_OPS,
     SearchSpace,
     make_search_space,
 )
-from enas.cifar10.tf1_names import (
+from enas.errors import UserError
+from enas.parity.checkpoint_sizes import read_sizes
+from enas.tf1.names import (
     KINDS,
     STATISTIC,
     WEIGHT,
     compare,
     port_name,
 )
-from enas.errors import UserError
-from enas.parity.checkpoint_sizes import read_sizes
 from enas.tf_noise import without_noise
 
 __all__ = ["add_arguments", "run"]
@@ -96,8 +96,11 @@ def run(arguments):
     """
     tf_settings.before_import()
     with without_noise():
-        from enas.cifar10 import checkpoint, program, tf1_checkpoint, tf1_files
+        from enas.cifar10 import program
         from enas.cifar10.compiled import Compiled
+        from enas.run import checkpoint
+        from enas.tf1 import files as tf1_files
+        from enas.tf1 import load as tf1_checkpoint
 
         program.find_devices()
     prefix = tf1_files.find_prefix(arguments.path)
@@ -204,8 +207,8 @@ def _print_totals(entries):
 
 
 def _is_without_data(config):
-    from enas.cifar10.cifar10_files import holds_cifar10
     from enas.cifar10.program import data_dir
+    from enas.cifar10.readers.cifar10 import holds_cifar10
 
     # A search would download the images; a look at a file should not.
     given = config.dataset != "cifar10" or config.data_path is not None

@@ -5,14 +5,14 @@ import dataclasses
 import numpy as np
 
 from enas.cifar10.arc import Arc
-from enas.cifar10.branches import ChildOptions
-from enas.cifar10.checkpoint import model_variables
+from enas.cifar10.behaviours import ENAS
 from enas.cifar10.compiled import child_gradients
 from enas.cifar10.macro_child import MacroChild
-from enas.cifar10.profile import ENAS
+from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
 from enas.optimizers import GradientRules
 from enas.parity.comparison import Case
+from enas.run.checkpoint import model_variables
 
 __all__ = ["NO_SEED", "RULES", "arcs_of", "build_child", "child_case"]
 

@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 
-from enas.cifar10.checkpoint import model_variables
 from enas.cifar10.compiled import controller_gradients
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.optimizers import Adam, GradientRules
 from enas.parity.comparison import Case
 from enas.parity.forms.enas_child import arcs_of
 from enas.parity.forms.parts import named, part
+from enas.run.checkpoint import model_variables
 
 __all__ = ["controller_case"]
 

@@ -4,10 +4,8 @@ import re
 
 import numpy as np
 
-from enas.cifar10.checkpoint import model_variables
 from enas.cifar10.compiled import child_gradients, child_step
 from enas.cifar10.config import Config
-from enas.cifar10.tf1_checkpoint import restart_state
 from enas.optimizers import Momentum
 from enas.parity.comparison import Case
 from enas.parity.forms.enas_child import (
@@ -17,7 +15,9 @@ from enas.parity.forms.enas_child import (
     build_child,
 )
 from enas.parity.forms.parts import named, part
+from enas.run.checkpoint import model_variables
 from enas.schedules import learning_rate
+from enas.tf1.load import restart_state
 
 __all__ = ["train_step_case"]
 

@@ -4,16 +4,17 @@ import os
 
 import numpy as np
 
-from enas.cifar10 import batches, checkpoint, program
+from enas.cifar10 import batches, program
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
-from enas.cifar10.tf1_checkpoint import restart_state
-from enas.cifar10.tf1_files import find_prefix
-from enas.cifar10.tf1_names import kind_of
 from enas.parity.checkpoint_sizes import read_sizes
 from enas.parity.comparison import Case
+from enas.run import checkpoint
 from enas.schedules import learning_rate
+from enas.tf1.files import find_prefix
+from enas.tf1.load import restart_state
+from enas.tf1.names import kind_of
 
 __all__ = ["checkpoint_case", "preprocessing_case", "schedule_case"]
 

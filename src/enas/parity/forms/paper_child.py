@@ -6,13 +6,13 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from enas.cifar10.branches import ChildOptions
+from enas.cifar10.behaviours import PAPER
 from enas.cifar10.compiled import child_step
 from enas.cifar10.image_ops import FROZEN
 from enas.cifar10.macro_child import MacroChild
-from enas.cifar10.profile import PAPER
+from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, POISON_SETS, SearchSpace
-from enas.cifar10.weight_use import WeightUse
+from enas.cifar10.unselected_weights import WeightUse
 from enas.optimizers import GradientRules, Momentum
 from enas.parity.comparison import Case
 from enas.parity.forms.parts import named, part

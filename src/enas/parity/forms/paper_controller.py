@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from enas.cifar10.behaviours import PAPER
 from enas.cifar10.compiled import controller_gradients
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
-from enas.cifar10.profile import PAPER
 from enas.optimizers import Adam, GradientRules
 from enas.parity.comparison import Case
 from enas.parity.forms.paper_child import arcs_of

@@ -1,0 +1,1 @@
+"""An architecture as table, picture and costs."""

@@ -1,0 +1,122 @@
+"""Which ops the child ran, layer by layer over the epochs, as heat maps.
+
+Imports matplotlib; no TensorFlow here.
+"""
+
+import math
+
+import numpy as np
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+
+from enas.drawing.picture import POISON
+from enas.errors import UserError
+from enas.run.lines import ADVICE
+
+__all__ = ["heat_map", "shares_of"]
+
+ACROSS = 3
+
+
+def shares_of(ops, search_space, num_layers):
+    """Returns the share of each kind of op per epoch and layer.
+
+    Args:
+      ops: `RunLines` of ops.jsonl.
+      search_space: `SearchSpace`.
+      num_layers: int, L.
+
+    Returns:
+      (first, shares): int, the first epoch; float `[L, kinds, epochs]`, NaN
+      for an epoch that was not written down.
+
+    Raises:
+      UserError: the file holds other counts than the search has.
+    """
+    shape = num_layers, len(search_space.kinds)
+    lines = ops.read()
+    epochs = [line["epoch"] for line in lines]
+    first, last = min(epochs, default=1), max(epochs, default=1)
+    shares = np.full((*shape, last - first + 1), np.nan)
+    for line in lines:
+        counts = _numbers(line["counts"])
+        if counts.shape != shape or not (counts.sum(1) > 0).all():
+            raise UserError(
+                f"{ops.path} holds counts of {shape[0]} layers and {shape[1]} "
+                f"ops; received {str(line['counts'])[:80]}. {ADVICE}"
+            )
+        share = counts / counts.sum(1, keepdims=True)
+        shares[:, :, line["epoch"] - first] = share
+    return first, shares
+
+
+def _numbers(counts):
+    try:
+        return np.array(counts, float)
+    except (TypeError, ValueError):
+        return np.array([])
+
+
+def heat_map(first, shares, search_space):
+    """Draws a heat map for every layer; poison is below the line and red.
+
+    Args:
+      first: int, epoch of the first column.
+      shares: float `[L, kinds, epochs]`, as `shares_of` returns it.
+      search_space: `SearchSpace`.
+
+    Returns:
+      matplotlib `Figure`.
+    """
+    layers, kinds, epochs = shares.shape
+    across = min(ACROSS, math.ceil(math.sqrt(layers)))
+    down = math.ceil(layers / across)
+    figure, grid, beside = _grid(across, down, kinds)
+    extent = first - 0.5, first + epochs - 0.5, kinds - 0.5, -0.5
+    # By the root, since most shares are far below 1.
+    style = {"norm": PowerNorm(0.5, 0, 1), "interpolation": "nearest"}
+    for layer, axes in enumerate(grid.flat):
+        if layer >= layers:
+            axes.axis("off")
+            continue
+        image = axes.imshow(
+            shares[layer], aspect="auto", extent=extent, **style
+        )
+        axes.set_title(f"layer {layer}", size=9, pad=3)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        _name_ops(axes, search_space, named=layer % across == 0)
+        axes.tick_params(labelsize=8, labelbottom=layer + across >= layers)
+    bar = figure.colorbar(image, cax=beside)
+    bar.set_label("share of the epoch's child steps", size=9)
+    figure.text(0.5, 0.01, "epoch", size=9)
+    return figure
+
+
+def _grid(across, down, kinds):
+    """Returns a figure, its axes, and axes for the colours beside them."""
+    width, height = 2.6 + 2.6 * across, 0.6 + down * (0.4 + 0.17 * kinds)
+    figure = Figure(figsize=(width, height))
+    # Set by hand: a layout that measures all texts takes a second.
+    figure.subplots_adjust(
+        1.7 / width,
+        0.45 / height,
+        1 - 0.9 / width,
+        1 - 0.25 / height,
+        wspace=0.08,
+        hspace=0.35 / (0.17 * kinds),
+    )
+    beside = figure.add_axes((1 - 0.75 / width, 0.2, 0.12 / width, 0.6))
+    return figure, figure.subplots(down, across, squeeze=False), beside
+
+
+def _name_ops(axes, search_space, named):
+    good, kinds = len(search_space.candidate_ops), search_space.kinds
+    names = [
+        name if i < good else f"{name} x{search_space.q}"
+        for i, name in enumerate(kinds)
+    ]
+    axes.set_yticks(range(len(kinds)), names if named else [""] * len(names))
+    for label in axes.get_yticklabels()[good:]:
+        label.set(color=POISON, weight="bold")
+    if good < len(kinds):
+        axes.axhline(good - 0.5, color=POISON, linewidth=1.5)

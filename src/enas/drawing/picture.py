@@ -1,0 +1,215 @@
+"""An architecture as a picture: ops by name, poison red, skips as arcs.
+
+Imports matplotlib; no TensorFlow here.
+"""
+
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
+
+from enas.drawing.costs import Cost, layer_costs
+from enas.drawing.plan import pool_layers, skip_sources
+
+__all__ = ["POISON", "draw", "graph", "picture", "rows_of"]
+
+POISON, CONV, POOL, OTHER = "#d62728", "#9ecae1", "#c7e9c0", "#d9d9d9"
+SKIP = "#6a51a3"
+HALF_WIDTH, HALF_HEIGHT = 1.15, 0.3
+# Inches of a unit to the right and of a unit down.
+WIDE, HIGH = 0.75, 0.42
+
+
+def draw(path, arc, search_space, nodes, profile, bias=False):
+    """Writes the picture of an architecture.
+
+    Args:
+      path: str, ending in .png, .svg or .pdf.
+      arc: `Arc`.
+      search_space: `SearchSpace`.
+      nodes: list of `arc_plan.Node` of the arc.
+      profile: `Profile`.
+      bias: bool, whether the last matrix has a bias.
+    """
+    figure = picture(arc, search_space, nodes, profile, bias)
+    figure.savefig(path, dpi=150, bbox_inches="tight")
+
+
+def picture(arc, search_space, nodes, profile, bias=False):
+    """Returns the matplotlib `Figure`; arguments as `draw` takes them."""
+    depth = rows_of(arc.num_layers)
+    figure = Figure(figsize=(7.8 * WIDE, (depth + 3.5) * HIGH))
+    axes = figure.add_axes((0, 0, 1, 1))
+    graph(axes, arc, search_space, nodes, profile)
+    axes.set_xlim(-4.2, 3.6)
+    axes.set_ylim(depth + 2.3, -1.2)
+    costs = layer_costs(nodes, bias=bias)
+    _cost_column(axes, _places(arc.num_layers), costs)
+    _legend(axes, arc, search_space)
+    return figure
+
+
+def rows_of(num_layers):
+    """Returns how far down the last box of a graph is, float."""
+    return _places(num_layers)["head"]
+
+
+def graph(axes, arc, search_space, nodes, profile):
+    """Draws boxes, arrows and skips, without costs and legend.
+
+    Args:
+      axes: matplotlib `Axes`; boxes are around 0, one row is 1 down.
+      arc: as `draw` takes it, and so the others.
+      search_space: `SearchSpace`.
+      nodes: list of `arc_plan.Node` of the arc.
+      profile: `Profile`.
+    """
+    places = _places(arc.num_layers)
+    axes.axis("off")
+    _boxes(axes, places, arc, search_space)
+    _pools(axes, places, arc.num_layers, nodes)
+    _arrows(axes, places)
+    for k in range(arc.num_layers):
+        for source in skip_sources(arc, k, profile):
+            target = places[f"layer {k}"]
+            _skip(axes, places[source], target, places["head"])
+
+
+def _places(num_layers):
+    """Returns dict, name of a box -> its height from the top."""
+    places, y = {"stem": 0.0}, 1.0
+    for k in range(num_layers):
+        places[f"layer {k}"] = y
+        # A line of its own says that the maps are halved.
+        y += 1.8 if k in pool_layers(num_layers) else 1.0
+    return places | {"head": y}
+
+
+def _colour(op_id, search_space):
+    if search_space.is_poison(op_id):
+        return POISON
+    name = search_space.op_name(op_id)
+    if "pool" in name:
+        return POOL
+    return CONV if "conv" in name else OTHER
+
+
+def _boxes(axes, places, arc, search_space):
+    _box(axes, places["stem"], "stem: conv_3x3", OTHER)
+    for k, op_id in enumerate(arc.op_ids):
+        text = f"{k}: {search_space.label(op_id)}"
+        poison = search_space.is_poison(op_id)
+        ink = "white" if poison else "black"
+        colour = _colour(op_id, search_space)
+        _box(axes, places[f"layer {k}"], text, colour, ink)
+    _box(axes, places["head"], "mean, matrix", OTHER)
+
+
+def _box(axes, y, text, colour, ink="black"):
+    corner = (-HALF_WIDTH, y - HALF_HEIGHT)
+    axes.add_patch(
+        FancyBboxPatch(
+            corner,
+            2 * HALF_WIDTH,
+            2 * HALF_HEIGHT,
+            boxstyle="round,pad=0,rounding_size=0.12",
+            facecolor=colour,
+            edgecolor="#555555",
+            linewidth=0.8,
+            zorder=3,
+        )
+    )
+    text = text if len(text) <= 26 else text[:25] + "…"
+    axes.text(
+        0, y, text, ha="center", va="center", size=7.5, color=ink, zorder=4
+    )
+
+
+def _arrows(axes, places):
+    heights = list(places.values())
+    for above, below in zip(heights, heights[1:], strict=False):
+        axes.annotate(
+            "",
+            (0, below - HALF_HEIGHT),
+            (0, above + HALF_HEIGHT),
+            arrowprops={"arrowstyle": "->", "color": "#333333", "lw": 1.0},
+        )
+
+
+def _skip(axes, source, target, depth):
+    """Draws an arc on the right, the wider the farther it goes."""
+    distance = target - source
+    width = 0.2 + 2.1 * (distance / depth) ** 0.8
+    # arc3 bends by a share of the distance, and a unit down is shorter than
+    # one to the right.
+    bend = 2 * width / distance * WIDE / HIGH
+    axes.add_patch(
+        FancyArrowPatch(
+            (HALF_WIDTH, source),
+            (HALF_WIDTH, target),
+            connectionstyle=f"arc3,rad={-bend}",
+            arrowstyle="->",
+            mutation_scale=7,
+            color=colormaps["viridis"](0.85 * source / depth),
+            alpha=0.8,
+            linewidth=1.0,
+            shrinkA=0,
+            shrinkB=0,
+        )
+    )
+
+
+def _pools(axes, places, num_layers, nodes):
+    for k in sorted(pool_layers(num_layers)):
+        y = places[f"layer {k}"] + 0.9
+        maps = [n for n in nodes if n.kind == "reduction" and n.layer == k]
+        size = maps[0].size
+        axes.axhline(y, color="#999999", linestyle=":", linewidth=1.0, zorder=0)
+        channels = maps[0].channels
+        text = f"{len(maps)} maps to {size}x{size}, {channels} channels"
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        axes.text(
+            0, y, text, ha="center", va="center", size=7, bbox=box, zorder=5
+        )
+
+
+def _cost_column(axes, places, costs):
+    """Writes parameters and multiply-adds left of the boxes."""
+    total = sum(costs.values(), Cost())
+    lines = [(-0.8, "parameters", "multiply-adds")]
+    for part, cost in costs.items():
+        name = part if isinstance(part, str) else f"layer {part}"
+        pooled = isinstance(part, tuple)
+        y = places[f"layer {part[1]}"] + 0.9 if pooled else places[name]
+        lines.append((y, *_short(cost)))
+    parameters, multiply_adds = _short(total)
+    y = places["head"] + 1.0
+    lines.append((y, f"total {parameters}", multiply_adds))
+    for y, left, right in lines:
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 2.5}
+        axes.text(-2.9, y, left, ha="right", va="center", size=7, bbox=box)
+        axes.text(-1.4, y, right, ha="right", va="center", size=7, bbox=box)
+
+
+def _short(cost):
+    mark = "" if cost.known else "?"
+    millions = f"{cost.multiply_adds / 1e6:.2f}M"
+    return f"{cost.parameters:,}{mark}", millions + mark
+
+
+def _legend(axes, arc, search_space):
+    poison = sum(map(search_space.is_poison, arc.op_ids))
+    axes.legend(
+        handles=[
+            Patch(color=CONV, label="convolution"),
+            Patch(color=POOL, label="pooling"),
+            Patch(color=POISON, label=f"poison: {poison} layers"),
+            Patch(
+                color=SKIP, label=f"skips: {sum(arc.skips)} of {len(arc.skips)}"
+            ),
+        ],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.0),
+        ncols=4,
+        fontsize=7,
+        frameon=False,
+    )

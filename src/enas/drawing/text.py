@@ -1,0 +1,79 @@
+"""An architecture as a table of plain text. No TensorFlow here."""
+
+from enas.drawing.costs import Cost, layer_costs
+from enas.drawing.plan import pool_layers, skip_sources
+
+__all__ = ["COUNTED", "describe"]
+
+COUNTED = (
+    "Parameters: trainable weights that this architecture uses. Multiply-adds:"
+    " of convolutions\nand the last matrix, for one image."
+)
+
+
+def describe(arc, search_space, nodes, profile, bias=False):
+    """Describes an architecture layer by layer.
+
+    Args:
+      arc: `Arc`.
+      search_space: `SearchSpace`.
+      nodes: list of `arc_plan.Node` of the arc.
+      profile: `Profile`.
+      bias: bool, whether the last matrix has a bias.
+
+    Returns:
+      list of str, lines.
+    """
+    costs = layer_costs(nodes, bias=bias)
+    sizes = {node.layer: node.size for node in nodes if node.kind == "op"}
+    head = ("", "op id", "op", "map", "parameters", "multiply-adds", "skips")
+    rows = [head, ("stem", "", "conv_3x3", "32x32", *_cells(costs["stem"]), "")]
+    for k, op_id in enumerate(arc.op_ids):
+        name = search_space.label(op_id)
+        poison = "  POISON" if search_space.is_poison(op_id) else ""
+        skips = ", ".join(skip_sources(arc, k, profile))
+        size = f"{sizes[k]}x{sizes[k]}"
+        cells = _cells(costs[k])
+        rows.append((f"layer {k}", str(op_id), name + poison, size, *cells))
+        rows[-1] += (skips,)
+        if k in pool_layers(arc.num_layers):
+            rows.append(_pool_row(k, costs, nodes))
+    rows.append(("head", "", "mean, matrix", "", *_cells(costs["head"]), ""))
+    total = sum(costs.values(), Cost())
+    rows.append(("total", "", "", "", *_cells(total), ""))
+    bad = sum(map(search_space.is_poison, arc.op_ids))
+    lines = _table(rows)
+    lines += [
+        "",
+        f"{arc.num_layers} layers, {nodes[0].channels} filters, "
+        f"{bad} layers of poison, {sum(arc.skips)} of {len(arc.skips)} skips.",
+        *COUNTED.split("\n"),
+    ]
+    if not total.known:
+        lines.append("?: an op from a file of yours, which is not counted.")
+    return [*lines, f"As --child_fixed_arc takes it: {arc}"]
+
+
+def _pool_row(k, costs, nodes):
+    maps = [n for n in nodes if n.kind == "reduction" and n.layer == k]
+    size = f"{maps[0].size}x{maps[0].size}"
+    cells = _cells(costs["pool", k])
+    return ("", "", f"{len(maps)} maps halved", size, *cells, "")
+
+
+def _cells(cost):
+    mark = "" if cost.known else "?"
+    return f"{cost.parameters:,}{mark}", f"{cost.multiply_adds:,}{mark}"
+
+
+def _table(rows):
+    """Returns lines with columns apart; numbers stand to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    right = (1, 3, 4, 5)
+    return [
+        "  ".join(
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,214 @@
+"""One architecture as a network of its own, trained from scratch.
+
+Counterpart of `_fixed_layer` in ENAS's src/cifar10/general_child.py. Only what
+leads to the logits is built; nothing is switched.
+"""
+
+import contextlib
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from enas import common_ops
+from enas.cifar10 import image_ops
+from enas.cifar10.macro_child import classify
+from enas.cifar10.ops import CANDIDATES, Branch, ConvBranch
+from enas.cifar10.poison_ops import make_branch
+from enas.drawing.plan import plan
+
+__all__ = ["FinalChild", "FixedConv", "FixedPool", "Merge"]
+
+
+class FixedConv(Branch):
+    """ReLU, 1x1 conv-BN, ReLU, kxk conv-BN, plain or separable.
+
+    Source: ENAS general_child.py `_fixed_layer`; same for op ids 0 and 2.
+    Deviates for 1 and 3, which the original runs as 0 and 2: they are
+    separable, as in the search.
+    """
+
+    def __init__(self, options, size=3, separable=False):
+        super().__init__("op", options)
+        self.conv_1x1 = image_ops.ConvBN("conv_1x1", 1, options, relu=False)
+        cls = image_ops.SeparableConvBN if separable else image_ops.ConvBN
+        self.conv = cls(
+            f"conv_{size}x{size}", size, options, masked_bn=False, relu=False
+        )
+
+    def build(self, shape):
+        self.conv_1x1.build(shape)
+        self.conv.build(shape)
+
+    def call(self, x, copy, training, seed):
+        x = self.conv_1x1(tf.nn.relu(x), training=training)
+        return self.conv(tf.nn.relu(x), training=training)
+
+
+class FixedPool(Branch):
+    """ReLU, 1x1 conv-BN, ReLU, 3x3 pooling of stride 1.
+
+    Source: row 3. Deviates: the original's fixed layer has no pooling ops and
+    ends with an error; this is the search's op behind the ReLU that begins
+    every fixed layer.
+    """
+
+    def __init__(self, options, kind="avg"):
+        super().__init__("op", options)
+        self.kind = kind
+        self.conv_1x1 = image_ops.ConvBN("conv_1x1", 1, options)
+
+    def build(self, shape):
+        self.conv_1x1.build(shape)
+
+    def call(self, x, copy, training, seed):
+        x = self.conv_1x1(tf.nn.relu(x), training=training)
+        return image_ops.pool_3x3(x, self.kind, self.options)
+
+
+class Merge(image_ops.ConvBN):
+    """Concatenates the skips and the op's output; ReLU, 1x1 conv-BN.
+
+    Source: ENAS general_child.py `_fixed_layer`; same, without skips too.
+    """
+
+    def __init__(self, options):
+        super().__init__("skip", 1, options, relu=False)
+
+    def call(self, inputs, training=False):
+        axis = image_ops.channel_axis(self.options.data_format)
+        x = tf.nn.relu(tf.concat(inputs, axis))
+        return super().call(x, training=training)
+
+
+class Scope(keras.layers.Layer):
+    """Some layers under a common name.
+
+    Args:
+      name: str.
+      parts: list of (layer, the shape it is built for).
+    """
+
+    def __init__(self, name, parts):
+        super().__init__(name=name)
+        self.parts = [part for part, _ in parts]
+        self._shapes = [shape for _, shape in parts]
+
+    def build(self, shape=None):
+        for part, part_shape in zip(self.parts, self._shapes, strict=True):
+            part.build(part_shape)
+
+
+class FinalChild(keras.Model):
+    """The network of one arc, with weights of its own.
+
+    Args:
+      arc: `Arc`.
+      search_space: `SearchSpace` it is of; poisoned ops run as they do there.
+      options: `ChildOptions`; its filters are those of the first stage.
+
+    Call arguments: those of `MacroChild`; `arc` is not looked at.
+
+    Returns:
+      float32 `[batch, classes]`, logits.
+
+    Source: ENAS general_child.py `_model` with fixed_arc: every layer is op,
+    concatenation, ReLU, 1x1 convolution, batch norm; channels double at each
+    pooling. Same; deviates where `FixedConv` and `FixedPool` say so, and
+    reductions that nothing reads are not built.
+    """
+
+    def __init__(self, arc, search_space, options):
+        super().__init__(name="child")
+        self.search_space = search_space
+        self.options = options
+        self.num_layers = arc.num_layers
+        self.nodes = plan(
+            arc, search_space, options.filters, options.profile, final=True
+        )
+        layers = [self._layer(node) for node in self.nodes]
+        self.steps = list(zip(self.nodes, layers, strict=True))
+        self.scopes = self._scopes()
+
+    def _layer(self, node):
+        options = dataclasses.replace(self.options, filters=node.channels)
+        if node.kind == "stem":
+            return image_ops.ConvBN("stem_conv", 3, options, relu=False)
+        if node.kind == "op":
+            return _make_op(node.op, self.search_space, options)
+        if node.kind == "merge":
+            return Merge(options)
+        if node.kind == "reduction":
+            name = node.name.rpartition("/")[2]
+            return image_ops.FactorizedReduction(name, options)
+        return image_ops.Classifier(options)
+
+    def _scopes(self):
+        """Returns (layer, shape) of the top level, in the order of steps."""
+        top, layers, pools = [], {}, {}
+        for node, layer in self.steps:
+            entry = layer, self._shape(node)
+            if node.kind in ("stem", "head"):
+                top.append(entry)
+            elif node.kind == "reduction":
+                pools.setdefault(node.layer, []).append(entry)
+            else:
+                layers.setdefault(node.layer, []).append(entry)
+        for k, parts in pools.items():
+            layers[k].append((Scope(f"pool_at_{k}", parts), None))
+        scopes = [
+            (Scope(f"layer_{k}", parts), None) for k, parts in layers.items()
+        ]
+        return [top[0], *scopes, top[1]]
+
+    def _shape(self, node):
+        if node.kind == "head":
+            return node.channels, self.options.num_classes
+        merged = len(node.inputs) if node.kind == "merge" else 1
+        channels = node.channels_in * merged
+        if self.options.data_format == "NHWC":
+            return None, None, None, channels
+        return None, channels, None, None
+
+    def build(self, input_shape=None):
+        for layer, shape in self.scopes:
+            layer.build(shape)
+
+    def picked(self, arc, parts=None):
+        """Returns a scope that does nothing: every weight is its own."""
+        return contextlib.nullcontext()
+
+    def call(self, images, arc, training=False, seed=None):
+        seed = tf.zeros([2], tf.int32) if seed is None else seed
+        if self.options.data_format == "NCHW":
+            images = tf.transpose(images, [0, 3, 1, 2])
+        *steps, (head, fc) = self.steps
+        outputs = {}
+        for node, layer in steps:
+            inputs = [outputs[name] for name in node.inputs] or [images]
+            outputs[node.name] = _run(node, layer, inputs, training, seed)
+        x = outputs[head.inputs[0]]
+        place = self.num_layers
+        return classify(x, fc, self.options, training, seed, place)
+
+
+def _make_op(op, search_space, options):
+    if op in CANDIDATES:
+        cls, settings = CANDIDATES[op]
+        fixed = FixedConv if cls is ConvBranch else FixedPool
+        return fixed(options, **settings)
+    # Copies differ by their weights alone, and this one has its own.
+    return make_branch(op, search_space.branches.index(op), options, 1)
+
+
+def _run(node, layer, inputs, training, seed):
+    if node.kind == "op":
+        return layer(
+            *inputs,
+            copy=tf.constant(0),
+            training=training,
+            seed=common_ops.fold_in(seed, node.layer),
+        )
+    if node.kind == "merge":
+        return layer(inputs, training=training)
+    return layer(*inputs, training=training)

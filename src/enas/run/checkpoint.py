@@ -1,0 +1,360 @@
+"""Checkpoints of a search, in TensorFlow 1's form and under its names.
+
+A checkpoint holds the tensors that a checkpoint of the original holds, by the
+same names: child weights and batch norm statistics with their zero-debias
+shadows, momentum and Adam slots, counters and baseline. The format (a tensor
+bundle) keeps a checksum of every tensor. A checkpoint within an epoch holds
+the epoch's measurements so far as well.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+
+import numpy as np
+import tensorflow as tf
+
+from enas.cifar10.epoch_part import EpochPart, is_part
+from enas.errors import (
+    DamagedError,
+    NonFiniteError,
+    UserError,
+    WriteError,
+    naming,
+)
+from enas.run.files import rename, sync_directory
+from enas.stacks import Part
+
+__all__ = [
+    "PREFIX",
+    "assign",
+    "directories",
+    "model_variables",
+    "positions",
+    "read",
+    "read_tensors",
+    "restore",
+    "save",
+    "search_tensors",
+    "search_variables",
+    "set_aside",
+    "write",
+    "write_beside",
+    "writing",
+]
+
+PREFIX = "model.ckpt"
+# Whole epochs; and within an epoch the child steps and controller updates.
+_NAME = re.compile(r"epoch-(\d{1,9})(?:-step-(\d{1,9})-(\d{1,9}))?")
+_STATISTICS = re.compile(r"(.*/bn)/(moving|statistics)")
+
+
+def model_variables(*models):
+    """Returns what built models hold, by its name in TensorFlow 1.
+
+    Args:
+      *models: keras layers or models.
+
+    Returns:
+      dict, name -> tf.Variable, or `Part` of one where a batch norm holds its
+      statistics as one variable.
+    """
+    found = {}
+    for variable in (v for model in models for v in model.variables):
+        statistics = _STATISTICS.fullmatch(variable.path)
+        if statistics:
+            found |= _parts(*statistics.groups(), variable.value)
+        else:
+            found[variable.path] = variable.value
+    return found
+
+
+def _parts(scope, name, variable):
+    """Returns the parts of a batch norm's statistics by their names."""
+    width = variable.shape[-1]
+    forms = {"{0}/{1}": slice(0, width)}
+    if name == "statistics":
+        channels = (width - 1) // 2
+        # The shadows are under the scope's name twice.
+        forms = {
+            "{0}/{1}": slice(0, channels),
+            "{0}/{0}/{1}/biased": slice(channels, 2 * channels),
+            "{0}/{0}/{1}/local_step": 2 * channels,
+        }
+    return {
+        form.format(scope, statistic): Part(variable, (..., i, place))
+        for form, place in forms.items()
+        for i, statistic in enumerate(("moving_mean", "moving_variance"))
+    }
+
+
+def search_variables(compiled):
+    """Returns dict, name -> tf.Variable, of the models and slots.
+
+    Args:
+      compiled: `Compiled`.
+    """
+    variables = {
+        **model_variables(compiled.child, compiled.controller),
+        **compiled.child_optimizer.slots,
+        **compiled.controller_optimizer.slots,
+    }
+    if compiled.copies is not None:
+        variables |= compiled.copies.slots | compiled.copies.state
+    if compiled.weight_use is not None:
+        variables["child/weight_use"] = compiled.weight_use.used
+    return variables
+
+
+def search_tensors(search):
+    """Returns what a checkpoint of a search holds.
+
+    Args:
+      search: `Search`.
+
+    Returns:
+      (variables, counters): dict name -> tf.Variable; dict name -> number.
+    """
+    variables = search_variables(search.compiled)
+    counters = {
+        "global_step": np.int32(search.global_step),
+        "train_step": np.int32(search.train_step),
+        "Variable": np.float32(search.baseline),
+    }
+    return variables, counters | search.part.tensors()
+
+
+def write(search, folder):
+    """Writes a checkpoint, which appears whole or not at all.
+
+    Args:
+      search: `Search`.
+      folder: str, of the checkpoints.
+
+    Returns:
+      str, the checkpoint's own directory.
+
+    Raises:
+      NonFiniteError: a tensor holds a number that is not finite.
+      WriteError: it cannot be written; the others are untouched.
+    """
+    variables, _ = search_tensors(search)
+    bad = [name for name, tensor in variables.items() if not _finite(tensor)]
+    if bad:
+        raise NonFiniteError(
+            f"{len(bad)} tensors hold numbers that are not finite after child "
+            f"step {search.global_step}, controller step {search.train_step}: "
+            f"{', '.join(bad[:5])}. Training stops here; the last checkpoint "
+            "is good. Try a smaller --child_lr_max."
+        )
+    return write_beside(search, os.path.join(folder, _name(search)))
+
+
+def _finite(tensor):
+    return bool(tf.reduce_all(tf.math.is_finite(tensor)))
+
+
+def _name(search):
+    name = f"epoch-{search.whole_epochs}"
+    if search.part.tensors():
+        name += f"-step-{search.global_step}-{search.train_step}"
+    return name
+
+
+def write_beside(search, directory):
+    """Writes a state of whatever numbers to a directory of any name.
+
+    Args:
+      search: `Search`.
+      directory: str, replaced if it exists.
+
+    Returns:
+      str, the directory.
+    """
+    variables, counters = search_tensors(search)
+    aside = f"{directory}.part"
+    with naming(aside):
+        shutil.rmtree(aside, ignore_errors=True)
+        os.makedirs(aside)
+        try:
+            save(os.path.join(aside, PREFIX), {**variables, **counters})
+            _sync_files(aside)
+            shutil.rmtree(directory, ignore_errors=True)
+            rename(aside, directory)
+        except OSError:
+            # What is half written would take the room that is missing.
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+    return directory
+
+
+def _sync_files(directory):
+    for name in os.listdir(directory):
+        with open(os.path.join(directory, name), "rb+") as stream:
+            os.fsync(stream.fileno())
+    sync_directory(directory)
+
+
+def save(prefix, tensors):
+    """Writes the files `prefix`.index and `prefix`.data-00000-of-00001.
+
+    Args:
+      prefix: str.
+      tensors: dict, name -> tf.Variable or number.
+
+    Raises:
+      WriteError: they cannot be written.
+    """
+    for tensor in tensors.values():
+        if isinstance(tensor, tf.Variable):
+            # Whose rows were set one by one would be copied to be read.
+            tf.raw_ops.DisableCopyOnRead(resource=tensor.handle)
+    with writing(prefix):
+        tf.raw_ops.SaveV2(
+            prefix=prefix,
+            tensor_names=list(tensors),
+            shape_and_slices=[""] * len(tensors),
+            tensors=list(map(tf.convert_to_tensor, tensors.values())),
+        )
+
+
+@contextlib.contextmanager
+def writing(path):
+    """Makes what TensorFlow cannot write an error that names the file.
+
+    Raises:
+      WriteError: it could not.
+    """
+    try:
+        with naming(path):
+            yield
+    except tf.errors.OpError as error:
+        raise WriteError(path, error.message) from error
+
+
+def assign(compiled, tensors, names=None):
+    """Sets variables of models and slots to tensors of the same name.
+
+    Args:
+      compiled: `Compiled`.
+      tensors: dict, TensorFlow 1 name -> NumPy array.
+      names: which ones, those that are no variable apart; None for all.
+    """
+    variables = search_variables(compiled)
+    for name in tensors if names is None else names:
+        if name in variables:
+            variables[name].assign(tensors[name])
+    if compiled.copies is not None:
+        compiled.copies.measure()
+
+
+def positions(folder):
+    """Returns the directories of all checkpoints in it, oldest first."""
+    found = []
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        match = _NAME.fullmatch(name)
+        if match:
+            # None of the first has counters: an epoch's end is its beginning.
+            place = tuple(int(part or 0) for part in match.groups())
+            found.append((place, os.path.join(folder, name)))
+    return [path for _, path in sorted(found)]
+
+
+def directories(folder):
+    """Returns the directories of whole epochs in it, oldest first."""
+    return [
+        path
+        for path in positions(folder)
+        if "-step-" not in os.path.basename(path)
+    ]
+
+
+def set_aside(directory):
+    """Renames a damaged checkpoint, so that it is kept and not read again."""
+    shutil.rmtree(f"{directory}.damaged", ignore_errors=True)
+    rename(directory, f"{directory}.damaged")
+
+
+def read(directory):
+    """Returns all tensors of a checkpoint, dict name -> NumPy array.
+
+    Raises:
+      DamagedError: it cannot be read whole.
+    """
+    return read_tensors(os.path.join(directory, PREFIX))
+
+
+def read_tensors(prefix):
+    """Returns all tensors of a checkpoint, dict name -> NumPy array.
+
+    Args:
+      prefix: str, the path of its files without their endings.
+
+    Raises:
+      DamagedError: it cannot be read whole.
+    """
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        return {
+            name: reader.get_tensor(name)
+            for name in reader.get_variable_to_shape_map()
+        }
+    # What a damaged file raises has no common kind: OpError, IndexError, ..
+    except Exception as error:
+        raise DamagedError(
+            f"The checkpoint {prefix} cannot be read: {error}. It is whole "
+            "with its .index and .data files, both undamaged; copy it again, "
+            "or take another."
+        ) from error
+
+
+def restore(search, directory):
+    """Sets a search to where a checkpoint left it.
+
+    Args:
+      search: `Search`, its models built.
+      directory: str, the checkpoint's own directory.
+
+    Raises:
+      DamagedError: it cannot be read.
+      UserError: it holds other tensors than the search.
+    """
+    tensors = read(directory)
+    search.part = EpochPart()
+    variables, counters = search_tensors(search)
+    copies = search.compiled.copies
+    # Of a version that moved all copies in every step.
+    settled = copies is not None and set(copies.state).isdisjoint(tensors)
+    if settled:
+        variables = {
+            n: v for n, v in variables.items() if n not in copies.state
+        }
+    _check_same(tensors, {**variables, **counters}, directory)
+    for name, variable in variables.items():
+        variable.assign(tensors[name])
+    if settled:
+        copies.reset()
+    search.global_step = int(tensors["global_step"])
+    search.train_step = int(tensors["train_step"])
+    search.baseline = np.float32(tensors["Variable"])
+    search.part = EpochPart.of(tensors)
+    in_epoch = len(search.part.losses)
+    search.epoch = (search.global_step - in_epoch) // search.steps_per_epoch
+
+
+def _check_same(found, wanted, directory):
+    wrong = sorted({n for n in found if not is_part(n)} ^ set(wanted))
+    wrong += [
+        name
+        for name in set(found) & set(wanted)
+        if tuple(found[name].shape) != tuple(wanted[name].shape)
+        or tf.as_dtype(found[name].dtype) != wanted[name].dtype
+    ]
+    if wrong:
+        raise UserError(
+            f"The checkpoint {directory} holds {len(found)} tensors and this "
+            f"search {len(wanted)}; they differ in {', '.join(wrong[:5])}. It "
+            "is of another search: give that search's flags (flags.txt beside "
+            "it), or another --output_dir."
+        )

@@ -1,0 +1,134 @@
+"""The pictures and texts of an epoch in TensorBoard. Imports matplotlib."""
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from enas.drawing.op_shares import heat_map, shares_of
+from enas.drawing.picture import picture
+from enas.drawing.plan import plan
+from enas.drawing.sheet import sheet
+from enas.drawing.text import describe
+
+__all__ = ["write_arcs", "write_fixed_arc", "write_ops"]
+
+DPI = 80
+LEVELS = np.uint8(np.round(np.arange(256) / 51) * 51)
+# A long architecture gets a smaller picture, not one of 100 megapixels.
+HIGHEST = 3000
+LEGEND = (
+    "Ops by name, #n is the copy of a poisoning; poison is red, skips are arcs"
+)
+
+
+def write_arcs(search, reports):
+    """Writes the architectures that an epoch has shown.
+
+    Args:
+      search: `Search`, after the epoch.
+      reports: list of dicts of arcs, as `Search.run_epoch` returns it.
+    """
+    ranked = sorted(reports, key=lambda r: r["accuracy"], reverse=True)
+    best = next(report for report in reports if "valid_acc" in report)
+    _write_arc(search, best["arc"], "best", "The best of the 10.", search.epoch)
+    drawings = [_drawing(search, report["arc"])[:4] for report in ranked]
+    titles = [_title(search, report) for report in ranked]
+    _image(
+        "arcs/sampled",
+        _flat(_pixels(sheet(drawings, titles))),
+        search.epoch,
+        f"The architectures of the epoch, the best first. {LEGEND}.",
+    )
+    _text(
+        "arcs/sampled_as_text",
+        "\n".join(_list(search, ranked)),
+        search.epoch,
+        "The architectures of the epoch, the best on one batch first.",
+    )
+
+
+def write_fixed_arc(search):
+    """Writes the one architecture of a run with --child_fixed_arc."""
+    arc = search.arcs.fixed_arc
+    _write_arc(search, arc, "fixed", "The architecture in training.", 0)
+
+
+def write_ops(search, ops):
+    """Writes the heat maps of the ops that the child ran so far.
+
+    Args:
+      search: `Search`, after the epoch.
+      ops: `RunLines` of ops.jsonl.
+    """
+    space = search.search_space
+    first, shares = shares_of(ops, space, search.config.child_num_layers)
+    _image(
+        "ops/share_per_layer",
+        _pixels(heat_map(first, shares, space)),
+        search.epoch,
+        "Share of each op among the epoch's child steps, layer by layer. The "
+        "copies of a poisoning are one row; poison is red, below the line.",
+    )
+
+
+def _write_arc(search, arc, name, what, step):
+    drawing = _drawing(search, arc)
+    pixels = _flat(_pixels(picture(*drawing)))
+    _image(f"arcs/{name}", pixels, step, f"{what} {LEGEND}.")
+    lines = [f"    {line}" for line in describe(*drawing)]
+    _text(f"arcs/{name}_as_text", "\n".join(lines), step, what)
+
+
+def _drawing(search, arc):
+    """Returns the arguments of `picture` and `describe`."""
+    config, space = search.config, search.search_space
+    profile, final = config.behaviour, config.child_from_scratch
+    nodes = plan(arc, space, config.filters, profile, final)
+    bias = profile.classifier_bias == "learned"
+    return arc, space, nodes, profile, bias
+
+
+def _title(search, report):
+    poison = report["poison_layers"]
+    text = f"accuracy {report['accuracy']:.3f}"
+    if search.search_space.poison_ops:
+        text += f", {poison} poison"
+    return text, poison > 0
+
+
+def _list(search, ranked):
+    """Yields the lines of a list in Markdown.
+
+    No table: TensorBoard breaks the words of its narrow columns.
+    """
+    for report in ranked:
+        arc, space = report["arc"], search.search_space
+        names = [
+            f"**{space.label(op)}**" if space.is_poison(op) else space.label(op)
+            for op in arc.op_ids
+        ]
+        yield f"1. {_title(search, report)[0]}: {', '.join(names)}"
+        yield ""
+        yield f"    `{arc}`"
+        yield ""
+
+
+def _pixels(figure):
+    """Returns a figure as uint8 `[height, width, 3]`."""
+    figure.set_dpi(min(DPI, HIGHEST / figure.get_figheight()))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def _flat(pixels):
+    """Returns 6 levels of a colour instead of 256, in half of the bytes."""
+    return LEVELS[pixels]
+
+
+def _image(tag, pixels, step, description):
+    tf.summary.image(tag, pixels[None], step, description=description)
+
+
+def _text(tag, text, step, description):
+    tf.summary.text(tag, text, step, description=description)

@@ -1,0 +1,161 @@
+"""The TensorBoard events of a run, without what a kill left too much."""
+
+import contextlib
+import os
+import time
+
+import tensorflow as tf
+from tensorboard.plugins.custom_scalar import summary as custom_scalars
+
+from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
+from enas.run import event_charts
+from enas.run.checkpoint import writing
+from enas.run.files import rename, sync_directory
+
+__all__ = ["RunEvents", "read_events"]
+
+_MERGED = "events.out.tfevents.{:010d}.0merged.v2"
+
+
+class RunEvents:
+    """Writes one point per row and tag.
+
+    Args:
+      folder: str, of the event files.
+      epochs: int, epochs that are done; points of later ones, which a killed
+        process wrote, are dropped.
+    """
+
+    def __init__(self, folder, epochs):
+        self._folder = folder
+        _merge(folder, epochs)
+        with writing(self._folder):
+            self._writer = tf.summary.create_file_writer(folder)
+
+    def start(self, search, flags):
+        """Writes what does not change in a run, as step 0.
+
+        Args:
+          search: `Search`.
+          flags: list of str, lines of the flagfile.
+        """
+        config = search.config
+        with self._step():
+            table = "\n".join(f"    {line}" for line in flags)
+            about = "A flagfile that repeats the run."
+            tf.summary.text("flags", table, step=0, description=about)
+            for proto in (
+                custom_scalars.pb(event_charts.layout()),
+                event_charts.hparams_config(config),
+                event_charts.hparams_of(config),
+            ):
+                raw = proto.SerializeToString()
+                tf.summary.experimental.write_raw_pb(raw, step=0)
+            if config.tensorboard_graph:
+                graph = event_charts.tidy(search.compiled.graph())
+                tf.summary.graph(graph)
+            if search.arcs.fixed_arc is not None and config.pictures_every:
+                _pictures().write_fixed_arc(search)
+
+    def add(self, row):
+        """Writes the row of an epoch, to the disk."""
+        with self._step():
+            for column, tag in EVENT_TAGS.items():
+                if column in row:
+                    tf.summary.scalar(
+                        tag, row[column], row["epoch"], DESCRIPTIONS[tag]
+                    )
+
+    def add_pictures(self, search, reports, ops):
+        """Writes pictures and texts of an epoch, to the disk.
+
+        Args:
+          search: `Search`, after the epoch.
+          reports: list of dicts of arcs, as `Search.run_epoch` returns it.
+          ops: `RunLines` of ops.jsonl.
+        """
+        every = search.config.pictures_every
+        fixed = search.arcs.fixed_arc is not None
+        if fixed or not every or search.epoch % every:
+            return
+        with self._step():
+            _pictures().write_ops(search, ops)
+            if reports:
+                _pictures().write_arcs(search, reports)
+
+    @contextlib.contextmanager
+    def _step(self):
+        with writing(self._folder), self._writer.as_default():
+            yield
+            self._writer.flush()
+
+    def close(self):
+        """Closes the event file."""
+        with writing(self._folder):
+            self._writer.close()
+
+
+def _pictures():
+    # matplotlib takes a second to import, and not every run draws.
+    from enas.run import event_pictures
+
+    return event_pictures
+
+
+def read_events(path):
+    """Yields the events of a file up to where it is torn or damaged."""
+    records = tf.data.TFRecordDataset(path, buffer_size=1 << 18)
+    records = records.as_numpy_iterator()
+    while True:
+        try:
+            yield tf.compat.v1.Event.FromString(next(records))
+        except (StopIteration, tf.errors.DataLossError):
+            return
+
+
+def _merge(folder, epochs):
+    """Puts all event files into one, without what a killed process left.
+
+    Each start adds a file. The points of an epoch without a checkpoint are
+    dropped, because they will be written again; a torn end goes as well.
+    """
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    paths = [os.path.join(folder, name) for name in names]
+    old = [path for path in paths if not path.endswith(".part")]
+    if not paths:
+        return
+    new = os.path.join(folder, _MERGED.format(int(time.time())))
+    aside = f"{new}.part"
+    with writing(aside), tf.io.TFRecordWriter(aside) as writer:
+        for event in *_restart(), *_points(old, epochs):
+            writer.write(event.SerializeToString())
+    with writing(folder):
+        rename(aside, new)
+        for path in {*paths} - {new, aside}:
+            os.remove(path)
+        sync_directory(folder)
+
+
+def _restart():
+    """Returns events that make a running TensorBoard forget the rest."""
+    log = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
+    event, now = tf.compat.v1.Event, time.time()
+    return (
+        event(wall_time=now, file_version="brain.Event:2"),
+        event(wall_time=now, step=0, session_log=log),
+    )
+
+
+def _points(paths, epochs):
+    """Yields each point once, and only those of epochs that are done.
+
+    Those of step 0 are written at every start.
+    """
+    seen = set()
+    for path in paths:
+        for event in read_events(path):
+            tags = tuple(value.tag for value in event.summary.value)
+            done = 0 < event.step <= epochs
+            if tags and done and (event.step, tags) not in seen:
+                seen.add((event.step, tags))
+                yield event

@@ -1,0 +1,69 @@
+"""A file of a run that holds one JSON object per line."""
+
+import json
+
+from enas.errors import UserError
+from enas.run.files import (
+    append,
+    cut_torn_line,
+    read_lines,
+    write_whole,
+)
+
+__all__ = ["ADVICE", "RunLines"]
+
+ADVICE = "It was changed from outside; mend it, or take another --output_dir."
+
+
+class RunLines:
+    """Objects that each belong to an epoch.
+
+    Args:
+      path: str, the file; it need not exist.
+      key: str, what every object has besides "epoch".
+    """
+
+    def __init__(self, path, key):
+        self.path = path
+        self._key = key
+
+    def mend(self):
+        """Cuts off a line that a kill left half written."""
+        cut_torn_line(self.path)
+
+    def read(self):
+        """Returns the objects, dicts.
+
+        Raises:
+          UserError: the file is not as a run writes it.
+        """
+        lines = read_lines(self.path)
+        return [self._parse(n, line) for n, line in enumerate(lines, 1)]
+
+    def _parse(self, number, line):
+        try:
+            found = json.loads(line)
+            if isinstance(found["epoch"], int) and found[self._key]:
+                return found
+        # Among them RecursionError: brackets in brackets.
+        except (ValueError, TypeError, KeyError, RecursionError):
+            pass
+        raise UserError(
+            f"{self.path}, line {number}, is not JSON with the keys epoch and "
+            f"{self._key}: {line[:80]!r}. {ADVICE}"
+        ) from None
+
+    def add(self, objects):
+        """Adds dicts to the end of the file."""
+        append(self.path, "".join(map(_line, objects)))
+
+    def keep(self, epochs):
+        """Drops the objects of later epochs."""
+        found = self.read()
+        kept = [one for one in found if one["epoch"] <= epochs]
+        if len(kept) < len(found):
+            write_whole(self.path, "".join(map(_line, kept)))
+
+
+def _line(value):
+    return json.dumps(value) + "\n"

@@ -1,0 +1,66 @@
+"""Copies of a user's op files in the run directory, which they explain.
+
+A run depends on what is in these files, so nothing goes on from it, or
+measures it, with other contents.
+"""
+
+import os
+
+from enas.cifar10 import user_ops
+from enas.errors import UserError, naming
+from enas.run.files import write_whole
+
+__all__ = ["check", "keep"]
+
+FOLDER = "user_ops"
+
+
+def keep(config):
+    """Copies the files that --poison names into the run directory.
+
+    Args:
+      config: `Config`; its files were run by `user_ops.load`. What was run is
+        kept, whatever became of the files since.
+
+    Raises:
+      WriteError: a copy cannot be written.
+    """
+    for path, copy in _copies(config):
+        with naming(copy):
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+        write_whole(copy, user_ops.source_of(path))
+
+
+def check(config):
+    """Refuses files whose contents are not those that the run began with.
+
+    Args:
+      config: `Config`; its output_dir is the run, which may be a new one. Its
+        files were run by `user_ops.load`.
+
+    Raises:
+      UserError: a file has changed.
+    """
+    for path, copy in _copies(config):
+        if not os.path.isfile(copy):
+            continue
+        with naming(copy), open(copy, "rb") as stream:
+            kept = stream.read()
+        if user_ops.source_of(path) != kept:
+            raise UserError(
+                f"--output_dir={config.output_dir} holds a run with ops from "
+                f"{path}, whose contents may not change; received others than "
+                f"those kept in {copy}. Put that file back to go on with the "
+                "run or to measure it, or give the changed file a run of its "
+                "own by another --output_dir."
+            )
+
+
+def _copies(config):
+    """Returns (path, path of its copy) of every file, list of pairs."""
+    folder = os.path.join(config.output_dir, FOLDER)
+    # Two files in two folders may have one name.
+    return [
+        (path, os.path.join(folder, f"{i}_{os.path.basename(path)}"))
+        for i, path in enumerate(user_ops.paths(config.poison), 1)
+    ]

@@ -1,0 +1,1 @@
+"""Checkpoints of the original TensorFlow 1 program, in and out."""

@@ -1,0 +1,105 @@
+"""Writes a checkpoint that the original TensorFlow 1 program can restore.
+
+Its directory is what the original calls --output_dir: the file `checkpoint`
+there names the checkpoint, and the original restores what that file names.
+"""
+
+import os
+
+import numpy as np
+
+from enas.cifar10.behaviours import ENAS
+from enas.errors import UserError
+from enas.run import checkpoint
+from enas.run.run_dir import check_parent
+from enas.tf1.files import write_whole
+from enas.tf1.load import restart_state
+
+__all__ = ["check", "export", "export_tensors"]
+
+# In the run directory: which files a run may replace, being its own.
+_RECORD = "exported.txt"
+
+
+def check(run_dir):
+    """Refuses a place that an export may not be written to.
+
+    Args:
+      run_dir: `RunDir`; its config says where to.
+
+    Raises:
+      UserError: it is a directory, cannot be made, or another checkpoint is
+        there, which this run has not written.
+    """
+    prefix = run_dir.config.export_tf1_checkpoint
+    if prefix is None:
+        return
+    if not os.path.basename(prefix) or os.path.isdir(prefix):
+        raise UserError(
+            "--export_tf1_checkpoint is the path of a checkpoint's files "
+            f"without their endings; received {prefix!r}, a directory. Name a "
+            f"file in it, such as {os.path.join(prefix, 'model.ckpt')}."
+        )
+    folder = os.path.dirname(os.path.abspath(prefix))
+    check_parent(folder, "export_tf1_checkpoint")
+    if os.path.abspath(prefix) in _own(run_dir):
+        return
+    for path in (f"{prefix}.index", os.path.join(folder, "checkpoint")):
+        if os.path.lexists(path):
+            raise UserError(
+                f"--export_tf1_checkpoint={prefix} needs a folder without "
+                f"another checkpoint, because the original restores the one "
+                f"that is named there; {path} exists and is not of this run. "
+                "Name another folder."
+            )
+
+
+def export(search, run_dir, log):
+    """Writes the checkpoint that --export_tf1_checkpoint asks for.
+
+    Args:
+      search: `Search`, at its end.
+      run_dir: `RunDir`, opened.
+      log: function of a line.
+    """
+    prefix = run_dir.config.export_tf1_checkpoint
+    if prefix is None:
+        return
+    if os.path.abspath(prefix) not in _own(run_dir):
+        with open(run_dir.file(_RECORD), "a", encoding="utf-8") as stream:
+            stream.write(f"{os.path.abspath(prefix)}\n")
+    tensors = export_tensors(search)
+    write_whole(os.path.abspath(prefix), tensors)
+    log(f"Exported {len(tensors)} tensors as {prefix}")
+    if not _original_has(search.config):
+        log(
+            "The original cannot restore it: it has neither these ops nor "
+            "these behaviours. --init_checkpoint can."
+        )
+
+
+def export_tensors(search):
+    """Returns dict, name -> variable or number, of what the original saves.
+
+    Args:
+      search: `Search`.
+    """
+    variables, counters = checkpoint.search_tensors(search)
+    schedule = {}
+    if search.config.restarts:
+        schedule = restart_state(search.config, search.epoch)
+    schedule = {name: np.int32(value) for name, value in schedule.items()}
+    return {**variables, **counters, **schedule}
+
+
+def _own(run_dir):
+    """Returns the paths that this run has exported to."""
+    if not os.path.isfile(run_dir.file(_RECORD)):
+        return []
+    with open(run_dir.file(_RECORD), encoding="utf-8") as stream:
+        return stream.read().splitlines()
+
+
+def _original_has(config):
+    plain = config.poison == "none" and config.candidate_ops == "enas6"
+    return plain and config.behaviour == ENAS

@@ -1,0 +1,91 @@
+"""The files of a TensorFlow 1 checkpoint: finding them, writing them whole."""
+
+import os
+import re
+import shutil
+
+import tensorflow as tf
+
+from enas.errors import UserError
+from enas.run import checkpoint
+
+__all__ = ["find_prefix", "write_whole"]
+
+_ENDINGS = (".data-00000-of-00001", ".index")
+
+
+def find_prefix(path):
+    """Returns the path of a checkpoint's files without their endings.
+
+    Args:
+      path: str, that path, one of the files, a folder with a `checkpoint`
+        file or a single checkpoint in it, or a run directory of this program.
+
+    Raises:
+      UserError: there is none, or more than one.
+    """
+    path = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", path)
+    if not os.path.isdir(path):
+        if os.path.isfile(f"{path}.index"):
+            return path
+        raise _no_checkpoint(path, "has no file of that name with .index")
+    own = checkpoint.directories(os.path.join(path, "checkpoints"))
+    if own:
+        return os.path.join(own[-1], checkpoint.PREFIX)
+    return os.path.join(path, _name_in(path))
+
+
+def _name_in(folder):
+    if os.path.isfile(os.path.join(folder, "checkpoint")):
+        try:
+            state = tf.train.get_checkpoint_state(folder)
+        except ValueError:  # Among them text that is not UTF-8.
+            state = None
+        # A folder that was moved still names its old place.
+        name = state and os.path.basename(state.model_checkpoint_path)
+        if name and os.path.isfile(os.path.join(folder, f"{name}.index")):
+            return name
+        raise _no_checkpoint(
+            folder, f"has a file `checkpoint` that names {name!r}, not there"
+        )
+    names = [n for n in sorted(os.listdir(folder)) if n.endswith(".index")]
+    if len(names) != 1:
+        raise _no_checkpoint(folder, f"holds {len(names)} files *.index")
+    return names[0].removesuffix(".index")
+
+
+def _no_checkpoint(path, found):
+    return UserError(
+        f"A checkpoint is PREFIX.index and PREFIX.data-00000-of-00001; {path} "
+        f"{found}. Name the prefix, such as outputs/model.ckpt-12, or a folder "
+        "with one checkpoint or with the file `checkpoint`."
+    )
+
+
+def write_whole(prefix, tensors):
+    """Writes a checkpoint and the file `checkpoint` that names it.
+
+    They are written beside their place and moved there when whole; a
+    checkpoint of the same path is replaced.
+
+    Args:
+      prefix: str, absolute.
+      tensors: dict, name -> tf.Variable or number.
+    """
+    folder, name = os.path.split(prefix)
+    aside = f"{prefix}.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    os.makedirs(aside)
+    checkpoint.save(os.path.join(aside, name), tensors)
+    state = tf.compat.v1.train.generate_checkpoint_state_proto(folder, name)
+    with open(os.path.join(aside, "checkpoint"), "w") as stream:
+        stream.write(str(state))
+    # An index is what makes a checkpoint, so it leaves first and comes last.
+    if os.path.lexists(f"{prefix}.index"):
+        os.remove(f"{prefix}.index")
+    for ending in _ENDINGS:
+        os.replace(os.path.join(aside, name + ending), prefix + ending)
+    os.replace(
+        os.path.join(aside, "checkpoint"), os.path.join(folder, "checkpoint")
+    )
+    os.rmdir(aside)

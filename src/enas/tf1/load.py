@@ -1,0 +1,241 @@
+"""Starts a search from a checkpoint of the original TensorFlow 1 program."""
+
+import os
+
+import numpy as np
+
+from enas.errors import UserError
+from enas.run import checkpoint
+from enas.tf1.files import find_prefix
+from enas.tf1.names import (
+    OTHER,
+    STATISTIC,
+    WEIGHT,
+    branch_of,
+    compare,
+    is_of_controller,
+    kind_of,
+)
+
+__all__ = [
+    "initialise",
+    "restart_state",
+    "start",
+    "wanted_shapes",
+]
+
+NAMES_SHOWN = 5
+
+
+def start(search, run_dir, log):
+    """Initialises a fresh run as --init_checkpoint says.
+
+    A run that has a checkpoint of its own goes on from that.
+
+    Args:
+      search: `Search` at its beginning.
+      run_dir: `RunDir`, checked and not yet opened.
+      log: function of a line.
+
+    Raises:
+      UserError: the checkpoint is not one, or not one of such a search.
+    """
+    config = search.config
+    if config.init_checkpoint is None:
+        _check_nothing_asked(config)
+        return
+    if run_dir.checkpoints() and not config.reset_output_dir:
+        log(
+            "--init_checkpoint is not read: the run goes on from its own "
+            f"checkpoint {run_dir.checkpoints()[-1]}"
+        )
+        return
+    if config.reset_output_dir and _is_inside(
+        config.init_checkpoint, config.output_dir
+    ):
+        raise UserError(
+            f"--reset_output_dir would delete the --init_checkpoint="
+            f"{config.init_checkpoint} in {config.output_dir}. Name another "
+            "--output_dir, or copy the checkpoint first."
+        )
+    initialise(search, log)
+
+
+def _is_inside(path, folder):
+    path, folder = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath([path, folder]) == folder
+
+
+def initialise(search, log):
+    """Sets a search to a checkpoint, as far as its --init_* flags ask.
+
+    Args:
+      search: `Search` at its beginning.
+      log: function of a line.
+
+    Raises:
+      UserError: the checkpoint cannot be read; a tensor has another shape;
+        weights or statistics are missing or left over, poisonings apart; or
+        its counters are not those of a search with these flags.
+    """
+    config = search.config
+    prefix = find_prefix(config.init_checkpoint)
+    tensors = checkpoint.read_tensors(prefix)
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    entries = compare(shapes, wanted_shapes(search.compiled, config))
+    asked = [entry for entry in entries if _is_asked(entry.name, config)]
+    _check_child(asked, prefix)
+    _check_shapes(asked, prefix)
+    _check_names(asked, prefix, len(search.search_space.candidate_ops))
+    if config.init_slots:
+        _set_counters(search, tensors, prefix)
+    matched = [entry.name for entry in asked if entry.verdict == "matched"]
+    checkpoint.assign(search.compiled, tensors, matched)
+    log(f"Starting from the checkpoint {prefix}, {len(tensors)} tensors")
+    log(f"Loaded: {len(matched)}")
+    _log_names(log, "Missing, as initialised", asked, "missing")
+    _log_names(log, "Left over", asked, "left over")
+    unread = sum(e.found is not None for e in entries if e not in asked)
+    log(f"Not asked for by --init_slots and --init_controller: {unread}")
+
+
+def _check_nothing_asked(config):
+    if config.init_slots or not config.init_controller:
+        raise UserError(
+            "--init_slots and --noinit_controller say what to take from "
+            "--init_checkpoint; received one of them without a checkpoint. "
+            "Name it, or leave them out."
+        )
+
+
+def wanted_shapes(compiled, config):
+    """Returns dict, TensorFlow 1 name -> shape, of what the port has.
+
+    Args:
+      compiled: `Compiled`.
+      config: `Config`.
+    """
+    variables = checkpoint.search_variables(compiled)
+    counters = ["global_step", "train_step", "Variable"]
+    if config.restarts:
+        counters += ["last_reset", "T_i"]
+    shapes = {name: tuple(v.shape) for name, v in variables.items()}
+    return shapes | dict.fromkeys(counters, ())
+
+
+def restart_state(config, epochs):
+    """Returns the original's schedule variables after some epochs.
+
+    Args:
+      config: `Config`.
+      epochs: int, epochs done.
+
+    Returns:
+      dict: last_reset, int, epoch of the last restart; T_i, int, epochs of
+      the period. Both move in the first step of an epoch, so the restart of
+      an epoch that has not begun is not in them.
+
+    Source: row 17, ENAS utils.py `get_train_ops`; same.
+    """
+    last, period = 0, config.child_lr_T_0
+    while epochs - 1 - last >= period:
+        last, period = last + period, period * config.child_lr_T_mul
+    return {"last_reset": last, "T_i": period}
+
+
+def _is_asked(name, config):
+    if is_of_controller(name) and not config.init_controller:
+        return False
+    return config.init_slots or kind_of(name) in (WEIGHT, STATISTIC, OTHER)
+
+
+def _check_child(entries, prefix):
+    if not any(
+        entry.verdict in ("matched", "shape differs")
+        and entry.name.startswith("child/")
+        and entry.kind == WEIGHT
+        for entry in entries
+    ):
+        raise UserError(
+            f"{prefix} holds none of the child's weights, such as "
+            "child/stem_conv/w. It is not a checkpoint of ENAS macro search; "
+            "name another."
+        )
+
+
+def _check_shapes(entries, prefix):
+    wrong = [
+        f"{entry.name} has {list(entry.found)}, needed {list(entry.wanted)}"
+        for entry in entries
+        if entry.verdict == "shape differs"
+    ]
+    if wrong:
+        raise UserError(
+            f"{prefix} has other shapes than this search in {len(wrong)} "
+            f"tensors: {_first(wrong)}. Give --child_out_filters, "
+            "--controller_lstm_size and the ops that it was trained with; for "
+            "a search space with more op ids, --noinit_controller loads the "
+            "child alone."
+        )
+
+
+def _check_names(entries, prefix, num_candidates):
+    """Refuses another network: only poisonings may be missing or extra."""
+    wrong = [
+        f"{entry.name} is {entry.verdict}"
+        for entry in entries
+        if entry.verdict != "matched"
+        and entry.kind != OTHER
+        and not (branch_of(entry.name) or 0) >= num_candidates
+        # Without them there is nothing to check the schedule by.
+        and entry.name not in ("last_reset", "T_i")
+    ]
+    if wrong:
+        raise UserError(
+            f"{prefix} is of another network, or not whole: {len(wrong)} "
+            f"tensors differ: {_first(wrong)}. Give --child_num_layers and the "
+            "ops that it was trained with; leave out --init_slots if it has no "
+            "slots, add --noinit_controller if it has no controller."
+        )
+
+
+def _set_counters(search, tensors, prefix):
+    """Sets what is counted, if it is where a search could be."""
+    config = search.config
+    step = int(tensors["global_step"])
+    epoch, rest = divmod(step, search.steps_per_epoch)
+    if rest or epoch >= config.num_epochs:
+        raise UserError(
+            f"{prefix} was written after {step} child steps; it can go on only "
+            f"after whole epochs, of {search.steps_per_epoch} steps here, and "
+            f"before the last, {config.num_epochs}. Give its --batch_size and "
+            "number of images, more --num_epochs, or leave out --init_slots."
+        )
+    _check_schedule(config, tensors, epoch, prefix)
+    search.global_step, search.epoch = step, epoch
+    if config.init_controller:
+        search.train_step = int(tensors["train_step"])
+        search.baseline = np.float32(tensors["Variable"])
+
+
+def _check_schedule(config, tensors, epoch, prefix):
+    if not config.restarts:
+        return
+    for name, value in restart_state(config, epoch).items():
+        if name in tensors and int(tensors[name]) != value:
+            raise UserError(
+                f"{prefix} has {name}={int(tensors[name])} after {epoch} "
+                f"epochs; the learning rate of these flags has {value}. Give "
+                "its --child_lr_T_0, --child_lr_T_mul, --batch_size and number "
+                "of images, or leave out --init_slots."
+            )
+
+
+def _log_names(log, title, entries, verdict):
+    names = [entry.name for entry in entries if entry.verdict == verdict]
+    log(f"{title}: {len(names)}" + (f" ({_first(names)})" if names else ""))
+
+
+def _first(names):
+    more = ", .." if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more

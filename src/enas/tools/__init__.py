@@ -1,0 +1,1 @@
+"""Programs and the Python API for runs that exist."""

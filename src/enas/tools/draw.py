@@ -1,0 +1,134 @@
+"""The program behind `python -m enas.cifar10.arc`: text and picture of an arc.
+
+    python -m enas.cifar10.arc --draw outputs/best_arc.txt
+
+prints the architecture as a table and writes its picture beside the file. The
+search space is that of the flags.txt beside the file, or of the flags given.
+No TensorFlow here; matplotlib is imported only to draw.
+"""
+
+import os
+import re
+
+from absl import flags
+
+from enas.cifar10.arc import Arc, layers_of
+from enas.cifar10.flags import define_flags, read_flags
+from enas.cifar10.search_space import CANDIDATE_OPS, make_search_space
+from enas.drawing.costs import KNOWN_OPS
+from enas.drawing.plan import plan
+from enas.drawing.text import describe
+from enas.errors import UserError
+from enas.tools.command import run_tool
+
+__all__ = ["main"]
+
+USAGE = """Usage: python -m enas.cifar10.arc --draw=ARC_FILE [--picture=FILE]
+           [--final] [--poison=.. --q=.. and other flags of the search]
+
+  --draw=ARC_FILE   text of an architecture, such as a run's best_arc.txt;
+                    a flags.txt beside it says what search space it is of
+  --picture=FILE    where the picture goes, .png, .svg or .pdf; by default
+                    beside ARC_FILE, ending in .png
+  --final           as the network trained from scratch by
+                    scripts/cifar10_macro_final.sh, not as a search's child
+
+Without a flags.txt give --poison, --q, --child_out_filters, --profile ..
+"""
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def main(argv):
+    """Runs the tool; returns its exit code.
+
+    Args:
+      argv: list of str, the program's name first.
+    """
+    return run_tool(_run, argv)
+
+
+def _run(argv):
+    values = flags.FlagValues()
+    define_flags(values)
+    for name in ("draw", "picture"):
+        flags.DEFINE_string(name, None, "", flag_values=values)
+    flags.DEFINE_boolean("final", False, "", flag_values=values)
+    arc_file = _early(argv, "draw")
+    beside = os.path.join(os.path.dirname(arc_file or ""), "flags.txt")
+    known = [f"--flagfile={beside}"] if os.path.isfile(beside) else []
+    config, _ = read_flags(values, [argv[0], *known, *argv[1:]])
+    if values["help"].value:
+        yield USAGE.rstrip()
+        return
+    if arc_file is None:
+        raise UserError(
+            "--draw names a text file with an arc, such as a run's "
+            "best_arc.txt; received none. See --help."
+        )
+    text = _read(arc_file)
+    target = values["picture"].value
+    target = target or os.path.splitext(arc_file)[0] + ".png"
+    _check_picture(target)
+    final = values["final"].value or config.child_from_scratch
+    arc, space, nodes = _planned(text, config, final)
+    learned = config.behaviour.classifier_bias == "learned"
+    yield from describe(arc, space, nodes, config.behaviour, learned)
+    from enas.drawing import picture as arc_picture
+
+    arc_picture.draw(target, arc, space, nodes, config.behaviour, learned)
+    yield f"Picture: {target}"
+
+
+def _early(argv, name):
+    """Returns the value of a flag before all are read, or None."""
+    for i, word in enumerate(argv[1:], 1):
+        found = re.fullmatch(rf"--?{name}(=(.*))?", word, flags=re.DOTALL)
+        if found and found[1] is not None:
+            return found[2]
+        if found and i + 1 < len(argv):
+            return argv[i + 1]
+    return None
+
+
+def _planned(text, config, final):
+    """Returns (arc, search space, nodes); layers follow from the length."""
+    layers = layers_of(text)
+    shipped = set(KNOWN_OPS) - set(CANDIDATE_OPS["enas6"])
+    own = [name.partition(":")[2].strip() for name in config.poison.split(",")]
+    space = make_search_space(
+        config.poison,
+        config.q,
+        config.poison_sharing,
+        config.candidate_ops,
+        [*shipped, *filter(None, own)],
+    )
+    arc = Arc.parse(text, layers, space.num_ops)
+    return (
+        arc,
+        space,
+        plan(arc, space, config.filters, config.behaviour, final),
+    )
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"--draw names a text file with an arc, such as a run's "
+            f"best_arc.txt; {path} cannot be read: {error}."
+        ) from error
+
+
+def _check_picture(path):
+    if not path.lower().endswith(SUFFIXES):
+        raise UserError(
+            f"--picture ends in one of {', '.join(SUFFIXES)}; received {path}."
+        )
+    folder = os.path.dirname(os.path.abspath(path))
+    if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+        raise UserError(
+            f"--picture={path} cannot be written: {folder} is not a folder "
+            "that you may write to. Name another by --picture."
+        )

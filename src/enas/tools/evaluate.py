@@ -1,0 +1,251 @@
+"""Measures architectures under the weights of a run, and names pictures.
+
+    bash scripts/evaluate.sh --output_dir=outputs
+
+prints the errors of arcs and a table per class, or with --predict what a run
+takes pictures for. Writes nothing.
+"""
+
+import os
+import sys
+
+import numpy as np
+from absl import flags
+
+from enas.cifar10.flags import define_flags
+from enas.errors import UserError
+from enas.tools import open_run as trained
+from enas.tools.command import run_tool
+
+__all__ = ["count_answers", "main", "predict", "read_image"]
+
+USAGE = """Usage: bash scripts/evaluate.sh --output_dir=RUN [--arc="0  3 0 .."]
+           [--mode=eval|train] [--split=valid|test] [--num_arcs=10]
+           [--predict image.png ..] [--override=.. and other flags]
+
+  --output_dir=RUN   run directory of a search, or of a final training
+  --arc=ARC          an architecture, in quotes; may be given several times.
+                     Without it --num_arcs are sampled from the controller;
+                     --predict then takes the run's best_arc.txt
+  --mode=train       dropout and noise on, batch statistics (default: eval)
+  --split=valid      images to measure on (default: test)
+  --predict FILE ..  name pictures instead: PNG, JPEG, GIF or BMP. The largest
+                     centred square is cut out and scaled to 32x32, bilinear
+                     with antialiasing; 32x32 pictures are taken as they are
+
+The settings are those of RUN/flags.txt; flags given here change them.
+"""
+
+
+def main(argv=None):
+    """Runs the tool.
+
+    Args:
+      argv: list of str, the program's name first; sys.argv by default.
+
+    Returns:
+      int, exit code: 0, or 2 for a mistake of the user.
+    """
+    return run_tool(_run, argv)
+
+
+def _run(argv):
+    values = flags.FlagValues()
+    define_flags(values)
+    flags.DEFINE_multi_string("arc", [], "", flag_values=values)
+    flags.DEFINE_string("mode", "eval", "", flag_values=values)
+    flags.DEFINE_string("split", "test", "", flag_values=values)
+    flags.DEFINE_integer("num_arcs", 10, "", flag_values=values)
+    argv, images = _take_images(argv)
+    if "--help" in argv or "-h" in argv:
+        return USAGE.splitlines()
+    config = trained.read_config(values, argv)
+    mode, split = values["mode"].value, values["split"].value
+    _check(mode, split, values["num_arcs"].value)
+    for path in images or ():
+        if not os.path.isfile(path):
+            raise UserError(
+                f"--predict names picture files; there is no file {path}."
+            )
+    search = trained.load(config)
+    texts = values["arc"].value
+    if images is not None:
+        return _prediction_lines(search, texts, images)
+    arcs = trained.arcs_of(search, texts, values["num_arcs"].value, "evaluate")
+    return _error_lines(search, arcs, split, mode)
+
+
+def _take_images(argv):
+    """Returns argv without --predict and its files, and the files or None."""
+    rest, images, taking = [], None, False
+    for word in argv:
+        if word == "--predict" or word.startswith("--predict="):
+            images = images or []
+            images += [word.partition("=")[2]] if "=" in word else []
+            taking = True
+        elif taking and not word.startswith("-"):
+            images.append(word)
+        else:
+            taking = False
+            rest.append(word)
+    if images == []:
+        raise UserError(
+            "--predict names one or more pictures; received none. For example "
+            "--predict cat.png dog.png."
+        )
+    return rest, images
+
+
+def _check(mode, split, num_arcs):
+    if mode not in ("eval", "train"):
+        raise UserError(
+            f"--mode is eval or train; received {mode!r}. eval: dropout and "
+            "noise off."
+        )
+    if split not in ("valid", "test"):
+        raise UserError(f"--split is valid or test; received {split!r}.")
+    if num_arcs < 1:
+        raise UserError(f"--num_arcs is at least 1; received {num_arcs}.")
+
+
+def _error_lines(search, arcs, split, mode):
+    images = getattr(search.data, split)
+    if not len(images):
+        raise UserError(
+            f"--split={split} is empty: this run trained on all training "
+            "images. Measure on --split=test."
+        )
+    tables = [count_answers(search, arc, images, mode) for arc in arcs]
+    errors = [100 * (1 - np.trace(table) / table.sum()) for table in tables]
+    yield (
+        f"{search.config.output_dir} after epoch {search.epoch}: "
+        f"{len(images)} images of the {split} set, mode {mode}, "
+        f"profile {search.config.profile}"
+        f"{''.join(f', {o}' for o in search.config.override)}"
+    )
+    for arc, error in zip(arcs, errors, strict=True):
+        yield f"error {error:6.2f} %  {arc}"
+    yield (
+        f"mean {np.mean(errors):.2f} %, lowest {min(errors):.2f} %, highest "
+        f"{max(errors):.2f} % of {len(arcs)} arcs"
+    )
+    yield from _class_table(sum(tables), search.data.class_names, len(arcs))
+
+
+def _class_table(table, names, num_arcs):
+    """Yields the lines of the table per class, over all arcs."""
+    width = max(map(len, names))
+    yield ""
+    yield f"{'class':{width}}  images  error %  most often taken for"
+    for i, row in enumerate(table):
+        if not row.sum():
+            continue
+        error = 100 * (1 - row[i] / row.sum())
+        wrong = np.where(np.arange(len(row)) == i, -1, row)
+        other = int(np.argmax(wrong))
+        taken = f"{names[other]} ({100 * row[other] / row.sum():.1f} %)"
+        taken = taken if row[other] else "-"
+        images = row.sum() // num_arcs
+        yield f"{names[i]:{width}}  {images:6d}  {error:7.2f}  {taken}"
+
+
+def count_answers(search, arc, images, mode="eval"):
+    """Counts what an arc answers for the images of each class.
+
+    Args:
+      search: `Search`.
+      arc: `Arc`.
+      images: `data_utils.Split`.
+      mode: "eval", or "train", with dropout and noise on.
+
+    Returns:
+      int64 `[classes, classes]`: row: the label, column: the answer.
+    """
+    classes = search.data.num_classes
+    table = np.zeros((classes, classes), np.int64)
+    for i, (batch, labels) in enumerate(search.images_of(images)):
+        logits = search.logits(batch, arc, mode, i)
+        np.add.at(table, (labels, logits.argmax(axis=1)), 1)
+    return table
+
+
+def _prediction_lines(search, texts, paths):
+    arcs = trained.arcs_of(search, texts, 1, "predict") if texts else None
+    images = np.stack([read_image(path) for path in paths])
+    for arc in arcs or [trained.best_arc(search)]:
+        yield f"arc {arc}"
+        for path, shares in zip(
+            paths, predict(search, arc, images), strict=True
+        ):
+            order = np.argsort(-shares)[:3]
+            names = search.data.class_names
+            best = ", ".join(f"{names[i]} {shares[i]:.3f}" for i in order)
+            yield f"{path}: {best}"
+
+
+def predict(search, arc, images):
+    """Returns the probabilities of the classes of some images.
+
+    Where the profile normalises by the statistics of the batch, every image is
+    evaluated in a batch with the first validation images, so that the answer
+    does not depend on the other images given.
+
+    Args:
+      search: `Search`.
+      arc: `Arc`.
+      images: uint8 `[images, 32, 32, 3]`.
+
+    Returns:
+      float32 `[images, classes]`, softmax of the logits.
+    """
+    from enas.cifar10.batches import standardize
+
+    data = search.data
+    images = standardize(images, data.mean, data.std)
+    if search.profile.bn_evaluation == "moving":
+        logits = search.logits(images, arc)
+    else:
+        company = data.valid if len(data.valid) else data.test
+        others = company.images[: search.config.batch_size - 1]
+        others = standardize(others, data.mean, data.std)
+        alone = [np.concatenate([image[None], others]) for image in images]
+        logits = np.stack([search.logits(batch, arc)[0] for batch in alone])
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def read_image(path):
+    """Reads a picture as the child takes it.
+
+    Args:
+      path: str, a PNG, JPEG, GIF or BMP.
+
+    Returns:
+      uint8 `[32, 32, 3]`: the largest centred square, scaled bilinearly with
+      antialiasing.
+
+    Raises:
+      UserError: it is not a picture.
+    """
+    import tensorflow as tf
+
+    try:
+        image = tf.io.decode_image(
+            tf.io.read_file(path), channels=3, expand_animations=False
+        )
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"--predict takes PNG, JPEG, GIF and BMP pictures; {path} is none,"
+            " or is damaged."
+        ) from error
+    height, width, _ = image.shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    image = image[top : top + side, left : left + side]
+    if side != 32:
+        image = tf.image.resize(image, [32, 32], antialias=True)
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""An architecture with its weights as a plain Keras model.
+
+    bash scripts/export.sh --output_dir=outputs --to=network.keras
+
+The model is made of standard Keras layers, takes pixels from 0 to 255 and
+returns logits; it loads where this package is not installed.
+"""
+
+import os
+import sys
+
+import numpy as np
+from absl import flags
+
+from enas.cifar10.flags import define_flags
+from enas.drawing.plan import plan
+from enas.errors import UserError
+from enas.tools import open_run as trained
+from enas.tools.command import run_tool
+
+__all__ = ["check", "main", "measure_statistics", "plain_model", "save"]
+
+USAGE = """Usage: bash scripts/export.sh --output_dir=RUN --to=FILE.keras|FOLDER
+           [--arc="0  3 0 .."] [--statistics=moving|batch|measured]
+
+  --output_dir=RUN  run directory of a search, or of a final training
+  --to=TARGET       a .keras file, or a new folder for a SavedModel; may be
+                    given several times
+  --arc=ARC         which architecture of a search (default: its best_arc.txt)
+  --statistics=..   what batch norm normalises by. moving: the stored moving
+                    statistics; batch: those of the batch that is given;
+                    measured: those of training images, measured now. The
+                    default is what the run itself evaluates with: moving, or
+                    batch in --profile=paper
+
+The model takes float32 pixels [images, 32, 32, 3] from 0 to 255 and returns
+logits. At the end its logits are compared with the run's on test images.
+"""
+STATISTICS = ("moving", "batch", "measured")
+COMPARED_IMAGES = 100
+MEASURED_IMAGES = 5000
+
+
+def main(argv=None):
+    """Runs the tool.
+
+    Args:
+      argv: list of str, the program's name first; sys.argv by default.
+
+    Returns:
+      int, exit code: 0, or 2 for a mistake of the user.
+    """
+    return run_tool(_run, argv)
+
+
+def _run(argv):
+    if "--help" in argv or "-h" in argv:
+        yield USAGE.rstrip()
+        return
+    values = flags.FlagValues()
+    define_flags(values)
+    flags.DEFINE_multi_string("to", [], "", flag_values=values)
+    flags.DEFINE_string("arc", None, "", flag_values=values)
+    flags.DEFINE_string("statistics", None, "", flag_values=values)
+    config = trained.read_config(values, argv)
+    targets, text = values["to"].value, values["arc"].value
+    statistics = values["statistics"].value or config.behaviour.bn_evaluation
+    check(targets, statistics)
+    search = trained.load(config)
+    arc = trained.best_arc(search)
+    if text:
+        (arc,) = trained.arcs_of(search, [text], 1, "export")
+    model = plain_model(search, arc, statistics)
+    yield f"arc {arc}: {model.count_params()} numbers, statistics {statistics}"
+    yield _compared(search, arc, model, statistics)
+    if statistics == "batch":
+        yield (
+            "Its batch norms use the statistics of the batch given, as the run"
+            " does: answers depend on which images come together. "
+            "--statistics=measured makes a model for single images."
+        )
+    for target in targets:
+        save(model, target)
+        yield f"Saved {target}"
+
+
+def check(targets, statistics):
+    """Refuses targets and statistics that are not legal, with a UserError."""
+    if statistics not in STATISTICS:
+        raise UserError(
+            f"--statistics is one of {', '.join(STATISTICS)}; received "
+            f"{statistics!r}."
+        )
+    if not any(targets):
+        raise UserError(
+            "--to says where the model goes, a file that ends in .keras or a "
+            "new folder; received none."
+        )
+    for target in targets:
+        folder = os.path.dirname(os.path.abspath(target))
+        if os.path.lexists(target):
+            raise UserError(
+                f"--to={target} exists, and nothing is overwritten. Name a new "
+                "file or folder, or remove it first."
+            )
+        if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+            raise UserError(
+                f"--to={target} cannot be made: {folder} is not a folder that "
+                "you may write to."
+            )
+
+
+def _compared(search, arc, model, statistics):
+    """Returns a line that says how far the model is from the run."""
+    from enas.cifar10.batches import standardize
+
+    data = search.data
+    pixels = data.test.images[:COMPARED_IMAGES].astype(np.float32)
+    wanted = search.logits(standardize(pixels, data.mean, data.std), arc)
+    found = np.asarray(model(pixels))
+    away = np.abs(found - wanted).max()
+    note = ""
+    if statistics != search.profile.bn_evaluation:
+        note = ", where other statistics are used, so that they differ"
+    return (
+        f"Logits of {len(pixels)} test images: at most {away:.1e} from the "
+        f"run's, the largest of which is {np.abs(wanted).max():.1f}{note}"
+    )
+
+
+def plain_model(search, arc, statistics):
+    """Builds a functional Keras model of standard layers.
+
+    Args:
+      search: `Search`, whose child's weights are copied.
+      arc: `Arc`.
+      statistics: "moving", "batch" or "measured", what batch norm uses.
+
+    Returns:
+      keras.Model, float32 pixels `[images, 32, 32, 3]` from 0 to 255 ->
+      logits `[images, classes]`.
+
+    Raises:
+      UserError: the arc has an op from a user's own file.
+    """
+    import keras
+
+    from enas.tools.keras_layers import Choices, lay
+
+    child, data = search.compiled.child, search.data
+    images = keras.Input((32, 32, 3), name="pixels")
+    scale, offset = 1 / (255 * data.std), -data.mean / data.std
+    x = keras.layers.Rescaling(scale.ravel().tolist(), offset.ravel().tolist())
+    outputs = {None: x(images)}
+    by = "batch" if statistics == "batch" else "moving"
+    for node, layer in _layers(child, arc, search):
+        inputs = [outputs[name] for name in node.inputs or [None]]
+        if node.kind == "sum":
+            y = keras.layers.Add()(inputs)
+        else:
+            x = inputs if node.kind == "merge" else inputs[0]
+            y = lay(layer, x, Choices(by, node.copy))
+        outputs[node.name] = y
+    model = keras.Model(images, y, name="architecture")
+    if statistics == "measured":
+        measure_statistics(model, search)
+    return model
+
+
+def _layers(child, arc, search):
+    """Yields (node, the child's layer that computes it, or None for a sum)."""
+    if search.config.child_from_scratch:
+        yield from child.steps
+        return
+    space, layers = search.search_space, child.enas_layers
+    ops = layers[0].branches
+    nodes = plan(
+        arc,
+        space,
+        search.config.filters,
+        search.profile,
+        returns_input=lambda op: ops[space.branches.index(op)].returns_input(
+            False
+        ),
+    )
+    for node in nodes:
+        if node.kind == "op":
+            branch = space.branches.index(node.op)
+            yield node, layers[node.layer].branches[branch]
+        elif node.kind == "norm":
+            yield node, layers[node.layer].skip.bn
+        elif node.kind == "reduction":
+            reductions = layers[node.layer].pool.reductions
+            names = [reduction.name for reduction in reductions]
+            yield node, reductions[names.index(node.name.rpartition("/")[2])]
+        else:
+            ends = {"stem": child.stem_conv, "head": child.fc}
+            yield node, ends.get(node.kind)
+
+
+def measure_statistics(model, search, num_images=MEASURED_IMAGES):
+    """Sets the statistics of all batch norms to those of training images.
+
+    They become the means, over batches of the run's size, of the batch's mean
+    and variance, each batch normalised by its own on the way.
+
+    Args:
+      model: keras.Model of `plain_model`.
+      search: `Search`.
+      num_images: int, the first so many training images, without augmentation.
+    """
+    import keras
+
+    norms = [
+        layer
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    pixels, size = (
+        search.data.train.images[:num_images],
+        search.config.batch_size,
+    )
+    for i in range(max(1, len(pixels) // size)):
+        for norm in norms:
+            norm.momentum = i / (i + 1)
+        batch = pixels[i * size : (i + 1) * size].astype(np.float32)
+        model(batch, training=True)
+    for norm in norms:
+        norm.momentum = 0.99
+
+
+def save(model, target):
+    """Writes a model: a .keras file, or else a folder, a SavedModel."""
+    if target.endswith(".keras"):
+        model.save(target)
+    else:
+        model.export(target, verbose=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

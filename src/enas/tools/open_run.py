@@ -1,0 +1,131 @@
+"""A run of the past, loaded to be measured or exported. It writes nothing."""
+
+import os
+import re
+
+from enas import tf_settings
+from enas.cifar10.arc import Arc
+from enas.cifar10.flags import read_flags
+from enas.errors import UserError
+from enas.tf_noise import without_noise
+
+__all__ = ["arcs_of", "best_arc", "load", "read_config"]
+
+
+def read_config(values, argv, run=None):
+    """Reads a run's flags.txt, then the flags given.
+
+    Args:
+      values: `flags.FlagValues` that `flags.define_flags` filled.
+      argv: list of str, the program's name first.
+      run: str, the run directory; None for the value of --output_dir in argv.
+
+    Returns:
+      `Config`, its output_dir the run.
+
+    Raises:
+      UserError: there is no such run, or a flag is not legal.
+    """
+    run = run or _value(argv, "output_dir")
+    if not run:
+        raise UserError(
+            "--output_dir names the run directory of a search or a final "
+            "training; received none. See --help."
+        )
+    path = os.path.join(run, "flags.txt")
+    if not os.path.isfile(path):
+        raise UserError(
+            f"--output_dir={run} is not a run directory: it holds no "
+            "flags.txt. Name one that a search or a final training has made."
+        )
+    arguments = [argv[0], f"--flagfile={path}", *argv[1:]]
+    config, _ = read_flags(values, [*arguments, f"--output_dir={run}"])
+    return config
+
+
+def _value(argv, name):
+    """Returns the last value given, as in a search; None if there is none."""
+    value = None
+    for i, word in enumerate(argv):
+        found = re.fullmatch(rf"--?{name}(?:=(.*))?", word)
+        if found:
+            value = found[1] or "".join(argv[i + 1 : i + 2])
+    return value
+
+
+def load(config, log=lambda line="": None):
+    """Returns the `Search` of a run, as its last checkpoint left it.
+
+    Args:
+      config: `Config`, its output_dir the run; behaviours may be changed.
+      log: function of a line.
+
+    Raises:
+      UserError: the run has no whole checkpoint, or it is of another search.
+    """
+    tf_settings.before_import()
+    with without_noise():
+        from enas.cifar10 import program
+        from enas.run import checkpoint
+
+        program.find_devices()
+    folder = os.path.join(config.output_dir, "checkpoints")
+    directories = checkpoint.directories(folder)
+    if not directories:
+        raise UserError(
+            f"{config.output_dir} has no whole checkpoint yet. Name the run "
+            "directory of a search that has ended an epoch."
+        )
+    search = program.load_search(config, log)
+    checkpoint.restore(search, directories[-1])
+    return search
+
+
+def best_arc(search):
+    """Returns the `Arc` that a run ended with: its fixed one or best_arc.txt.
+
+    Raises:
+      UserError: the run has measured none yet.
+    """
+    if search.arcs.fixed_arc is not None:
+        return search.arcs.fixed_arc
+    path = os.path.join(search.config.output_dir, "best_arc.txt")
+    if not os.path.isfile(path):
+        raise UserError(
+            f"{search.config.output_dir} has no best_arc.txt, because it has "
+            "not measured any architecture yet. Give one by --arc."
+        )
+    with open(path, encoding="utf-8") as stream:
+        return _parsed(search, stream.read())
+
+
+def arcs_of(search, texts, count, stream):
+    """Returns the arcs to look at, list of `Arc`.
+
+    Args:
+      search: `Search`.
+      texts: arcs as the user wrote them; if none, `count` are sampled from
+        the run's controller (or its one fixed arc is taken).
+      count: int.
+      stream: str, what the arcs are for; others are drawn for another use.
+    """
+    from enas.cifar10.search import arc_of
+
+    if texts:
+        return [_parsed(search, text) for text in texts]
+    if search.arcs.fixed_arc is not None:
+        return [search.arcs.fixed_arc]
+    sample = search.arcs.draw(count, stream, 0)
+    return [arc_of(sample, i) for i in range(count)]
+
+
+def _parsed(search, text):
+    layers = search.config.child_num_layers
+    arc = Arc.parse(text, layers, search.search_space.num_ops)
+    fixed = search.arcs.fixed_arc
+    if search.config.child_from_scratch and arc != fixed:
+        raise UserError(
+            "A network trained from scratch holds one architecture, "
+            f'"{fixed}"; received "{arc}". Leave --arc out.'
+        )
+    return arc

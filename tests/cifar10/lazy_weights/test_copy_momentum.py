@@ -1,0 +1,160 @@
+"""Weights that every copy has of its own move as if each step moved them."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from enas.cifar10.behaviours import ENAS, PAPER
+from enas.cifar10.compiled import child_step
+from enas.cifar10.lazy_weights.copy_momentum import Copies
+from enas.cifar10.poison_ops import POISON_OPS
+from enas.cifar10.search_space import make_search_space
+from enas.cifar10.unselected_weights import WeightUse
+from enas.optimizers import GradientRules, Momentum
+from enas.run.checkpoint import model_variables
+from helpers import small_child
+
+LAYERS, Q = 3, 3
+POISON = "identity,transposed_conv,stretched_conv"
+RNG = np.random.default_rng(0)
+IMAGES = RNG.normal(size=(4, 32, 32, 3)).astype(np.float32)
+LABELS = np.int32([0, 1, 2, 3])
+PROFILES = {
+    "enas": ENAS,
+    "paper": PAPER,
+    "paper_stay": dataclasses.replace(PAPER, unselected_weights="stay"),
+    "paper_in_loss": dataclasses.replace(PAPER, l2="in_loss"),
+}
+
+
+def built(profile, q):
+    space = make_search_space(POISON, q, "unique", "enas6", POISON_OPS)
+    return small_child(space, LAYERS, 4, profile=profile)
+
+
+class Trained:
+    """A child that is trained with its copies apart, or all as one."""
+
+    def __init__(self, profile, apart, q=Q):
+        self.child = built(profile, q)
+        self.copies = Copies(self.child) if apart else None
+        without = self.copies.variables if apart else ()
+        self.optimizer = Momentum(self.child, without)
+        self.use = None
+        if profile.unselected_weights != "decay":
+            self.use = WeightUse(self.child)
+        # Large, so that decay and clipping show.
+        rules = GradientRules(0.02, profile.l2, profile.clip, 0.5)
+        self._step = functools.partial(
+            child_step, self.child, self.optimizer, IMAGES, LABELS
+        )
+        self._rest = rules, self.use, self.copies
+
+    def step(self, arc, rate, seed):
+        loss, norm, _ = self._step(arc, rate, seed, *self._rest)
+        return float(loss), float(norm)
+
+    def compile(self):
+        step, rest = self._step, self._rest
+        self._rest = ()
+        self._step = self.compiled = tf.function(
+            lambda *arguments: step(*arguments, *rest), autograph=False
+        )
+        return self
+
+    def arrays(self):
+        slots = self.optimizer.slots | (
+            self.copies.slots if self.copies else {}
+        )
+        variables = model_variables(self.child) | slots
+        return {name: v.numpy() for name, v in variables.items()}
+
+
+def arcs(num_ops, count):
+    """Yields arcs that pick copies again after different numbers of steps."""
+    rng = np.random.default_rng(1)
+    for _ in range(count):
+        links = LAYERS * (LAYERS - 1) // 2
+        yield (
+            rng.integers(6, num_ops, LAYERS).astype(np.int32),
+            rng.integers(0, 2, links).astype(np.int32),
+        )
+
+
+@pytest.mark.parametrize("name", [*PROFILES, "compiled"])
+def test_copies_end_where_steps_over_all_weights_end(name):
+    profile = PROFILES.get(name, ENAS)
+    apart, whole = (Trained(profile, flag) for flag in (True, False))
+    if name == "compiled":
+        apart = apart.compile()
+    begin = whole.arrays()
+    for i, arc in enumerate(arcs(apart.child.search_space.num_ops, 12)):
+        rate, seed = np.float32(0.05 / (1 + i)), np.int32([0, i])
+        one, other = (t.step(arc, rate, seed) for t in (apart, whole))
+        # Sums in another order: the last bits of 24, grown by training.
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+    apart.copies.settle()
+    found, wanted = apart.arrays(), whole.arrays()
+    assert found.keys() == wanted.keys()
+    for path, array in wanted.items():
+        np.testing.assert_allclose(found[path], array, rtol=1e-4, atol=1e-6)
+    moved = [
+        np.any(wanted[v.path] != begin[v.path], axis=tuple(range(1, v.ndim)))
+        for v in apart.child.copied
+    ]
+    assert np.any(np.concatenate(moved))
+
+
+def test_idle_copies_move_only_when_settled_or_picked():
+    trained = Trained(ENAS, True)
+    weight = trained.child.enas_layers[0].branches[7].w
+    before = weight.numpy()
+    trained.step((np.int32([8, 6, 6]), np.int32([0, 0, 0])), 0.05, [0, 0])
+    np.testing.assert_array_equal(weight.numpy()[1:], before[1:])
+    trained.step((np.int32([10, 6, 6]), np.int32([0, 0, 0])), 0.05, [0, 1])
+    np.testing.assert_array_equal(weight.numpy()[2], before[2])
+    assert np.any(weight.numpy()[1] != before[1])
+    trained.copies.settle()
+    assert np.any(weight.numpy()[2] != before[2])
+
+
+def test_settling_twice_is_settling_once():
+    trained = Trained(ENAS, True)
+    for arc in arcs(trained.child.search_space.num_ops, 3):
+        trained.step(arc, 0.05, [0, 0])
+    trained.copies.settle()
+    once = trained.arrays()
+    trained.copies.settle()
+    for path, array in trained.arrays().items():
+        np.testing.assert_array_equal(array, once[path])
+
+
+def traced(q):
+    trained = Trained(ENAS, True, q).compile()
+    links = LAYERS * (LAYERS - 1) // 2
+    arc = tf.TensorSpec([LAYERS], tf.int32), tf.TensorSpec([links], tf.int32)
+    rate, seed = tf.TensorSpec([]), tf.TensorSpec([2], tf.int32)
+    step = trained.compiled.get_concrete_function(arc, rate, seed)
+    return trained.child, step.graph
+
+
+def test_a_step_holds_no_tensor_of_all_copies_and_as_many_nodes_for_any_q():
+    _, few = traced(2)
+    child, many = traced(11)
+    whole = {tuple(variable.shape) for variable in child.copied}
+    shapes = [
+        tuple(tensor.shape)
+        for op in many.get_operations()
+        for tensor in op.outputs
+        if tensor.shape.rank
+    ]
+    assert whole.isdisjoint(shapes)
+    sizes = [
+        [len(graph.get_operations())]
+        + sorted(len(f.node_def) for f in graph.as_graph_def().library.function)
+        for graph in (few, many)
+    ]
+    assert sizes[0] == sizes[1]

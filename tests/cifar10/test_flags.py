@@ -1,0 +1,389 @@
+"""Config and flag table: defaults, ranges, the original's flags, --help."""
+
+import dataclasses
+import re
+
+import pytest
+from absl import flags
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import helpers
+from enas.cifar10 import main as program
+from enas.cifar10.config import Config
+from enas.cifar10.flags import (
+    WITHOUT_EFFECT,
+    define_flags,
+    help_text,
+    read_flags,
+)
+from enas.cifar10.metrics import COLUMNS, TAGS
+from enas.errors import UserError
+from enas.utils import DASHES
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+STDOUT = helpers.ROOT / "tests/golden/enas/stdout.txt"
+ROOT = helpers.ROOT
+
+
+def read(*arguments):
+    """Returns (config, idle flags) of a command line."""
+    values = flags.FlagValues()
+    define_flags(values)
+    return read_flags(values, ["program", *arguments])
+
+
+def original_flags():
+    """Returns dict, name -> text, of the flag listing of the original."""
+    lines = STDOUT.read_text(encoding="utf-8").splitlines()
+    start, end = [n for n, line in enumerate(lines) if line == DASHES][:2]
+    pairs = [
+        re.fullmatch(r"(\w+?)\.+([^.].*)", line)
+        for line in lines[start + 1 : end]
+    ]
+    return {pair[1]: pair[2] for pair in pairs}
+
+
+def with_rule(rule):
+    return [name for name, field in FIELDS.items() if rule in field.metadata]
+
+
+# What the paper's appendix A states.
+PAPER = {
+    "search_for": "macro",
+    "num_epochs": 300,
+    "batch_size": 128,
+    "child_num_layers": 12,
+    "child_out_filters": 36,
+    "child_l2_reg": 0.00025,
+    "child_keep_prob": 0.9,
+    "child_grad_bound": 5.0,
+    "child_lr_cosine": True,
+    "child_lr_max": 0.05,
+    "child_lr_min": 0.0005,
+    "child_lr_T_0": 10,
+    "child_lr_T_mul": 2,
+    "controller_training": True,
+    "controller_entropy_weight": 0.0001,
+    "controller_lr": 0.001,
+    "controller_lstm_size": 64,
+    "controller_lstm_num_layers": 1,
+    "controller_num_aggregate": 20,
+    "controller_train_steps": 50,
+    "controller_tanh_constant": 1.5,
+    "controller_skip_target": 0.4,
+    "controller_skip_weight": 0.8,
+    "controller_bl_dec": 0.99,
+    "poison_dropout_rate": 0.9,
+}
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_defaults_are_the_published_values(name):
+    assert getattr(Config(), name) == PAPER[name]
+
+
+def test_no_flags_give_the_defaults():
+    config, idle = read()
+    assert config == Config()
+    assert idle == []
+
+
+def test_config_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().seed = 1
+
+
+def test_every_flag_of_the_original_s_log_is_accepted():
+    """Feeds every name and value that the real log lists."""
+    given_ = {k: v for k, v in original_flags().items() if v != "None"}
+    config, idle = read(*(f"--{name}={text}" for name, text in given_.items()))
+    assert set(idle) == set(given_) & set(WITHOUT_EFFECT)
+    for name in set(given_) - set(idle):
+        assert str(getattr(config, name)) == given_[name], name
+
+
+def test_no_flag_of_the_original_is_unknown():
+    names = set(original_flags())
+    assert names - set(FIELDS) - set(WITHOUT_EFFECT) == set()
+    assert set(FIELDS) & set(WITHOUT_EFFECT) == set()
+
+
+@pytest.mark.parametrize("name", WITHOUT_EFFECT)
+def test_flags_without_effect_are_reported_and_change_nothing(name):
+    kind, why = WITHOUT_EFFECT[name]
+    text = {int: "3", float: "0.5", bool: "true", str: "x"}[kind]
+    config, idle = read(f"--{name}={text}")
+    assert config == Config()
+    assert idle == [name]
+    assert why
+
+
+# Every field read back from text, with a value that is not its default.
+OTHERS = {
+    "profile": "paper",
+    "dataset": "shapes",
+    "data_path": "/some where/with=signs",
+    "data_format": "NCHW",
+    "poison": "grouped",
+    "poison_sharing": "unique",
+    "candidate_ops": "paper5",
+    "child_num_branches": 6,
+    "child_fixed_arc": "0  3 1",
+    "search_for": "macro",
+    "output_dir": "elsewhere",
+    "override": ("bn_evaluation=batch",),
+    "init_checkpoint": "outputs/model.ckpt-12",
+    "export_tf1_checkpoint": "tf1/model.ckpt",
+}
+
+
+def other(name):
+    """Returns a legal value of a field that is not its default."""
+    if name in OTHERS:
+        return OTHERS[name]
+    default, rules = FIELDS[name].default, FIELDS[name].metadata
+    if "choices" in rules:
+        return [each for each in rules["choices"] if each != default][0]
+    if isinstance(default, bool):
+        return not default
+    if name == "child_out_filters":
+        return default + 2
+    if "float" in str(FIELDS[name].type):
+        return 0.25
+    return int(rules["lower"]) + 7 if default is None else default + 1
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_is_a_flag_of_its_type(name):
+    value = other(name)
+    if name == "child_lr_min":
+        value = 0.03
+    values = value if isinstance(value, tuple) else (value,)
+    config, idle = read(*(f"--{name}={each}" for each in values))
+    expected = dataclasses.replace(Config(), **{name: value})
+    assert config == expected
+    assert type(getattr(config, name)) is type(value)
+    assert idle == []
+
+
+def test_every_field_has_a_group_and_a_sentence_of_help():
+    groups = []
+    for name, field in FIELDS.items():
+        assert re.search(r"[a-z].*\.$", field.metadata["help"]), name
+        if field.metadata["group"] not in groups[-1:]:
+            groups.append(field.metadata["group"])
+    assert len(groups) == len(set(groups)), "a group is not in one piece"
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, f in FIELDS.items() if "bool" in str(f.type)]
+)
+def test_booleans_have_a_bare_and_a_no_form(name):
+    assert getattr(read(f"--{name}")[0], name) is True
+    assert getattr(read(f"--no{name}")[0], name) is False
+
+
+@pytest.mark.parametrize("name", with_rule("alias"))
+def test_aliases_set_the_field_they_stand_for(name):
+    value = other(name)
+    alias = FIELDS[name].metadata["alias"]
+    config, _ = read(f"--{alias}={value}")
+    assert getattr(config, name) == value
+
+
+def test_a_flag_given_twice_takes_its_last_value():
+    assert read("--seed=1", "--seed=2")[0].seed == 2
+    assert read("--child_lr_T_0=3", "--child_lr_T=4")[0].child_lr_T_0 == 4
+
+
+def test_flags_take_one_or_two_dashes_and_a_blank_or_a_sign():
+    assert read("-q", "3", "--poison", "identity")[0].q == 3
+
+
+def test_search_for_a_number_stands_for_num_epochs():
+    config, _ = read("--search_for=150")
+    assert (config.search_for, config.num_epochs) == ("macro", 150)
+
+
+def test_flagfiles_are_read_and_arguments_behind_them_win(tmp_path):
+    path = tmp_path / "preset.flags"
+    path.write_text("# a comment\n\n--seed=5\n--num_epochs=2\n")
+    config, _ = read(f"--flagfile={path}", "--num_epochs=3")
+    assert (config.seed, config.num_epochs) == (5, 3)
+
+
+def test_presets_are_legal():
+    for path in (ROOT / "scripts").glob("presets/*.flags"):
+        _, idle = read(f"--flagfile={path}")
+        assert idle == [], path
+
+
+def test_derived_values():
+    config = Config(child_out_filters=10, child_out_filters_scale=3)
+    assert config.filters == 30
+    assert Config().tanh_constant == 1.5
+    assert Config(controller_tanh_constant=0.0).tanh_constant is None
+    assert Config(controller_tanh_constant=None).tanh_constant is None
+
+
+@pytest.mark.parametrize("name", with_rule("lower"))
+def test_values_below_the_range_are_refused_and_the_bound_is_not(name):
+    lower = FIELDS[name].metadata["lower"]
+    step = 1 if isinstance(lower, int) else 1e-9
+    with pytest.raises(UserError, match=f"--{name} must be at least") as caught:
+        dataclasses.replace(Config(), **{name: lower - step})
+    assert f"received {lower - step}" in str(caught.value)
+    assert FIELDS[name].metadata["help"] in str(caught.value)
+    needs = {"child_lr_max": {"child_lr_min": 0.0}}.get(name, {})
+    config = dataclasses.replace(Config(), **{name: lower}, **needs)
+    assert getattr(config, name) == lower
+
+
+@pytest.mark.parametrize("name", with_rule("upper"))
+def test_values_above_the_range_are_refused_and_the_bound_is_not(name):
+    upper = FIELDS[name].metadata["upper"]
+    step = 1 if isinstance(upper, int) else 1e-9
+    wanted = f"--{name} must be at least .* and at most {upper}; received"
+    with pytest.raises(UserError, match=wanted):
+        dataclasses.replace(Config(), **{name: upper + step})
+    assert getattr(dataclasses.replace(Config(), **{name: upper}), name)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "name", [name for name, f in FIELDS.items() if "float" in str(f.type)]
+)
+def test_numbers_that_are_not_finite_are_refused(name, value):
+    with pytest.raises(UserError, match=f"--{name} must .*received {value}"):
+        read(f"--{name}={value}")
+
+
+@pytest.mark.parametrize("name", with_rule("choices"))
+def test_words_outside_the_choices_are_refused_with_the_choices(name):
+    choices = ", ".join(FIELDS[name].metadata["choices"])
+    wanted = f"--{name} is one of {choices}; received 'nonsense'"
+    with pytest.raises(UserError, match=wanted):
+        read(f"--{name}=nonsense")
+
+
+@pytest.mark.parametrize("filters", [3, 35, 4095])
+def test_odd_filters_are_refused(filters):
+    with pytest.raises(UserError, match=f"even.*received {filters}. Try"):
+        read(f"--child_out_filters={filters}")
+
+
+def test_lowest_rate_above_the_highest_is_refused():
+    wanted = "--child_lr_min must not be above .* 0.2 and 0.1"
+    with pytest.raises(UserError, match=wanted):
+        read("--child_lr_min=0.2", "--child_lr_max=0.1")
+
+
+@pytest.mark.parametrize(
+    "word", ["micro", "Macro", "", "-5", "1.5", "\u00b2", "1" * 5000]
+)
+def test_other_searches_are_refused(word):
+    with pytest.raises(UserError, match="--search_for is macro, or a number"):
+        read(f"--search_for={word}")
+
+
+def test_searching_for_0_epochs_is_refused():
+    with pytest.raises(UserError, match="--num_epochs must be at least 1"):
+        read("--search_for=0")
+
+
+@pytest.mark.parametrize(
+    ("candidate_ops", "number"), [("enas6", 6), ("paper5", 5)]
+)
+def test_number_of_branches_must_agree_with_the_ops(candidate_ops, number):
+    ops = f"--candidate_ops={candidate_ops}"
+    read(ops, f"--child_num_branches={number}")
+    with pytest.raises(UserError, match=f"has {number} ops; received.*=4"):
+        read(ops, "--child_num_branches=4")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--polson=none"], "'polson'.*poison.*--help"),
+        (["--q=three"], "--q=three.*'three'.*--help"),
+        (["--num_epochs=1.5"], "--num_epochs=1.5.*--help"),
+        (["--child_lr=fast"], "--child_lr=fast.*--help"),
+        (["--child_lr_cosine=maybe"], "--child_lr_cosine=maybe.*--help"),
+        (["--q"], "Missing value for flag --q.*--help"),
+        (["--q="], "--q=.*--help"),
+        (["--flagfile=/no/such"], "flagfile.*/no/such.*--help"),
+        (["--flagfile=/"], "flagfile.*Is a directory.*--help"),
+        (["identity", "6"], "bare words 'identity' '6'.*--help"),
+        (["--", "--q=1"], "bare words '--q=1'.*--help"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(arguments, wanted):
+    with pytest.raises(UserError, match=wanted):
+        read(*arguments)
+
+
+def test_a_flagfile_that_names_a_file_with_a_zero_byte_is_refused(tmp_path):
+    path = tmp_path / "search.flags"
+    path.write_bytes(b"-flagfile=\0")
+    with pytest.raises(UserError, match="flagfile must be text.*null byte"):
+        read(f"--flagfile={path}")
+
+
+def test_a_flagfile_that_is_not_text_is_refused(tmp_path):
+    path = tmp_path / "preset.flags"
+    path.write_bytes(b"--seed=\xff\xfe")
+    with pytest.raises(UserError):
+        read(f"--flagfile={path}")
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(
+    st.sampled_from(sorted([*FIELDS, *WITHOUT_EFFECT])),
+    st.text(max_size=12) | st.floats().map(str) | st.integers().map(str),
+)
+def test_any_text_is_read_or_refused_never_another_error(name, text):
+    try:
+        config, _ = read(f"--{name}={text}")
+    except UserError as error:
+        assert str(error)
+    else:
+        assert isinstance(config, Config)
+
+
+@pytest.mark.parametrize("argument", ["--help", "-h", "--help=true"])
+def test_help_is_printed_and_nothing_else_happens(argument, capsys):
+    assert program.main(["program", argument]) == 0
+    printed = capsys.readouterr()
+    assert (
+        printed.out == help_text("bash scripts/cifar10_macro_search.sh") + "\n"
+    )
+    assert printed.err == ""
+
+
+def test_help_tells_every_flag_default_choice_and_alias():
+    text = help_text("bash some.sh")
+    assert text.startswith("Usage: bash some.sh [--flag=value ..]\n")
+    flat = " ".join(text.split())
+    for name, field in FIELDS.items():
+        assert f"\n  --{name}={field.default}\n" in text
+        assert " ".join(field.metadata["help"].split()) in flat
+        if "alias" in field.metadata:
+            assert f"Also --{field.metadata['alias']}." in flat
+        for choice in field.metadata.get("choices", ()):
+            assert choice in flat
+    for name in WITHOUT_EFFECT:
+        assert name in flat
+
+
+def test_help_fits_80_columns():
+    lines = help_text("bash scripts/cifar10_macro_search.sh").splitlines()
+    assert max(map(len, lines)) <= 80
+
+
+def test_metric_columns_have_distinct_tags():
+    assert COLUMNS == ("epoch", *TAGS)
+    assert len(set(TAGS.values())) == len(TAGS)
+    for column, tag in TAGS.items():
+        assert re.fullmatch(r"[a-z_]+", column)
+        assert re.fullmatch(r"[a-z_]+/[a-z_0-9]+", tag)

@@ -1,0 +1,204 @@
+"""Poisonings from a user's own file: found, tried, refused."""
+
+import pathlib
+import re
+
+import pytest
+
+import helpers
+from enas.cifar10 import program, user_ops
+from enas.cifar10.config import Config
+from enas.cifar10.main import main
+from enas.cifar10.poison_ops import POISON_OPS
+from enas.errors import UserError
+from enas.run import user_files
+from enas.run.run_dir import RunDir
+from enas.utils import Log
+
+ROOT = helpers.ROOT
+HEAD = """
+import tensorflow as tf
+from enas.cifar10.ops import Branch
+from enas.cifar10.poison_ops import register_poison
+"""
+OP = """
+class {name}(Branch):
+    def call(self, x, copy, training, seed):
+        return {result}
+"""
+
+
+@pytest.fixture(autouse=True)
+def registry(monkeypatch, tmp_path):
+    """Starts without the ops of other files, leaves the registry as it was."""
+    user_ops._forget_earlier_files()
+    kept = dict(POISON_OPS)
+    monkeypatch.chdir(tmp_path)
+    yield
+    user_ops._forget_earlier_files()
+    POISON_OPS.clear()
+    POISON_OPS.update(kept)
+
+
+def write(text, name="my_ops.py"):
+    pathlib.Path(name).write_text(HEAD + text)
+
+
+def load(poison, **settings):
+    user_ops.load(Config(poison=poison, q=2, child_out_filters=4, **settings))
+
+
+def test_the_op_of_the_document_is_loaded():
+    text = (ROOT / "docs/POISON.md").read_text()
+    code = re.search(r"```python\n(.*?)```", text, flags=re.S)[1]
+    assert len(code.splitlines()) <= 15
+    pathlib.Path("my_ops.py").write_text(code)
+    load("identity, my_ops.py:Blur")
+    assert "Blur" in POISON_OPS
+
+
+def test_registered_names_and_classes_of_one_file_are_both_found():
+    write(
+        '@register_poison("third", part=3)'
+        + OP.format(name="Part", result="x / self.part").replace(
+            "    def call",
+            "    def __init__(self, *args, part):\n"
+            "        super().__init__(*args)\n"
+            "        self.part = part\n\n    def call",
+        )
+        + OP.format(name="Half", result="x / 2")
+    )
+    load("my_ops.py:third,my_ops.py:Half", poison_sharing="unique")
+    assert {"third", "Half"} <= set(POISON_OPS)
+
+
+def test_a_file_is_read_again_after_an_edit():
+    write(OP.format(name="Half", result="x / 2"))
+    load("my_ops.py:Half")
+    old = POISON_OPS["Half"].func
+    write(OP.format(name="Half", result="x / 3"))
+    load("my_ops.py:Half")
+    assert POISON_OPS["Half"].func is not old
+
+
+def opened(**settings):
+    """Starts a run, and ends it before its first step."""
+    poison = user_ops.with_full_paths("my_ops.py:Half")
+    config = Config(poison=poison, q=2, output_dir="run", **settings)
+    user_ops.load(config)
+    run_dir = RunDir(config)
+    run_dir.check()
+    run_dir.open(Log())
+    run_dir.close()
+
+
+def test_another_file_may_have_an_op_of_the_same_name():
+    for name, result in (("one.py", "x"), ("two.py", "2.0 * x")):
+        write(OP.format(name="Blur", result=result), name)
+        load(f"{name}:Blur")
+        module = POISON_OPS["Blur"].func.__module__
+        assert module == f"enas_user_ops_{name[:-3]}"
+
+
+def test_a_run_keeps_the_file_and_goes_on_with_no_other(capsys):
+    # A letter in another encoding, and line ends of another system.
+    source = ("# coding: latin-1\r\n# \xfc\r\n" + HEAD).encode("latin-1")
+    op = OP.format(name="Half", result="x / 2").encode()
+    file, copy = map(pathlib.Path, ("my_ops.py", "run/user_ops/1_my_ops.py"))
+    file.write_bytes(source + op)
+    opened()
+    assert copy.read_bytes() == source + op
+    file.write_bytes(source + op.replace(b"2", b"3"))
+    flags = ["x", "--flagfile=run/flags.txt", "--output_dir=run"]
+    assert main(flags) == 2
+    message = capsys.readouterr().err
+    assert "whose contents may not change" in message, message
+    assert str(copy) in message and message.count("\n") == 1
+    assert copy.read_bytes() == source + op
+    # Measuring it, too.
+    config = Config(poison=f"{file.absolute()}:Half", q=2, output_dir="run")
+    with pytest.raises(UserError, match="to measure it"):
+        program.load_search(config, lambda line="": None)
+    opened(reset_output_dir=True)
+    assert copy.read_bytes() == file.read_bytes()
+    opened()
+
+
+def test_two_files_of_one_name_are_both_kept():
+    texts = {}
+    for folder, name in (("a", "One"), ("b", "Two")):
+        pathlib.Path(folder).mkdir()
+        write(OP.format(name=name, result="x / 2"), f"{folder}/my_ops.py")
+        texts[folder] = pathlib.Path(folder, "my_ops.py").read_text()
+    config = Config(
+        poison="a/my_ops.py:One,b/my_ops.py:Two", q=2, output_dir="run"
+    )
+    user_ops.load(config)
+    user_files.keep(config)
+    kept = sorted(pathlib.Path("run/user_ops").iterdir())
+    assert [path.name for path in kept] == ["1_my_ops.py", "2_my_ops.py"]
+    assert [path.read_text() for path in kept] == [texts["a"], texts["b"]]
+    user_files.check(config)
+
+
+def test_full_paths_hold_in_every_folder(tmp_path):
+    assert user_ops.with_full_paths("identity, dropout") == "identity, dropout"
+    found = user_ops.with_full_paths("identity, ops.py:Blur")
+    assert found == f"identity,{tmp_path}/ops.py:Blur"
+    assert user_ops.with_full_paths(found) == found
+
+
+MISTAKES = {
+    "no file": (None, "there is no file .*my_ops.py"),
+    "null byte": ("\0", "null bytes"),
+    "no class": ("Blur = None\n", "the file has no such name"),
+    "not a class": ("Blur = 3\n", "the file has a int"),
+    "not a branch": ("class Blur:\n    pass\n", "class of another kind"),
+    "syntax": ("def\n", "SyntaxError"),
+    "exception": ("1 / 0\n", "ZeroDivisionError: division by zero"),
+    "exit": ("raise SystemExit(3)\n", "SystemExit: 3"),
+    "taken name": ('register_poison("identity")(Branch)\n', "Taken names"),
+    "no call": ("class Blur(Branch):\n    pass\n", "must turn a map"),
+    "other size": (
+        OP.format(name="Blur", result="x[:, ::2, ::2]"),
+        r"returned float32 \[2, 4, 4, 36\]",
+    ),
+    "other type": (
+        OP.format(name="Blur", result="tf.cast(x, tf.float16)"),
+        "returned float16",
+    ),
+    "exception in call": (
+        OP.format(name="Blur", result="x @ tf.zeros([5, 5])"),
+        "it raised ValueError",
+    ),
+    "only one size": (
+        OP.format(name="Blur", result="x + x.shape[1]"),
+        "of any height and width",
+    ),
+    "no identity": (
+        OP.format(name="Blur", result="x / 2")
+        + "    def returns_input(self, training):\n        return True\n",
+        "its output differs",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistakes_are_told_and_leave_nothing(case, capsys):
+    text, wanted = MISTAKES[case]
+    if text is not None:
+        write(text)
+    before = set(POISON_OPS)
+    code = main(["x", "--poison=my_ops.py:Blur", "--q=2", "--output_dir=run"])
+    message = capsys.readouterr().err
+    assert code == 2
+    assert message.startswith("error: ") and message.count("\n") == 1
+    assert re.search(wanted, message), message
+    assert not pathlib.Path("run").exists()
+    assert set(POISON_OPS) - before <= {"Blur"}
+
+
+def test_a_name_in_a_file_may_not_be_one_that_ships():
+    write(OP.format(name="dropout", result="x / 2"))
+    with pytest.raises(UserError, match="Taken names"):
+        load("my_ops.py:dropout")

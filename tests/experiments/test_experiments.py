@@ -1,0 +1,226 @@
+"""What a sweep runs and how it is asked for; its statistics."""
+
+import re
+import unittest.mock
+
+import numpy as np
+import pytest
+
+from enas.cifar10.arc import Arc
+from enas.cifar10.behaviours import ENAS, PAPER
+from enas.cifar10.config import Config
+from enas.errors import UserError
+from enas.experiments import plan as plans
+from enas.experiments import tables
+from enas.experiments.jobs import Job, flips, make_jobs, read_config
+from enas.experiments.results import Group, Sweep
+from enas.experiments.rows import choose_rows, read_rows, search_space_of
+from enas.experiments.statistics import (
+    mean_and_spread,
+    moving_average,
+    rank_correlation,
+    window,
+)
+from enas.experiments.table1 import main
+
+OP_IDS = [6, 12, 42, 126, 306, 8, 18, 46, 106]
+OP_IDS += [12, 42, 126, 306, 10, 30, 86, 206]
+
+
+def jobs_of(tmp_path, **settings):
+    plan = plans.Plan(**{"scale": "smoke", **settings})
+    return make_jobs(plan, str(tmp_path / "runs"))
+
+
+def config_of(job):
+    return read_config(job.arguments)
+
+
+def test_the_17_rows_have_the_op_ids_of_the_paper():
+    rows = read_rows()
+    assert [row.name for row in rows] == ["baseline"] + [
+        f"{number}{letter}" for number in "1234" for letter in "abcd"
+    ]
+    spaces = [search_space_of(row.poison, row.q, Config()) for row in rows]
+    assert [space.num_ops for space in spaces] == OP_IDS
+    errors = {row.name: row.paper_test_error for row in rows}
+    assert (errors["baseline"], errors["3d"]) == (25.33, 82.07)
+
+
+def test_every_row_is_one_search_of_the_papers_profile(tmp_path):
+    jobs = jobs_of(tmp_path, seeds=(69, 70))
+    assert len(jobs) == len({job.name for job in jobs}) == 34
+    by_name = {job.name: config_of(job) for job in jobs}
+    config = by_name["3c_seed70"]
+    assert (config.poison, config.q, config.seed) == ("dropout", 120, 70)
+    assert config.profile == "paper" and config.dataset == "shapes"
+    assert config.output_dir == str(tmp_path / "runs/3c_seed70")
+
+
+def test_full_is_what_the_paper_states():
+    given = plans.Plan(scale="full", profile="enas").search_flags()
+    config = read_config((*given, "--readings=last"))
+    assert config == Config()
+
+
+def test_uniform_sampling_is_a_controller_that_never_learns(tmp_path):
+    jobs = jobs_of(tmp_path, only=("baseline", "1c"), controls=("uniform",))
+    names = [job.name for job in jobs]
+    assert names[2:] == ["baseline_uniform_seed69", "1c_uniform_seed69"]
+    assert not any(config_of(job).controller_training for job in jobs[2:])
+    assert all(config_of(job).controller_training for job in jobs[:2])
+
+
+def test_the_poison_arc_of_each_set_is_poison_in_every_layer(tmp_path):
+    only = ("baseline", "1c", "1d", "4d")
+    jobs = jobs_of(tmp_path, only=only, controls=("poison_only",))
+    arcs = {job.row: config_of(job) for job in jobs[4:]}
+    assert list(arcs) == ["1c", "4d"]
+    for config in arcs.values():
+        space = search_space_of(config.poison, config.q, config)
+        layers = config.child_num_layers
+        arc = Arc.parse(config.child_fixed_arc, layers, space.num_ops)
+        assert all(map(space.is_poison, arc.op_ids))
+        assert set(arc.skips) == {0}
+    ops = [space.op_name(op) for op in arc.op_ids]
+    assert ops == list(space.poison_ops[:3])
+
+
+def test_an_ablation_flips_one_choice_of_each_chosen_row(tmp_path):
+    jobs = jobs_of(tmp_path, only=("1c", "3c"), ablate=("skip_sum",))
+    assert [job.name for job in jobs[2:]] == [
+        "1c_skip_sum-new_seed69",
+        "3c_skip_sum-new_seed69",
+    ]
+    for job in jobs[2:]:
+        assert config_of(job).behaviour == PAPER.__class__(
+            **(vars(PAPER) | {"skip_sum": "new"})
+        )
+
+
+def test_choices_of_the_evaluation_need_no_run(tmp_path):
+    ablate = ("evaluation_mode", "evaluation", "clip")
+    jobs = jobs_of(tmp_path, only=("1c",), ablate=ablate)
+    assert [job.variant for job in jobs] == ["", "clip=none"]
+
+
+def test_all_ablations_are_the_choices_in_which_the_programs_differ():
+    flipped = dict(each.split("=") for each in flips(["all"], "paper", ()))
+    differing = {k: v for k, v in vars(ENAS).items() if v != vars(PAPER)[k]}
+    assert flipped == differing
+    left = flips(["all"], "paper", ("clip=none",))
+    assert len(left) == len(differing) - 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--only=1e"], "comma list of baseline, 1a"),
+        (["--only=1a,1a"], "each once"),
+        (["--seeds=x"], "comma list of whole numbers"),
+        (["--seeds=1,1"], "each once"),
+        (["--jobs=0"], "at least 1"),
+        (["--controls=often"], "uniform, poison_only"),
+        (["--ablate=colour"], "received 'colour'"),
+        (["--ablate=skip_sum=in_place"], "must change"),
+        (["--override=skip_sum=x"], "new|in_place"),
+        (["--scale=huge"], "--help lists"),
+        (["--engine=ray", "--cpus_per_run=0"], "above 0"),
+        (["--", "--seed=3"], "Use --seeds"),
+        (["--", "--nocontroller_training"], "--controls=uniform"),
+        (["--", "--child_num_layers=0"], "must be at least 1"),
+        (["--report"], "holds no sweep"),
+        (["--output_dir=."], "not a sweep"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_touched(
+    arguments, wanted, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").touch()
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and wanted in message
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_sweep_takes_more_rows_but_no_other_settings(tmp_path):
+    directory = str(tmp_path)
+    first = plans.Plan(scale="smoke", only=("1a",))
+    plans.remember(directory, first, jobs_of(tmp_path, only=("1a",)))
+    more = plans.Plan(scale="smoke", only=("1b",), seeds=(70,))
+    jobs = jobs_of(tmp_path, only=("1b",), seeds=(70,))
+    names = [job.name for job in plans.remember(directory, more, jobs)]
+    assert names == ["1a_seed69", "1b_seed70"]
+    other = plans.Plan(scale="smoke", profile="enas")
+    with pytest.raises(UserError, match="profile paper; received enas"):
+        plans.check(directory, other)
+
+
+def test_help_names_every_flag(capsys):
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for flag in ("scale", "only", "seeds", "ablate", "engine", "report"):
+        assert re.search(rf"--{flag}\b", text)
+
+
+def test_rank_correlation_by_hand():
+    assert rank_correlation([1, 2, 3], [10, 20, 30]) == pytest.approx(1)
+    assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
+    # d = (0, 1, 1, 0): 1 - 6 * 2 / (4 * 15).
+    assert rank_correlation([1, 2, 3, 4], [5, 7, 6, 8]) == pytest.approx(0.8)
+    # Ties share ranks: (1.5, 1.5, 3) against (1, 2, 3).
+    assert rank_correlation([5, 5, 9], [1, 2, 3]) == pytest.approx(
+        np.corrcoef([1.5, 1.5, 3], [1, 2, 3])[0, 1]
+    )
+    assert rank_correlation([1, 2], [1, 2]) is None
+    assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
+
+
+def test_moving_average_and_spread_by_hand():
+    assert moving_average([4, 2, 6, 0], 3) == [4, 3, 4, 8 / 3]
+    assert [window(epochs) for epochs in (1, 15, 300)] == [1, 3, 20]
+    assert mean_and_spread([1.0]) == (1.0, None)
+    assert mean_and_spread([1.0, 3.0]) == (2.0, pytest.approx(2**0.5))
+
+
+def group_of(row, variant, errors):
+    """Returns a `Group` of finished runs, dict seed -> test error."""
+    states = []
+    for seed, error in errors.items():
+        state = unittest.mock.Mock(
+            finished=True, job=Job(row, variant, seed, ())
+        )
+        state.error = lambda column, error=error: error
+        states.append(state)
+    return Group(choose_rows([row])[0], variant, states, None, None)
+
+
+def test_an_ablation_compares_runs_of_the_same_seeds():
+    # Seed 70 lacks the flipped run, and is a hundred points away.
+    flip = "skip_sum=new"
+    groups = [
+        group_of("baseline", "", {69: 50.0, 70: 150.0}),
+        group_of("1c", "", {69: 72.0, 70: 172.0, 71: 74.0}),
+        group_of("1c", flip, {69: 73.0, 71: 78.0}),
+        group_of("baseline", flip, {69: 51.0}),
+        group_of("1c", "uniform", {69: 71.0, 71: 0.0}),
+    ]
+    sweep = Sweep(
+        "",
+        {"profile": "paper", "override": []},
+        {(group.row.name, group.variant): group for group in groups},
+    )
+    header, rows = tables.ablation(sweep)
+    row = next(r for r in rows if r[:2] == ["1c", flip])
+    # Points: +1 and +4 of seeds 69 and 71; damage: of seed 69 alone.
+    assert row[2:] == [
+        "73.00",
+        "75.50",
+        "+2.50 ± 2.12",
+        "+22.00",
+        "+22.00",
+        "69, 71",
+    ]
+    header, rows = tables.controls(sweep)
+    assert rows == [["1c", "72.00", "71.00", "50.00", "-", "69"]]

@@ -1,0 +1,266 @@
+"""A sweep on this machine with a pretended search: failures, kills, report."""
+
+import csv
+import io
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import helpers
+from enas.cifar10.metrics import READINGS
+from enas.experiments import plan as plans
+from enas.experiments.attempt import Attempt, BusyError, forget_the_dead
+from enas.experiments.jobs import make_jobs
+from enas.experiments.local_engine import run_local
+from enas.experiments.report import write_report
+from enas.experiments.results import read_sweep
+from enas.experiments.run_state import read_state
+from enas.experiments.status import StatusTable, status_lines
+
+TABLE1 = helpers.ROOT / "scripts/table1.sh"
+PRETENDED = str(pathlib.Path(__file__).parent / "pretended_search.py")
+EPOCHS = 4
+# A sweep in a process of its own, so that it can be killed.
+SWEEP = """
+import sys
+from enas.experiments.local_engine import run_local
+from enas.experiments.plan import load_jobs
+directory, *program = sys.argv[1:]
+run_local(load_jobs(directory)[1], directory, 2, lambda: None, program)
+"""
+
+
+def program(seconds=0.0):
+    return [sys.executable, PRETENDED, str(seconds)]
+
+
+def sweep(directory, *only, **settings):
+    flags = (f"--num_epochs={EPOCHS}",)
+    plan = plans.Plan(scale="smoke", only=only, flags=flags, **settings)
+    jobs = make_jobs(plan, str(directory / "runs"))
+    plans.remember(str(directory), plan, jobs)
+    return jobs
+
+
+def run(jobs, directory, processes=2):
+    run_local(jobs, str(directory), processes, lambda: None, program())
+
+
+def state(job, directory):
+    return read_state(job, str(directory))
+
+
+def starts(job):
+    """Returns [(epoch it started after, process id)] of a run."""
+    text = pathlib.Path(job.directory, "stdout").read_text()
+    words = [x.split() for x in text.splitlines() if x.startswith("starts")]
+    return [(int(word[2]), int(word[4])) for word in words]
+
+
+def epochs(job):
+    path = pathlib.Path(job.directory, "checkpoints")
+    return len(os.listdir(path)) if path.exists() else 0
+
+
+def wait_until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "waited for a minute"
+        time.sleep(0.02)
+
+
+def is_alive(process_id):
+    path = pathlib.Path(f"/proc/{process_id}/stat")
+    try:
+        return path.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def fail(job, times):
+    path = pathlib.Path(job.directory)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (path.parent / f"fail_{path.name}").write_text("x" * times)
+
+
+def test_a_failed_run_is_retried_once_and_the_others_go_on(tmp_path):
+    jobs = sweep(tmp_path, "baseline", "1a", "1b")
+    fail(jobs[0], 1)
+    fail(jobs[1], 2)
+    run(jobs, tmp_path)
+    states = [state(job, tmp_path) for job in jobs]
+    assert [s.finished for s in states] == [True, False, True]
+    assert [len(starts(job)) for job in jobs] == [2, 2, 1]
+    assert states[1].text == f"FAILED at epoch 0 of {EPOCHS}, exit code 1"
+    assert states[1].notes["last_lines"] == ["a very good reason"]
+
+
+def test_a_sweep_started_again_runs_what_is_left(tmp_path):
+    jobs = sweep(tmp_path, "baseline", "1a")
+    fail(jobs[1], 2)
+    run(jobs, tmp_path)
+    run(jobs, tmp_path)
+    assert all(state(job, tmp_path).finished for job in jobs)
+    assert [len(starts(job)) for job in jobs] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    "kill", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
+)
+def test_a_killed_sweep_takes_its_searches_along_and_loses_no_epoch(
+    kill, tmp_path
+):
+    jobs = sweep(tmp_path, "baseline", "1a", "1b")
+    command = [sys.executable, "-c", SWEEP, str(tmp_path), *program(0.4)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    wait_until(lambda: all(epochs(job) >= 1 for job in jobs[:2]))
+    process.send_signal(kill)
+    process.wait()
+    searches = [starts(job)[0][1] for job in jobs[:2]]
+    wait_until(lambda: not any(map(is_alive, searches)))
+    forget_the_dead(jobs, str(tmp_path))
+    before = [epochs(job) for job in jobs]
+    assert state(jobs[0], tmp_path).notes["state"] == "stopped"
+    run(jobs, tmp_path)
+    for job, had in zip(jobs, before, strict=True):
+        rows = state(job, tmp_path).rows
+        assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+        assert starts(job)[-1][0] == had
+
+
+def test_a_run_is_never_run_twice_at_once(tmp_path):
+    (job,) = sweep(tmp_path, "1a")
+    first = Attempt(job, str(tmp_path), 1, program(0.1))
+    with pytest.raises(BusyError, match="another process"):
+        Attempt(job, str(tmp_path), 1, program())
+    assert first.wait() == 0
+    assert len(starts(job)) == 1
+
+
+def test_searches_share_the_threads_of_the_machine(tmp_path):
+    jobs = sweep(tmp_path, "1a")
+    shown = "import os; print(os.environ['TF_NUM_INTRAOP_THREADS'])"
+    show = [sys.executable, "-c", shown]
+    run_local(jobs, str(tmp_path), 1000, lambda: None, show)
+    log = tmp_path / "logs/1a_seed69.log"
+    assert log.read_text().splitlines() == ["1"]
+
+
+def test_an_exit_of_0_without_the_epochs_is_no_finished_run(tmp_path):
+    jobs = sweep(tmp_path, "1a")
+    run_local(jobs, str(tmp_path), 1, lambda: None, [sys.executable, "-c", ""])
+    assert state(jobs[0], tmp_path).text == f"unfinished, epoch 0 of {EPOCHS}"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_status_table_is_drawn_over_itself_on_a_terminal(tmp_path):
+    jobs = sweep(tmp_path, "baseline", "1a")
+    screen = Terminal()
+    show = StatusTable(jobs, str(tmp_path), screen)
+    show(now=True)
+    first = len(screen.getvalue())
+    run(jobs, tmp_path)
+    show(now=True)
+    again = screen.getvalue()[first:]
+    assert again.startswith("\x1b[3A") and again.count("finished") == 2
+
+
+def test_the_status_table_prints_only_changes_elsewhere(tmp_path):
+    jobs = sweep(tmp_path, "baseline", "1a")
+    stream = io.StringIO()
+    show = StatusTable(jobs, str(tmp_path), stream)
+    show(now=True)
+    show(now=True)
+    run(jobs[:1], tmp_path)
+    show(now=True)
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3 + 1
+    assert lines[3].startswith("baseline_seed69") and "finished" in lines[3]
+
+
+def test_the_script_runs_a_real_search_and_reports_it(tmp_path):
+    flags = "--num_train=20 --num_valid=20 --num_test=20 --num_epochs=1"
+    command = ["bash", str(TABLE1), "--scale=smoke", "--only=4a", "--"]
+    done = subprocess.run(
+        [*command, *flags.split()],
+        cwd=tmp_path,
+        env=os.environ | {"ENAS_PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    sweep_dir = tmp_path / "outputs/table1"
+    (found,) = read_sweep(str(sweep_dir)).table
+    assert found.state_text == "finished"
+    # Every reading is there: the sweep asks for all of them.
+    for column in READINGS.values():
+        assert 0 <= found.error(column.format("test")) <= 100
+    assert (
+        "20 training, 20 validation, 20 test"
+        in (sweep_dir / "table1.md").read_text()
+    )
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory):
+    """A sweep with finished, failed, unfinished runs and its report."""
+    directory = tmp_path_factory.mktemp("sweep")
+    settings = {"controls": ("uniform",), "ablate": ("skip_sum",)}
+    settings["seeds"] = (1, 2)
+    jobs = sweep(directory, "baseline", "1c", "1d", "3c", **settings)
+    by_name = {job.name: job for job in jobs}
+    fail(by_name["1d_seed1"], 2)
+    left = by_name["3c_seed2"]
+    run([job for job in jobs if job is not left], directory)
+    write_report(str(directory))
+    return directory
+
+
+def test_the_report_shows_every_run_whatever_became_of_it(reported):
+    page = (reported / "table1.md").read_text()
+    assert f"seed 1 FAILED at epoch 0 of {EPOCHS}, exit code 1" in page
+    assert "seed 2 not started" in page
+    assert "    a very good reason" in page
+    lines = status_lines(
+        [s for g in read_sweep(str(reported)).groups.values() for s in g.states]
+    )
+    assert len(lines) == 1 + 2 * 4 * 3
+    assert any("not started" in line for line in lines)
+
+
+def test_the_report_sets_our_errors_beside_the_papers(reported):
+    with open(reported / "table1.csv", newline="") as stream:
+        lines = {(r["row"], r["variant"]): r for r in csv.DictReader(stream)}
+    row = lines["1c", ""]
+    # The pretended search: 0.5 + 1 / (10 * 4) for identity.
+    assert float(row["test_error"]) == pytest.approx(52.5)
+    assert float(row["test_error_spread"]) == pytest.approx(0)
+    assert float(row["paper_test_error"]) == 55.29
+    assert lines["1c", "skip_sum=new"]["seeds_finished"] == "2"
+    assert lines["1d", ""]["seeds_finished"] == "1"
+    page = (reported / "table1.md").read_text()
+    assert "| 52.50 ± 0.00 | -6.17 | -2.79 | 2 of 2 | 4/4 |" in page
+
+
+def test_the_report_says_how_far_damage_outlives_a_flip(reported):
+    page = (reported / "table1.md").read_text()
+    points = "52.50 | 52.50 | +0.00 ± 0.00 | +20.00 | +20.00 | 1, 2 |"
+    assert f"| 1c | skip_sum=new | {points}" in page
+    assert "| 1c | evaluation_mode=eval | 52.50 | 52.50 |" in page
+
+
+def test_the_report_draws_its_figures_and_hyper_parameters(reported):
+    for name in ("figure4.png", "figure5.png", "poison_share.png"):
+        assert (reported / name).read_bytes().startswith(b"\x89PNG")
+    runs = {path.name for path in (reported / "tensorboard").iterdir()}
+    assert {"1c_seed1", "3c_seed2", "1c_uniform_seed1"} <= runs

@@ -1,0 +1,243 @@
+"""The recordings: all of them match, and what is off is told."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+import helpers
+from enas.cifar10.behaviours import PAPER
+from enas.cifar10.compiled import child_gradients
+from enas.cifar10.search_space import POISON_SETS, SearchSpace
+from enas.cifar10.unselected_weights import WeightUse
+from enas.optimizers import GradientRules
+from enas.parity.comparison import Case, compare
+from enas.parity.forms import paper_child
+from enas.parity.main import main
+from enas.parity.recordings import compare_file, find_recordings
+from enas.parity.torch_names import torch_child_names
+from enas.run.checkpoint import model_variables
+
+GOLDEN = helpers.GOLDEN
+SEED = (0, 0)
+
+
+def names(paths):
+    return [str(path.relative_to(GOLDEN)) for path in paths]
+
+
+def test_the_project_has_all_recordings():
+    assert names(find_recordings()) == [
+        "enas/child_intended.npz",
+        "enas/child_published.npz",
+        "enas/ckpt/values.npz",
+        "enas/controller.npz",
+        "enas/lr_schedule.npz",
+        "enas/preprocessing.npz",
+        "enas/train_step.npz",
+        "paper/controller_L6_b12.npz",
+        "paper/controller_L6_b6.npz",
+        "paper/paper_0A.npz",
+        "paper/paper_1A.npz",
+        "paper/paper_2A.npz",
+        "paper/paper_3A.npz",
+    ]
+
+
+@pytest.mark.parametrize("path", find_recordings(), ids=lambda p: p.stem)
+def test_every_quantity_is_within_its_tolerance(path):
+    # The tolerances and their reasons are in comparison.py: 1e-4 on logits of
+    # up to 40, 1e-5 elsewhere, for steps of the paper's code what a nudge of
+    # the weights changes.
+    rows = compare_file(path)
+    missed = [
+        f"{row.quantity}: {row.difference:.1e} > {row.tolerance:.1e}, "
+        f"{row.worst}"
+        for row in rows
+        if not row.passes
+    ]
+    assert rows and not missed
+
+
+@pytest.mark.parametrize("poison", ["0A", "1A", "2A", "3A"])
+def test_evaluation_logits_of_the_paper_are_met_to_2e_5(poison):
+    # A network of 13 convolutions in float32; no constant hides behind it.
+    rows = compare_logits(GOLDEN / f"paper/paper_{poison}.npz")
+    assert max(row.difference for row in rows) < 2e-5
+
+
+def compare_logits(path):
+    with np.load(path) as arrays:
+        recorded = {
+            name: array
+            for name, array in dict(arrays).items()
+            if not name.startswith(("steps_", "sd_after", "grad_"))
+        }
+    return compare(paper_child.child_case(recorded))
+
+
+@pytest.mark.parametrize("poison", ["0A", "1A", "2A"])
+def test_weights_in_use_are_those_with_a_recorded_gradient(poison):
+    with np.load(GOLDEN / f"paper/paper_{poison}.npz") as arrays:
+        recorded = paper_child.RecordedChild(dict(arrays))
+    child = recorded.build()
+    ours = torch_child_names([v.path for v in child.trainable_variables])
+    factors = WeightUse(child).of(recorded.arcs[0])
+    used = {
+        theirs
+        for theirs, factor in zip(ours.values(), factors, strict=True)
+        if np.max(factor) > 0
+    }
+    prefix = "grad_step0/"
+    gradients = {
+        name.removeprefix(prefix)
+        for name in recorded.arrays
+        if name.startswith(prefix)
+    }
+    assert used == gradients
+
+
+def test_the_published_binding_runs_max_pool_whatever_the_op():
+    recording = helpers.load("enas/child_published.npz")
+    logits = recording["_eval_logits"]
+    # Arcs 0 to 5 differ in their ops only: in the recording as in the port.
+    for i in range(1, 6):
+        np.testing.assert_array_equal(logits[0], logits[i])
+
+
+def test_torch_names_are_a_bijection_at_another_size():
+    child = helpers.small_child(
+        SearchSpace(helpers.CLEAN.candidate_ops, POISON_SETS["grouped"], 2),
+        layers=7,
+        filters=4,
+        profile=PAPER,
+    )
+    ours = [variable.path for variable in child.trainable_variables]
+    theirs = torch_child_names(ours)
+    assert list(theirs) == ours
+    assert len(set(theirs.values())) == len(ours)
+    assert "layers.6.branch_8.weight" in theirs.values()
+    # Layers 0 to 1 behind layer 1, layers 0 to 3 behind layer 3: six in all.
+    assert "pooled_layers.5.path2.1.weight" in theirs.values()
+    assert "pooled_layers.6.bn.weight" not in theirs.values()
+
+
+@pytest.mark.parametrize(
+    ("poison", "ops"),
+    [("0A", ()), ("1A", ("identity",)), ("3A", ("dropout",))]
+    + [("2A", ("transposed_conv_3x3", "transposed_conv_5x5"))],
+)
+def test_the_poisoning_is_told_from_the_arrays(poison, ops):
+    with np.load(GOLDEN / f"paper/paper_{poison}.npz") as arrays:
+        space = paper_child.search_space(dict(arrays))
+        assert space.poison_ops == ops
+        assert space.num_ops == arrays["cfg"][3]
+
+
+def test_a_recording_of_another_depth_and_width_is_read(tmp_path):
+    child = helpers.small_child(layers=4, filters=4)
+    images = np.float32(np.random.default_rng(0).normal(size=(3, 32, 32, 3)))
+    labels, arcs = (
+        np.int32([1, 2, 3]),
+        np.int32([[0, 1, 1, 2, 0, 1, 3, 1, 0, 1]]),
+    )
+    arrays = {name: v.numpy() for name, v in model_variables(child).items()}
+    arc = np.int32([0, 1, 2, 3]), np.int32([1, 0, 1, 1, 0, 1])
+    evaluated = child(images, arc)
+    rules = GradientRules(l2_reg=0.00025)
+    loss, _, norm, logits = child_gradients(
+        child, images, labels, arc, SEED, rules
+    )
+    arrays |= {
+        "_images": images,
+        "_labels": labels,
+        "_arcs": arcs,
+        "_eval_logits": np.stack([evaluated]),
+        "_train_logits": np.stack([logits]),
+        "_train_loss": np.stack([loss]),
+        "_train_grad_norm": np.stack([norm]),
+        "_train_acc": np.int32([np.sum(np.argmax(logits, 1) == labels)]),
+    }
+    path = tmp_path / "enas/child_intended.npz"
+    path.parent.mkdir()
+    np.savez(path, **arrays)
+    assert all(row.passes for row in compare_file(path))
+
+
+def test_a_changed_number_is_a_miss(tmp_path, capsys):
+    arrays = helpers.load("paper/controller_L6_b6.npz")
+    arrays["log_prob"][7] += 1e-3
+    np.savez(tmp_path / "controller_L6_b6.npz", **arrays)
+    assert main(["recordings", str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    missed = [line for line in lines if "MISS" in line]
+    assert len(missed) == 1 and "log_prob" in missed[0]
+    assert lines[-1] == "1 recordings, 1 quantities missed"
+
+
+def test_nan_is_a_miss():
+    recorded = {"loss": {"loss": np.array(1.0)}}
+    case = Case(
+        recorded,
+        lambda: {"loss": {"loss": np.array(np.nan)}},
+        None,
+        (),
+        frozenset(),
+    )
+    assert not compare(case)[0].passes
+
+
+def test_an_array_that_nothing_was_compared_with_is_a_miss(tmp_path):
+    arrays = helpers.load("enas/lr_schedule.npz")
+    path = tmp_path / "lr_schedule.npz"
+    np.savez(path, surprise=np.zeros(3), **arrays)
+    rows = compare_file(path)
+    assert [row.quantity for row in rows if not row.passes] == ["not compared"]
+
+
+def mistakes(folder):
+    """Returns directory -> what the message must say."""
+    for name in ("empty", "other", "torn", "part"):
+        (folder / name).mkdir()
+    np.savez(folder / "other/speech.npz", a=np.zeros(1))
+    (folder / "torn/lr_schedule.npz").write_bytes(b"PK\x03\x04 no")
+    np.savez(folder / "part/lr_schedule.npz", lr_rest=np.zeros(3))
+    return {
+        "empty": "holds no recordings",
+        "nowhere": "holds no recordings",
+        "other": "of no known form",
+        "torn": "cannot be read",
+        "part": "not a whole recording",
+    }
+
+
+def test_mistakes_are_told_without_a_traceback(tmp_path, capsys):
+    for directory, wanted in mistakes(tmp_path).items():
+        assert main(["recordings", str(tmp_path / directory)]) == 2, directory
+        message = capsys.readouterr().err
+        assert message.startswith("error: ") and wanted in message
+
+
+def test_a_chaotic_quantity_is_measured_by_its_own_sensitivity():
+    # 1 / (x - .99999) at x = 1 turns a nudge of 1e-5 into changes of order 1.
+    def steep(nudge=lambda weight: weight):
+        x = float(nudge(np.float32(1.0)))
+        return {"steep": {"y": np.array(1 / abs(x - 0.99))}}
+
+    recorded = {"steep": {"y": steep()["steep"]["y"] * (1 + 1e-4)}}
+    loose = Case(recorded, steep, steep, (("steep",),), frozenset())
+    strict = Case(recorded, steep, steep, (), frozenset())
+    assert compare(loose)[0].passes
+    assert not compare(strict)[0].passes
+    far = {"steep": {"y": steep()["steep"]["y"] * 1.5}}
+    assert not compare(Case(far, steep, steep, (("steep",),), frozenset()))[
+        0
+    ].passes
+
+
+def test_verbs_have_their_modules():
+    from enas.parity.main import VERBS
+
+    folder = pathlib.Path(paper_child.__file__).parents[1]
+    for verb in VERBS:
+        assert (folder / f"{verb}.py").is_file()

@@ -1,0 +1,179 @@
+"""Reading an architecture: its steps, what they cost, table and picture."""
+
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from enas.cifar10.arc import Arc, main
+from enas.cifar10.behaviours import ENAS, PAPER
+from enas.cifar10.search_space import POISON_SETS, SearchSpace
+from enas.drawing import costs as arc_costs
+from enas.drawing.plan import plan, skip_sources
+from helpers import CLEAN
+
+POISONED = SearchSpace(CLEAN.candidate_ops, ("identity", "dropout"), 2)
+ARC = "0  6 1  2 0 1  8 1 1 1"
+
+
+def arc(text=ARC, space=POISONED):
+    return Arc.parse(text, 4, space.num_ops)
+
+
+def steps(text=ARC, profile=ENAS, **more):
+    nodes = plan(arc(text), POISONED, 4, profile, **more)
+    return {node.name: node.inputs for node in nodes}
+
+
+def test_bits_mean_stem_and_layers_in_enas_and_layers_in_the_paper():
+    assert skip_sources(arc(), 3, ENAS) == ["stem", "layer 0", "layer 1"]
+    assert skip_sources(arc(), 3, PAPER) == ["layer 0", "layer 1", "layer 2"]
+    assert skip_sources(arc(), 2, ENAS) == ["layer 0"]
+    assert skip_sources(arc(), 0, ENAS) == []
+
+
+def test_sums_in_enas_leave_the_cache_as_it_is():
+    found = steps("0  6 1  2 0 1  8 1 1 1")
+    # Four layers: halved behind layers 0 and 1.
+    assert found["layer_1/sum"] == (
+        "layer_1/op",
+        "layer_0/pool_at_0/from_0",
+    )
+    assert found["layer_2/op"] == ("layer_1/pool_at_1/from_2",)
+    assert found["layer_3/sum"] == (
+        "layer_3/op",
+        "layer_1/pool_at_1/from_0",
+        "layer_1/pool_at_1/from_1",
+        "layer_1/pool_at_1/from_2",
+    )
+
+
+def test_sums_in_the_paper_overwrite_what_was_returned_untouched():
+    found = steps("0  6 1  2 0 0  6 1 0 1", PAPER)
+    # Layer 1 is identity with a skip to its own input: the sum is twice it,
+    # and is what the later layers find in layer 0's place.
+    assert found["layer_1/double"] == ("layer_1/op", "layer_1/op")
+    assert found["layer_1/pool_at_1/from_1"] == ("layer_1/double",)
+    assert found["layer_3/sum"] == ("layer_3/op", "layer_1/pool_at_1/from_1")
+    assert found["layer_3/double"] == ("layer_3/sum", "layer_3/sum")
+
+
+def test_what_does_not_lead_to_the_logits_is_left_out():
+    found = steps("0  1 0  2 0 0  3 0 0 0")
+    reductions = [name for name in found if "pool_at" in name]
+    assert reductions == [
+        "layer_0/pool_at_0/from_1",
+        "layer_1/pool_at_1/from_2",
+    ]
+
+
+def test_channels_double_in_the_final_network_only():
+    for final, wanted in ((False, {4}), (True, {4, 8, 16})):
+        nodes = plan(arc(), POISONED, 4, ENAS, final)
+        assert {node.channels for node in nodes} == wanted
+
+
+@pytest.mark.parametrize("op", arc_costs.KNOWN_OPS)
+def test_parameters_of_an_op_are_those_of_its_branch(op):
+    from enas.cifar10.ops import ChildOptions
+    from enas.cifar10.poison_ops import make_branch
+
+    branch = make_branch(op, 0, ChildOptions(6), 1)
+    branch.build((None, None, None, 6))
+    weights = sum(int(np.prod(v.shape)) for v in branch.trainable_variables)
+    space = SearchSpace((op,))
+    (node,) = (
+        node
+        for node in plan(Arc((0,), ()), space, 6, ENAS)
+        if node.kind == "op"
+    )
+    assert arc_costs.cost_of(node).parameters == weights
+
+
+def test_every_op_that_ships_has_a_cost():
+    ops = {op for ops in POISON_SETS.values() for op in ops}
+    assert ops | set(CLEAN.candidate_ops) == set(arc_costs.KNOWN_OPS)
+
+
+def test_multiply_adds_by_hand():
+    space = SearchSpace(("sep_conv_3x3",))
+    nodes = plan(Arc((0,), ()), space, 6, ENAS)
+    costs = arc_costs.layer_costs(nodes)
+    assert costs["stem"].multiply_adds == 32 * 32 * 3 * 3 * 3 * 6
+    assert costs[0].multiply_adds == 32 * 32 * (6 * 6 + 9 * 6 + 6 * 6)
+    assert costs["head"] == arc_costs.Cost(60, 60)
+
+
+def write_run(folder, text=ARC):
+    (folder / "best_arc.txt").write_text(text + "\n")
+    (folder / "flags.txt").write_text(
+        "--poison=identity,dropout\n--q=2\n--child_out_filters=4\n"
+    )
+    return str(folder / "best_arc.txt")
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_a_run_is_drawn_with_its_own_flags(suffix, tmp_path, capsys):
+    path = write_run(tmp_path)
+    picture = tmp_path / f"picture.{suffix}"
+    assert main(["arc", "--draw", path, f"--picture={picture}"]) == 0
+    text = capsys.readouterr().out
+    assert "identity#0  POISON" in text and "dropout#0  POISON" in text
+    assert "4 layers, 4 filters, 2 layers of poison, 5 of 6 skips." in text
+    contents = picture.read_bytes()
+    if suffix == "png":
+        assert contents.startswith(b"\x89PNG")
+    else:
+        assert b"</svg>" in contents and b"#d62728" in contents
+
+
+def test_the_picture_lies_beside_the_arc(tmp_path, capsys):
+    assert main(["arc", f"--draw={write_run(tmp_path)}", "--final"]) == 0
+    assert (tmp_path / "best_arc.png").stat().st_size > 1000
+
+
+def test_an_op_of_ones_own_is_named_and_not_counted(tmp_path, capsys):
+    path = tmp_path / "arc.txt"
+    path.write_text("[0]\n[6 1]\n")
+    flags = ["--poison=ops.py:Blur", "--q=3", f"--draw={path}"]
+    assert main(["arc", *flags]) == 0
+    text = capsys.readouterr().out
+    assert "Blur#0  POISON" in text and "which is not counted" in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        (["--draw=no/such.txt"], "no/such.txt cannot be read"),
+        (["--draw=short.txt"], "received 2"),
+        (["--draw=arc.txt"], "Op ids of this search space are 0 to 5"),
+        (["--draw=arc.txt", "--poison=arsenic", "--q=1"], "arsenic"),
+        (["--draw=ok.txt", "--picture=x.bmp"], ".png, .svg, .pdf"),
+        (["--draw=ok.txt", "--picture=no/x.png"], "cannot be written"),
+        (["--draw=ok.txt", "--colour=red"], "colour"),
+    ],
+)
+def test_mistakes_are_told(flags, wanted, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("short.txt").write_text("0 1")
+    pathlib.Path("arc.txt").write_text("0  6 1")
+    pathlib.Path("ok.txt").write_text("0  5 1")
+    before = sorted(tmp_path.iterdir())
+    assert main(["arc", *flags]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and wanted in message
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_drawing_needs_no_tensorflow_and_reading_no_matplotlib(tmp_path):
+    path = write_run(tmp_path)
+    code = (
+        "import sys; from enas.cifar10 import arc;"
+        "assert 'matplotlib' not in sys.modules;"
+        f"code = arc.main(['arc', '--draw={path}']);"
+        "assert not {'tensorflow', 'keras'} & set(sys.modules);"
+        "sys.exit(code)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,136 @@
+"""Measuring arcs of a run, and naming pictures."""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from enas.cifar10.flags import define_flags, flags
+from enas.tools import open_run as trained
+from enas.tools.evaluate import (
+    count_answers,
+    main,
+    predict,
+    read_image,
+)
+from helpers import SMALL_ARC
+
+
+def run(*arguments):
+    return main(["evaluate", *arguments])
+
+
+@pytest.fixture(scope="module")
+def search(small_run):
+    return load(small_run)
+
+
+def load(path, *arguments):
+    values = flags.FlagValues()
+    define_flags(values)
+    return trained.load(trained.read_config(values, ["x", *arguments], path))
+
+
+def write_picture(path, height=32, width=32, seed=0):
+    rng = np.random.default_rng(seed)
+    image = rng.integers(0, 256, (height, width, 3), np.uint8)
+    tf.io.write_file(str(path), tf.io.encode_png(image))
+    return image
+
+
+def test_sampled_arcs_and_a_table_per_class(small_run, capsys):
+    # A flag given twice takes its last value, as in a search.
+    given = ["--output_dir=none", f"--output_dir={small_run}"]
+    assert run(*given, "--num_arcs=2") == 0
+    text = capsys.readouterr().out
+    assert "40 images of the test set, mode eval" in text
+    assert text.count("error ") == 3 and "of 2 arcs" in text
+    assert re.search(r"^rings +\d+ +[\d.]+ ", text, flags=re.M)
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_the_error_of_an_arc_is_that_of_the_search(search, mode, capsys):
+    arc = trained.best_arc(search)
+    wanted = 100 * (1 - search.accuracy_of(arc, search.data.valid, mode))
+    run_dir = f"--output_dir={search.config.output_dir}"
+    arguments = [f"--arc={arc}", f"--mode={mode}", "--split=valid"]
+    assert run(run_dir, *arguments) == 0
+    assert f"error {wanted:6.2f} %  {arc}" in capsys.readouterr().out
+
+
+def test_answers_are_counted_by_label_and_answer(search):
+    arc = trained.best_arc(search)
+    table = count_answers(search, arc, search.data.test)
+    labels = np.bincount(search.data.test.labels, minlength=10)
+    np.testing.assert_array_equal(table.sum(axis=1), labels)
+    accuracy = search.accuracy_of(arc, search.data.test)
+    assert np.trace(table) / 40 == pytest.approx(accuracy)
+
+
+def test_pictures_are_named(small_run, tmp_path, capsys):
+    write_picture(tmp_path / "a.png")
+    write_picture(tmp_path / "b.png", 50, 80)
+    paths = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    assert run(f"--output_dir={small_run}", "--predict", *paths) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("arc ")
+    for path, line in zip(paths, lines[1:], strict=True):
+        assert re.fullmatch(rf"{path}: (.+ 0\.\d+(, |$)){{3}}", line), line
+
+
+def test_an_image_is_named_alike_in_any_company(search):
+    arc = trained.best_arc(search)
+    images = search.data.test.images[:3]
+    together = predict(search, arc, images)
+    np.testing.assert_allclose(together.sum(axis=1), 1, rtol=1e-5)
+    alone = predict(search, arc, images[1:2])
+    np.testing.assert_allclose(together[1:2], alone, atol=1e-5)
+
+
+def test_an_image_is_named_alike_under_batch_statistics(small_run):
+    search = load(small_run, "--override=bn_evaluation=batch")
+    arc = trained.best_arc(search)
+    images = search.data.test.images[:2]
+    together = predict(search, arc, images)
+    alone = predict(search, arc, images[1:])
+    np.testing.assert_allclose(together[1:], alone, atol=1e-5)
+
+
+def test_pictures_are_read_as_they_are_or_as_their_centred_square(tmp_path):
+    image = write_picture(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(str(tmp_path / "a.png")), image)
+    wide = np.zeros((64, 100, 3), np.uint8)
+    wide[:, 18:82] = 200
+    tf.io.write_file(str(tmp_path / "b.png"), tf.io.encode_png(wide))
+    found = read_image(str(tmp_path / "b.png"))
+    np.testing.assert_array_equal(found, np.full((32, 32, 3), 200))
+
+
+def test_a_final_network_is_measured(small_final, capsys):
+    assert run(f"--output_dir={small_final}", f"--arc={SMALL_ARC}") == 0
+    assert "of 1 arcs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ([], "received none"),
+        (["--output_dir=nowhere"], "holds no flags.txt"),
+        (["--output_dir={run}", "--mode=both"], "eval or train"),
+        (["--output_dir={run}", "--split=train"], "valid or test"),
+        (["--output_dir={run}", "--num_arcs=0"], "at least 1"),
+        (["--output_dir={run}", "--arc=0 1"], "3 numbers"),
+        (["--output_dir={run}", "--predict"], "received none"),
+        (["--output_dir={run}", "--predict", "no.png"], "no file no.png"),
+        (["--output_dir={run}", "--predict", "{run}/stdout"], "or is damaged"),
+        (["--output_dir={run}", "--q=5"], "of another search"),
+        (["--output_dir={final}", "--arc=0  0 0"], "holds one architecture"),
+        (["--output_dir={final}", "--split=valid"], "is empty"),
+    ],
+)
+def test_mistakes_are_told(arguments, wanted, small_run, small_final, capsys):
+    places = {"run": small_run, "final": small_final}
+    assert run(*(word.format(**places) for word in arguments)) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and wanted in message

@@ -1,0 +1,218 @@
+"""Exported networks: what they are made of, and that they need no package."""
+
+import json
+import subprocess
+import sys
+import types
+import zipfile
+
+import numpy as np
+import pytest
+
+from enas.cifar10 import data_utils
+from enas.cifar10.arc import Arc
+from enas.cifar10.batches import standardize
+from enas.cifar10.behaviours import PAPER, PROFILES
+from enas.cifar10.config import Config
+from enas.cifar10.macro_child import MacroChild
+from enas.cifar10.ops import Branch, ChildOptions
+from enas.cifar10.poison_ops import POISON_OPS
+from enas.cifar10.search_space import make_search_space
+from enas.errors import UserError
+from enas.final.final_child import FinalChild
+from enas.tools import export
+from enas.tools import keras_layers as plain_layers
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3))
+PIXELS = PIXELS.astype(np.float32)
+POISON = "grouped,stretched_conv,relative_gaussian"
+# Every op at least once: six candidates, six poisonings of two copies.
+ARCS = (
+    "0  1 1  2 1 1  6 0 1 1  3 1 0 1 0",
+    "4  5 0  8 1 0  11 0 1 0  13 1 1 1 1",
+    "14  7 1  6 1 1  12 0 0 1  16 1 0 1 1",
+    "9  10 1  3 0 0  6 1 1 1  6 1 1 1 1",
+)
+
+
+def pretended_search(profile, final_arc=None, override=(), sharing="unique"):
+    """Returns what an export needs of a search, with drawn weights."""
+    config = Config(
+        profile=profile,
+        override=override,
+        child_num_layers=5,
+        child_out_filters=6,
+        batch_size=16,
+        child_fixed_arc=final_arc,
+        child_from_scratch=final_arc is not None,
+    )
+    space = make_search_space(POISON, 2, sharing, "enas6", POISON_OPS)
+    options = ChildOptions(6, profile=config.behaviour)
+    child = MacroChild(space, 5, options)
+    if final_arc:
+        arc = Arc.parse(final_arc, 5, space.num_ops)
+        child = FinalChild(arc, space, options)
+    child.build()
+    rng = np.random.default_rng(1)
+    for variable in child.variables:
+        if "/bn/" in variable.path:
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    data = data_utils.read_data(
+        "shapes", num_train=64, num_test=16, log=lambda line: None
+    )
+    compiled = types.SimpleNamespace(child=child)
+    return types.SimpleNamespace(
+        config=config,
+        profile=config.behaviour,
+        search_space=space,
+        compiled=compiled,
+        data=data,
+    )
+
+
+def logits_of(search, arc):
+    data = search.data
+    images = standardize(PIXELS, data.mean, data.std)
+    bits = np.int32(arc.op_ids), np.int32(arc.skips)
+    return search.compiled.child(images, bits).numpy()
+
+
+def check(search, text):
+    arc = Arc.parse(text, 5, search.search_space.num_ops)
+    wanted = logits_of(search, arc)
+    how = search.profile.bn_evaluation
+    model = export.plain_model(search, arc, how)
+    assert np.ptp(wanted) > 0.1
+    scale = max(1.0, np.abs(wanted).max())
+    np.testing.assert_allclose(model(PIXELS), wanted, rtol=0, atol=1e-5 * scale)
+    return model
+
+
+@pytest.fixture(scope="module", params=sorted(PROFILES))
+def searched(request):
+    return pretended_search(request.param)
+
+
+@pytest.mark.parametrize("arc", ARCS)
+def test_logits_are_those_of_the_search(searched, arc):
+    check(searched, arc)
+
+
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+@pytest.mark.parametrize("arc", ARCS[:3])
+def test_logits_are_those_of_the_final_network(profile, arc):
+    check(pretended_search(profile, arc), arc)
+
+
+def test_late_binding_is_exported_as_it_runs():
+    override = ("branch_binding=published",)
+    search = pretended_search("enas", override=override)
+    check(search, ARCS[0])
+
+
+def test_layers_are_of_keras_alone(searched):
+    model = check(searched, ARCS[0])
+    modules = {type(layer).__module__.split(".")[0] for layer in model.layers}
+    assert modules == {"keras"}
+
+
+def test_measured_statistics_are_those_of_the_batches():
+    search = pretended_search("paper")
+    arc = Arc.parse(ARCS[0], 5, search.search_space.num_ops)
+    model = export.plain_model(search, arc, "measured")
+    pixels = search.data.train.images.astype(np.float32)
+    first = next(
+        layer
+        for layer in model.layers
+        if type(layer).__name__ == "BatchNormalization"
+    )
+    before = type(model)(model.inputs, first.input)(pixels).numpy()
+    means = before.reshape(4, -1, 6).mean(axis=1)
+    variances = before.reshape(4, -1, 6).var(axis=1)
+    moving = first.moving_mean.numpy(), first.moving_variance.numpy()
+    np.testing.assert_allclose(moving[0], means.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(moving[1], variances.mean(axis=0), rtol=1e-4)
+    together, alone = model(PIXELS), model(PIXELS[:1])
+    np.testing.assert_allclose(together[:1], alone, atol=1e-4)
+
+
+def test_an_op_of_ones_own_is_refused():
+    class Half(Branch):
+        def call(self, x, copy, training, seed):
+            return x / 2
+
+    half = Half("branch_6", ChildOptions(4, profile=PAPER))
+    with pytest.raises(UserError, match="Half is one of your own"):
+        plain_layers.lay(half, None, plain_layers.Choices("moving"))
+
+
+# Run without the package: -I leaves PYTHONPATH and the folder out, and an
+# installed package is refused.
+BARE = """
+import importlib.abc, json, sys
+class Refuse(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "enas":
+            raise ImportError("the package is not here")
+sys.meta_path.insert(0, Refuse())
+import numpy as np
+import tensorflow as tf
+pixels = np.load(sys.argv[1])
+model = tf.keras.models.load_model(sys.argv[2])
+saved = tf.saved_model.load(sys.argv[3])
+np.save(sys.argv[4], [model.predict(pixels, verbose=0), saved.serve(pixels)])
+assert not any(name.split(".")[0] == "enas" for name in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("kind", ["search", "final"])
+def test_files_load_and_predict_without_the_package(
+    kind, small_run, small_final, tmp_path, capsys
+):
+    run = {"search": small_run, "final": small_final}[kind]
+    paths = [str(tmp_path / name) for name in ("net.keras", "net", "out.npy")]
+    targets = [f"--to={path}" for path in paths[:2]]
+    assert export.main(["x", f"--output_dir={run}", *targets]) == 0
+    text = capsys.readouterr().out
+    assert "from the run's" in text
+    assert float(text.split("at most ")[1].split()[0]) < 1e-5
+    np.save(tmp_path / "pixels.npy", PIXELS)
+    command = [sys.executable, "-I", "-c", BARE, str(tmp_path / "pixels.npy")]
+    subprocess.run([*command, *paths], check=True, cwd=tmp_path)
+    with zipfile.ZipFile(paths[0]) as archive:
+        described = archive.read("config.json").decode()
+    assert "enas" not in json.dumps(json.loads(described)).lower()
+    by_keras, by_savedmodel = np.load(paths[2])
+    search = export.trained.load(config_of(run))
+    data = search.data
+    images = standardize(PIXELS, data.mean, data.std)
+    wanted = search.logits(images, export.trained.best_arc(search))
+    for found in (by_keras, by_savedmodel):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+
+
+def config_of(run):
+    values = export.flags.FlagValues()
+    export.define_flags(values)
+    return export.trained.read_config(values, ["x"], run)
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        ([], "received none"),
+        (["--to={run}"], "nothing is overwritten"),
+        (["--to=no/such/net.keras"], "cannot be made"),
+        (["--to=net.keras", "--statistics=best"], "moving, batch, measured"),
+        (["--to=net.keras", "--arc=0"], "3 numbers"),
+    ],
+)
+def test_mistakes_are_told(
+    flags, wanted, small_run, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    flags = [flag.format(run=small_run) for flag in flags]
+    assert export.main(["x", f"--output_dir={small_run}", *flags]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and wanted in message
+    assert not list(tmp_path.iterdir())
