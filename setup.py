@@ -37,6 +37,7 @@ setup(
     package_dir={"": "src"},
     packages=find_packages("src"),
     package_data={"": ["*.csv", "*.json"]},
+    license="Apache-2.0",
     python_requires=">=3.10",
     install_requires=[
         "absl-py",
