@@ -65,23 +65,23 @@ RUN = {
 # Run by another test, by the same program with its arguments.
 ELSEWHERE = {
     f"{QUICK} --output_dir=outputs/poisoned --poison=identity --q=300": (
-        "test_main.py::test_the_log_says_what_was_built"
+        "cifar10/test_main.py::test_the_log_says_what_was_built"
     ),
     "bash scripts/diff_enas.sh recordings": (
-        "test_parity_recordings.py::test_every_quantity_is_within_its_tolerance"
+        "parity/test_parity_recordings.py::test_every_quantity_is_within_its_tolerance"
     ),
     "bash scripts/diff_enas.sh checkpoint tests/golden/enas/ckpt "
     "--dataset=shapes --num_images=500 "
     '--arc="0 3 1 1 0 0 2 1 0 0 4 0 0 1 0 5 1 0 0 0 1"': (
-        "test_parity_checkpoint.py::"
+        "parity/test_parity_checkpoint.py::"
         "test_accuracies_are_those_of_the_arcs_asked_for"
     ),
     "bash scripts/diff_enas.sh logs clean1 poisoned --again=clean2 "
     "--again=clean3": (
-        "test_parity_logs.py::test_the_table_says_where_the_spread_is_from"
+        "parity/test_parity_logs.py::test_the_table_says_where_the_spread_is_from"
     ),
     "bash scripts/table1.sh --report": (
-        "test_experiments_local.py::"
+        "experiments/test_experiments_local.py::"
         "test_the_script_runs_a_real_search_and_reports_it"
     ),
     "tar -xzf cifar-10-python.tar.gz -C data": (
@@ -91,8 +91,8 @@ ELSEWHERE = {
 # Code of the documents and the test that runs it.
 PYTHON = {
     "docs/EXPORT.md": "test_doc_commands.py",
-    "docs/POISON.md": "test_user_ops.py",
-    "docs/PYTHON.md": "test_api.py",
+    "docs/POISON.md": "cifar10/test_user_ops.py",
+    "docs/PYTHON.md": "tools/test_api.py",
 }
 # Drawn once for all commands.
 DRAWN = functools.cache(make_shapes)

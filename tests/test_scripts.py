@@ -226,7 +226,7 @@ def test_final_without_an_arc_is_the_published_one(printer, tmp_path):
 def test_tools_of_a_run_take_any_arguments(name, printer, tmp_path):
     script = SCRIPTS / f"{name}.sh"
     done = run(script, "--to", "a b", cwd=tmp_path, ENAS_PYTHON=printer)
-    module = f"enas.cifar10.{name}"
+    module = f"enas.tools.{name}"
     assert done.stdout.splitlines()[:4] == ["-m", module, "--to", "a b"]
 
 
