@@ -7,11 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from enas.cifar10.arc import Arc, main
+from enas.cifar10.arc import Arc
 from enas.cifar10.behaviours import ENAS, PAPER
 from enas.cifar10.search_space import POISON_SETS, SearchSpace
 from enas.drawing import costs as arc_costs
 from enas.drawing.plan import plan, skip_sources
+from enas.tools.draw import main
 from helpers import CLEAN
 
 POISONED = SearchSpace(CLEAN.candidate_ops, ("identity", "dropout"), 2)
@@ -170,9 +171,9 @@ def test_mistakes_are_told(flags, wanted, tmp_path, monkeypatch, capsys):
 def test_drawing_needs_no_tensorflow_and_reading_no_matplotlib(tmp_path):
     path = write_run(tmp_path)
     code = (
-        "import sys; from enas.cifar10 import arc;"
+        "import sys; from enas.tools import draw;"
         "assert 'matplotlib' not in sys.modules;"
-        f"code = arc.main(['arc', '--draw={path}']);"
+        f"code = draw.main(['arc', '--draw={path}']);"
         "assert not {'tensorflow', 'keras'} & set(sys.modules);"
         "sys.exit(code)"
     )

@@ -2,34 +2,36 @@
 
     python -m enas.cifar10.arc --draw outputs/best_arc.txt
 
-draws one; see `arc_tool`.
+draws one; see `enas.tools.draw`.
 """
 
 import dataclasses
 import math
+import operator
 import re
-import sys
+import runpy
+from collections.abc import Iterable
 
 from enas.errors import UserError
 
-__all__ = ["Arc", "layers_of", "main", "num_decisions"]
+__all__ = ["Arc", "as_text", "layers_of", "num_decisions"]
 
 
-def num_decisions(num_layers):
+def num_decisions(num_layers: int) -> int:
     """Returns the length of a flat arc: one op id and k skip bits per layer."""
     return num_layers + num_layers * (num_layers - 1) // 2
 
 
-def layers_of(text):
-    """Returns how many layers the arc in a text has, int.
+def layers_of(text: str) -> int:
+    """Returns how many layers the arc in a text has.
 
     Args:
-      text: str, as `Arc.parse` takes it.
+      text: as `Arc.parse` takes it.
 
     Raises:
-      UserError: no number of layers has so many numbers.
+      UserError: a word is not a number, or no number of layers has so many.
     """
-    count = len(_words(text))
+    count = len(_numbers(text))
     layers = (math.isqrt(1 + 8 * count) - 1) // 2
     if not layers or num_decisions(layers) != count:
         raise UserError(
@@ -40,8 +42,46 @@ def layers_of(text):
     return layers
 
 
-def _words(text):
-    return re.sub(r"[\[\],]", " ", text).split()
+def as_text(arc: object) -> str:
+    """Returns an arc as text: what a user gives as text, lists or an `Arc`.
+
+    Args:
+      arc: str, `Arc`, or (nested) sequences or arrays of whole numbers.
+
+    Raises:
+      UserError: it is none of these.
+    """
+    if isinstance(arc, (str, Arc)):
+        return str(arc).replace("\ufeff", "")
+    try:
+        return " ".join(
+            as_text(part) if hasattr(part, "__len__") else str(_whole(part))
+            for part in arc  # type: ignore[attr-defined]
+        )
+    except TypeError as error:
+        raise UserError(
+            'An arc is text such as "0  3 0  1 0 1", a list of whole numbers, '
+            f"a list of such lists, or an Arc; received {arc!r}."
+        ) from error
+
+
+def _whole(number: object) -> int:
+    if isinstance(number, bool):
+        raise TypeError
+    return operator.index(number)  # type: ignore[arg-type]
+
+
+def _numbers(text: str) -> list[str]:
+    """Returns the words of an arc; each is a whole number."""
+    words = re.sub(r"[\[\],\ufeff]", " ", text).split()
+    for word in words:
+        if not re.fullmatch(r"[0-9]{1,9}", word):
+            raise UserError(
+                "An arc is whole numbers apart by blanks, such as"
+                f' "0  3 0  1 0 1"; received {word!r} in it. best_arc.txt of a'
+                " run holds one."
+            )
+    return words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +93,7 @@ class Arc:
 
     Attributes:
       op_ids: tuple of int, one per layer, in `[0, num_ops)`.
-      skips: tuple of int, 0 or 1, the bits of layer 1, 2, .. one behind the
+      skips: tuple of int, 0 or 1, the bits of layer 1, 2, .. one after the
         other; layer k's start at k(k-1)/2.
 
     Source: rows 1 and 5; the flat form and its text are those of ENAS
@@ -64,103 +104,94 @@ class Arc:
     skips: tuple[int, ...]
 
     @classmethod
-    def from_flat(cls, values, num_layers, num_ops):
+    def from_flat(
+        cls, values: Iterable[int | str], num_layers: int, num_ops: int
+    ) -> "Arc":
         """Builds an arc from ENAS's flat form and checks it.
 
         Args:
-          values: ints, length `num_layers + num_layers(num_layers-1)/2`: for
+          values: length `num_layers + num_layers(num_layers-1)/2`: for
             every layer its op id, then its skip bits.
-          num_layers: int, layers of the child.
-          num_ops: int, op ids of the search space.
-
-        Returns:
-          An `Arc`.
+          num_layers: layers of the child.
+          num_ops: op ids of the search space.
 
         Raises:
           UserError: the length, an op id or a skip bit is not legal.
         """
-        values = [int(value) for value in values]
+        numbers = [int(value) for value in values]
         expected = num_decisions(num_layers)
-        if len(values) != expected:
+        if len(numbers) != expected:
             raise UserError(
                 f"An arc of {num_layers} layers has {expected} numbers (for "
-                f"layer k one op id and k skip bits); received {len(values)}."
+                f"layer k one op id and k skip bits); received {len(numbers)}."
                 " Check --child_num_layers and the arc."
             )
-        op_ids, skips, start = [], [], 0
+        op_ids: list[int] = []
+        skips: list[int] = []
+        start = 0
         for layer in range(num_layers):
-            op_ids.append(_checked_op(values[start], layer, num_ops))
-            bits = values[start + 1 : start + 1 + layer]
+            op_ids.append(_checked_op(numbers[start], layer, num_ops))
+            bits = numbers[start + 1 : start + 1 + layer]
             skips.extend(_checked_bits(bits, layer))
             start += 1 + layer
         return cls(tuple(op_ids), tuple(skips))
 
     @classmethod
-    def parse(cls, text, num_layers, num_ops):
+    def parse(cls, text: str, num_layers: int, num_ops: int) -> "Arc":
         """Reads the text form of an arc: what `--child_fixed_arc` takes.
 
         Args:
           text: the numbers in ENAS's order, apart by blanks, commas or line
             ends; brackets are allowed, so a copied log reads as well.
-          num_layers: int, layers of the child.
-          num_ops: int, op ids of the search space.
-
-        Returns:
-          An `Arc`.
+          num_layers: layers of the child.
+          num_ops: op ids of the search space.
 
         Raises:
           UserError: something is not a number, or the arc is not legal.
         """
-        words = _words(text)
-        for word in words:
-            if not re.fullmatch(r"[0-9]{1,9}", word):
-                raise UserError(
-                    "An arc is whole numbers apart by blanks, such as"
-                    f' "0  3 0  1 0 1"; received {word!r} in it.'
-                )
-        return cls.from_flat(words, num_layers, num_ops)
+        return cls.from_flat(_numbers(text), num_layers, num_ops)
 
     @property
-    def num_layers(self):
-        """Number of layers, int."""
+    def num_layers(self) -> int:
+        """Number of layers."""
         return len(self.op_ids)
 
-    def layer_skips(self, layer):
-        """Returns the skip bits of one layer, a tuple of `layer` ints."""
+    def layer_skips(self, layer: int) -> tuple[int, ...]:
+        """Returns the skip bits of one layer, `layer` of them."""
         start = layer * (layer - 1) // 2
         return self.skips[start : start + layer]
 
-    def layers(self):
+    def layers(self) -> list[list[int]]:
         """Returns per layer the list of its op id and skip bits."""
         return [
             [op_id, *self.layer_skips(layer)]
             for layer, op_id in enumerate(self.op_ids)
         ]
 
-    def flat(self):
-        """Returns ENAS's flat form, a list of ints."""
+    def flat(self) -> list[int]:
+        """Returns ENAS's flat form."""
         return [value for row in self.layers() for value in row]
 
-    def lines(self):
+    def lines(self) -> list[str]:
         """Returns ENAS's log form, a line such as `[3 0 1]` per layer."""
         return ["[" + " ".join(map(str, row)) + "]" for row in self.layers()]
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Returns the one-line form that `--child_fixed_arc` takes."""
         return "  ".join(" ".join(map(str, row)) for row in self.layers())
 
 
-def _checked_op(op_id, layer, num_ops):
+def _checked_op(op_id: int, layer: int, num_ops: int) -> int:
     if not 0 <= op_id < num_ops:
         raise UserError(
             f"Op ids of this search space are 0 to {num_ops - 1}; received "
             f"{op_id} at layer {layer}. Give --poison and --q of the search "
-            "that the arc is from, or mend the arc."
+            "that the arc is from, or fix the arc."
         )
     return op_id
 
 
-def _checked_bits(bits, layer):
+def _checked_bits(bits: list[int], layer: int) -> list[int]:
     for bit in bits:
         if bit not in (0, 1):
             raise UserError(
@@ -170,13 +201,6 @@ def _checked_bits(bits, layer):
     return bits
 
 
-def main(argv=None):
-    """Draws an arc from a command line; returns the exit code, int."""
-    # Not above: that module is built on this one.
-    from enas.tools import draw as arc_tool
-
-    return arc_tool.main(sys.argv if argv is None else argv)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    # By name: what draws an arc is built on this module.
+    runpy.run_module("enas.tools.draw", run_name="__main__")

@@ -6,21 +6,13 @@ of ENAS's scripts/cifar10_macro_search.sh. No TensorFlow here.
 """
 
 import dataclasses
-import re
 
-from enas.cifar10.behaviours import PROFILES, make_profile
+from enas.cifar10.arc import layers_of
+from enas.cifar10.behaviours import PROFILES, Profile, make_profile
+from enas.cifar10.config_checks import check_combinations, checked, setting
 from enas.cifar10.search_space import CANDIDATE_OPS
-from enas.errors import UserError
 
 __all__ = ["Config"]
-
-DATA_SETS = ("cifar10", "cifar100", "shapes")
-
-
-def _setting(default, group, text, **rules):
-    """Declares one setting; rules: lower, upper, choices, logging, alias."""
-    metadata = {"group": group, "help": text, **rules}
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,44 +29,46 @@ class Config:
     except that ENAS has no flag for the seed, the LSTM and the poisonings.
     """
 
-    dataset: str = _setting(
+    dataset: str = setting(
         "cifar10",
         "Data",
         "What to train on: cifar10; cifar100, its 100 fine classes; shapes, an"
         " embedded data set that needs no download; or folder:PATH, a folder of"
         " yours with a sub-folder of 32x32 images for each class.",
+        path="folder",
     )
-    data_path: str | None = _setting(
+    data_path: str | None = setting(
         None,
         "Data",
         "Where CIFAR is: a folder that is, or holds, cifar-10-batches-py,"
         " cifar-10-batches-bin or a prepared TFDS folder (cifar-100-python,"
         " cifar-100-binary). Without it data/ is"
         " searched, then TFDS downloads into data/.",
+        path="full",
     )
-    num_train: int | None = _setting(
+    num_train: int | None = setting(
         None, "Data", "Use only the first N training images.", lower=1
     )
-    num_valid: int | None = _setting(
+    num_valid: int | None = setting(
         None, "Data", "Use only the first N validation images.", lower=1
     )
-    num_test: int | None = _setting(
+    num_test: int | None = setting(
         None, "Data", "Use only the first N test images.", lower=1
     )
-    data_format: str = _setting(
+    data_format: str = setting(
         "NHWC",
         "Data",
         "Layout inside the child. NCHW only where the device has the kernels"
         " (a GPU).",
         choices=("NHWC", "NCHW"),
     )
-    batch_size: int = _setting(
+    batch_size: int = setting(
         128,
         "Data",
         "Images in a training batch and in the batch behind a reward.",
         lower=1,
     )
-    child_cutout_size: int = _setting(
+    child_cutout_size: int = setting(
         0,
         "Data",
         "Side of the square that cutout blanks, in pixels; 0 for none.",
@@ -83,7 +77,7 @@ class Config:
         alias="cutout",
     )
 
-    poison: str = _setting(
+    poison: str = setting(
         "none",
         "Search space",
         "Poisoning: none, or a comma list of the sets identity,"
@@ -92,17 +86,17 @@ class Config:
         " your own, path/to/my_ops.py:Name, which runs that file"
         " (docs/POISON.md).",
     )
-    q: int | None = _setting(
+    q: int | None = setting(
         None, "Search space", "Copies of every poisoning op.", lower=0
     )
-    poison_sharing: str = _setting(
+    poison_sharing: str = setting(
         "shared",
         "Search space",
         "Whether the copies of a poisoning in a layer share their weights"
         " (the paper's code) or each have their own (the paper's text).",
         choices=("shared", "unique"),
     )
-    poison_dropout_rate: float = _setting(
+    poison_dropout_rate: float = setting(
         0.9,
         "Search space",
         "Share of activations that the dropout poisoning zeroes in training.",
@@ -110,50 +104,56 @@ class Config:
         upper=1.0,
         alias="p",
     )
-    poison_noise_sigma: float = _setting(
+    poison_noise_sigma: float = setting(
         2.0,
         "Search space",
         "Ratio of noise to activation of the relative_gaussian poisoning, in"
         " training; the authors used 2 and 10.",
         lower=0.0,
     )
-    candidate_ops: str = _setting(
+    candidate_ops: str = setting(
         "enas6",
         "Search space",
         "The unpoisoned ops: enas6, ENAS's six; paper5, the five of the"
         " paper's section 3.1.1.",
         choices=tuple(CANDIDATE_OPS),
     )
-    child_num_branches: int | None = _setting(
+    child_num_branches: int | None = setting(
         None,
         "Search space",
         "Number of unpoisoned ops, as the original names it; must agree with"
         " --candidate_ops.",
     )
 
-    child_num_layers: int = _setting(
-        12, "Child", "Layers of the child.", lower=1, upper=100
+    child_num_layers: int = setting(
+        None,
+        "Child",
+        "Layers of the child. By default 12, or with --child_from_scratch as"
+        " many as --child_fixed_arc has.",
+        lower=1,
+        upper=100,
+        shown=12,
     )
-    child_out_filters: int = _setting(
+    child_out_filters: int = setting(
         36, "Child", "Channels of every layer, even.", lower=2, upper=4096
     )
-    child_out_filters_scale: int = _setting(
+    child_out_filters_scale: int = setting(
         1, "Child", "Factor on --child_out_filters.", lower=1, upper=64
     )
-    child_keep_prob: float = _setting(
+    child_keep_prob: float = setting(
         0.9,
         "Child",
         "Probability that the dropout before the classifier keeps a value.",
         lower=1e-6,
         upper=1.0,
     )
-    child_l2_reg: float = _setting(
+    child_l2_reg: float = setting(
         0.00025,
         "Child",
         "Factor on the sum of squares of all child weights.",
         lower=0.0,
     )
-    child_grad_bound: float = _setting(
+    child_grad_bound: float = setting(
         5.0,
         "Child",
         "Bound of gradient clipping, for child and controller. Without effect"
@@ -161,14 +161,14 @@ class Config:
         " drops them.",
         lower=0.0,
     )
-    child_fixed_arc: str | None = _setting(
+    child_fixed_arc: str | None = setting(
         None,
         "Child",
         "Train this one architecture under the search's child instead of"
         " searching: op id and skip bits of every layer, as in best_arc.txt.",
         alias="fixed_arc",
     )
-    child_from_scratch: bool = _setting(
+    child_from_scratch: bool = setting(
         False,
         "Child",
         "Train --child_fixed_arc as a network of its own on all training"
@@ -176,91 +176,91 @@ class Config:
         " concatenated, channels doubled at each pooling, as the original's"
         " cifar10_macro_final.sh does.",
     )
-    child_lr_cosine: bool = _setting(
+    child_lr_cosine: bool = setting(
         True,
         "Child",
         "Cosine learning rate with restarts; if off, --child_lr decays"
         " exponentially in stairs.",
     )
-    child_lr_max: float = _setting(
+    child_lr_max: float = setting(
         0.05, "Child", "Highest cosine learning rate.", lower=0.0
     )
-    child_lr_min: float = _setting(
+    child_lr_min: float = setting(
         0.0005, "Child", "Lowest cosine learning rate.", lower=0.0
     )
-    child_lr_T_0: int = _setting(  # noqa: N815 (the original's name)
+    child_lr_T_0: int = setting(  # noqa: N815 (the original's name)
         10,
         "Child",
         "Epochs of the first cosine period.",
         lower=1,
         alias="child_lr_T",
     )
-    child_lr_T_mul: int = _setting(  # noqa: N815 (the original's name)
+    child_lr_T_mul: int = setting(  # noqa: N815 (the original's name)
         2, "Child", "Factor on the period at every restart.", lower=1
     )
-    child_lr: float = _setting(
+    child_lr: float = setting(
         0.1, "Child", "Learning rate without --child_lr_cosine.", lower=0.0
     )
-    child_lr_dec_every: int = _setting(
+    child_lr_dec_every: int = setting(
         100, "Child", "Epochs between stairs without cosine.", lower=1
     )
-    child_lr_dec_rate: float = _setting(
+    child_lr_dec_rate: float = setting(
         0.1, "Child", "Factor at each stair without cosine.", lower=0.0
     )
 
-    controller_training: bool = _setting(
+    controller_training: bool = setting(
         True,
         "Controller",
         "Train the controller; if off it stays as initialised and samples"
         " almost uniformly.",
     )
-    controller_lstm_size: int = _setting(
+    controller_lstm_size: int = setting(
         64, "Controller", "Units of an LSTM layer.", lower=1, upper=4096
     )
-    controller_lstm_num_layers: int = _setting(
+    controller_lstm_num_layers: int = setting(
         1, "Controller", "LSTM layers.", lower=1, upper=8
     )
-    controller_entropy_weight: float = _setting(
+    controller_entropy_weight: float = setting(
         0.0001, "Controller", "Factor on the entropy in the reward.", lower=0.0
     )
-    controller_train_every: int = _setting(
+    controller_train_every: int = setting(
         1, "Controller", "Epochs between controller phases.", lower=1
     )
-    controller_num_aggregate: int = _setting(
+    controller_num_aggregate: int = setting(
         20, "Controller", "Arcs averaged in one update.", lower=1
     )
-    controller_train_steps: int = _setting(
+    controller_train_steps: int = setting(
         50, "Controller", "Updates in one controller phase.", lower=1
     )
-    controller_lr: float = _setting(
+    controller_lr: float = setting(
         0.001, "Controller", "Learning rate of its Adam.", lower=0.0
     )
-    controller_l2_reg: float = _setting(
+    controller_l2_reg: float = setting(
         0.0, "Controller", "Factor on its sum of squared weights.", lower=0.0
     )
-    controller_tanh_constant: float | None = _setting(
+    controller_tanh_constant: float | None = setting(
         1.5,
         "Controller",
         "Bound c of all logits, c * tanh(logit); 0 for none.",
         lower=0.0,
     )
-    controller_temperature: float | None = _setting(
+    controller_temperature: float | None = setting(
         None,
         "Controller",
         "Divisor of all logits before the bound.",
         lower=1e-6,
     )
-    controller_skip_target: float = _setting(
+    controller_skip_target: float = setting(
         0.4,
         "Controller",
         "Skip probability that the penalty draws towards.",
         lower=1e-6,
         upper=1 - 1e-6,
     )
-    controller_skip_weight: float = _setting(
+    controller_skip_weight: float = setting(
         0.8, "Controller", "Factor on the skip penalty in the loss.", lower=0.0
     )
-    controller_bl_dec: float = _setting(
+    controller_bl_dec: float = setting(
         0.99,
         "Controller",
         "Decay of the reward's moving average, the baseline.",
@@ -268,45 +268,45 @@ class Config:
         upper=1.0,
     )
 
-    profile: str = _setting(
+    profile: str = setting(
         "enas",
         "Run",
         "Which program to behave like: enas, the original; paper, the code"
         " behind the paper's Table 1.",
         choices=tuple(PROFILES),
     )
-    override: tuple[str, ...] = _setting(
+    override: tuple[str, ...] = setting(
         (),
         "Run",
         "Change one behaviour of the profile, choice=value; may be given"
         " several times. docs/PORT.md lists the choices.",
     )
-    search_for: str = _setting(
+    search_for: str = setting(
         "macro",
         "Run",
         "macro, as in the original; a number stands for --num_epochs, as the"
         " paper's appendix writes it.",
     )
-    num_epochs: int = _setting(
+    num_epochs: int = setting(
         300, "Run", "Epochs to search.", lower=1, logging=True
     )
-    seed: int = _setting(
+    seed: int = setting(
         69,
         "Run",
         "Seed of everything random.",
         lower=0,
         upper=2**31 - 1,
     )
-    log_every: int = _setting(
+    log_every: int = setting(
         50, "Run", "Steps between log lines.", lower=1, logging=True
     )
-    eval_every_epochs: int = _setting(
+    eval_every_epochs: int = setting(
         1,
         "Run",
         "Epochs between controller phase and evaluation.",
         lower=1,
     )
-    readings: str = _setting(
+    readings: str = setting(
         "last",
         "Run",
         "When to measure best of 10 and fresh arcs, both in evaluation and in"
@@ -316,7 +316,7 @@ class Config:
         choices=("printed", "last", "all"),
         logging=True,
     )
-    pictures_every: int = _setting(
+    pictures_every: int = setting(
         1,
         "Run",
         "Epochs between the pictures in TensorBoard: architectures and the"
@@ -325,13 +325,13 @@ class Config:
         lower=0,
         logging=True,
     )
-    tensorboard_graph: bool = _setting(
+    tensorboard_graph: bool = setting(
         False,
         "Run",
         "Write the child's graph for TensorBoard's tab Graphs.",
         logging=True,
     )
-    checkpoint_every_steps: int = _setting(
+    checkpoint_every_steps: int = setting(
         100,
         "Run",
         "Child steps and controller updates between checkpoints within an"
@@ -339,7 +339,7 @@ class Config:
         lower=0,
         logging=True,
     )
-    mixed_precision: str = _setting(
+    mixed_precision: str = setting(
         "none",
         "Run",
         "Type of the child's feature maps and products: none is float32;"
@@ -347,134 +347,85 @@ class Config:
         " For a GPU, unmeasured there (docs/PERFORMANCE.md).",
         choices=("none", "bfloat16"),
     )
-    deterministic: bool = _setting(
+    deterministic: bool = setting(
         False,
         "Run",
         "Let TensorFlow use only operations that promise the same bits every"
         " time, for a GPU; on a CPU those of the search do so anyway, and this"
         " costs a tenth to a fifth of the time (docs/RELIABILITY.md).",
     )
-    output_dir: str = _setting(
-        "outputs", "Run", "The run directory.", logging=True
+    output_dir: str = setting(
+        "outputs", "Run", "The run directory.", logging=True, path="home"
     )
-    reset_output_dir: bool = _setting(
+    reset_output_dir: bool = setting(
         False,
         "Run",
         "Delete the run directory first, if it is one.",
         logging=True,
     )
 
-    init_checkpoint: str | None = _setting(
+    init_checkpoint: str | None = setting(
         None,
         "Checkpoints",
         "Start from the weights and moving statistics of a checkpoint of the"
         " original: its path without .index, or a folder that holds one. A"
         " run that continues takes its own checkpoint.",
+        path="full",
     )
-    init_slots: bool = _setting(
+    init_slots: bool = setting(
         False,
         "Checkpoints",
         "Take momentum and Adam slots, counters and baseline from"
         " --init_checkpoint as well, to go on where it left off.",
     )
-    init_controller: bool = _setting(
+    init_controller: bool = setting(
         True,
         "Checkpoints",
         "Take the controller from --init_checkpoint; if off only the child,"
         " as for a search space with more op ids.",
     )
-    export_tf1_checkpoint: str | None = _setting(
+    export_tf1_checkpoint: str | None = setting(
         None,
         "Checkpoints",
         "At the end of the search, write a checkpoint that the original can"
         " restore: its path without .index, in a folder without others.",
         logging=True,
+        path="full",
     )
 
-    def __post_init__(self):
-        """Checks every value where it enters."""
+    def __post_init__(self) -> None:
+        """Checks every value where it enters, and spells it one way."""
         for field in dataclasses.fields(self):
-            _check_range(field, getattr(self, field.name))
-        _check_combinations(self)
+            value = checked(field, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+        _fill_in(self)
+        check_combinations(self)
 
     @property
-    def behaviour(self):
-        """The choices in force, a `Profile`."""
+    def behaviour(self) -> Profile:
+        """The choices in force."""
         return make_profile(self.override, PROFILES[self.profile])
 
     @property
-    def restarts(self):
+    def restarts(self) -> bool:
         """Whether the child's learning rate is a cosine with restarts."""
         return self.child_lr_cosine and self.behaviour.lr_schedule == "restarts"
 
     @property
-    def filters(self):
-        """Channels of every layer, int."""
+    def filters(self) -> int:
+        """Channels of every layer."""
         return self.child_out_filters * self.child_out_filters_scale
 
     @property
-    def tanh_constant(self):
-        """Bound of the logits, float, or None without bound."""
+    def tanh_constant(self) -> float | None:
+        """Bound of the logits, or None without bound."""
         return self.controller_tanh_constant or None
 
 
-def _check_range(field, value):
-    rules = field.metadata
-    if value is None or isinstance(value, tuple):
-        return
-    if "choices" in rules and value not in rules["choices"]:
-        raise UserError(
-            f"--{field.name} is one of {', '.join(rules['choices'])}; received"
-            f" {value!r}. {rules['help']}"
-        )
-    lower, upper = rules.get("lower"), rules.get("upper")
-    low = lower is not None and not value >= lower
-    high = upper is not None and not value <= upper
-    if low or high or value in (float("inf"), float("-inf")):
-        least = "any number" if lower is None else f"at least {lower}"
-        most = "" if upper is None else f" and at most {upper}"
-        raise UserError(
-            f"--{field.name} must be {least}{most}; received {value}."
-            f" {rules['help']}"
-        )
-
-
-def _check_combinations(config):
-    folder = re.match(r"folder:.", config.dataset)
-    if config.dataset not in DATA_SETS and not folder:
-        raise UserError(
-            f"--dataset is one of {', '.join(DATA_SETS)}, or folder:PATH; "
-            f"received {config.dataset!r}. For images of your own give the "
-            "folder that holds one sub-folder for each class."
-        )
-    if config.child_out_filters % 2:
-        raise UserError(
-            "--child_out_filters must be even, because the factorized reduction"
-            " halves the channels between its two paths; received"
-            f" {config.child_out_filters}. Try {config.child_out_filters + 1}."
-        )
-    if config.child_lr_min > config.child_lr_max:
-        raise UserError(
-            "--child_lr_min must not be above --child_lr_max; received "
-            f"{config.child_lr_min} and {config.child_lr_max}. Swap them."
-        )
-    if config.search_for != "macro":
-        raise UserError(
-            "--search_for is macro, or a number of epochs; received "
-            f"{config.search_for!r}. Only macro search exists here."
-        )
-    checkpoints = config.init_checkpoint or config.export_tf1_checkpoint
-    if config.child_from_scratch and checkpoints:
-        raise UserError(
-            "--child_from_scratch goes with neither --init_checkpoint nor "
-            "--export_tf1_checkpoint, which are of a search's child; received "
-            f"{checkpoints!r}. Leave them out."
-        )
-    make_profile(config.override)
-    ops = len(CANDIDATE_OPS[config.candidate_ops])
-    if config.child_num_branches not in (None, ops):
-        raise UserError(
-            f"--candidate_ops={config.candidate_ops} has {ops} ops; received "
-            f"--child_num_branches={config.child_num_branches}. Leave it out,"
-            " or choose the ops by --candidate_ops."
-        )
+def _fill_in(config: Config) -> None:
+    """Sets the layers where none were given."""
+    if config.child_num_layers is None:
+        layers = 12
+        if config.child_from_scratch and config.child_fixed_arc:
+            layers = layers_of(config.child_fixed_arc)
+        object.__setattr__(config, "child_num_layers", layers)

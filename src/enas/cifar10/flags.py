@@ -7,11 +7,13 @@ import dataclasses
 import re
 import textwrap
 import typing
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from absl import flags
 
-from enas.cifar10.arc import layers_of
 from enas.cifar10.config import Config
+from enas.cifar10.config_checks import check_not_empty, shown_default
 from enas.errors import UserError
 
 __all__ = ["WITHOUT_EFFECT", "define_flags", "help_text", "read_flags"]
@@ -51,7 +53,7 @@ WITHOUT_EFFECT = {
     "controller_use_critic": (bool, "the original never reads it"),
 }
 
-_DEFINE = {
+_DEFINE: dict[type, Callable[..., Any]] = {
     str: flags.DEFINE_string,
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
@@ -59,7 +61,7 @@ _DEFINE = {
 }
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
     """Defines one flag per field of `Config`, aliases, and idle flags.
 
     Args:
@@ -69,7 +71,7 @@ def define_flags(values):
         if field.type == tuple[str, ...]:
             flags.DEFINE_multi_string(
                 field.name,
-                field.default,
+                Config.override,
                 field.metadata["help"],
                 flag_values=values,
             )
@@ -92,12 +94,14 @@ def define_flags(values):
     )
 
 
-def read_flags(values, argv):
+def read_flags(
+    values: flags.FlagValues, argv: Sequence[str]
+) -> tuple[Config, list[str]]:
     """Parses a command line into a `Config`.
 
     Args:
       values: the `flags.FlagValues` that `define_flags` filled.
-      argv: list of str, the program's name first.
+      argv: the program's name first.
 
     Returns:
       (config, idle): the `Config`, and the names of flags without effect
@@ -107,7 +111,7 @@ def read_flags(values, argv):
       UserError: a flag is unknown, cannot be read or is out of range.
     """
     try:
-        rest = values(argv)[1:]
+        rest = values(_without_marks(values, argv))[1:]
     except (flags.Error, OSError) as error:
         raise UserError(f"{error}. See --help for all flags.") from error
     # Bytes that are no text, or a file name with a zero byte in it.
@@ -121,14 +125,11 @@ def read_flags(values, argv):
             "All settings are given as --name=value; received the bare words "
             f"{' '.join(map(repr, rest))}. See --help."
         )
-    settings = {
+    _check_not_empty(values)
+    settings: dict[str, Any] = {
         field.name: values[field.name].value
         for field in dataclasses.fields(Config)
     }
-    arc = settings["child_fixed_arc"]
-    layers_given = values["child_num_layers"].present
-    if settings["child_from_scratch"] and arc and not layers_given:
-        settings["child_num_layers"] = layers_of(arc)
     settings["override"] = tuple(settings["override"])
     if re.fullmatch(r"[0-9]{1,9}", settings["search_for"]):
         settings["num_epochs"] = int(settings["search_for"])
@@ -137,11 +138,34 @@ def read_flags(values, argv):
     return Config(**settings), idle
 
 
-def help_text(script):
+def _without_marks(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
+    """Returns argv with the flagfiles in it read, byte order marks skipped."""
+    words = list(argv)
+    while True:
+        words = values.read_flags_from_files(words, force_gnu=False)
+        marked = [i for i, word in enumerate(words) if word[:1] == "\ufeff"]
+        if not marked:
+            return words
+        for i in reversed(marked):
+            words[i] = words[i].lstrip("\ufeff")
+            if words[i].startswith(("#", "//")) or not words[i]:
+                del words[i]
+
+
+def _check_not_empty(values: flags.FlagValues) -> None:
+    for name in values:
+        if values[name].present and name != "help":
+            given = values[name].value
+            for value in given if isinstance(given, list) else [given]:
+                if isinstance(value, str):
+                    check_not_empty(name, value)
+
+
+def help_text(script: str) -> str:
     """Returns what --help prints: all flags by group, with defaults.
 
     Args:
-      script: str, the command to show in the usage line.
+      script: the command to show in the usage line.
     """
     lines = [f"Usage: {script} [--flag=value ..]", ""]
     group = None
@@ -149,13 +173,13 @@ def help_text(script):
         if field.metadata["group"] != group:
             group = field.metadata["group"]
             lines += [f"{group}:"]
-        lines += [f"  --{field.name}={field.default}"]
+        lines += [f"  --{field.name}={shown_default(field)}"]
         lines += _indented(_help_of(field))
     lines += ["Accepted from the original's scripts, without effect:"]
     return "\n".join(lines + _indented(", ".join(WITHOUT_EFFECT)))
 
 
-def _help_of(field):
+def _help_of(field: dataclasses.Field) -> str:
     text = field.metadata["help"]
     if "choices" in field.metadata:
         text += f" One of: {', '.join(field.metadata['choices'])}."
@@ -164,7 +188,7 @@ def _help_of(field):
     return text
 
 
-def _indented(text):
+def _indented(text: str) -> list[str]:
     return textwrap.wrap(
         text, 80, initial_indent=" " * 6, subsequent_indent=" " * 6
     )

@@ -9,6 +9,7 @@ No TensorFlow here; matplotlib is imported only to draw.
 
 import os
 import re
+import sys
 
 from absl import flags
 
@@ -38,7 +39,7 @@ Without a flags.txt give --poison, --q, --child_out_filters, --profile ..
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
-def main(argv):
+def main(argv=None):
     """Runs the tool; returns its exit code.
 
     Args:
@@ -132,3 +133,7 @@ def _check_picture(path):
             f"--picture={path} cannot be written: {folder} is not a folder "
             "that you may write to. Name another by --picture."
         )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Paths and text files as users give them: one place for all programs.
+
+Whatever a user names - by a flag, in a flagfile, after a script or from
+Python - is read by these functions, so that `~`, byte order marks and files
+that must not be overwritten mean the same everywhere. No TensorFlow here.
+"""
+
+import os
+import pathlib
+
+from enas.errors import UserError
+
+__all__ = ["MARK", "check_free", "full_path", "read_text", "user_path"]
+
+# Stands in the metadata of every picture that this project draws.
+MARK = "enas-ssp"
+
+
+def user_path(path: str | os.PathLike[str]) -> str:
+    """Returns a path with `~` expanded, also where no shell has done so.
+
+    A shell leaves the `~` of `--output_dir=~/runs` alone.
+    """
+    return os.path.expanduser(os.fspath(path))
+
+
+def full_path(path: str | os.PathLike[str]) -> str:
+    """Returns a path that holds in every folder."""
+    return os.path.abspath(user_path(path))
+
+
+def read_text(path: str | os.PathLike[str], what: str) -> str:
+    """Reads a text file of a user's; a byte order mark is skipped.
+
+    Args:
+      path: the file.
+      what: what it should be, such as "--draw names a text file with an arc".
+
+    Raises:
+      UserError: it cannot be read, or is no UTF-8 text.
+    """
+    try:
+        return pathlib.Path(user_path(path)).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{what}; {path} cannot be read: {error}.") from error
+
+
+def check_free(path: str, flag: str, overwrite: bool = False) -> None:
+    """Refuses to overwrite what this project has not written.
+
+    Pictures carry `MARK`, so drawing one again replaces it.
+
+    Args:
+      path: a file or folder to be written.
+      flag: the flag that names it, such as "--picture".
+      overwrite: whether the user gave --overwrite.
+
+    Raises:
+      UserError: something else exists there, or its folder cannot be written.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+        raise UserError(
+            f"{flag}={path} cannot be written: {folder} is not a folder that "
+            f"you may write to. Name another place by {flag}."
+        )
+    if os.path.isdir(path) or (
+        os.path.lexists(path) and not overwrite and not _is_ours(path)
+    ):
+        raise UserError(
+            f"{flag}={path} exists and was not written by this project, or is "
+            f"a folder. Name another place by {flag}, remove it"
+            + (", or replace it." if overwrite else ", or add --overwrite.")
+        )
+
+
+def _is_ours(path: str) -> bool:
+    try:
+        return MARK.encode() in pathlib.Path(path).read_bytes()
+    except OSError:
+        return False
