@@ -127,7 +127,7 @@ FLAGS = {
         ["--poison=dropout,dropout", "--q=3"],
         ["dropout,dropout", "twice", "--q"],
     ),
-    "empty poison": (["--poison=", "--q=3"], ["--poison=", "identity"]),
+    "empty poison": (["--poison=", "--q=3"], ["--poison is empty"]),
     "poison without q": (
         ["--poison=identity"],
         ["--poison=identity", "--q", "from 1", "None"],
@@ -395,11 +395,11 @@ INFO = "elsewhere/cifar10/3.0.2/dataset_info.json"
 DATA = {
     "no CIFAR-10": (
         {"elsewhere/notes.txt": b"precious"},
-        ["--data_path", "'elsewhere'", "holds none", "data_batch_1"],
+        ["--data_path", "/elsewhere'", "holds none", "data_batch_1"],
     ),
     "file instead of a folder": (
         {"elsewhere": b"precious"},
-        ["--data_path", "'elsewhere'"],
+        ["--data_path", "/elsewhere'"],
     ),
     "missing python batch": (
         {"elsewhere/cifar-10-batches-py/test_batch": PICKLED},
@@ -460,7 +460,7 @@ def test_data_path_that_does_not_exist(refused):
     refused(
         "--dataset=cifar10",
         "--data_path=no/such",
-        wanted=["--data_path", "CIFAR-10", "'no/such'", "does not exist"],
+        wanted=["--data_path", "CIFAR-10", "/no/such'", "does not exist"],
     )
 
 
