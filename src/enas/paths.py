@@ -7,10 +7,19 @@ that must not be overwritten mean the same everywhere. No TensorFlow here.
 
 import os
 import pathlib
+from collections.abc import Sequence
 
 from enas.errors import UserError
 
-__all__ = ["MARK", "check_free", "full_path", "read_text", "user_path"]
+__all__ = [
+    "MARK",
+    "check_free",
+    "check_not_empty",
+    "command_words",
+    "full_path",
+    "read_text",
+    "user_path",
+]
 
 # Stands in the metadata of every picture that this project draws.
 MARK = "enas-ssp"
@@ -22,6 +31,40 @@ def user_path(path: str | os.PathLike[str]) -> str:
     A shell leaves the `~` of `--output_dir=~/runs` alone.
     """
     return os.path.expanduser(os.fspath(path))
+
+
+def command_words(argv: Sequence[str]) -> list[str]:
+    """Returns the words of a command line, `~` expanded in all of them.
+
+    Every program reads its command line through this.
+
+    Args:
+      argv: the program's name first.
+
+    Raises:
+      UserError: a word, or the value of a flag, is empty.
+    """
+    return [argv[0], *map(_command_word, argv[1:])]
+
+
+def _command_word(word: str) -> str:
+    flag, equals, value = word.partition("=")
+    if not (flag.startswith("-") and equals):
+        flag, equals, value = "", "", word
+    check_not_empty(flag or "A word of the command line", value)
+    return flag + equals + (user_path(value) if value[:1] == "~" else value)
+
+
+def check_not_empty(name: str, value: str) -> None:
+    """Refuses empty text, which is no value of any flag, with a UserError."""
+    if not value.strip():
+        raise UserError(
+            f"{name} is empty: received {value!r}. Give it a value, or leave"
+            " it out for its default. (A $(cat FILE) whose file does not exist"
+            " gives an empty value.)"
+        )
+    if "\0" in value:
+        raise UserError(f"{name} has a zero byte in it: {value!r}.")
 
 
 def full_path(path: str | os.PathLike[str]) -> str:
@@ -64,13 +107,12 @@ def check_free(path: str, flag: str, overwrite: bool = False) -> None:
             f"{flag}={path} cannot be written: {folder} is not a folder that "
             f"you may write to. Name another place by {flag}."
         )
-    if os.path.isdir(path) or (
-        os.path.lexists(path) and not overwrite and not _is_ours(path)
-    ):
+    if os.path.isdir(path):
+        raise UserError(f"{flag}={path} is a folder. Name a file by {flag}.")
+    if os.path.lexists(path) and not (overwrite or _is_ours(path)):
         raise UserError(
-            f"{flag}={path} exists and was not written by this project, or is "
-            f"a folder. Name another place by {flag}, remove it"
-            + (", or replace it." if overwrite else ", or add --overwrite.")
+            f"{flag}={path} exists, and this project has not written it. Name "
+            f"another place by {flag}, or add --overwrite to replace it."
         )
 
 

@@ -1,11 +1,16 @@
 """The public names: lazy, and the ten lines of the document run."""
 
+import contextlib
+import os
+import pathlib
 import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import enas.cifar10
 import helpers
@@ -73,3 +78,86 @@ def test_a_mistake_is_an_exception(tmp_path):
         run_search(Config(poison="arsenic", output_dir=str(tmp_path / "x")))
     with pytest.raises(UserError, match=r"flags\.txt"):
         Run(str(tmp_path))
+
+
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 3),
+    st.floats(allow_nan=True),
+    st.sampled_from(["", "test", "valid", "train", "eval", "0 0 1", "x"]),
+    st.lists(st.integers(-1, 9), max_size=4),
+    st.builds(lambda n: np.zeros((1, n, n, 3)), st.integers(0, 33)),
+    st.builds(lambda n: np.zeros((2, 32, 32, n), np.uint8), st.integers(1, 4)),
+    st.builds(object),
+)
+CALLS = {
+    "arc": 1,
+    "sample": 1,
+    "draw": 1,
+    "describe": 1,
+    "accuracy": 3,
+    "predict": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def past(small_run):
+    return Run(small_run)
+
+
+@given(st.sampled_from(sorted(CALLS)), st.lists(ANYTHING, max_size=3))
+@settings(max_examples=150, deadline=None)
+def test_methods_of_a_run_answer_or_say_what_is_wrong(past, name, arguments):
+    arguments = arguments[: CALLS[name]]
+    if name in ("arc", "predict") and not arguments:
+        arguments = ["0"]
+    with contextlib.suppress(UserError):
+        getattr(past, name)(*arguments)
+
+
+@given(ANYTHING)
+@settings(max_examples=50, deadline=None)
+def test_only_a_run_directory_is_a_run(thing):
+    with pytest.raises(UserError):
+        Run(thing)
+    with pytest.raises(UserError):
+        run_search(thing)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"mode": "test"}, "--mode is one of eval, train; received 'test'"),
+        ({"split": "train"}, "--split is one of valid, test"),
+        ({"arc": "9 9 9"}, "Op ids of this search space|Skip bits"),
+    ],
+)
+def test_words_that_accuracy_does_not_know_are_refused(past, words, message):
+    with pytest.raises(UserError, match=message):
+        past.accuracy(**words)
+
+
+def test_pixels_from_0_to_1_are_refused_and_whole_numbers_taken(past):
+    pixels = past.search.data.test.images[:2]
+    with pytest.raises(UserError, match="whole numbers from 0 to 255"):
+        past.predict(pixels / 255)
+    with pytest.raises(UserError, match="received -1 to"):
+        past.predict(pixels.astype(int) - pixels.min() - 1)
+    np.testing.assert_array_equal(
+        past.predict(pixels), past.predict(pixels.astype(np.int64))
+    )
+
+
+def test_arcs_come_as_text_lists_and_arcs(past):
+    arc = past.best_arc
+    forms = [str(arc), arc.flat(), arc.layers(), np.array(arc.flat()), arc]
+    assert [past.arc(form) for form in forms] == [arc] * 5
+    assert len({past.describe(form) for form in forms}) == 1
+
+
+def test_a_home_folder_is_found(small_run, monkeypatch):
+    folder, name = os.path.split(small_run)
+    monkeypatch.setenv("HOME", folder)
+    assert Run(f"~/{name}").path == small_run
+    assert Run(pathlib.Path(small_run)).path == small_run

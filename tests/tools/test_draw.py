@@ -178,3 +178,22 @@ def test_drawing_needs_no_tensorflow_and_reading_no_matplotlib(tmp_path):
         "sys.exit(code)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_picture_of_another_program_is_not_overwritten(tmp_path, capsys):
+    path = pathlib.Path(write_run(tmp_path))
+    target = path.with_suffix(".png")
+    target.write_bytes(b"a cat")
+    assert main(["arc", f"--draw={path}"]) == 2
+    assert "add --overwrite" in capsys.readouterr().err
+    assert target.read_bytes() == b"a cat"
+    assert main(["arc", f"--draw={path}", "--overwrite"]) == 0
+    # The project's own picture is replaced without asking.
+    assert main(["arc", f"--draw={path}"]) == 0
+
+
+def test_the_wrong_word_of_an_arc_is_named(tmp_path, capsys):
+    path = pathlib.Path(write_run(tmp_path))
+    path.write_text(path.read_text() + "val_acc=0.35\n", encoding="utf-8-sig")
+    assert main(["arc", f"--draw={path}"]) == 2
+    assert "'val_acc=0.35'" in capsys.readouterr().err

@@ -117,8 +117,8 @@ def test_a_final_network_is_measured(small_final, capsys):
     [
         ([], "received none"),
         (["--output_dir=nowhere"], "holds no flags.txt"),
-        (["--output_dir={run}", "--mode=both"], "eval or train"),
-        (["--output_dir={run}", "--split=train"], "valid or test"),
+        (["--output_dir={run}", "--mode=both"], "eval, train"),
+        (["--output_dir={run}", "--split=train"], "valid, test"),
         (["--output_dir={run}", "--num_arcs=0"], "at least 1"),
         (["--output_dir={run}", "--arc=0 1"], "3 numbers"),
         (["--output_dir={run}", "--predict"], "received none"),

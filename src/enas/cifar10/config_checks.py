@@ -18,11 +18,10 @@ from enas.cifar10.arc import as_text
 from enas.cifar10.behaviours import make_profile
 from enas.cifar10.search_space import CANDIDATE_OPS
 from enas.errors import UserError
-from enas.paths import full_path, user_path
+from enas.paths import check_not_empty, full_path, user_path
 
 __all__ = [
     "check_combinations",
-    "check_not_empty",
     "checked",
     "setting",
     "shown_default",
@@ -78,7 +77,7 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, str):
-        check_not_empty(field.name, value)
+        check_not_empty(f"--{field.name}", value)
         if "path" in field.metadata:
             value = _PATHS[field.metadata["path"]](value)
     _check_range(field, value)
@@ -126,18 +125,6 @@ def _wrong_type(field: dataclasses.Field, wanted: str, value: Any) -> UserError:
         f"--{field.name} is {wanted}; received {reprlib.repr(value)}, which is"
         f" of type {type(value).__name__}. {field.metadata['help']}"
     )
-
-
-def check_not_empty(name: str, value: str) -> None:
-    """Refuses empty text, which is no value of any flag, with a UserError."""
-    if not value.strip():
-        raise UserError(
-            f"--{name} is empty: received {value!r}. Give it a value, or leave"
-            " it out for its default. (A $(cat FILE) whose file does not exist"
-            " gives an empty value.)"
-        )
-    if "\0" in value:
-        raise UserError(f"--{name} has a zero byte in it: {value!r}.")
 
 
 def shown_default(field: dataclasses.Field) -> Any:

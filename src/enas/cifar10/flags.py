@@ -13,8 +13,9 @@ from typing import Any
 from absl import flags
 
 from enas.cifar10.config import Config
-from enas.cifar10.config_checks import check_not_empty, shown_default
+from enas.cifar10.config_checks import shown_default
 from enas.errors import UserError
+from enas.paths import check_not_empty, command_words
 
 __all__ = ["WITHOUT_EFFECT", "define_flags", "help_text", "read_flags"]
 
@@ -110,8 +111,9 @@ def read_flags(
     Raises:
       UserError: a flag is unknown, cannot be read or is out of range.
     """
+    words = command_words(argv)
     try:
-        rest = values(_without_marks(values, argv))[1:]
+        rest = values(_without_marks(values, words))[1:]
     except (flags.Error, OSError) as error:
         raise UserError(f"{error}. See --help for all flags.") from error
     # Bytes that are no text, or a file name with a zero byte in it.
@@ -140,7 +142,7 @@ def read_flags(
 
 def _without_marks(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
     """Returns argv with the flagfiles in it read, byte order marks skipped."""
-    words = list(argv)
+    words = command_words(argv)
     while True:
         words = values.read_flags_from_files(words, force_gnu=False)
         marked = [i for i, word in enumerate(words) if word[:1] == "\ufeff"]
@@ -158,7 +160,7 @@ def _check_not_empty(values: flags.FlagValues) -> None:
             given = values[name].value
             for value in given if isinstance(given, list) else [given]:
                 if isinstance(value, str):
-                    check_not_empty(name, value)
+                    check_not_empty(f"--{name}", value)
 
 
 def help_text(script: str) -> str:

@@ -9,6 +9,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 
 from enas.drawing.costs import Cost, layer_costs
 from enas.drawing.plan import pool_layers, skip_sources
+from enas.paths import MARK
 
 __all__ = ["POISON", "draw", "graph", "picture", "rows_of"]
 
@@ -31,7 +32,9 @@ def draw(path, arc, search_space, nodes, profile, bias=False):
       bias: bool, whether the last matrix has a bias.
     """
     figure = picture(arc, search_space, nodes, profile, bias)
-    figure.savefig(path, dpi=150, bbox_inches="tight")
+    # A picture of ours may be replaced by the next.
+    key = "Software" if path.lower().endswith(".png") else "Creator"
+    figure.savefig(path, dpi=150, bbox_inches="tight", metadata={key: MARK})
 
 
 def picture(arc, search_space, nodes, profile, bias=False):

@@ -5,36 +5,52 @@ import functools
 import io
 import json
 import os
+import reprlib
 import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from absl import flags
 
 from enas import tf_settings
-from enas.cifar10.arc import Arc
+from enas.cifar10.arc import Arc, as_text
+from enas.cifar10.config import Config
 from enas.cifar10.flags import define_flags
+from enas.errors import UserError
+from enas.paths import read_text, user_path
 from enas.run.stop_signals import StopSignals
 from enas.tf_noise import without_noise
 from enas.tools import open_run as trained
+from enas.tools.words import MODES, SPLITS, check_split, check_word
+
+if TYPE_CHECKING:
+    import keras
+    from matplotlib.figure import Figure
+
+    from enas.cifar10.search import Search
 
 __all__ = ["Run", "run_search"]
 
 
-def run_search(config, quiet=False):
+def run_search(config: Config, quiet: bool = False) -> "Run":
     """Runs or continues what a `Config` describes.
 
     Args:
-      config: `Config`; with child_from_scratch it is a final training.
-      quiet: bool, print nothing; the log is in the run directory all the same.
-
-    Returns:
-      A `Run`.
+      config: with child_from_scratch it is a final training.
+      quiet: print nothing; the log is in the run directory all the same.
 
     Raises:
       Stopped: Ctrl-C or "interrupt the kernel"; what was trained is saved, and
-        the same call goes on from there.
+        the same call continues from there.
       UserError: a setting, the data or the run directory is not legal.
       RuntimeError: training met a number that is not finite.
     """
+    if not isinstance(config, Config):
+        raise UserError(
+            f"run_search takes a Config; received {reprlib.repr(config)}. Make"
+            ' one, for example Config(dataset="shapes", num_epochs=2).'
+        )
     tf_settings.before_import()
     with without_noise():
         from enas.cifar10 import program
@@ -54,7 +70,7 @@ def run_search(config, quiet=False):
 
 
 @contextlib.contextmanager
-def _signals():
+def _signals() -> Iterator[StopSignals]:
     signals = StopSignals()
     # Python hands signals to its main thread, and only that may ask for them.
     main = threading.current_thread() is threading.main_thread()
@@ -66,58 +82,83 @@ class Run:
     """A run directory, to look at and to use. It is only read.
 
     Args:
-      path: str, the run directory.
-      overrides: sequence of str, behaviours to change, "choice=value".
+      path: the run directory.
+      overrides: behaviours to change, "choice=value".
 
     Raises:
       UserError: it is no run directory.
     """
 
-    def __init__(self, path, overrides=()):
-        self.path = path
+    def __init__(
+        self, path: str | os.PathLike[str], overrides: Sequence[str] = ()
+    ) -> None:
+        if not isinstance(path, (str, os.PathLike)):
+            raise UserError(
+                "Run takes the path of a run directory; received "
+                f"{reprlib.repr(path)}."
+            )
+        if isinstance(overrides, str) or not all(
+            isinstance(override, str) for override in overrides
+        ):
+            raise UserError(
+                'overrides is a list of texts such as ["bn_evaluation=batch"];'
+                f" received {reprlib.repr(overrides)}."
+            )
+        self.path = user_path(path)
         values = flags.FlagValues()
         define_flags(values)
         changed = [f"--override={override}" for override in overrides]
-        self.config = trained.read_config(values, ["run", *changed], path)
+        self.config = trained.read_config(values, ["run", *changed], self.path)
 
     @property
-    def result(self):
-        """The contents of result.json, dict."""
+    def result(self) -> dict[str, Any]:
+        """The contents of result.json.
+
+        Raises:
+          UserError: there is none yet.
+        """
         path = os.path.join(self.path, "result.json")
-        with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
+        text = read_text(path, "A run writes result.json after its first epoch")
+        return json.loads(text)
 
     @functools.cached_property
-    def search(self):
-        """The `Search`, as the last checkpoint left it."""
+    def search(self) -> "Search":
+        """The live search, as the last checkpoint left it."""
         return trained.load(self.config)
 
     @property
-    def best_arc(self):
-        """The `Arc` that result.json names."""
+    def best_arc(self) -> Arc:
+        """The architecture that result.json names."""
         return self.arc(self.result["arc"])
 
-    def arc(self, text):
-        """Returns the `Arc` of a text such as "0  3 0"."""
-        ops = self.search.search_space.num_ops
-        return Arc.parse(text, self.config.child_num_layers, ops)
+    def arc(self, arc: "Arc | str | Sequence") -> Arc:
+        """Returns an `Arc` from text, lists or an `Arc`, checked.
 
-    def sample(self, count=10):
-        """Returns arcs from the controller, list of `Arc`."""
+        Raises:
+          UserError: it is none of this run's search space.
+        """
+        ops = self.search.search_space.num_ops
+        return Arc.parse(as_text(arc), self.config.child_num_layers, ops)
+
+    def sample(self, count: int = 10) -> list[Arc]:
+        """Returns `count` >= 1 arcs from the controller."""
+        if isinstance(count, np.integer):
+            count = int(count)
+        if type(count) is not int or count < 1:
+            raise UserError(
+                "sample takes a whole number of arcs, at least 1; received "
+                f"{reprlib.repr(count)}."
+            )
         return trained.arcs_of(self.search, (), count, "api")
 
-    def draw(self, arc=None):
-        """Returns the picture of an arc, a matplotlib Figure.
-
-        Args:
-          arc: `Arc`; the best one by default.
-        """
+    def draw(self, arc: "Arc | str | Sequence | None" = None) -> "Figure":
+        """Returns the picture of an arc, the best one by default."""
         from enas.drawing import picture as arc_picture
 
         return arc_picture.picture(*self._planned(arc))
 
-    def describe(self, arc=None):
-        """Returns the table of an arc as text, str; arguments as `draw`."""
+    def describe(self, arc: "Arc | str | Sequence | None" = None) -> str:
+        """Returns the table of an arc as text, the best one by default."""
         from enas.drawing import text as arc_text
 
         return "\n".join(arc_text.describe(*self._planned(arc)))
@@ -125,48 +166,93 @@ class Run:
     def _planned(self, arc):
         from enas.drawing.plan import plan
 
-        arc, profile = arc or self.best_arc, self.config.behaviour
+        arc, profile = self._arc(arc), self.config.behaviour
         space, final = self.search.search_space, self.config.child_from_scratch
         nodes = plan(arc, space, self.config.filters, profile, final)
         return arc, space, nodes, profile, profile.classifier_bias == "learned"
 
-    def accuracy(self, arc=None, split="test", mode="eval"):
-        """Returns the accuracy of an arc under the run's weights, float.
+    def _arc(self, arc: "Arc | str | Sequence | None") -> Arc:
+        return self.best_arc if arc is None else self.arc(arc)
+
+    def accuracy(
+        self,
+        arc: "Arc | str | Sequence | None" = None,
+        split: str = "test",
+        mode: str = "eval",
+    ) -> float:
+        """Returns the accuracy of an arc under the run's weights, in [0, 1].
 
         Args:
-          arc: `Arc`; the best one by default.
+          arc: the best one by default.
           split: "valid" or "test".
           mode: "eval", or "train", with dropout and noise on.
         """
+        check_word("split", split, SPLITS)
+        check_word("mode", mode, MODES)
         images = getattr(self.search.data, split)
-        return self.search.accuracy_of(arc or self.best_arc, images, mode)
+        check_split(split, images)
+        return self.search.accuracy_of(self._arc(arc), images, mode)
 
-    def predict(self, images, arc=None):
+    def predict(
+        self,
+        images: np.ndarray,
+        arc: "Arc | str | Sequence | None" = None,
+    ) -> np.ndarray:
         """Returns probabilities, float32 `[images, classes]`.
 
         Args:
-          images: uint8 `[images, 32, 32, 3]`.
-          arc: `Arc`; the best one by default.
+          images: whole numbers from 0 to 255, `[images, 32, 32, 3]`.
+          arc: the best one by default.
         """
         from enas.tools import evaluate
 
-        return evaluate.predict(self.search, arc or self.best_arc, images)
+        images = _pixels(images, self.search.data.train.images.shape[1:])
+        return evaluate.predict(self.search, self._arc(arc), images)
 
-    def export(self, target=None, arc=None, statistics=None):
+    def export(
+        self,
+        target: str | os.PathLike[str] | None = None,
+        arc: "Arc | str | Sequence | None" = None,
+        statistics: str | None = None,
+    ) -> "keras.Model":
         """Returns an arc as a plain Keras model, see docs/EXPORT.md.
 
         Args:
-          target: str, where to save it: a .keras file or a new folder; None
-            saves nothing.
-          arc: `Arc`; the best one by default.
+          target: where to save it; None saves nothing.
+          arc: the best one by default.
           statistics: "moving", "batch" or "measured"; what the run evaluates
             with by default.
         """
         from enas.tools import export
 
         how = statistics or self.config.behaviour.bn_evaluation
-        export.check([target or "unsaved.keras"], how)
-        model = export.plain_model(self.search, arc or self.best_arc, how)
-        if target is not None:
-            export.save(model, target)
+        path = None if target is None else user_path(target)
+        export.check(["unsaved.keras" if path is None else path], how)
+        model = export.plain_model(self.search, self._arc(arc), how)
+        if path is not None:
+            export.save(model, path)
         return model
+
+
+def _pixels(images: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns pixels as uint8 `[images, *shape]`, or refuses them."""
+    try:
+        pixels = np.asarray(images)
+    except ValueError as error:
+        raise UserError(
+            f"predict takes an array of images: {error}."
+        ) from error
+    whole = np.issubdtype(pixels.dtype, np.integer)
+    if not whole or pixels.shape[1:] != shape or not len(pixels):
+        wanted = ", ".join(map(str, shape))
+        raise UserError(
+            f"predict takes whole numbers from 0 to 255, [images, {wanted}]; "
+            f"received {pixels.dtype} {list(pixels.shape)}. Floats from 0 to 1"
+            " become such by (255 * images).round().astype('uint8')."
+        )
+    if pixels.min() < 0 or pixels.max() > 255:
+        raise UserError(
+            "predict takes pixels from 0 to 255; received "
+            f"{pixels.min()} to {pixels.max()}."
+        )
+    return pixels.astype(np.uint8)

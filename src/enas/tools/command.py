@@ -2,25 +2,29 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterable, Sequence
 
 from enas.errors import UserError
+from enas.paths import command_words
 
 __all__ = ["run_tool"]
 
 
-def run_tool(lines_of, argv=None):
+def run_tool(
+    lines_of: Callable[[list[str]], Iterable[str]],
+    argv: Sequence[str] | None = None,
+) -> int:
     """Prints what a tool says, line by line.
 
     Args:
-      lines_of: function of the command line, a list of str, that returns or
-        yields lines.
-      argv: list of str, the program's name first; sys.argv by default.
+      lines_of: function of the command line that returns or yields lines.
+      argv: the program's name first; sys.argv by default.
 
     Returns:
-      int, exit code: 0, or 2 for a mistake of the user.
+      Exit code: 0, or 2 for a mistake of the user.
     """
     try:
-        for line in lines_of(list(sys.argv if argv is None else argv)):
+        for line in lines_of(command_words(sys.argv if argv is None else argv)):
             print(line, flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -20,6 +20,7 @@ from enas.drawing.costs import KNOWN_OPS
 from enas.drawing.plan import plan
 from enas.drawing.text import describe
 from enas.errors import UserError
+from enas.paths import check_free, read_text
 from enas.tools.command import run_tool
 
 __all__ = ["main"]
@@ -31,6 +32,7 @@ USAGE = """Usage: python -m enas.cifar10.arc --draw=ARC_FILE [--picture=FILE]
                     a flags.txt beside it says what search space it is of
   --picture=FILE    where the picture goes, .png, .svg or .pdf; by default
                     beside ARC_FILE, ending in .png
+  --overwrite       replace a file that this project has not drawn
   --final           as the network trained from scratch by
                     scripts/cifar10_macro_final.sh, not as a search's child
 
@@ -53,7 +55,8 @@ def _run(argv):
     define_flags(values)
     for name in ("draw", "picture"):
         flags.DEFINE_string(name, None, "", flag_values=values)
-    flags.DEFINE_boolean("final", False, "", flag_values=values)
+    for name in ("final", "overwrite"):
+        flags.DEFINE_boolean(name, False, "", flag_values=values)
     arc_file = _early(argv, "draw")
     beside = os.path.join(os.path.dirname(arc_file or ""), "flags.txt")
     known = [f"--flagfile={beside}"] if os.path.isfile(beside) else []
@@ -66,10 +69,13 @@ def _run(argv):
             "--draw names a text file with an arc, such as a run's "
             "best_arc.txt; received none. See --help."
         )
-    text = _read(arc_file)
+    text = read_text(
+        arc_file,
+        "--draw names a text file with an arc, such as a run's best_arc.txt",
+    )
     target = values["picture"].value
     target = target or os.path.splitext(arc_file)[0] + ".png"
-    _check_picture(target)
+    _check_picture(target, values["overwrite"].value)
     final = values["final"].value or config.child_from_scratch
     arc, space, nodes = _planned(text, config, final)
     learned = config.behaviour.classifier_bias == "learned"
@@ -111,28 +117,12 @@ def _planned(text, config, final):
     )
 
 
-def _read(path):
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"--draw names a text file with an arc, such as a run's "
-            f"best_arc.txt; {path} cannot be read: {error}."
-        ) from error
-
-
-def _check_picture(path):
+def _check_picture(path: str, overwrite: bool) -> None:
     if not path.lower().endswith(SUFFIXES):
         raise UserError(
             f"--picture ends in one of {', '.join(SUFFIXES)}; received {path}."
         )
-    folder = os.path.dirname(os.path.abspath(path))
-    if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
-        raise UserError(
-            f"--picture={path} cannot be written: {folder} is not a folder "
-            "that you may write to. Name another by --picture."
-        )
+    check_free(path, "--picture", overwrite)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from enas.cifar10.flags import define_flags
 from enas.errors import UserError
 from enas.tools import open_run as trained
 from enas.tools.command import run_tool
+from enas.tools.words import MODES, SPLITS, check_split, check_word
 
 __all__ = ["count_answers", "main", "predict", "read_image"]
 
@@ -96,25 +97,16 @@ def _take_images(argv):
     return rest, images
 
 
-def _check(mode, split, num_arcs):
-    if mode not in ("eval", "train"):
-        raise UserError(
-            f"--mode is eval or train; received {mode!r}. eval: dropout and "
-            "noise off."
-        )
-    if split not in ("valid", "test"):
-        raise UserError(f"--split is valid or test; received {split!r}.")
+def _check(mode: str, split: str, num_arcs: int) -> None:
+    check_word("mode", mode, MODES)
+    check_word("split", split, SPLITS)
     if num_arcs < 1:
         raise UserError(f"--num_arcs is at least 1; received {num_arcs}.")
 
 
 def _error_lines(search, arcs, split, mode):
     images = getattr(search.data, split)
-    if not len(images):
-        raise UserError(
-            f"--split={split} is empty: this run trained on all training "
-            "images. Measure on --split=test."
-        )
+    check_split(split, images)
     tables = [count_answers(search, arc, images, mode) for arc in arcs]
     errors = [100 * (1 - np.trace(table) / table.sum()) for table in tables]
     yield (

@@ -7,6 +7,7 @@ from enas import tf_settings
 from enas.cifar10.arc import Arc
 from enas.cifar10.flags import read_flags
 from enas.errors import UserError
+from enas.paths import user_path
 from enas.tf_noise import without_noise
 
 __all__ = ["arcs_of", "best_arc", "load", "read_config"]
@@ -26,7 +27,7 @@ def read_config(values, argv, run=None):
     Raises:
       UserError: there is no such run, or a flag is not legal.
     """
-    run = run or _value(argv, "output_dir")
+    run = user_path(run or _value(argv, "output_dir") or "")
     if not run:
         raise UserError(
             "--output_dir names the run directory of a search or a final "

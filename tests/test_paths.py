@@ -1,0 +1,73 @@
+"""What users name: `~`, empty values, byte order marks, files that exist."""
+
+import os
+
+import pytest
+
+from enas.errors import UserError
+from enas.paths import (
+    MARK,
+    check_free,
+    command_words,
+    full_path,
+    read_text,
+    user_path,
+)
+
+HOME = os.path.expanduser("~")
+
+
+def test_a_home_folder_is_expanded_wherever_it_stands():
+    words = ["program", "--to=~/a", "~/b", "--x", "--n=3", "a~b", "--y=c~d"]
+    assert command_words(words) == [
+        "program",
+        f"--to={HOME}/a",
+        f"{HOME}/b",
+        "--x",
+        "--n=3",
+        "a~b",
+        "--y=c~d",
+    ]
+    assert user_path("~/a") == f"{HOME}/a" and user_path("a") == "a"
+    assert full_path("~/a/../b/") == f"{HOME}/b"
+    assert full_path("a") == os.path.abspath("a")
+
+
+@pytest.mark.parametrize("word", ["", " ", "--arc=", "--arc= \n", "-arc="])
+def test_an_empty_word_or_value_is_refused(word):
+    with pytest.raises(UserError, match="is empty"):
+        command_words(["program", word])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_text_is_read_with_and_without_a_byte_order_mark(encoding, tmp_path):
+    path = tmp_path / "arc.txt"
+    path.write_text("0  3 0", encoding=encoding)
+    assert read_text(path, "An arc") == "0  3 0"
+
+
+@pytest.mark.parametrize("contents", [None, b"\xff\xfe0\x00"])
+def test_what_is_no_text_is_refused(contents, tmp_path):
+    path = tmp_path / "arc.txt"
+    if contents is not None:
+        path.write_bytes(contents)
+    with pytest.raises(UserError, match="An arc; .*arc.txt cannot be read"):
+        read_text(path, "An arc")
+
+
+def test_only_what_this_project_wrote_is_overwritten_unasked(tmp_path):
+    path = tmp_path / "cat.png"
+    check_free(str(path), "--picture")
+    path.write_bytes(b"a picture of a cat")
+    with pytest.raises(UserError, match="--picture=.*add --overwrite"):
+        check_free(str(path), "--picture")
+    check_free(str(path), "--picture", overwrite=True)
+    path.write_bytes(b"Software" + MARK.encode())
+    check_free(str(path), "--picture")
+
+
+def test_a_folder_is_never_overwritten(tmp_path):
+    with pytest.raises(UserError, match="is a folder"):
+        check_free(str(tmp_path), "--picture", overwrite=True)
+    with pytest.raises(UserError, match="not a folder that you may write"):
+        check_free(str(tmp_path / "none" / "a.png"), "--picture")
