@@ -68,11 +68,12 @@ def _run(config, idle, signals):
     # TensorFlow takes seconds to import, so flags are read before.
     tf_settings.before_import()
     with without_noise():
+        from enas import devices
         from enas.cifar10 import program
 
         if config.deterministic:
-            program.be_deterministic()
-        program.find_devices()
+            devices.be_deterministic()
+        devices.find_devices()
     log = Log()
     log(DASHES)
     for line in flag_lines(dataclasses.asdict(config)):

@@ -6,7 +6,6 @@ import math
 import os
 
 import keras
-import tensorflow as tf
 
 from enas.cifar10 import data_utils, user_ops
 from enas.cifar10.arc import Arc
@@ -18,6 +17,7 @@ from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.readers.folder import full_name
 from enas.cifar10.search import Search
 from enas.cifar10.search_space import make_search_space
+from enas.devices import describe_devices, find_devices
 from enas.errors import NonFiniteError, UserError
 from enas.final.final_child import FinalChild
 from enas.final.training import FinalTraining
@@ -29,29 +29,14 @@ from enas.tf1 import load as tf1_checkpoint
 from enas.utils import DASHES
 
 __all__ = [
-    "be_deterministic",
     "build_child",
     "build_controller",
     "build_search",
     "data_dir",
-    "find_devices",
     "load_search",
     "read_data",
     "run",
 ]
-
-
-def find_devices():
-    """Returns the devices TensorFlow sees, list of "CPU", "GPU", ..
-
-    The first call starts the device drivers, which write to stderr.
-    """
-    return [device.device_type for device in tf.config.list_logical_devices()]
-
-
-def be_deterministic():
-    """Lets TensorFlow use only operations that repeat bit for bit."""
-    tf.config.experimental.enable_op_determinism()
 
 
 def run(config, log, signals):
@@ -93,6 +78,8 @@ def _run(config, run_dir, log, signals):
     )
     run_dir.config = config
     run_dir.check()
+    for line in describe_devices():
+        log(line)
     tf1_export.check(run_dir)
     data = read_data(config, log)
     search = build_search(config, search_space, data, log, fixed_arc)

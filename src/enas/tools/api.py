@@ -53,9 +53,10 @@ def run_search(config: Config, quiet: bool = False) -> "Run":
         )
     tf_settings.before_import()
     with without_noise():
+        from enas import devices
         from enas.cifar10 import program
 
-        program.find_devices()
+        devices.find_devices()
     from enas.utils import Log
 
     silence = contextlib.redirect_stdout(io.StringIO())

@@ -66,10 +66,11 @@ def load(config, log=lambda line="": None):
     """
     tf_settings.before_import()
     with without_noise():
+        from enas import devices
         from enas.cifar10 import program
         from enas.run import checkpoint
 
-        program.find_devices()
+        devices.find_devices()
     folder = os.path.join(config.output_dir, "checkpoints")
     directories = checkpoint.directories(folder)
     if not directories:

@@ -1,0 +1,63 @@
+"""What TensorFlow computes on: found, set up and said."""
+
+import shutil
+import subprocess
+
+import tensorflow as tf
+
+__all__ = ["be_deterministic", "describe_devices", "find_devices"]
+
+
+def find_devices() -> list[str]:
+    """Returns the kinds of the devices TensorFlow sees: "CPU", "GPU", ..
+
+    The first call starts the device drivers, which write to stderr. Memory of
+    a GPU is taken as it is needed, so that a search and an evaluation share a
+    card.
+    """
+    for gpu in tf.config.list_physical_devices("GPU"):
+        if not tf.config.experimental.get_memory_growth(gpu):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    return [device.device_type for device in tf.config.list_logical_devices()]
+
+
+def be_deterministic() -> None:
+    """Lets TensorFlow use only operations that repeat bit for bit."""
+    tf.config.experimental.enable_op_determinism()
+
+
+def describe_devices() -> list[str]:
+    """Returns lines for the log: the devices, and whether a GPU lies idle."""
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
+        for gpu in gpus
+    ]
+    if names:
+        return [f"Devices: {', '.join(names)}"]
+    lines = ["Devices: CPU, no GPU"]
+    idle = _gpus_of_the_driver()
+    if idle:
+        lines.append(
+            f"WARNING: nvidia-smi lists {len(idle)} GPU(s), but TensorFlow sees"
+            " none, so this runs on the CPU. The CUDA libraries are missing or"
+            " do not fit the driver: remove .venv and start a script again,"
+            " which installs them, or run pip install -c constraints.txt -e"
+            " '.[and-cuda]' in your own environment (docs/GPU.md)."
+        )
+    return lines
+
+
+def _gpus_of_the_driver() -> list[str]:
+    """Returns the lines of `nvidia-smi -L`; [] where it does not answer."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=20
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    if done.returncode:
+        return []
+    return [line for line in done.stdout.splitlines() if "GPU" in line]
