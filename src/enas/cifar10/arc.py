@@ -6,15 +6,16 @@ draws one; see `enas.tools.draw`.
 """
 
 import dataclasses
+import importlib
 import math
 import operator
 import re
-import runpy
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 
 from enas.errors import UserError
 
-__all__ = ["Arc", "as_text", "layers_of", "num_decisions"]
+__all__ = ["Arc", "as_text", "layers_of", "main", "num_decisions"]
 
 
 def num_decisions(num_layers: int) -> int:
@@ -201,6 +202,11 @@ def _checked_bits(bits: list[int], layer: int) -> list[int]:
     return bits
 
 
-if __name__ == "__main__":
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draws an arc from a command line; returns the exit code."""
     # By name: what draws an arc is built on this module.
-    runpy.run_module("enas.tools.draw", run_name="__main__")
+    return importlib.import_module("enas.tools.draw").main(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
