@@ -103,11 +103,12 @@ def test_a_stopped_run_continues_as_if_it_had_not_stopped(runs):
 
 def test_the_run_directory_holds_its_files(runs):
     run = runs / "whole"
-    for name in ("flags.txt", "stdout", "versions.json", ".enas_run"):
+    for name in ("flags.txt", "stdout", "versions.jsonl", ".enas_run"):
         assert (run / name).stat().st_size > 0, name
     assert sorted(os.listdir(run / "checkpoints")) == ["epoch-2", "epoch-3"]
     assert not glob.glob(f"{run}/**/*.part", recursive=True)
-    assert json.loads((run / "versions.json").read_text())["tensorflow"]
+    (versions,) = (run / "versions.jsonl").read_text().splitlines()
+    assert json.loads(versions)["tensorflow"] == tf.__version__
 
 
 def test_metrics_have_every_column_in_every_row(runs):

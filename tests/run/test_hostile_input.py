@@ -441,7 +441,16 @@ def test_metrics(metrics, arcs):
 
 @hostile(
     "run directories",
-    name=st.sampled_from(["flags.txt", ".lock", ".enas_run", "versions.json"]),
+    name=st.sampled_from(
+        [
+            "flags.txt",
+            ".lock",
+            ".enas_run",
+            "versions.json",
+            "versions.jsonl",
+            "data.jsonl",
+        ]
+    ),
     data=st.one_of(
         st.binary(max_size=80),
         mutated(b"--seed=69\n--num_epochs=300\n"),

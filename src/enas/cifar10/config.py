@@ -45,6 +45,16 @@ class Config:
         " cifar-100-binary). Without it data/ is"
         " searched, then TFDS downloads into data/.",
         path="full",
+        logging=True,
+    )
+    data_changed: str = setting(
+        "refuse",
+        "Data",
+        "What to do with a run that has seen other images than those read now:"
+        " refuse to continue or measure it, or allow it. Not kept in flags.txt;"
+        " the log and result.json say that it was so.",
+        choices=("refuse", "allow"),
+        logging=True,
     )
     num_train: int | None = setting(
         None, "Data", "Use only the first N training images.", lower=1

@@ -1,9 +1,12 @@
 """The images of a run: CIFAR, drawn shapes or a folder, split and measured."""
 
 import dataclasses
+import functools
+from typing import Any
 
 import numpy as np
 
+from enas.cifar10 import fingerprint
 from enas.cifar10.batches import channel_statistics
 from enas.cifar10.behaviours import ENAS
 from enas.cifar10.readers import folder as folder_files
@@ -85,6 +88,24 @@ class DataSet:
     def num_classes(self):
         """Number of classes, int."""
         return len(self.class_names)
+
+    @functools.cached_property
+    def facts(self) -> dict[str, Any]:
+        """What a run keeps of its data: fingerprint, place, classes, splits."""
+        splits = {
+            name: fingerprint.describe(split.images, split.labels)
+            for name, split in (
+                ("train", self.train),
+                ("valid", self.valid),
+                ("test", self.test),
+            )
+        }
+        return {
+            "fingerprint": fingerprint.fingerprint_of(splits, self.class_names),
+            "place": self.source,
+            "classes": list(self.class_names),
+            "splits": splits,
+        }
 
 
 def read_data(

@@ -21,7 +21,8 @@ from enas.devices import describe_devices, find_devices
 from enas.errors import NonFiniteError, UserError
 from enas.final.final_child import FinalChild
 from enas.final.training import FinalTraining
-from enas.run import user_files
+from enas.paths import full_path
+from enas.run import data_record, user_files
 from enas.run.autosave import Saver
 from enas.run.run_dir import RunDir
 from enas.tf1 import export as tf1_export
@@ -82,9 +83,11 @@ def _run(config, run_dir, log, signals):
         log(line)
     tf1_export.check(run_dir)
     data = read_data(config, log)
+    data_record.check(config, data, log)
     search = build_search(config, search_space, data, log, fixed_arc)
     tf1_checkpoint.start(search, run_dir, log)
     run_dir.open(log)
+    data_record.keep(config, data)
     code = _train(search, run_dir, log, signals)
     if code == 0:
         tf1_export.export(search, run_dir, log)
@@ -96,19 +99,20 @@ def load_search(config, log):
 
     Args:
       config: `Config`, its output_dir the run.
-      log: function of a line.
+      log: function of a line, which says what data was read.
 
     Returns:
       A `Search` at its beginning.
 
     Raises:
-      UserError: a setting or the data is not legal, or an op of the user's is
+      UserError: a setting is not legal, or the data or an op of the user's is
         not what it was.
     """
     search_space, fixed_arc = _choices(config)
     user_files.check(config)
-    data = read_data(config, log)
-    return build_search(config, search_space, data, log, fixed_arc)
+    data = read_data(config, _quiet)
+    data_record.check(config, data, log)
+    return build_search(config, search_space, data, _quiet, fixed_arc)
 
 
 def _choices(config):
@@ -282,7 +286,7 @@ def _check_device(config):
 
 def data_dir():
     """Returns the folder that images are looked for and kept in, str."""
-    return os.environ.get("ENAS_DATA_DIR", "data")
+    return full_path(os.environ.get("ENAS_DATA_DIR", "data"))
 
 
 def read_data(config, log):
@@ -298,3 +302,7 @@ def read_data(config, log):
         profile=config.behaviour,
         log=log,
     )
+
+
+def _quiet(line=""):
+    """Is a log that nobody reads: a tool prints what it found."""

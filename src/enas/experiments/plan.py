@@ -145,12 +145,20 @@ def check(directory, plan):
     shared, _ = load_jobs(directory)
     wanted = plan.same_in_all_runs()
     for name, old in shared.items():
-        if old != wanted[name]:
+        if _without_places(old) != _without_places(wanted[name]):
             raise UserError(
                 f"--output_dir={directory} holds a sweep with {name} "
                 f"{old}; received {wanted[name]}. Give the same to go on, or "
                 "another --output_dir."
             )
+
+
+def _without_places(value):
+    """Leaves out where images lie: each run knows what its images are."""
+    if not isinstance(value, list):
+        return value
+    places = ("--data_path=", "-data_path=", "--data_changed=")
+    return [flag for flag in value if not flag.startswith(places)]
 
 
 def load_jobs(directory):

@@ -43,7 +43,7 @@ def reevaluate(config):
     Args:
       config: the run's `Config`, its output_dir the run, with overrides.
     """
-    search = trained.load(config)
+    search = trained.load(config, print)
     arcs = trained.arcs_of(search, (), NUM_ARCS, "reevaluate")
     errors = []
     for i, arc in enumerate(arcs):

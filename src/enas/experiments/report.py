@@ -99,7 +99,7 @@ _SHARE = "Per cent of the op decisions behind the epoch's child steps."
 
 def _facts(sweep):
     """Yields what the numbers depend on."""
-    results, versions = sweep.facts("result.json"), sweep.facts("versions.json")
+    results, versions = sweep.facts("result.json"), sweep.versions()
     shared = sweep.shared
     # Where the images lie says nothing about the numbers.
     flags = [f for f in shared["flags"] if "data_path=" not in f]
@@ -118,10 +118,22 @@ def _facts(sweep):
         for each in results
     )
     yield f"* images: {'; '.join(images) or 'no run yet'}"
+    yield from _data(results)
     states = [s for group in sweep.groups.values() for s in group.states]
     hours = sum(state.seconds for state in states) / 3600
     yield f"* hours of all runs together: {hours:.2f}"
     yield from dict.fromkeys(f"* {each['protocol']}" for each in results)
+
+
+def _data(results):
+    """Yields which images the runs have seen, and what is odd about them."""
+    data = [each.get("data") or {} for each in results]
+    found = dict.fromkeys(each.get("fingerprint", "unknown") for each in data)
+    yield f"* fingerprint of the images: {', '.join(found) or 'no run yet'}"
+    if len(found) > 1:
+        yield "* **The runs have not all seen the same images.**"
+    for change in dict.fromkeys(c for d in data for c in d.get("changes", ())):
+        yield f"* **Images of a run changed: {change}.**"
 
 
 def _csv(sweep):

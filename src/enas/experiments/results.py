@@ -11,6 +11,7 @@ from enas.experiments.plan import load_jobs
 from enas.experiments.rows import BASELINE, read_rows, search_space_of
 from enas.experiments.run_state import read_state
 from enas.experiments.statistics import mean_and_spread
+from enas.run import versions
 
 __all__ = ["Group", "Sweep", "read_sweep", "reading_columns"]
 
@@ -127,16 +128,27 @@ class Sweep:
         """Returns the contents of a JSON file of each run that has it.
 
         Args:
-          name: str, result.json or versions.json.
+          name: str, such as result.json.
         """
         found = []
-        for group in self.groups.values():
-            for state in group.states:
-                path = os.path.join(state.job.directory, name)
-                if os.path.isfile(path):
-                    with open(path, encoding="utf-8") as stream:
-                        found.append(json.load(stream))
+        for directory in self._directories():
+            path = os.path.join(directory, name)
+            if os.path.isfile(path):
+                with open(path, encoding="utf-8") as stream:
+                    found.append(json.load(stream))
         return found
+
+    def versions(self):
+        """Returns what every start of every run ran on, list of dicts."""
+        return [
+            each
+            for folder in self._directories()
+            for each in versions.read(folder)
+        ]
+
+    def _directories(self):
+        groups = self.groups.values()
+        return [state.job.directory for g in groups for state in g.states]
 
 
 def reading_columns(split):

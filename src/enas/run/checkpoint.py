@@ -339,8 +339,9 @@ def restore(search, directory):
     search.train_step = int(tensors["train_step"])
     search.baseline = np.float32(tensors["Variable"])
     search.part = EpochPart.of(tensors)
-    in_epoch = len(search.part.losses)
-    search.epoch = (search.global_step - in_epoch) // search.steps_per_epoch
+    # Not from the steps: an epoch may have more of them than it had.
+    match = _NAME.fullmatch(os.path.basename(os.path.normpath(directory)))
+    search.epoch = int(match[1]) + search.part.child_is_done
 
 
 def _check_same(found, wanted, directory):

@@ -9,6 +9,7 @@ import os
 from enas.cifar10.metrics import COLUMNS
 from enas.errors import UserError
 from enas.final.training import result_of
+from enas.run import data_record
 from enas.run.files import cut_torn_line, read_lines, write_whole
 from enas.run.lines import ADVICE, RunLines
 
@@ -91,6 +92,7 @@ class RunRows:
     def _write_result(self, search, rows):
         result = self._result_of(search, rows)
         if result is not None:
+            result["data"] = data_record.summary(os.path.dirname(self._result))
             write_whole(self._result, json.dumps(result, indent=2) + "\n")
             write_whole(self._best_arc, result["arc"] + "\n")
 

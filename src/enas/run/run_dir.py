@@ -1,23 +1,12 @@
 """One directory per run: the only code that writes files during a search."""
 
-import dataclasses
-import json
 import os
-import platform
-import re
 import shutil
-import subprocess
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-import enas
-from enas.cifar10.config import Config
 from enas.errors import DamagedError, UserError, naming
-from enas.run import checkpoint, user_files
+from enas.run import checkpoint, flag_file, reset, user_files, versions
 from enas.run.events import RunEvents
-from enas.run.files import cut_torn_line, read_lines, write_whole
+from enas.run.files import cut_torn_line, write_whole
 from enas.run.lock import RunLock
 from enas.run.rows import RunRows
 
@@ -79,59 +68,10 @@ class RunDir:
             )
         self._lock.check()
         if self.config.reset_output_dir:
-            self._check_reset()
+            reset.check(self.path)
         else:
-            self._check_flags()
+            flag_file.check(self.config, bool(self.positions()))
             user_files.check(self.config)
-
-    def _check_reset(self):
-        """Refuses to delete what no run made, whatever marker is in it."""
-        if os.path.realpath(self.path) != _lexical(self.path):
-            raise UserError(
-                f"--output_dir={self.path} is a link or leads through one, and "
-                "--reset_output_dir does not delete what a link points to. "
-                f"Name the directory, {os.path.realpath(self.path)}."
-            )
-        inside = [os.path.expanduser("~"), os.getcwd(), enas.__file__]
-        kept = _holds(self.path, inside) or _strangers(self.path)
-        if kept:
-            raise UserError(
-                f"--output_dir={self.path} holds {kept}, so --reset_output_dir "
-                "does not delete it, although a run was in it. Name another "
-                "directory."
-            )
-
-    def _check_flags(self):
-        """Refuses to continue a run under other flags."""
-        lines = read_lines(self.file("flags.txt"))
-        if not lines:
-            if self.positions():
-                raise UserError(
-                    f"{self.file('flags.txt')} says which flags the "
-                    "checkpoints beside it are of; it is missing or empty. "
-                    "Put it back, or take another --output_dir."
-                )
-            return
-        free = [f.name for f in _fields() if f.metadata.get("logging")]
-        new = set(_flag_lines(self.config, skip=free))
-        old = {line for line in lines if _flag_name(line) not in free}
-        # A flag that is newer than the run had its default there.
-        known = {_flag_name(line) for line in old}
-        old |= set(_flag_lines(Config(), skip=(*free, *known)))
-        old, new = old - new, new - old
-        fewer = f"--num_epochs={self.config.num_epochs}"
-        for line in lines:
-            if _is_more(line, self.config.num_epochs):
-                old, new = old | {line}, new | {fewer}
-        if old or new:
-            raise UserError(
-                f"--output_dir={self.path} holds a run with other flags. It "
-                f"has {', '.join(sorted(old)) or 'none'}; received "
-                f"{', '.join(sorted(new)) or 'none'}. Give the same flags to "
-                "continue it (--num_epochs may grow, what only concerns the "
-                "log may change), or another --output_dir, or "
-                "--reset_output_dir to delete it."
-            )
 
     def open(self, log):
         """Makes the directory, starts its files, points the log there.
@@ -152,12 +92,11 @@ class RunDir:
             self._empty()
         with naming(self.file("checkpoints")):
             os.makedirs(self.file("checkpoints"), exist_ok=True)
-        flags = _flag_lines(self.config)
-        write_whole(self.file("flags.txt"), "\n".join(flags) + "\n")
-        write_whole(self.file("versions.json"), _json(_versions()))
+        flag_file.keep(self.config)
         user_files.keep(self.config)
         cut_torn_line(self.file("stdout"))
         log.attach(self.file("stdout"))
+        versions.keep(self.path, log)
 
     def _empty(self):
         """Deletes all but the lock and, so that it stays a run, the marker."""
@@ -202,7 +141,7 @@ class RunDir:
             checkpoint.set_aside(directory)
         self.tables.keep(search.whole_epochs)
         self._events = RunEvents(self.file("events"), search.whole_epochs)
-        self._events.start(search, _flag_lines(self.config))
+        self._events.start(search, flag_file.lines_of(self.config))
         return bool(found)
 
     def _tidy(self):
@@ -311,35 +250,6 @@ def _bounds(search):
     }
 
 
-def _lexical(path):
-    """Returns what a path says, with no link of its own followed.
-
-    Links above the working directory or in a parent are the machine's own
-    (/home, /var); only the named directory itself must be none.
-    """
-    full = os.path.abspath(path)
-    return os.path.join(
-        os.path.realpath(os.path.dirname(full)), os.path.basename(full)
-    )
-
-
-def _holds(path, places):
-    """Returns the first of some places that is in a directory, or None."""
-    root = os.path.realpath(path)
-    for place in map(os.path.realpath, places):
-        if os.path.commonpath([root, place]) == root:
-            return place
-    return None
-
-
-def _strangers(path):
-    """Returns a name in a directory that no run writes, or None."""
-    for name in (".git", ".hg", ".svn", "setup.py", "pyproject.toml"):
-        if os.path.lexists(os.path.join(path, name)):
-            return name
-    return None
-
-
 def check_parent(path, flag):
     """Refuses a path that no directory can be made at.
 
@@ -358,66 +268,3 @@ def check_parent(path, flag):
             f"--{flag}={path} cannot be made, because {parent} is not a "
             "directory that you may write to. Name another."
         )
-
-
-def _flag_lines(config, skip=()):
-    """Returns the flagfile that repeats a run, a line per flag.
-
-    Where a run writes to is left out, so that a repetition gets its own.
-    """
-    skip = ("output_dir", "reset_output_dir", "export_tf1_checkpoint", *skip)
-    lines = []
-    for field in _fields():
-        value = getattr(config, field.name)
-        if field.name in skip:
-            continue
-        values = value if isinstance(value, tuple) else (value,)
-        lines += [f"--{field.name}={v}" for v in values if v is not None]
-    return lines
-
-
-def _fields():
-    return dataclasses.fields(Config)
-
-
-def _is_more(line, num_epochs):
-    """Returns whether a flag line is of a larger --num_epochs."""
-    found = re.fullmatch(r"--num_epochs=(\d{1,18})", line)
-    return bool(found) and int(found[1]) > num_epochs
-
-
-def _flag_name(line):
-    return line.removeprefix("--").split("=")[0]
-
-
-def _versions():
-    """Returns what the numbers of a run depend on besides its flags."""
-    return {
-        "enas-ssp": enas.__version__,
-        "commit": _commit(),
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
-        "devices": [d.device_type for d in tf.config.list_physical_devices()],
-    }
-
-
-def _commit():
-    """Returns the commit of the checkout this runs from, or None."""
-    command = ["git", "rev-parse", "HEAD"]
-    folder = os.path.dirname(os.path.abspath(enas.__file__))
-    try:
-        found = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None
-
-
-def _json(value):
-    return json.dumps(value, indent=2) + "\n"

@@ -7,6 +7,7 @@ import json
 import os
 import reprlib
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -79,19 +80,31 @@ def _signals() -> Iterator[StopSignals]:
         yield signals
 
 
+def _warn(line: str) -> None:
+    """Passes on what `open_run.load` warns of; the rest is in `Run.data`."""
+    if line.startswith("warning: "):
+        warnings.warn(line.removeprefix("warning: "), stacklevel=2)
+
+
 class Run:
     """A run directory, to look at and to use. It is only read.
 
     Args:
       path: the run directory.
       overrides: behaviours to change, "choice=value".
+      data_path: where the run's images are now, if they have moved.
+      data_changed: "allow" measures it on other images than it has seen.
 
     Raises:
       UserError: it is no run directory.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], overrides: Sequence[str] = ()
+        self,
+        path: str | os.PathLike[str],
+        overrides: Sequence[str] = (),
+        data_path: str | os.PathLike[str] | None = None,
+        data_changed: str = "refuse",
     ) -> None:
         if not isinstance(path, (str, os.PathLike)):
             raise UserError(
@@ -109,6 +122,9 @@ class Run:
         values = flags.FlagValues()
         define_flags(values)
         changed = [f"--override={override}" for override in overrides]
+        changed += [f"--data_changed={data_changed}"]
+        if data_path is not None:
+            changed += [f"--data_path={os.fspath(data_path)}"]
         self.config = trained.read_config(values, ["run", *changed], self.path)
 
     @property
@@ -125,7 +141,12 @@ class Run:
     @functools.cached_property
     def search(self) -> "Search":
         """The live search, as the last checkpoint left it."""
-        return trained.load(self.config)
+        return trained.load(self.config, _warn)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The fingerprint, place, classes and sizes of the images read."""
+        return self.search.data.facts
 
     @property
     def best_arc(self) -> Arc:

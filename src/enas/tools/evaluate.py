@@ -68,7 +68,7 @@ def _run(argv):
             raise UserError(
                 f"--predict names picture files; there is no file {path}."
             )
-    search = trained.load(config)
+    search = trained.load(config, print)
     texts = values["arc"].value
     if images is not None:
         return _prediction_lines(search, texts, images)

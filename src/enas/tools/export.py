@@ -66,7 +66,7 @@ def _run(argv):
     targets, text = values["to"].value, values["arc"].value
     statistics = values["statistics"].value or config.behaviour.bn_evaluation
     check(targets, statistics)
-    search = trained.load(config)
+    search = trained.load(config, print)
     arc = trained.best_arc(search)
     if text:
         (arc,) = trained.arcs_of(search, [text], 1, "export")

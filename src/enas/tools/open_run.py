@@ -2,24 +2,34 @@
 
 import os
 import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from absl import flags
 
 from enas import tf_settings
 from enas.cifar10.arc import Arc
+from enas.cifar10.config import Config
 from enas.cifar10.flags import read_flags
 from enas.errors import UserError
 from enas.paths import user_path
 from enas.tf_noise import without_noise
 
+if TYPE_CHECKING:
+    from enas.cifar10.search import Search
+
 __all__ = ["arcs_of", "best_arc", "load", "read_config"]
 
 
-def read_config(values, argv, run=None):
+def read_config(
+    values: flags.FlagValues, argv: Sequence[str], run: str | None = None
+) -> Config:
     """Reads a run's flags.txt, then the flags given.
 
     Args:
-      values: `flags.FlagValues` that `flags.define_flags` filled.
-      argv: list of str, the program's name first.
-      run: str, the run directory; None for the value of --output_dir in argv.
+      values: the `flags.FlagValues` that `flags.define_flags` filled.
+      argv: the program's name first.
+      run: the run directory; None for the value of --output_dir in argv.
 
     Returns:
       `Config`, its output_dir the run.
@@ -44,7 +54,7 @@ def read_config(values, argv, run=None):
     return config
 
 
-def _value(argv, name):
+def _value(argv: Sequence[str], name: str) -> str | None:
     """Returns the last value given, as in a search; None if there is none."""
     value = None
     for i, word in enumerate(argv):
@@ -54,15 +64,18 @@ def _value(argv, name):
     return value
 
 
-def load(config, log=lambda line="": None):
+def load(
+    config: Config, log: Callable[[str], None] = lambda line: None
+) -> "Search":
     """Returns the `Search` of a run, as its last checkpoint left it.
 
     Args:
-      config: `Config`, its output_dir the run; behaviours may be changed.
-      log: function of a line.
+      config: its output_dir is the run; behaviours may be changed.
+      log: function of a line, which says what data was read.
 
     Raises:
-      UserError: the run has no whole checkpoint, or it is of another search.
+      UserError: the run has no whole checkpoint, it is of another search, or
+        the images are not those that it has seen.
     """
     tf_settings.before_import()
     with without_noise():
@@ -83,7 +96,7 @@ def load(config, log=lambda line="": None):
     return search
 
 
-def best_arc(search):
+def best_arc(search: "Search") -> Arc:
     """Returns the `Arc` that a run ended with: its fixed one or best_arc.txt.
 
     Raises:
@@ -101,15 +114,17 @@ def best_arc(search):
         return _parsed(search, stream.read())
 
 
-def arcs_of(search, texts, count, stream):
-    """Returns the arcs to look at, list of `Arc`.
+def arcs_of(
+    search: "Search", texts: Sequence[str], count: int, stream: str
+) -> list[Arc]:
+    """Returns the arcs to look at.
 
     Args:
-      search: `Search`.
+      search: the run's.
       texts: arcs as the user wrote them; if none, `count` are sampled from
         the run's controller (or its one fixed arc is taken).
-      count: int.
-      stream: str, what the arcs are for; others are drawn for another use.
+      count: how many to sample.
+      stream: what the arcs are for; others are drawn for another use.
     """
     from enas.cifar10.search import arc_of
 
@@ -121,7 +136,7 @@ def arcs_of(search, texts, count, stream):
     return [arc_of(sample, i) for i in range(count)]
 
 
-def _parsed(search, text):
+def _parsed(search: "Search", text: str) -> Arc:
     layers = search.config.child_num_layers
     arc = Arc.parse(text, layers, search.search_space.num_ops)
     fixed = search.arcs.fixed_arc

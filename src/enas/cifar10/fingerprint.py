@@ -1,0 +1,50 @@
+"""What a data set is by its content, wherever it lies. NumPy only.
+
+Two data sets have one fingerprint if and only if they have the same class
+names and, in every split, the same pixels and labels in the same order.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["describe", "fingerprint_of"]
+
+IMAGES_PER_PART = 10_000
+
+
+def describe(images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """Returns what a split is: how many images, of which shape, and a hash.
+
+    Args:
+        images: uint8 `[images, height, width, 3]`.
+        labels: int32 `[images]`.
+    """
+    starts = range(0, len(images), IMAGES_PER_PART)
+    parts = [images[start : start + IMAGES_PER_PART] for start in starts]
+    # The hash of CIFAR-10 takes 0.3 s; other threads take their share of it.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        hashes = list(pool.map(_hash, [*parts, labels.astype("<i4")]))
+    return {
+        "images": len(images),
+        "shape": list(images.shape[1:]),
+        "hash": _hash("".join(hashes).encode()),
+    }
+
+
+def fingerprint_of(
+    splits: Mapping[str, Mapping[str, Any]], class_names: Sequence[str]
+) -> str:
+    """Returns the fingerprint of described splits, 16 hexadecimal digits."""
+    whole = {"classes": list(class_names), "splits": splits}
+    return _hash(json.dumps(whole, sort_keys=True).encode())
+
+
+def _hash(content: np.ndarray | bytes) -> str:
+    if isinstance(content, np.ndarray):
+        content = np.ascontiguousarray(content)
+    return hashlib.blake2b(content, digest_size=8).hexdigest()

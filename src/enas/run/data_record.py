@@ -1,0 +1,202 @@
+"""Which images a run has seen: data.jsonl, a line each time they changed.
+
+A path says where images lie and not what they are, so a run is tied to their
+fingerprint: whatever opens it compares.
+"""
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from enas.cifar10.config import Config
+from enas.cifar10.data_utils import DataSet
+from enas.errors import DamagedError, UserError
+from enas.run import checkpoint
+from enas.run.files import read_lines, write_whole
+
+__all__ = ["check", "keep", "summary"]
+
+FILE = "data.jsonl"
+ALLOW = "allow"
+
+
+def check(config: Config, data: DataSet, log: Callable[[str], None]) -> None:
+    """Logs which images were read; refuses those of another run.
+
+    Args:
+      config: its output_dir is the run, which may be a new one.
+      data: what was read for it.
+      log: function of a line.
+
+    Raises:
+      UserError: the run has seen other images and --data_changed is not
+        allow, or its record is damaged.
+    """
+    new = data.facts
+    log(f"Data: {_told(new)}")
+    if config.reset_output_dir:
+        return
+    records = _read(config.output_dir)
+    if records:
+        for line in _history(records):
+            log(f"warning: {line}")
+        if records[-1]["fingerprint"] != new["fingerprint"]:
+            _allow_or_refuse(config, records[-1], new, log)
+        elif records[-1]["place"] != new["place"]:
+            log(f"The same images were in {records[-1]['place']} before")
+    elif _has_trained(config):
+        _check_unknown(config, log)
+
+
+def _allow_or_refuse(
+    config: Config,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    log: Callable[[str], None],
+) -> None:
+    differ = [
+        name
+        for name in new["splits"]
+        if new["splits"][name] != old["splits"].get(name)
+    ] or ["the names of the classes"]
+    text = (
+        f"The run in {config.output_dir} has seen {_told(old)}; received "
+        f"{_told(new)}. Different: {', '.join(differ)}."
+    )
+    if config.data_changed == ALLOW:
+        log(f"warning: {text} --data_changed=allow was given.")
+        return
+    raise UserError(
+        f"{text} Name the run's images by --data_path, --dataset=folder:PATH "
+        "or ENAS_DATA_DIR, with its --num_train, --num_valid and --num_test; "
+        "or use these on purpose by --data_changed=allow."
+    )
+
+
+def _check_unknown(config: Config, log: Callable[[str], None]) -> None:
+    """Says, or refuses, that nothing is known of the images of an old run."""
+    text = (
+        f"The run in {config.output_dir} was made by a version that kept no "
+        "fingerprint of its images"
+    )
+    folder = config.dataset.startswith("folder:")
+    if folder and config.data_changed != ALLOW:
+        raise UserError(
+            f"{text} and split a folder in another way: images that it tests "
+            "on now may be among those that it trained on. Start it anew in "
+            "another --output_dir, or continue or measure it all the same by "
+            "--data_changed=allow."
+        )
+    log(f"warning: {text}, so whether these are the same is not known")
+
+
+def keep(config: Config, data: DataSet) -> None:
+    """Writes down which images a run sees from now on.
+
+    Args:
+      config: its output_dir is the run, opened.
+      data: what `check` has passed.
+
+    Raises:
+      WriteError: the record cannot be written.
+    """
+    records, new = _read(config.output_dir), dict(data.facts)
+    if records and _same(records[-1], new):
+        return
+    whole = checkpoint.directories(
+        os.path.join(config.output_dir, "checkpoints")
+    )
+    new["after_epoch"] = 0
+    if whole:
+        new["after_epoch"] = int(whole[-1].rpartition("-")[2])
+    lines = [json.dumps(record) for record in [*records, new]]
+    write_whole(_path(config.output_dir), "\n".join(lines) + "\n")
+
+
+def summary(folder: str) -> dict[str, Any]:
+    """Returns what result.json says of a run's images.
+
+    Args:
+      folder: the run directory.
+
+    Returns:
+      The last images, and as "changes" a sentence for each time they became
+      other ones; empty if nothing was recorded.
+    """
+    records = _read(folder)
+    if not records:
+        return {}
+    names = ("fingerprint", "place", "classes")
+    last = {name: records[-1][name] for name in names}
+    return last | {"changes": _history(records)}
+
+
+def _history(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns a sentence for each time the images became other ones."""
+    lines = []
+    if records[0]["after_epoch"]:
+        lines.append(
+            f"up to epoch {records[0]['after_epoch']} no fingerprint of the "
+            "images was kept"
+        )
+    for old, new in itertools.pairwise(records):
+        if old["fingerprint"] != new["fingerprint"]:
+            lines.append(
+                f"after epoch {new['after_epoch']} the images changed, from "
+                f"fingerprint {old['fingerprint']} to {new['fingerprint']}"
+            )
+    return lines
+
+
+def _told(facts: Mapping[str, Any]) -> str:
+    """Returns fingerprint, sizes and place in words."""
+    splits = facts["splits"]
+    counts = " + ".join(str(split["images"]) for split in splits.values())
+    shape = "x".join(map(str, splits["train"]["shape"]))
+    return (
+        f"fingerprint {facts['fingerprint']}, {counts} images of {shape} in "
+        f"{len(facts['classes'])} classes, {facts['place']}"
+    )
+
+
+def _same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return all(old[name] == new[name] for name in ("fingerprint", "place"))
+
+
+def _has_trained(config: Config) -> bool:
+    folder = os.path.join(config.output_dir, "checkpoints")
+    return bool(checkpoint.positions(folder))
+
+
+def _path(folder: str) -> str:
+    return os.path.join(folder, FILE)
+
+
+def _read(folder: str) -> list[dict[str, Any]]:
+    """Returns the records of a run, oldest first.
+
+    Raises:
+      DamagedError: one cannot be read.
+    """
+    path = _path(folder)
+    try:
+        records = [json.loads(line) for line in read_lines(path)]
+        if records:
+            _history([*records, records[0]])
+        for record in records:
+            _told(record)
+    except (
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise DamagedError(
+            f"{path} says which images the run has seen, a line of JSON each "
+            f"time they changed; it cannot be read: {error}. Put it back from "
+            "a copy, or remove it to continue without a comparison."
+        ) from error
+    return records

@@ -1,0 +1,116 @@
+"""The flags of a run: flags.txt, a flagfile that repeats it."""
+
+import dataclasses
+import os
+from collections.abc import Collection
+
+from enas.cifar10.config import Config
+from enas.errors import UserError
+from enas.paths import full_path
+from enas.run.files import read_lines, write_whole
+
+__all__ = ["check", "keep", "lines_of"]
+
+FILE = "flags.txt"
+# A repetition gets a place of its own, and asks again to use other images.
+_NOT_REPEATED = (
+    "output_dir",
+    "reset_output_dir",
+    "export_tf1_checkpoint",
+    "data_changed",
+)
+_FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+# What may differ when a run continues, and what else with other images.
+_FREE = {name for name in _FIELDS if _FIELDS[name].metadata.get("logging")}
+_IMAGES = {"dataset", "num_train", "num_valid", "num_test"}
+
+
+def lines_of(config: Config, skip: Collection[str] = ()) -> list[str]:
+    """Returns the flagfile of a run, a line per flag."""
+    lines = []
+    for name in _FIELDS:
+        if name in _NOT_REPEATED or name in skip:
+            continue
+        value = getattr(config, name)
+        values = value if isinstance(value, tuple) else (value,)
+        lines += [f"--{name}={v}" for v in values if v is not None]
+    return lines
+
+
+def keep(config: Config) -> None:
+    """Writes the flags of a run, its output_dir, into it.
+
+    Raises:
+      WriteError: the file cannot be written.
+    """
+    path = os.path.join(config.output_dir, FILE)
+    write_whole(path, "\n".join(lines_of(config)) + "\n")
+
+
+def check(config: Config, trained: bool) -> None:
+    """Refuses to continue a run under other flags.
+
+    Args:
+      config: its output_dir is the run, which may be a new one.
+      trained: whether it has a checkpoint.
+
+    Raises:
+      UserError: a flag differs that may not, or what the checkpoints are of
+        is not known.
+    """
+    path = os.path.join(config.output_dir, FILE)
+    lines = read_lines(path)
+    if not lines:
+        if trained:
+            raise UserError(
+                f"{path} says which flags the checkpoints beside it are of; it"
+                " is missing or empty. Put it back, or take another "
+                "--output_dir."
+            )
+        return
+    free = _FREE | (_IMAGES if config.data_changed == "allow" else set())
+    new = set(map(_spelled, lines_of(config, free)))
+    old = {_spelled(line) for line in lines if _name(line) not in free}
+    # A flag that is newer than the run had its default there.
+    known = {_name(line) for line in lines}
+    old |= set(lines_of(Config(), {*free, *known}))
+    old, new = old - new, new - old
+    for line in lines:
+        if _is_more(line, config.num_epochs):
+            old.add(line)
+            new.add(f"--num_epochs={config.num_epochs}")
+    if old or new:
+        raise UserError(
+            f"--output_dir={config.output_dir} holds a run with other flags. "
+            f"It has {', '.join(sorted(old)) or 'none'}; received "
+            f"{', '.join(sorted(new)) or 'none'}. Give the same flags to "
+            "continue it (--num_epochs may grow; what only concerns the log "
+            "and where images lie may change), or another --output_dir, or "
+            "--reset_output_dir to delete it."
+        )
+
+
+def _spelled(line: str) -> str:
+    """Returns a flag line with one spelling of every path.
+
+    Where a folder of images lies is not in it: what is in it is compared.
+    """
+    name, equals, value = line.partition("=")
+    field = _FIELDS.get(_name(line))
+    kind = field and field.metadata.get("path")
+    if kind == "full":
+        return f"{name}={os.path.realpath(full_path(value))}"
+    if kind == "folder" and value.startswith("folder:"):
+        return f"{name}=folder:.."
+    return line
+
+
+def _name(line: str) -> str:
+    return line.removeprefix("--").partition("=")[0]
+
+
+def _is_more(line: str, num_epochs: int) -> bool:
+    """Returns whether a flag line is of a larger --num_epochs."""
+    name, _, value = line.partition("=")
+    more = value.isdecimal() and len(value) < 19 and int(value) > num_epochs
+    return name == "--num_epochs" and more

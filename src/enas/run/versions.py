@@ -1,0 +1,109 @@
+"""What a run ran on, one line for each start: versions.jsonl."""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import enas
+from enas.run.files import append, cut_torn_line
+
+__all__ = ["keep", "read"]
+
+FILE = "versions.jsonl"
+# Of versions that kept the last start alone.
+OLD_FILE = "versions.json"
+
+
+def keep(folder: str, log: Callable[[str], None]) -> None:
+    """Adds a line for this start and logs what differs from the last one.
+
+    Args:
+      folder: the run directory.
+      log: function of a line.
+
+    Raises:
+      WriteError: the file cannot be written.
+    """
+    before, now = read(folder), _versions()
+    if before:
+        changes = [
+            f"{name} {before[-1][name]} -> {value}"
+            for name, value in now.items()
+            if name in before[-1] and before[-1][name] != value
+        ]
+        if changes:
+            log(
+                "warning: this start differs from the last one, so numbers "
+                f"need not be those of one program: {'; '.join(changes)}"
+            )
+    path = os.path.join(folder, FILE)
+    cut_torn_line(path)
+    line = {"start": time.strftime("%Y-%m-%d %H:%M:%S"), **now}
+    append(path, json.dumps(line) + "\n")
+
+
+def read(folder: str) -> list[dict[str, Any]]:
+    """Returns what the starts of a run ran on, oldest first.
+
+    A line that cannot be read is left out: nothing depends on it.
+    """
+    found = [
+        _parsed(text)
+        for name in (OLD_FILE, FILE)
+        for text in _texts(os.path.join(folder, name), whole=name == OLD_FILE)
+    ]
+    return [versions for versions in found if versions]
+
+
+def _texts(path: str, whole: bool) -> list[str]:
+    if not os.path.isfile(path):
+        return []
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        text = stream.read()
+    return [text] if whole else text.splitlines()
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        versions = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return versions if isinstance(versions, dict) else {}
+
+
+def _versions() -> dict[str, Any]:
+    """Returns what the numbers of a run depend on besides flags and data."""
+    # A report reads the file, and needs none of these.
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    return {
+        "enas-ssp": enas.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
+        "devices": [d.device_type for d in tf.config.list_physical_devices()],
+    }
+
+
+def _commit() -> str | None:
+    """Returns the commit of the checkout this runs from, or None."""
+    command = ["git", "rev-parse", "HEAD"]
+    folder = os.path.dirname(os.path.abspath(enas.__file__))
+    try:
+        found = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
