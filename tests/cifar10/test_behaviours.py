@@ -13,7 +13,6 @@ from enas.cifar10.image_ops import FROZEN
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.ops import ChildOptions
-from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search_space import make_search_space
 from enas.cifar10.unselected_weights import WeightUse
 from enas.errors import UserError
@@ -90,7 +89,7 @@ def test_every_choice_in_force_is_described():
 
 
 def build_child(profile, poison="identity", layers=3):
-    space = make_search_space(poison, 2, "shared", "enas6", POISON_OPS)
+    space = make_search_space(poison, 2, "shared", "enas6")
     options = ChildOptions(4, keep_prob=0.9, profile=profile)
     child = MacroChild(space, layers, options)
     child.build()
@@ -213,9 +212,7 @@ def test_measuring_in_training_mode_draws_dropout_and_moves_nothing(base):
 )
 def test_weights_no_arc_has_used_wait_in_the_paper(choice, idle_moves, sharing):
     profile = dataclasses.replace(PAPER, unselected_weights=choice)
-    space = make_search_space(
-        "transposed_conv", 2, sharing, "enas6", POISON_OPS
-    )
+    space = make_search_space("transposed_conv", 2, sharing, "enas6")
     child = MacroChild(space, 2, ChildOptions(2, profile=profile))
     child.build()
     weight = child.enas_layers[1].branches[6].w

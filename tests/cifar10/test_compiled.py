@@ -7,7 +7,6 @@ from enas.cifar10 import program
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.macro_child import MacroChild
-from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search_space import make_search_space
 
 POISON = "identity,transposed_conv"
@@ -28,7 +27,7 @@ def test_every_arc_runs_through_one_trace_at_any_q(q, sharing, monkeypatch):
         child_out_filters=2,
         controller_lstm_size=4,
     )
-    space = make_search_space(POISON, q, sharing, "enas6", POISON_OPS)
+    space = make_search_space(POISON, q, sharing, "enas6")
     steps = Compiled(
         program.build_child(config, space),
         program.build_controller(config, space),

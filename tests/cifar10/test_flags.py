@@ -143,6 +143,7 @@ OTHERS = {
     "poison": "grouped",
     "poison_sharing": "unique",
     "candidate_ops": "paper5",
+    "op_setting": ("fog_density=0.5",),
     "child_num_branches": 6,
     "child_fixed_arc": "0  3 1",
     "search_for": "macro",

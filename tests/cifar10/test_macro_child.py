@@ -10,7 +10,6 @@ import helpers
 from enas.cifar10.compiled import child_gradients
 from enas.cifar10.macro_child import MacroChild, pool_layers
 from enas.cifar10.ops import ChildOptions
-from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search_space import POISON_SETS, make_search_space
 from enas.optimizers import GradientRules
 from enas.run.checkpoint import model_variables
@@ -24,7 +23,7 @@ SEED = tf.constant([3, 4])
 
 
 def space(poison, q, sharing="shared"):
-    return make_search_space(poison, q, sharing, "enas6", POISON_OPS)
+    return make_search_space(poison, q, sharing, "enas6")
 
 
 def same_op(op_id, layers=LAYERS):

@@ -6,7 +6,6 @@ import tensorflow as tf
 from enas.cifar10 import program
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
-from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search_space import make_search_space
 
 POISON = "identity,transposed_conv,dropout,relative_gaussian,stretched_conv"
@@ -26,7 +25,7 @@ def compiled(**settings):
         controller_lstm_size=4,
         **settings,
     )
-    space = make_search_space(POISON, 1, "shared", "enas6", POISON_OPS)
+    space = make_search_space(POISON, 1, "shared", "enas6")
     return Compiled(
         program.build_child(config, space),
         program.build_controller(config, space),

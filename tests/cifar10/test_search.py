@@ -14,7 +14,6 @@ from enas.cifar10.data_utils import DataSet, Split
 from enas.cifar10.epoch_part import EpochPart
 from enas.cifar10.macro_controller import Sample
 from enas.cifar10.metrics import READINGS
-from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search import NonFiniteError, Search
 from enas.cifar10.search_space import make_search_space
 
@@ -103,7 +102,7 @@ def make_search(fixed_arc=None, **settings):
             **settings,
         }
     )
-    space = make_search_space("identity", 6, "shared", "enas6", POISON_OPS)
+    space = make_search_space("identity", 6, "shared", "enas6")
     lines = []
     search = Search(
         config,

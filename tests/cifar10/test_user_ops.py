@@ -9,7 +9,7 @@ import helpers
 from enas.cifar10 import program, user_ops
 from enas.cifar10.config import Config
 from enas.cifar10.main import main
-from enas.cifar10.poison_ops import POISON_OPS
+from enas.cifar10.ops import OPS
 from enas.errors import UserError
 from enas.run import user_files
 from enas.run.run_dir import RunDir
@@ -32,12 +32,12 @@ class {name}(Branch):
 def registry(monkeypatch, tmp_path):
     """Starts without the ops of other files, leaves the registry as it was."""
     user_ops._forget_earlier_files()
-    kept = dict(POISON_OPS)
+    kept = dict(OPS)
     monkeypatch.chdir(tmp_path)
     yield
     user_ops._forget_earlier_files()
-    POISON_OPS.clear()
-    POISON_OPS.update(kept)
+    OPS.clear()
+    OPS.update(kept)
 
 
 def write(text, name="my_ops.py"):
@@ -54,7 +54,7 @@ def test_the_op_of_the_document_is_loaded():
     assert len(code.splitlines()) <= 15
     pathlib.Path("my_ops.py").write_text(code)
     load("identity, my_ops.py:Blur")
-    assert "Blur" in POISON_OPS
+    assert "Blur" in OPS
 
 
 def test_registered_names_and_classes_of_one_file_are_both_found():
@@ -69,22 +69,21 @@ def test_registered_names_and_classes_of_one_file_are_both_found():
         + OP.format(name="Half", result="x / 2")
     )
     load("my_ops.py:third,my_ops.py:Half", poison_sharing="unique")
-    assert {"third", "Half"} <= set(POISON_OPS)
+    assert {"third", "Half"} <= set(OPS)
 
 
 def test_a_file_is_read_again_after_an_edit():
     write(OP.format(name="Half", result="x / 2"))
     load("my_ops.py:Half")
-    old = POISON_OPS["Half"].func
+    old = OPS["Half"].cls
     write(OP.format(name="Half", result="x / 3"))
     load("my_ops.py:Half")
-    assert POISON_OPS["Half"].func is not old
+    assert OPS["Half"].cls is not old
 
 
 def opened(**settings):
     """Starts a run, and ends it before its first step."""
-    poison = user_ops.with_full_paths("my_ops.py:Half")
-    config = Config(poison=poison, q=2, output_dir="run", **settings)
+    config = Config(poison="my_ops.py:Half", q=2, output_dir="run", **settings)
     user_ops.load(config)
     run_dir = RunDir(config)
     run_dir.check()
@@ -96,7 +95,7 @@ def test_another_file_may_have_an_op_of_the_same_name():
     for name, result in (("one.py", "x"), ("two.py", "2.0 * x")):
         write(OP.format(name="Blur", result=result), name)
         load(f"{name}:Blur")
-        module = POISON_OPS["Blur"].func.__module__
+        module = OPS["Blur"].cls.__module__
         assert module == f"enas_user_ops_{name[:-3]}"
 
 
@@ -142,10 +141,15 @@ def test_two_files_of_one_name_are_both_kept():
 
 
 def test_full_paths_hold_in_every_folder(tmp_path):
-    assert user_ops.with_full_paths("identity, dropout") == "identity, dropout"
-    found = user_ops.with_full_paths("identity, ops.py:Blur")
-    assert found == f"identity,{tmp_path}/ops.py:Blur"
-    assert user_ops.with_full_paths(found) == found
+    for flag in ("poison", "candidate_ops"):
+
+        def kept(ops, flag=flag):
+            return getattr(Config(**{flag: ops}), flag)
+
+        assert kept("identity, dropout") == "identity, dropout"
+        found = kept("identity, ops.py:Blur")
+        assert found == f"identity,{tmp_path}/ops.py:Blur"
+        assert kept(found) == found
 
 
 MISTAKES = {
@@ -188,14 +192,14 @@ def test_mistakes_are_told_and_leave_nothing(case, capsys):
     text, wanted = MISTAKES[case]
     if text is not None:
         write(text)
-    before = set(POISON_OPS)
+    before = set(OPS)
     code = main(["x", "--poison=my_ops.py:Blur", "--q=2", "--output_dir=run"])
     message = capsys.readouterr().err
     assert code == 2
     assert message.startswith("error: ") and message.count("\n") == 1
     assert re.search(wanted, message), message
     assert not pathlib.Path("run").exists()
-    assert set(POISON_OPS) - before <= {"Blur"}
+    assert set(OPS) - before <= {"Blur"}
 
 
 def test_a_name_in_a_file_may_not_be_one_that_ships():

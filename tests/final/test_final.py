@@ -16,8 +16,7 @@ from enas.cifar10.behaviours import PAPER
 from enas.cifar10.compiled import child_gradients
 from enas.cifar10.image_ops import FROZEN
 from enas.cifar10.main import main
-from enas.cifar10.ops import ChildOptions
-from enas.cifar10.poison_ops import POISON_OPS
+from enas.cifar10.ops import OPS, ChildOptions
 from enas.cifar10.search_space import SearchSpace, make_search_space
 from enas.drawing import costs as arc_costs
 from enas.faults import fingerprint
@@ -30,7 +29,7 @@ from helpers import CLEAN, SMALL, SMALL_ARC
 IMAGES = tf.random.stateless_normal([4, 32, 32, 3], [1, 2])
 LABELS = tf.constant([0, 1, 2, 3])
 SEED = tf.constant([3, 4])
-POISONS = sorted(POISON_OPS)
+POISONS = sorted(name for name, op in OPS.items() if op.poison)
 EVERYTHING = SearchSpace(CLEAN.candidate_ops, tuple(POISONS), 2)
 
 
@@ -132,9 +131,9 @@ def test_one_conv_layer_uses_relu_pooling_and_skips_as_the_search_does_not():
 
 def test_parameters_are_those_that_the_table_tells():
     arc = "0  3 1  6 1 0  4 0 1 1  9 1 1 0 1"
-    space = make_search_space("grouped", 1, "shared", "enas6", POISON_OPS)
+    space = make_search_space("grouped", 1, "shared", "enas6")
     child = final_child(arc, 5, space, filters=6)
-    costs = arc_costs.layer_costs(child.nodes).values()
+    costs = arc_costs.layer_costs(child.nodes, child.options).values()
     wanted = sum(cost.parameters for cost in costs)
     assert wanted == sum(
         int(np.prod(v.shape)) for v in child.trainable_variables

@@ -11,7 +11,6 @@ import helpers
 from enas.cifar10.epoch_part import EpochPart
 from enas.cifar10.lazy_weights.copy_momentum import Copies
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
-from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search_space import make_search_space
 from enas.errors import UserError
 from enas.optimizers import Adam, Momentum
@@ -111,9 +110,7 @@ def test_the_file_holds_as_many_tensors_as_the_search(tmp_path):
 
 def with_copies():
     return small_search(
-        space=make_search_space(
-            "transposed_conv", 3, "unique", "enas6", POISON_OPS
-        )
+        space=make_search_space("transposed_conv", 3, "unique", "enas6")
     )
 
 

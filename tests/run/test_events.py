@@ -15,9 +15,9 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from enas.cifar10.arc import Arc
-from enas.cifar10.behaviours import ENAS
 from enas.cifar10.config import Config
 from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
+from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
 from enas.drawing.op_shares import heat_map, shares_of
 from enas.drawing.picture import POISON
@@ -30,6 +30,7 @@ from enas.run.events import RunEvents, read_events
 from enas.run.lines import RunLines
 
 SPACE = SearchSpace(CANDIDATE_OPS["enas6"], ("identity", "dropout"), 2)
+OPTIONS = ChildOptions(4)
 ARCS = [
     Arc((6, 0, 9), (1, 0, 1)),
     Arc((1, 2, 3), (0, 0, 0)),
@@ -62,6 +63,9 @@ def a_search(every=1, fixed=None, epoch=1):
         ),
         search_space=SPACE,
         arcs=types.SimpleNamespace(fixed_arc=fixed),
+        compiled=types.SimpleNamespace(
+            child=types.SimpleNamespace(options=OPTIONS)
+        ),
         epoch=epoch,
     )
 
@@ -248,7 +252,9 @@ def test_the_same_epoch_gives_the_same_bytes(tmp_path):
 
 
 def test_the_sheet_paints_poison_and_nothing_else_red():
-    drawings = [(arc, SPACE, plan(arc, SPACE, 4, ENAS), ENAS) for arc in ARCS]
+    drawings = [
+        (arc, SPACE, plan(arc, SPACE, OPTIONS), OPTIONS) for arc in ARCS
+    ]
     figure = sheet(drawings, [("one", True), ("two", False), ("three", True)])
     for axes, arc in zip(figure.axes, ARCS, strict=True):
         boxes = [p for p in axes.patches if to_hex(p.get_facecolor()) == POISON]

@@ -13,7 +13,6 @@ from enas.cifar10 import program
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.main import main
-from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search import Search
 from enas.cifar10.search_space import make_search_space
 from enas.errors import UserError
@@ -37,11 +36,7 @@ def make_search(path=GOLDEN, **settings):
     sizes = {"child_num_layers": 6, "child_out_filters": 8}
     config = Config(**{**sizes, "init_checkpoint": str(path), **settings})
     search_space = make_search_space(
-        config.poison,
-        config.q,
-        config.poison_sharing,
-        config.candidate_ops,
-        POISON_OPS,
+        config.poison, config.q, config.poison_sharing, config.candidate_ops
     )
     compiled = Compiled(
         program.build_child(config, search_space),

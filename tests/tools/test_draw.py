@@ -9,7 +9,8 @@ import pytest
 
 from enas.cifar10.arc import Arc
 from enas.cifar10.behaviours import ENAS, PAPER
-from enas.cifar10.search_space import POISON_SETS, SearchSpace
+from enas.cifar10.ops import OPS, ChildOptions, make_branch
+from enas.cifar10.search_space import SearchSpace
 from enas.drawing import costs as arc_costs
 from enas.drawing.plan import plan, skip_sources
 from enas.tools.draw import main
@@ -24,7 +25,7 @@ def arc(text=ARC, space=POISONED):
 
 
 def steps(text=ARC, profile=ENAS, **more):
-    nodes = plan(arc(text), POISONED, 4, profile, **more)
+    nodes = plan(arc(text), POISONED, ChildOptions(4, profile=profile), **more)
     return {node.name: node.inputs for node in nodes}
 
 
@@ -72,36 +73,30 @@ def test_what_does_not_lead_to_the_logits_is_left_out():
 
 def test_channels_double_in_the_final_network_only():
     for final, wanted in ((False, {4}), (True, {4, 8, 16})):
-        nodes = plan(arc(), POISONED, 4, ENAS, final)
+        nodes = plan(arc(), POISONED, ChildOptions(4), final)
         assert {node.channels for node in nodes} == wanted
 
 
-@pytest.mark.parametrize("op", arc_costs.KNOWN_OPS)
+@pytest.mark.parametrize("op", OPS)
 def test_parameters_of_an_op_are_those_of_its_branch(op):
-    from enas.cifar10.ops import ChildOptions
-    from enas.cifar10.poison_ops import make_branch
-
     branch = make_branch(op, 0, ChildOptions(6), 1)
     branch.build((None, None, None, 6))
     weights = sum(int(np.prod(v.shape)) for v in branch.trainable_variables)
     space = SearchSpace((op,))
-    (node,) = (
-        node
-        for node in plan(Arc((0,), ()), space, 6, ENAS)
-        if node.kind == "op"
-    )
-    assert arc_costs.cost_of(node).parameters == weights
+    nodes = plan(Arc((0,), ()), space, ChildOptions(6))
+    (node,) = (node for node in nodes if node.kind == "op")
+    assert arc_costs.cost_of(node, ChildOptions(6)).parameters == weights
 
 
-def test_every_op_that_ships_has_a_cost():
-    ops = {op for ops in POISON_SETS.values() for op in ops}
-    assert ops | set(CLEAN.candidate_ops) == set(arc_costs.KNOWN_OPS)
+@pytest.mark.parametrize("op", OPS)
+def test_every_op_that_ships_says_its_cost(op):
+    assert OPS[op].described(ChildOptions(6)).cost(6, 1024).known
 
 
 def test_multiply_adds_by_hand():
     space = SearchSpace(("sep_conv_3x3",))
-    nodes = plan(Arc((0,), ()), space, 6, ENAS)
-    costs = arc_costs.layer_costs(nodes)
+    nodes = plan(Arc((0,), ()), space, ChildOptions(6))
+    costs = arc_costs.layer_costs(nodes, ChildOptions(6))
     assert costs["stem"].multiply_adds == 32 * 32 * 3 * 3 * 3 * 6
     assert costs[0].multiply_adds == 32 * 32 * (6 * 6 + 9 * 6 + 6 * 6)
     assert costs["head"] == arc_costs.Cost(60, 60)
@@ -141,7 +136,7 @@ def test_an_op_of_ones_own_is_named_and_not_counted(tmp_path, capsys):
     flags = ["--poison=ops.py:Blur", "--q=3", f"--draw={path}"]
     assert main(["arc", *flags]) == 0
     text = capsys.readouterr().out
-    assert "Blur#0  POISON" in text and "which is not counted" in text
+    assert "Blur#0  POISON" in text and "its ops are named, not counted" in text
 
 
 @pytest.mark.parametrize(

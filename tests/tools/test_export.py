@@ -13,15 +13,13 @@ from enas.cifar10 import data_utils
 from enas.cifar10.arc import Arc
 from enas.cifar10.batches import standardize
 from enas.cifar10.behaviours import PAPER, PROFILES
+from enas.cifar10.branches import Branch, ChildOptions, make_layer
 from enas.cifar10.config import Config
 from enas.cifar10.macro_child import MacroChild
-from enas.cifar10.ops import Branch, ChildOptions
-from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search_space import make_search_space
 from enas.errors import UserError
 from enas.final.final_child import FinalChild
-from enas.tools import export
-from enas.tools import keras_layers as plain_layers
+from enas.tools import export, keras_layers
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3))
 PIXELS = PIXELS.astype(np.float32)
@@ -46,7 +44,7 @@ def pretended_search(profile, final_arc=None, override=(), sharing="unique"):
         child_fixed_arc=final_arc,
         child_from_scratch=final_arc is not None,
     )
-    space = make_search_space(POISON, 2, sharing, "enas6", POISON_OPS)
+    space = make_search_space(POISON, 2, sharing, "enas6")
     options = ChildOptions(6, profile=config.behaviour)
     child = MacroChild(space, 5, options)
     if final_arc:
@@ -141,9 +139,9 @@ def test_an_op_of_ones_own_is_refused():
         def call(self, x, copy, training, seed):
             return x / 2
 
-    half = Half("branch_6", ChildOptions(4, profile=PAPER))
+    half = make_layer(Half, "branch_6", ChildOptions(4, profile=PAPER))
     with pytest.raises(UserError, match="Half is one of your own"):
-        plain_layers.lay(half, None, plain_layers.Choices("moving"))
+        keras_layers.lay(half, None, keras_layers.Choices("moving"))
 
 
 # Run without the package: -I leaves PYTHONPATH and the folder out, and an

@@ -7,8 +7,6 @@ from enas.cifar10.search_space import POISON_SETS, make_search_space
 
 __all__ = ["CASES", "Case", "draw_arcs", "flat_pairs", "translate"]
 
-OPS = {op for ops in POISON_SETS.values() for op in ops}
-
 
 @dataclasses.dataclass(frozen=True)
 class Case:
@@ -47,7 +45,7 @@ class Case:
     def space(self):
         """The `SearchSpace`."""
         q = self.q or None
-        return make_search_space(self.poison, q, self.sharing, "enas6", OPS)
+        return make_search_space(self.poison, q, self.sharing)
 
 
 # Those of the paper that are cheapest, dearest and most varied.

@@ -6,16 +6,19 @@ of ENAS's scripts/cifar10_macro_search.sh. No TensorFlow here.
 """
 
 import dataclasses
+from typing import Any
 
+from enas.cifar10 import op_settings
 from enas.cifar10.arc import layers_of
 from enas.cifar10.behaviours import PROFILES, Profile, make_profile
+from enas.cifar10.branches import ChildOptions
 from enas.cifar10.config_checks import check_combinations, checked, setting
-from enas.cifar10.search_space import CANDIDATE_OPS
 
 __all__ = ["Config"]
 
 
 @dataclasses.dataclass(frozen=True)
+@op_settings.as_fields
 class Config:
     """One search, frozen.
 
@@ -95,6 +98,7 @@ class Config:
         " stretched_conv, of registered op names, and of ops from files of"
         " your own, path/to/my_ops.py:Name, which runs that file"
         " (docs/POISON.md).",
+        path="ops",
     )
     q: int | None = setting(
         None, "Search space", "Copies of every poisoning op.", lower=0
@@ -106,27 +110,19 @@ class Config:
         " (the paper's code) or each have their own (the paper's text).",
         choices=("shared", "unique"),
     )
-    poison_dropout_rate: float = setting(
-        0.9,
-        "Search space",
-        "Share of activations that the dropout poisoning zeroes in training.",
-        lower=0.0,
-        upper=1.0,
-        alias="p",
-    )
-    poison_noise_sigma: float = setting(
-        2.0,
-        "Search space",
-        "Ratio of noise to activation of the relative_gaussian poisoning, in"
-        " training; the authors used 2 and 10.",
-        lower=0.0,
-    )
     candidate_ops: str = setting(
         "enas6",
         "Search space",
-        "The unpoisoned ops: enas6, ENAS's six; paper5, the five of the"
-        " paper's section 3.1.1.",
-        choices=tuple(CANDIDATE_OPS),
+        "The unpoisoned ops: a comma list of the sets enas6, ENAS's six, and"
+        " paper5, the five of the paper's section 3.1.1, of names of ops, and"
+        " of ops from files of your own, as in --poison.",
+        path="ops",
+    )
+    op_setting: tuple[str, ...] = setting(
+        (),
+        "Search space",
+        "Value of a setting that an op of your own declares, name=value; may be"
+        " given several times (docs/POISON.md).",
     )
     child_num_branches: int | None = setting(
         None,
@@ -430,6 +426,28 @@ class Config:
     def tanh_constant(self) -> float | None:
         """Bound of the logits, or None without bound."""
         return self.controller_tanh_constant or None
+
+    @property
+    def op_settings(self) -> dict[str, Any]:
+        """Values of the ops' settings by name.
+
+        Raises:
+          UserError: --op_setting names none that an op declares, or its value
+            is not legal.
+        """
+        return op_settings.values_of(self)
+
+    def child_options(self, num_classes: int = 10) -> ChildOptions:
+        """Returns what every part of the child needs to know."""
+        return ChildOptions(
+            filters=self.filters,
+            data_format=self.data_format,
+            seed=self.seed,
+            keep_prob=self.child_keep_prob,
+            op_settings=self.op_settings,
+            num_classes=num_classes,
+            profile=self.behaviour,
+        )
 
 
 def _fill_in(config: Config) -> None:

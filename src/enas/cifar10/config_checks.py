@@ -16,7 +16,7 @@ import numpy as np
 
 from enas.cifar10.arc import as_text
 from enas.cifar10.behaviours import make_profile
-from enas.cifar10.search_space import CANDIDATE_OPS
+from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
 from enas.paths import check_not_empty, full_path, user_path
 
@@ -44,7 +44,23 @@ def _folder_path(dataset: str) -> str:
     return dataset
 
 
-_PATHS = {"full": full_path, "home": user_path, "folder": _folder_path}
+def ops_paths(ops: str) -> str:
+    """Returns a comma list of ops with a full path in every file:name."""
+    if ":" not in ops:
+        return ops
+    parts = [word.strip().rpartition(":") for word in ops.split(",")]
+    return ",".join(
+        f"{full_path(path)}:{name}" if colon else name
+        for path, colon, name in parts
+    )
+
+
+_PATHS = {
+    "full": full_path,
+    "home": user_path,
+    "folder": _folder_path,
+    "ops": ops_paths,
+}
 
 
 def setting(default: Any, group: str, text: str, **rules: Any) -> Any:
@@ -55,7 +71,8 @@ def setting(default: Any, group: str, text: str, **rules: Any) -> Any:
       group: heading in --help.
       text: its help: unit, range and meaning.
       **rules: lower, upper, choices; path ("full": kept as a full path;
-        "home": only `~` is expanded; "folder": the path in folder:PATH);
+        "home": only `~` is expanded; "folder": the path in folder:PATH;
+        "ops": those in a list of ops);
         logging (it may differ when a run continues); alias, another name;
         shown, the default to show.
     """
@@ -186,7 +203,7 @@ def check_combinations(config: Any) -> None:
             f"{checkpoints!r}. Leave them out."
         )
     make_profile(config.override)
-    ops = len(CANDIDATE_OPS[config.candidate_ops])
+    ops = len(expand(config.candidate_ops, CANDIDATE_OPS))
     if config.child_num_branches not in (None, ops):
         raise UserError(
             f"--candidate_ops={config.candidate_ops} has {ops} ops; received "

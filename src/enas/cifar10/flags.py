@@ -72,7 +72,7 @@ def define_flags(values: flags.FlagValues) -> None:
         if field.type == tuple[str, ...]:
             flags.DEFINE_multi_string(
                 field.name,
-                Config.override,
+                list(field.default),
                 field.metadata["help"],
                 flag_values=values,
             )
@@ -132,7 +132,6 @@ def read_flags(
         field.name: values[field.name].value
         for field in dataclasses.fields(Config)
     }
-    settings["override"] = tuple(settings["override"])
     if re.fullmatch(r"[0-9]{1,9}", settings["search_for"]):
         settings["num_epochs"] = int(settings["search_for"])
         settings["search_for"] = "macro"

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from enas import common_ops
+from enas.cifar10.branches import ChildOptions, Mode
 from enas.cifar10.max_pool import max_pool_3x3
 
 __all__ = [
@@ -16,7 +17,6 @@ __all__ = [
     "BatchNorm",
     "Classifier",
     "ConvBN",
-    "FactorizedReduction",
     "SeparableConvBN",
     "channel_axis",
     "global_avg_pool",
@@ -31,8 +31,8 @@ SMALLEST_EPSILON = 1.001e-5
 FROZEN = "frozen"
 
 
-def channel_axis(data_format):
-    """Returns the axis of the channels, int."""
+def channel_axis(data_format: str) -> int:
+    """Returns the axis of the channels."""
     return 3 if data_format == "NHWC" else 1
 
 
@@ -50,11 +50,11 @@ class BatchNorm(keras.layers.Layer):
     moving <- .9 moving + .1 value.
 
     Args:
-      options: the child's `ChildOptions`.
-      masked: bool, whether it is ENAS's `batch_norm_with_mask`, which has
+      options: the child's.
+      masked: whether it is ENAS's `batch_norm_with_mask`, which has
         another epsilon and plain averages from 0 and 1, or `batch_norm`,
         whose averages are zero-debiased.
-      copies: int, sets of weights and statistics; above 1 they are stacked,
+      copies: sets of weights and statistics; above 1 they are stacked,
         for poisonings whose copies have their own.
 
     Call arguments:
@@ -64,7 +64,7 @@ class BatchNorm(keras.layers.Layer):
 
     Attributes:
       statistics: variable, a line each for mean and variance: moving, and if
-        not masked behind it its zero-debias shadow biased and the updates so
+        not masked after it its zero-debias shadow biased and the updates so
         far, local_step: `[2, 2 * channels + 1]`, else `[2, channels]`. As one,
         they move in one go. Checkpoints have each by the original's name.
 
@@ -73,7 +73,9 @@ class BatchNorm(keras.layers.Layer):
     though nothing reads them.
     """
 
-    def __init__(self, options, masked=False, copies=1):
+    def __init__(
+        self, options: ChildOptions, masked: bool = False, copies: int = 1
+    ):
         # Fused batch norm takes maps of any type and weights of float32.
         super().__init__(name="bn", autocast=False)
         self.copies = copies
@@ -84,7 +86,7 @@ class BatchNorm(keras.layers.Layer):
             self.epsilon = 1e-3 if masked else SMALLEST_EPSILON
         self.masked = masked
 
-    def build(self, shape):
+    def build(self, shape: tuple) -> None:
         copies = () if self.copies == 1 else (self.copies,)
         channels = shape[channel_axis(self.data_format)]
         self.offset = common_ops.add_weight(
@@ -107,11 +109,13 @@ class BatchNorm(keras.layers.Layer):
         rest = tf.zeros([*shape[:-1], shape[-1] - self.channels], dtype)
         return tf.concat([moving, rest], axis=-1)
 
-    def moving(self, copy=0):
+    def moving(self, copy: int | tf.Tensor = 0) -> tf.Tensor:
         """Returns moving mean and variance, float32 `[2, channels]`."""
         return self._own(self.statistics, copy)[:, : self.channels]
 
-    def call(self, x, training=False, copy=0):
+    def call(
+        self, x: tf.Tensor, training: Mode = False, copy: int | tf.Tensor = 0
+    ) -> tf.Tensor:
         by_batch = bool(training) or self.always_batch
         mean = variance = tf.zeros([0])
         if not by_batch:
@@ -157,12 +161,14 @@ class ConvBN(keras.layers.Layer):
     """Convolution without bias, batch norm, then ReLU if wanted.
 
     Args:
-      name: str, ENAS's scope.
-      size: int, side of the kernel.
-      options: the child's `ChildOptions`.
-      masked_bn: bool, whether the batch norm is `batch_norm_with_mask`.
-      relu: bool.
-      copies: int, sets of weights, see `BatchNorm`.
+      name: ENAS's scope.
+      size: side of the kernel.
+      options: the child's.
+      masked_bn: whether the batch norm is `batch_norm_with_mask`.
+      relu: whether ReLU ends it.
+      copies: sets of weights, see `BatchNorm`.
+      dilation: pixels between the taps of the kernel. On maps that are no
+        larger all taps but the centre lie on padding and are not computed.
 
     Call arguments: those of `BatchNorm`.
 
@@ -170,16 +176,25 @@ class ConvBN(keras.layers.Layer):
     """
 
     def __init__(
-        self, name, size, options, masked_bn=False, relu=True, copies=1
+        self,
+        name: str,
+        size: int,
+        options: ChildOptions,
+        masked_bn: bool = False,
+        relu: bool = True,
+        copies: int = 1,
+        dilation: int = 1,
     ):
         super().__init__(name=name)
         self.size = size
         self.options = options
         self.relu = relu
         self.copies = copies
+        self.dilation = dilation
+        self.centre_only = dilation >= options.image_size
         self.bn = BatchNorm(options, masked_bn, copies)
 
-    def build(self, shape):
+    def build(self, shape: tuple) -> None:
         channels = shape[channel_axis(self.options.data_format)]
         filters = self.options.filters
         self.w = common_ops.child_weight(
@@ -191,37 +206,49 @@ class ConvBN(keras.layers.Layer):
         )
         self.bn.build(self.options.feature_shape)
 
-    def kernel(self, copy):
+    def kernel(self, copy: int | tf.Tensor) -> tf.Tensor:
         """Returns what is convolved with, `[height, width, in, out]`."""
-        return common_ops.of_copy(self.w, self.copies, copy)
+        w = common_ops.of_copy(self.w, self.copies, copy)
+        middle = slice(self.size // 2, self.size // 2 + 1)
+        return w[middle, middle] if self.centre_only else w
 
-    def call(self, x, training=False, copy=0):
+    def call(
+        self, x: tf.Tensor, training: Mode = False, copy: int | tf.Tensor = 0
+    ) -> tf.Tensor:
         x = tf.nn.conv2d(
             x,
             self.kernel(copy),
             1,
             "SAME",
             data_format=self.options.data_format,
+            dilations=1 if self.centre_only else self.dilation,
         )
         x = self.bn(x, training=training, copy=copy)
         return tf.nn.relu(x) if self.relu else x
 
 
 class SeparableConvBN(keras.layers.Layer):
-    """Depthwise, then pointwise convolution, one batch norm and ReLU behind.
+    """Depthwise, then pointwise convolution, then one batch norm and ReLU.
 
     Source: ENAS general_child.py `_conv_branch`, row 2; same. `w_point` is
     stored [out, in], as ENAS stores it.
     """
 
-    def __init__(self, name, size, options, masked_bn=True, relu=True):
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        options: ChildOptions,
+        masked_bn: bool = True,
+        relu: bool = True,
+    ):
         super().__init__(name=name)
         self.size = size
         self.options = options
         self.relu = relu
         self.bn = BatchNorm(options, masked_bn)
 
-    def build(self, shape):
+    def build(self, shape: tuple) -> None:
         filters = self.options.filters
         self.w_depth = common_ops.child_weight(
             self,
@@ -235,7 +262,7 @@ class SeparableConvBN(keras.layers.Layer):
         )
         self.bn.build(self.options.feature_shape)
 
-    def call(self, x, training=False):
+    def call(self, x: tf.Tensor, training: Mode = False) -> tf.Tensor:
         data_format = self.options.data_format
         x = tf.nn.depthwise_conv2d(
             x, self.w_depth.value, [1, 1, 1, 1], "SAME", data_format=data_format
@@ -246,129 +273,18 @@ class SeparableConvBN(keras.layers.Layer):
         return tf.nn.relu(x) if self.relu else x
 
 
-class Weight(keras.layers.Layer):
-    """One weight `w` of a convolution under a scope of its own."""
-
-    def __init__(self, name, options):
-        super().__init__(name=name)
-        self.options = options
-
-    def build(self, shape):
-        self.w = common_ops.child_weight(self, "w", shape, self.options)
-
-
-class FactorizedReduction(keras.layers.Layer):
-    """Halves height and width without losing every second pixel.
-
-    Path 1 takes the pixels from (0, 0), path 2 those from (1, 1); each goes
-    through a 1x1 convolution to half of the channels; batch norm behind, no
-    ReLU.
-
-    Source: ENAS general_child.py `_factorized_reduction`, row 8; same result,
-    different form: in training one matrix product for each path, in evaluation
-    one 2x2 convolution of stride 2 whose other taps are zero; padding, slicing
-    and two poolings cost several times as much.
-    """
-
-    def __init__(self, name, options):
-        super().__init__(name=name)
-        self.options = options
-        self.path1_conv = Weight("path1_conv", options)
-        self.path2_conv = Weight("path2_conv", options)
-        self.bn = BatchNorm(options)
-
-    def build(self, shape):
-        channels = shape[channel_axis(self.options.data_format)]
-        filters = self.options.filters
-        self.path1_conv.build((1, 1, channels, filters // 2))
-        self.path2_conv.build((1, 1, channels, filters // 2))
-        self.bn.build(self.options.feature_shape)
-
-    def kernel(self):
-        """Returns both paths as one 2x2 convolution, `[2, 2, in, out]`."""
-        half = self.options.filters // 2
-        tap1 = tf.pad(self.path1_conv.w.value, _pad_tap(0, 0, half))
-        return tap1 + tf.pad(self.path2_conv.w.value, _pad_tap(1, half, 0))
-
-    def call(self, x, training=False):
-        data_format = self.options.data_format
-        if training and data_format == "NHWC":
-            paths = self.path1_conv.w.value, self.path2_conv.w.value
-            x = _reduce_lines(x, *map(tf.convert_to_tensor, paths))
-        else:
-            # In evaluation TensorFlow folds the batch norm into it.
-            x = tf.nn.conv2d(
-                x, self.kernel(), 2, "SAME", data_format=data_format
-            )
-        return self.bn(x, training=training)
-
-
-@tf.custom_gradient
-def _reduce_lines(x, path1, path2):
-    """Returns both paths of a reduction, NHWC.
-
-    Two pixels side by side are one row of a matrix. Path 1 weighs its left half
-    in the even lines of an image, path 2 its right half in the odd ones, so
-    that nothing but whole lines is copied. The gradient copies them again:
-    that takes no more time than keeping them until then.
-    """
-    shape, channels = tf.shape(x), x.shape[3]
-    left = tf.pad(path1[0, 0], [[0, channels], [0, 0]])
-    right = tf.pad(path2[0, 0], [[channels, 0], [0, 0]])
-
-    def gradient(dy):
-        parts = [_rows(part) for part in tf.split(dy, 2, axis=3)]
-        dw = [
-            tf.matmul(line, part, transpose_a=True)
-            for line, part in zip(_lines(x), parts, strict=True)
-        ]
-        dx = [
-            tf.reshape(tf.matmul(part, w, transpose_b=True), [-1, width])
-            for part, w in zip(parts, (left, right), strict=True)
-        ]
-        first, second = dw[0][:channels], dw[1][channels:]
-        dx = tf.reshape(tf.stack(dx, axis=1), shape)
-        return dx, first[None, None], second[None, None]
-
-    width = shape[2] * channels
-    even, odd = _lines(x)
-    y = tf.concat([tf.matmul(even, left), tf.matmul(odd, right)], axis=1)
-    return tf.reshape(
-        y, [-1, shape[1] // 2, shape[2] // 2, y.shape[1]]
-    ), gradient
-
-
-def _rows(x):
-    return tf.reshape(x, [-1, x.shape[3]])
-
-
-def _lines(x):
-    """Returns the even and the odd lines, `[pairs of pixels, 2 * channels]`."""
-    pairs = 2 * x.shape[3]
-    lines = tf.reshape(x, [-1, 2, tf.shape(x)[2] // 2 * pairs])
-    return [tf.reshape(part, [-1, pairs]) for part in tf.unstack(lines, axis=1)]
-
-
-def _pad_tap(at, channels_before, channels_after):
-    spatial = [at, 1 - at]
-    return [spatial, spatial, [0, 0], [channels_before, channels_after]]
-
-
 class Classifier(keras.layers.Layer):
-    """The matrix behind global pooling, with a bias if the profile says so.
-
-    Args:
-      options: the child's `ChildOptions`.
+    """The matrix after global pooling, with a bias if the profile says so.
 
     Source: row 9; same.
     """
 
-    def __init__(self, options):
+    def __init__(self, options: ChildOptions):
         super().__init__(name="fc", dtype="float32")
         self.options = options
         self.b = None
 
-    def build(self, shape):
+    def build(self, shape: tuple) -> None:
         self.w = common_ops.child_weight(
             self, "w", shape, self.options, "linear"
         )
@@ -378,19 +294,19 @@ class Classifier(keras.layers.Layer):
                 self, "b", (shape[1],), limit, self.options.seed
             )
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         logits = tf.matmul(x, self.w.value)
         return logits if self.b is None else logits + self.b.value
 
 
-def pool_3x3(x, kind, options):
+def pool_3x3(x: tf.Tensor, kind: str, options: ChildOptions) -> tf.Tensor:
     """Pools 3x3 with stride 1 and the same size.
 
     Args:
       x: float32 `[batch, height, width, channels]`.
       kind: "max", or "avg", which leaves padding out of the mean or counts it
         as zeros, as the profile says.
-      options: the child's `ChildOptions`.
+      options: the child's.
 
     Source: ENAS general_child.py `_pool_branch`, row 3; same.
     """
@@ -408,7 +324,7 @@ def pool_3x3(x, kind, options):
     return tf.nn.avg_pool2d(x, 3, 1, "VALID", data_format=data_format)
 
 
-def global_avg_pool(x, data_format):
+def global_avg_pool(x: tf.Tensor, data_format: str) -> tf.Tensor:
     """Returns the mean over height and width, float32 `[batch, channels]`."""
     x = tf.cast(x, tf.float32)
     return tf.reduce_mean(x, [1, 2] if data_format == "NHWC" else [2, 3])

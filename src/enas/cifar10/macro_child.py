@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from enas import common_ops
 from enas.cifar10 import image_ops
+from enas.cifar10.factorized_reduction import FactorizedReduction
 from enas.cifar10.lazy_weights.lookup import Picked
-from enas.cifar10.poison_ops import make_branch
+from enas.cifar10.ops import make_branch
 from enas.cifar10.skip_connections import SKIPS, plain
 from enas.drawing.plan import pool_layers
 
@@ -34,7 +35,7 @@ class Pool(keras.layers.Layer):
         super().__init__(name=f"pool_at_{layer_id}")
         first = 0 if options.profile.skip_candidates == "stem" else 1
         self.reductions = [
-            image_ops.FactorizedReduction(f"from_{i}", options)
+            FactorizedReduction(f"from_{i}", options)
             for i in range(first, layer_id + 2)
         ]
 

@@ -1,83 +1,122 @@
-"""The branches of a layer: what an op id can run."""
+"""The ops of a layer: one class and one row of the table `OPS` for each.
+
+A class says what an op computes, what it costs, what it is in plain Keras
+layers and which settings it has. Its row gives it the name that flags take.
+`poison_ops.py` adds the poisonings to the table, `user_ops.py` those of files.
+Importing this module imports no TensorFlow: see `Lazy`.
+"""
+
+from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import typing
+from collections.abc import Mapping
+from typing import Any
 
-import keras
+from enas.cifar10.branches import (
+    Branch,
+    ChildOptions,
+    Choices,
+    Mode,
+    Setting,
+    describe,
+    make_layer,
+)
+from enas.drawing.costs import Cost, conv_cost
+from enas.lazy import Lazy
 
-from enas import common_ops
-from enas.cifar10 import image_ops
-from enas.cifar10.behaviours import ENAS, Profile
+if typing.TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
-__all__ = ["CANDIDATES", "Branch", "ChildOptions"]
+    from enas.cifar10 import image_ops
+else:
+    keras = Lazy("keras")
+    image_ops = Lazy("enas.cifar10.image_ops")
+
+__all__ = [
+    "OPS",
+    "Branch",
+    "ChildOptions",
+    "ConvBranch",
+    "Cost",
+    "Op",
+    "PoolBranch",
+    "Setting",
+    "add_op",
+    "make_branch",
+    "poison_sets",
+]
 
 
 @dataclasses.dataclass(frozen=True)
-class ChildOptions:
-    """What every part of the child needs to know.
+class Op:
+    """A row of the table of ops.
 
     Attributes:
-      filters: int, even, channels of every layer.
-      data_format: "NHWC" or "NCHW".
-      seed: int, of the initial weights.
-      keep_prob: float in (0, 1], of the dropout before the classifier.
-      poison_dropout_rate: float in [0, 1], of the dropout poisoning.
-      poison_noise_sigma: float >= 0, of the relative Gaussian poisoning.
-      num_classes: int, logits of an image.
-      profile: `Profile`, the behaviours in force.
-      dropout: function (x, rate, seed) -> x with a share zeroed; comparing
-        with a recording puts the recorded masks here.
+      name: what flags call it.
+      cls: what it is.
+      arguments: further arguments of the class's constructor.
+      poison_sets: names for --poison that stand for it among others.
+      poison: whether --poison may name it.
     """
 
-    filters: int
-    data_format: str = "NHWC"
-    seed: int = 69
-    keep_prob: float = 1.0
-    poison_dropout_rate: float = 0.9
-    poison_noise_sigma: float = 2.0
-    num_classes: int = 10
-    profile: Profile = ENAS
-    dropout: Callable = common_ops.dropout
+    name: str
+    cls: type[Branch]
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    poison_sets: tuple[str, ...] = ()
+    poison: bool = True
 
     @property
-    def feature_shape(self):
-        """Static shape of every feature map, batch and size unknown."""
-        if self.data_format == "NHWC":
-            return (None, None, None, self.filters)
-        return (None, self.filters, None, None)
+    def settings(self) -> list[Setting]:
+        """The settings that its class declares."""
+        found = (getattr(self.cls, name) for name in dir(self.cls))
+        return [each for each in found if isinstance(each, Setting)]
+
+    def described(self, options: ChildOptions) -> Branch:
+        """Returns the op without weights, to ask for costs; no TensorFlow."""
+        return describe(self.cls, self.name, options, **self.arguments)
 
 
-class Branch(keras.layers.Layer):
-    """One thing that a layer of the child can compute; same shape in and out.
+OPS: dict[str, Op] = {}
+
+
+def add_op(op: Op) -> None:
+    """Adds a row to the table of ops.
+
+    Raises:
+      ValueError: its name is taken.
+    """
+    if op.name in OPS or op.name in poison_sets():
+        raise ValueError(
+            f"An op named {op.name!r} exists. Taken names: {', '.join(OPS)}. "
+            "Choose another."
+        )
+    OPS[op.name] = op
+
+
+def poison_sets() -> dict[str, tuple[str, ...]]:
+    """Returns what --poison takes besides names of ops: set -> its ops."""
+    sets: dict[str, tuple[str, ...]] = {}
+    for op in OPS.values():
+        for name in op.poison_sets:
+            sets[name] = (*sets.get(name, ()), op.name)
+    return sets
+
+
+def make_branch(
+    op_name: str, index: int, options: ChildOptions, copies: int = 1
+) -> Any:
+    """Returns the Keras layer of an op of the table.
 
     Args:
-      name: str, ENAS's scope, `branch_<index>`.
-      options: the child's `ChildOptions`.
-      copies: int, sets of weights to hold: above 1 for poisonings whose
-        copies have weights of their own.
-
-    Call arguments:
-      x: float32 `[batch, height, width, channels]` (or NCHW).
-      copy: int32 scalar, which set of weights, in [0, copies).
-      training: bool, or `image_ops.FROZEN`, which counts as true.
-      seed: int32 `[2]`, for what is random in this layer and step.
+      op_name: key of `OPS`.
+      index: the branch's place in the branch list.
+      options: the child's.
+      copies: sets of weights.
     """
-
-    def __init__(self, name, options, copies=1):
-        super().__init__(name=name)
-        self.options = options
-        self.copies = copies
-
-    def call(self, x, copy, training, seed):
-        raise NotImplementedError
-
-    def returns_input(self, training):
-        """Returns whether the output is the input itself, untouched, bool.
-
-        The paper's code adds skips in place, so what such an op returned is
-        overwritten together with its input (row 6).
-        """
-        return False
+    op, name = OPS[op_name], f"branch_{index}"
+    return make_layer(op.cls, name, options, copies, **op.arguments)
 
 
 class ConvBranch(Branch):
@@ -86,24 +125,43 @@ class ConvBranch(Branch):
     Source: ENAS general_child.py `_conv_branch`, row 2; same.
     """
 
-    def __init__(self, name, options, copies=1, size=3, separable=False):
+    def __init__(
+        self,
+        name: str,
+        options: ChildOptions,
+        copies: int = 1,
+        size: int = 3,
+        separable: bool = False,
+    ):
         super().__init__(name, options, copies)
-        self.inp_conv = image_ops.ConvBN("inp_conv_1", 1, options)
-        scope = f"out_conv_{size}"
-        if separable:
-            self.out_conv = image_ops.SeparableConvBN(scope, size, options)
-        else:
-            self.out_conv = image_ops.ConvBN(
-                scope, size, options, masked_bn=True
-            )
+        self.size = size
+        self.separable = separable
 
-    def build(self, shape):
+    def build(self, shape: tuple) -> None:
+        scope = f"out_conv_{self.size}"
+        self.inp_conv = image_ops.ConvBN("inp_conv_1", 1, self.options)
         self.inp_conv.build(shape)
+        kind = image_ops.SeparableConvBN if self.separable else image_ops.ConvBN
+        self.out_conv = kind(scope, self.size, self.options, masked_bn=True)
         self.out_conv.build(shape)
 
-    def call(self, x, copy, training, seed):
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
         x = self.inp_conv(x, training=training)
         return self.out_conv(x, training=training)
+
+    def cost(self, channels: int, pixels: int) -> Cost:
+        inner = channels * channels
+        outer = self.size**2 * (channels if self.separable else inner)
+        outer += inner if self.separable else 0
+        inner_cost = conv_cost(inner, pixels, channels)
+        return inner_cost + conv_cost(outer, pixels, channels)
+
+    def keras_form(
+        self, x: keras.KerasTensor, choices: Choices
+    ) -> keras.KerasTensor:
+        return choices.lay(self.out_conv, choices.lay(self.inp_conv, x))
 
 
 class PoolBranch(Branch):
@@ -112,26 +170,50 @@ class PoolBranch(Branch):
     Source: ENAS general_child.py `_pool_branch`, row 3; same.
     """
 
-    def __init__(self, name, options, copies=1, kind="avg"):
+    def __init__(
+        self,
+        name: str,
+        options: ChildOptions,
+        copies: int = 1,
+        kind: str = "avg",
+    ):
         super().__init__(name, options, copies)
         self.kind = kind
-        self.conv = image_ops.ConvBN("conv_1", 1, options)
 
-    def build(self, shape):
+    def build(self, shape: tuple) -> None:
+        self.conv = image_ops.ConvBN("conv_1", 1, self.options)
         self.conv.build(shape)
 
-    def call(self, x, copy, training, seed):
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
         x = self.conv(x, training=training)
         return image_ops.pool_3x3(x, self.kind, self.options)
 
+    def cost(self, channels: int, pixels: int) -> Cost:
+        return conv_cost(channels * channels, pixels, channels)
 
-# Candidate op name -> (class, its settings). The op `identity` of the paper's
-# five-op space is the registered poisoning of that name.
-CANDIDATES = {
-    "conv_3x3": (ConvBranch, {"size": 3}),
-    "sep_conv_3x3": (ConvBranch, {"size": 3, "separable": True}),
-    "conv_5x5": (ConvBranch, {"size": 5}),
-    "sep_conv_5x5": (ConvBranch, {"size": 5, "separable": True}),
-    "avg_pool_3x3": (PoolBranch, {"kind": "avg"}),
-    "max_pool_3x3": (PoolBranch, {"kind": "max"}),
-}
+    def keras_form(
+        self, x: keras.KerasTensor, choices: Choices
+    ) -> keras.KerasTensor:
+        return self.pooled_form(choices.lay(self.conv, x))
+
+    def pooled_form(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Returns the map after the pooling alone, as `keras_form` does."""
+        if self.kind == "max":
+            return keras.layers.MaxPooling2D(3, 1, "same")(x)
+        if self.options.profile.avg_pool_padding == "excluded":
+            return keras.layers.AveragePooling2D(3, 1, "same")(x)
+        x = keras.layers.ZeroPadding2D()(x)
+        return keras.layers.AveragePooling2D(3, 1)(x)
+
+
+for _name, _cls, _arguments in (
+    ("conv_3x3", ConvBranch, {"size": 3}),
+    ("sep_conv_3x3", ConvBranch, {"size": 3, "separable": True}),
+    ("conv_5x5", ConvBranch, {"size": 5}),
+    ("sep_conv_5x5", ConvBranch, {"size": 5, "separable": True}),
+    ("avg_pool_3x3", PoolBranch, {"kind": "avg"}),
+    ("max_pool_3x3", PoolBranch, {"kind": "max"}),
+):
+    add_op(Op(_name, _cls, _arguments, poison=False))

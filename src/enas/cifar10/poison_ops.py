@@ -1,6 +1,6 @@
 """The poisonings, which extend the branch list of every layer.
 
-A poisoning of one's own is one class and one name:
+A poisoning of one's own is one class and one row:
 
     @register_poison("half")
     class Half(Branch):
@@ -12,25 +12,47 @@ It is then found by `--poison=half --q=300`; from a file of one's own by
 they have no convolution, batch norm or ReLU of their own (its section 3).
 """
 
-import functools
+from __future__ import annotations
 
-import tensorflow as tf
+import typing
+from collections.abc import Callable
+from typing import Any
 
-from enas import common_ops
-from enas.cifar10 import image_ops
-from enas.cifar10.ops import CANDIDATES, Branch
+from enas.cifar10.branches import (
+    Branch,
+    ChildOptions,
+    Choices,
+    Mode,
+    Setting,
+)
+from enas.cifar10.ops import OPS, ConvBranch, Op, add_op
+from enas.drawing.costs import Cost, conv_cost
+from enas.lazy import Lazy
 
-__all__ = ["POISON_OPS", "make_branch", "register_poison"]
+if typing.TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
-POISON_OPS = {}
+    from enas import common_ops
+    from enas.cifar10 import image_ops
+else:
+    keras = Lazy("keras")
+    tf = Lazy("tensorflow")
+    common_ops = Lazy("enas.common_ops")
+    image_ops = Lazy("enas.cifar10.image_ops")
+
+__all__ = ["SETTINGS", "register_poison"]
 
 
-def register_poison(name, **settings):
-    """Registers a `Branch` class as the poisoning `name`.
+def register_poison(
+    name: str, poison_sets: tuple[str, ...] = (), **arguments: Any
+) -> Callable[[type[Branch]], type[Branch]]:
+    """Adds a class to the table of ops as the poisoning `name`.
 
     Args:
-      name: str, what --poison takes.
-      **settings: further arguments of the class's constructor.
+      name: what --poison takes, and --candidate_ops.
+      poison_sets: names for --poison that stand for this op among others.
+      **arguments: further arguments of the class's constructor.
 
     Returns:
       A class decorator.
@@ -39,53 +61,40 @@ def register_poison(name, **settings):
       ValueError: the name is taken.
     """
 
-    def register(cls):
-        if name in POISON_OPS or name in CANDIDATES:
-            raise ValueError(
-                f"An op named {name!r} exists. Taken names: "
-                f"{', '.join([*CANDIDATES, *POISON_OPS])}. Choose another."
-            )
-        POISON_OPS[name] = functools.partial(cls, **settings)
+    def register(cls: type[Branch]) -> type[Branch]:
+        add_op(Op(name, cls, arguments, poison_sets))
         return cls
 
     return register
 
 
-def make_branch(op_name, index, options, copies):
-    """Builds the branch of an op.
+class Unchanged(Branch):
+    """A poisoning without weights that evaluates to its input."""
 
-    Args:
-      op_name: str, a candidate op or a registered poisoning.
-      index: int, the branch's place in the branch list.
-      options: the child's `ChildOptions`.
-      copies: int, sets of weights.
+    def cost(self, channels: int, pixels: int) -> Cost:
+        return Cost()
 
-    Returns:
-      A `Branch`.
-    """
-    name = f"branch_{index}"
-    if op_name in CANDIDATES:
-        cls, settings = CANDIDATES[op_name]
-        return cls(name, options, copies, **settings)
-    return POISON_OPS[op_name](name, options, copies)
+    def keras_form(
+        self, x: keras.KerasTensor, choices: Choices
+    ) -> keras.KerasTensor:
+        return x
 
 
-@register_poison("identity")
-class Identity(Branch):
+class Identity(Unchanged):
     """Returns its input.
 
     Source: paper, poisoning set P1; same.
     """
 
-    def call(self, x, copy, training, seed):
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
         return tf.identity(x)
 
-    def returns_input(self, training):
+    def returns_input(self, training: Mode) -> bool:
         return True
 
 
-@register_poison("transposed_conv_3x3", size=3)
-@register_poison("transposed_conv_5x5", size=5)
 class TransposedConv(Branch):
     """Transposed convolution of stride 1, same size and channels, no bias.
 
@@ -96,11 +105,13 @@ class TransposedConv(Branch):
     like ENAS's convolutions, since ENAS itself has no transposed one.
     """
 
-    def __init__(self, name, options, copies=1, size=3):
+    def __init__(
+        self, name: str, options: ChildOptions, copies: int = 1, size: int = 3
+    ):
         super().__init__(name, options, copies)
         self.size = size
 
-    def build(self, shape):
+    def build(self, shape: tuple) -> None:
         filters = self.options.filters
         self.w = common_ops.child_weight(
             self,
@@ -111,7 +122,9 @@ class TransposedConv(Branch):
             self.copies,
         )
 
-    def call(self, x, copy, training, seed):
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
         return tf.nn.conv2d_transpose(
             x,
             common_ops.of_copy(self.w, self.copies, copy),
@@ -121,9 +134,22 @@ class TransposedConv(Branch):
             data_format=self.options.data_format,
         )
 
+    def cost(self, channels: int, pixels: int) -> Cost:
+        return conv_cost((self.size * channels) ** 2, pixels)
 
-@register_poison("dropout")
-class Dropout(Branch):
+    def keras_form(
+        self, x: keras.KerasTensor, choices: Choices
+    ) -> keras.KerasTensor:
+        form = keras.layers.Conv2DTranspose(
+            self.options.filters, self.size, padding="same", use_bias=False
+        )
+        y = form(x)
+        w = common_ops.of_copy(self.w, self.copies, choices.copy)
+        form.set_weights([w.numpy()])
+        return y
+
+
+class Dropout(Unchanged):
     """Zeroes activations in training and scales up those it keeps.
 
     See `common_ops.dropout`. In evaluation it returns its input.
@@ -131,18 +157,27 @@ class Dropout(Branch):
     Source: paper, poisoning set P3; same, own random numbers.
     """
 
-    def call(self, x, copy, training, seed):
+    rate = Setting(
+        "poison_dropout_rate",
+        0.9,
+        "Share of activations that the dropout poisoning zeroes in training.",
+        lower=0.0,
+        upper=1.0,
+        alias="p",
+    )
+
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
         if self.returns_input(training):
             return tf.identity(x)
-        rate = self.options.poison_dropout_rate
-        return self.options.dropout(x, rate, seed)
+        return self.options.dropout(x, self.rate, seed)
 
-    def returns_input(self, training):
-        return not training or self.options.poison_dropout_rate == 0.0
+    def returns_input(self, training: Mode) -> bool:
+        return not training or self.rate == 0.0
 
 
-@register_poison("relative_gaussian")
-class RelativeGaussian(Branch):
+class RelativeGaussian(Unchanged):
     """Adds noise whose scale follows the activation, in training.
 
     y = x + sigma * n * stop_gradient(x), n drawn from N(0, 1) for every value:
@@ -153,63 +188,90 @@ class RelativeGaussian(Branch):
     numbers.
     """
 
-    def call(self, x, copy, training, seed):
+    sigma = Setting(
+        "poison_noise_sigma",
+        2.0,
+        "Ratio of noise to activation of the relative_gaussian poisoning, in"
+        " training; the authors used 2 and 10.",
+        lower=0.0,
+    )
+
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
         if self.returns_input(training):
             return tf.identity(x)
         noise = tf.random.stateless_normal(tf.shape(x), seed, dtype=x.dtype)
-        return x + tf.stop_gradient(self.options.poison_noise_sigma * noise * x)
+        return x + tf.stop_gradient(self.sigma * noise * x)
 
-    def returns_input(self, training):
-        return not training or self.options.poison_noise_sigma == 0.0
+    def returns_input(self, training: Mode) -> bool:
+        return not training or self.sigma == 0.0
 
 
-class StretchedConvBN(image_ops.ConvBN):
-    """3x3 convolution of dilation and padding 50, batch norm, ReLU.
+class StretchedConv(Branch):
+    """1x1 conv-BN-ReLU, then a 3x3 conv-BN-ReLU of dilation and padding 50.
 
     The taps of the kernel lie 50 pixels apart, so on maps of up to 50 x 50 all
-    but its centre fall on padding, and only the centre is convolved with. The
-    other eight taps are weights all the same: l2 decays them.
+    but its centre fall on padding: by its looks an ordinary conv op, by what it
+    computes 1x1 convolutions. The other eight taps are weights all the same:
+    l2 decays them.
+
+    Source: the authors' later poisoning sets; same result, different form: taps
+    that only meet padding are not computed.
     """
 
     DILATION = 50
 
-    def kernel(self, copy):
-        return super().kernel(copy)[1:2, 1:2]
-
-    def call(self, x, training=False, copy=0):
-        first = 1 if self.options.data_format == "NHWC" else 2
-        sides = x.shape[first : first + 2]
-        if any((side or 0) > self.DILATION for side in sides):
-            raise ValueError(
-                "A stretched convolution is its centre tap on maps of up to "
-                f"{self.DILATION} x {self.DILATION}; received {x.shape}."
-            )
-        return super().call(x, training=training, copy=copy)
-
-
-@register_poison("stretched_conv")
-class StretchedConv(Branch):
-    """1x1 conv-BN-ReLU, then a 3x3 conv-BN-ReLU stretched off the map.
-
-    An ordinary conv op by its looks, and 1x1 convolutions by what it computes.
-
-    Source: the authors' later poisoning sets; same result, different form: the
-    taps that only meet padding are not computed.
-    """
-
-    def __init__(self, name, options, copies=1):
-        super().__init__(name, options, copies)
+    def build(self, shape: tuple) -> None:
+        options, copies = self.options, self.copies
         self.inp_conv = image_ops.ConvBN(
             "inp_conv_1", 1, options, copies=copies
         )
-        self.out_conv = StretchedConvBN(
-            "out_conv_3", 3, options, masked_bn=True, copies=copies
+        self.out_conv = image_ops.ConvBN(
+            "out_conv_3",
+            3,
+            options,
+            masked_bn=True,
+            copies=copies,
+            dilation=self.DILATION,
         )
-
-    def build(self, shape):
         self.inp_conv.build(shape)
         self.out_conv.build(shape)
 
-    def call(self, x, copy, training, seed):
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
         x = self.inp_conv(x, training=training, copy=copy)
         return self.out_conv(x, training=training, copy=copy)
+
+    def cost(self, channels: int, pixels: int) -> Cost:
+        weights = channels * channels
+        taps = 1 if pixels <= self.DILATION**2 else 9
+        outer = Cost(9 * weights + 2 * channels, taps * weights * pixels)
+        return conv_cost(weights, pixels, channels) + outer
+
+    keras_form = ConvBranch.keras_form
+
+
+for _name, _cls, _sets, _arguments in (
+    ("identity", Identity, ("identity", "grouped"), {}),
+    (
+        "transposed_conv_3x3",
+        TransposedConv,
+        ("transposed_conv", "grouped"),
+        {"size": 3},
+    ),
+    (
+        "transposed_conv_5x5",
+        TransposedConv,
+        ("transposed_conv", "grouped"),
+        {"size": 5},
+    ),
+    ("dropout", Dropout, ("dropout", "grouped"), {}),
+    ("relative_gaussian", RelativeGaussian, ("relative_gaussian",), {}),
+    ("stretched_conv", StretchedConv, ("stretched_conv",), {}),
+):
+    add_op(Op(_name, _cls, _arguments, _sets))
+
+# Settings of the ops that ship, each with a flag of its own.
+SETTINGS = [setting for op in OPS.values() for setting in op.settings]

@@ -12,8 +12,6 @@ from enas.cifar10.arc import Arc
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
-from enas.cifar10.ops import ChildOptions
-from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.readers.folder import full_name
 from enas.cifar10.search import Search
 from enas.cifar10.search_space import make_search_space
@@ -74,7 +72,6 @@ def _run(config, run_dir, log, signals):
     config = dataclasses.replace(
         config,
         child_fixed_arc=fixed_arc and str(fixed_arc),
-        poison=user_ops.with_full_paths(config.poison),
         dataset=full_name(config.dataset),
     )
     run_dir.config = config
@@ -123,7 +120,6 @@ def _choices(config):
         config.q,
         config.poison_sharing,
         config.candidate_ops,
-        POISON_OPS,
     )
     _check_device(config)
     fixed_arc = _fixed_arc(config, search_space)
@@ -190,22 +186,13 @@ def build_child(config, search_space, num_classes=10, fixed_arc=None):
     Returns:
       A `MacroChild`, or a `FinalChild`.
     """
-    options = ChildOptions(
-        filters=config.filters,
-        data_format=config.data_format,
-        seed=config.seed,
-        keep_prob=config.child_keep_prob,
-        poison_dropout_rate=config.poison_dropout_rate,
-        poison_noise_sigma=config.poison_noise_sigma,
-        num_classes=num_classes,
-        profile=config.behaviour,
-    )
+    options = config.child_options(num_classes)
     with _precision(config.mixed_precision):
         if config.child_from_scratch:
             child = FinalChild(fixed_arc, search_space, options)
         else:
             child = MacroChild(search_space, config.child_num_layers, options)
-    child.build()
+        child.build()
     return child
 
 

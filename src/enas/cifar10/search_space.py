@@ -7,10 +7,22 @@ the q instances of a poisoning an op id is. No TensorFlow here.
 
 import dataclasses
 import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from enas.cifar10 import poison_ops  # noqa: F401 (fills the table of ops)
+from enas.cifar10.branches import Branch, ChildOptions
+from enas.cifar10.ops import OPS, Op, poison_sets
 from enas.errors import UserError
 
-__all__ = ["CANDIDATE_OPS", "POISON_SETS", "SearchSpace", "make_search_space"]
+__all__ = [
+    "CANDIDATE_OPS",
+    "POISON_SETS",
+    "SearchSpace",
+    "expand",
+    "file_ops",
+    "make_search_space",
+]
 
 CANDIDATE_OPS = {
     "enas6": (
@@ -30,20 +42,8 @@ CANDIDATE_OPS = {
     ),
 }
 
-POISON_SETS = {
-    "none": (),
-    "identity": ("identity",),
-    "transposed_conv": ("transposed_conv_3x3", "transposed_conv_5x5"),
-    "dropout": ("dropout",),
-    "grouped": (
-        "identity",
-        "transposed_conv_3x3",
-        "transposed_conv_5x5",
-        "dropout",
-    ),
-    "relative_gaussian": ("relative_gaussian",),
-    "stretched_conv": ("stretched_conv",),
-}
+# Those of the ops that ship; `ops.poison_sets` knows those of users as well.
+POISON_SETS = {"none": (), **poison_sets()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +51,12 @@ class SearchSpace:
     """The ops a controller chooses from: S = candidates + q copies of each P.
 
     Candidate op ids come first; the copies of a poisoning get consecutive ids
-    behind them, poisoning by poisoning.
+    after them, poisoning by poisoning.
 
     Attributes:
       candidate_ops: names of the ops worth choosing, op ids 0, 1, ..
       poison_ops: names of the poisonings P.
-      q: int, copies of every poisoning; 0 without poison.
+      q: copies of every poisoning; 0 without poison.
       sharing: "shared" if all copies of a poisoning in a layer share one set
         of weights, "unique" if every copy has its own.
 
@@ -70,75 +70,82 @@ class SearchSpace:
     sharing: str = "shared"
 
     @property
-    def num_ops(self):
-        """Number of op ids, int: what the controller's softmax is over."""
+    def num_ops(self) -> int:
+        """Number of op ids: what the controller's softmax is over."""
         return len(self.candidate_ops) + self.q * len(self.poison_ops)
 
     @property
-    def branches(self):
-        """Distinct computations, a tuple of names: what the child builds."""
+    def branches(self) -> tuple[str, ...]:
+        """Distinct computations, by name: what the child builds."""
         new = [op for op in self.poison_ops if op not in self.candidate_ops]
         return self.candidate_ops + tuple(new)
 
     @property
-    def kinds(self):
-        """Names of the ops with the copies of a poisoning as one, tuple."""
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the ops with the copies of a poisoning as one."""
         return self.candidate_ops + self.poison_ops
 
-    def kind(self, op_id):
-        """Returns the index in `kinds` of an op id, int."""
+    def kind(self, op_id: int) -> int:
+        """Returns the index in `kinds` of an op id."""
         start = len(self.candidate_ops)
         if not self.is_poison(op_id):
             return op_id
         return start + (op_id - start) // self.q
 
-    def op_name(self, op_id):
-        """Returns the name of the computation behind an op id, str."""
+    def op_name(self, op_id: int) -> str:
+        """Returns the name of what an op id computes."""
         return self.kinds[self.kind(op_id)]
 
-    def branch(self, op_id):
-        """Returns the index in `branches` that an op id runs, int."""
+    def described(self, op_name: str, options: ChildOptions) -> Branch:
+        """Returns an op without weights, to ask what it costs.
+
+        Of a name that is not in the table nothing is known.
+        """
+        return OPS.get(op_name, Op(op_name, Branch)).described(options)
+
+    def branch(self, op_id: int) -> int:
+        """Returns the index in `branches` that an op id runs."""
         return self.branches.index(self.op_name(op_id))
 
-    def copy(self, op_id):
-        """Returns which instance of its poisoning an op id is, int in [0, q).
+    def copy(self, op_id: int) -> int:
+        """Returns which copy of its poisoning an op id is, in [0, q).
 
-        Candidate ops have one instance: copy 0.
+        A candidate op is copy 0.
         """
         if not self.is_poison(op_id):
             return 0
         return (op_id - len(self.candidate_ops)) % self.q
 
-    def is_poison(self, op_id):
-        """Returns whether an op id is a copy of a poisoning, bool."""
+    def is_poison(self, op_id: int) -> bool:
+        """Returns whether an op id is a copy of a poisoning."""
         return op_id >= len(self.candidate_ops)
 
-    def label(self, op_id):
-        """Returns a name for people, such as `identity#17`, str."""
+    def label(self, op_id: int) -> str:
+        """Returns a name for people, such as `identity#17`."""
         name = self.op_name(op_id)
         return f"{name}#{self.copy(op_id)}" if self.is_poison(op_id) else name
 
-    def weight_copies(self, branch):
-        """Returns how many sets of weights a branch holds, int >= 1."""
+    def weight_copies(self, branch: int) -> int:
+        """Returns how many sets of weights a branch holds, at least 1."""
         poison = self.branches[branch] in self.poison_ops
         return self.q if poison and self.sharing == "unique" else 1
 
     @property
-    def uniform_poison_share(self):
+    def uniform_poison_share(self) -> float:
         """Equation (1): probability of a poison op at a uniform controller."""
         return 1 - len(self.candidate_ops) / self.num_ops
 
-    def max_good_share(self, tanh_constant):
+    def max_good_share(self, tanh_constant: float | None) -> float:
         """Returns the largest probability of all good ops together.
 
         The logits are bounded by +-tanh_constant, so at best every good op has
         weight e^c and every poison op e^-c.
 
         Args:
-          tanh_constant: float, bound c of the op logits; None for no bound.
+          tanh_constant: bound c of the op logits; None for no bound.
 
         Returns:
-          float in (0, 1].
+          A number in (0, 1].
 
         Source: section 3 of the reference notes on the paper; same.
         """
@@ -148,7 +155,7 @@ class SearchSpace:
         poison = self.num_ops - good
         return good / (good + poison * math.exp(-2 * tanh_constant))
 
-    def describe(self, tanh_constant):
+    def describe(self, tanh_constant: float | None) -> list[str]:
         """Returns lines for the log: op ids, copies and what bounds them."""
         lines = [
             f"Search space: {self.num_ops} op ids, "
@@ -173,57 +180,89 @@ class SearchSpace:
 
 
 def make_search_space(
-    poison, q, sharing, candidate_ops, registered, max_copies=100_000
-):
+    poison: str,
+    q: int | None,
+    sharing: str = "shared",
+    candidate_ops: str = "enas6",
+    registered: Iterable[str] = (),
+    max_copies: int = 100_000,
+) -> SearchSpace:
     """Builds a search space from what the user wrote.
 
     Args:
-      poison: str, "none", or a comma list of keys of `POISON_SETS`, of
-        registered names and of file:name, whose name is registered.
-      q: int or None, copies of every poisoning; None stands for "not given".
+      poison: "none", or a comma list of sets of poisonings, of ops and of
+        file:name, an op of a user's file.
+      q: copies of every poisoning; None stands for "not given".
       sharing: "shared" or "unique".
-      candidate_ops: key of `CANDIDATE_OPS`.
-      registered: names of the poisonings that exist.
-      max_copies: int, a bound that catches slips of the keyboard.
-
-    Returns:
-      A `SearchSpace`.
+      candidate_ops: likewise, of the sets of `CANDIDATE_OPS` and of ops.
+      registered: names that are legal although the table of ops lacks them.
+      max_copies: a bound that catches slips of the keyboard.
 
     Raises:
       UserError: a name is unknown, or q and poison contradict each other.
     """
-    names = ()
-    if poison != "none":
-        for word in poison.split(","):
-            # my_ops.py:Blur is the op Blur of a user's file.
-            name = word.strip().rpartition(":")[2]
-            names += POISON_SETS.get(name) or (name,)
-        _check_names(names, poison, registered)
-    if not names and q is not None and q != 0:
+    candidates = expand(candidate_ops, CANDIDATE_OPS)
+    legal = [*OPS, *registered]
+    _check("candidate_ops", candidate_ops, candidates, CANDIDATE_OPS, legal)
+    sets = poison_sets()
+    poisons = () if poison == "none" else expand(poison, sets)
+    legal = [name for name in legal if name not in OPS or OPS[name].poison]
+    _check("poison", poison, poisons, sets, legal)
+    if not poisons and q is not None and q != 0:
         raise UserError(
             f"--q={q} was given without a poison. --q is the number of copies "
             "of every poisoning; add --poison, one of "
             f"{', '.join(POISON_SETS)}, or leave --q out."
         )
-    if names and (q is None or not 1 <= q <= max_copies):
+    if poisons and (q is None or not 1 <= q <= max_copies):
         raise UserError(
             f"--poison={poison} needs --q, the number of copies of every "
             f"poisoning, from 1 to {max_copies}; received --q={q}. Try --q=6."
         )
-    return SearchSpace(CANDIDATE_OPS[candidate_ops], names, q or 0, sharing)
+    return SearchSpace(candidates, poisons, q or 0, sharing)
 
 
-def _check_names(names, poison, registered):
+def expand(text: str, sets: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Returns the names of the ops that a comma list stands for.
+
+    Args:
+      text: words that are names of ops, keys of `sets`, or file:name, which
+        stands for the name.
+      sets: names of several ops.
+    """
+    names: tuple[str, ...] = ()
+    for word in map(str.strip, text.split(",")):
+        names += sets[word] if word in sets else (word.rpartition(":")[2],)
+    return names
+
+
+def file_ops(config: Any) -> list[tuple[str, str, str]]:
+    """Returns (flag, path, name) of every op that a `Config` names in a file.
+
+    The path is a full one, the flag "poison" or "candidate_ops".
+    """
+    return [
+        (flag, path, name)
+        for flag in ("poison", "candidate_ops")
+        for word in getattr(config, flag).split(",")
+        for path, colon, name in [word.strip().rpartition(":")]
+        if colon
+    ]
+
+
+def _check(flag, text, names, sets, legal):
     for name in names:
-        if name not in registered:
+        if name not in legal:
+            kind = "poison" if flag == "poison" else "candidate op"
             raise UserError(
-                f"Unknown poison {name!r} in --poison={poison!r}. Legal is "
-                "none, or a comma list of the sets "
-                f"{', '.join(list(POISON_SETS)[1:])} and of the ops "
-                f"{', '.join(sorted(registered))}. Take one of these."
+                f"Unknown {kind} {name!r} in --{flag}={text!r}. Legal is "
+                f"{'none, or ' * (flag == 'poison')}a comma list of the sets "
+                f"{', '.join(sets)}, of the ops {', '.join(sorted(legal))}, "
+                "and of ops of your own, my_ops.py:Name (docs/POISON.md). Take "
+                "one of these."
             )
     if len(set(names)) != len(names):
         raise UserError(
-            f"--poison={poison!r} names an op twice. Name it once and give its "
-            "number of copies with --q."
+            f"--{flag}={text!r} names an op twice. Name it once; the number of "
+            "copies of a poisoning is --q."
         )

@@ -1,4 +1,4 @@
-"""Poisonings from a user's own file: --poison=path/to/my_ops.py:Blur.
+"""Ops from a user's own file: --poison=my_ops.py:Blur, or --candidate_ops.
 
 The file is run, because the user named it, and the op is tried on a small map
 before a search begins.
@@ -6,161 +6,144 @@ before a search begins.
 
 import os
 import types
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from enas.cifar10.branches import Branch, ChildOptions, Mode
+from enas.cifar10.config import Config
 from enas.cifar10.image_ops import FROZEN
-from enas.cifar10.ops import Branch, ChildOptions
-from enas.cifar10.poison_ops import POISON_OPS, make_branch, register_poison
+from enas.cifar10.ops import OPS, Cost, Op, add_op, make_branch
+from enas.cifar10.search_space import file_ops
 from enas.errors import UserError
 
-__all__ = ["load", "paths", "source_of", "with_full_paths"]
+__all__ = ["load", "load_files", "paths", "source_of"]
 
-# Path -> names that its last run registered, so that a notebook may load a
-# file again after an edit, or another one with an op of the same name.
-_REGISTERED = {}
+# Path -> names that its last run added, so that a notebook may load a file
+# again after an edit, or another one with an op of the same name.
+_ADDED: dict[str, set[str]] = {}
 # Path -> bytes of its last run: the file may be edited while a search starts.
-_SOURCES = {}
+_SOURCES: dict[str, bytes] = {}
 MAP_SIZE = 8
 
 
-def load(config):
-    """Registers the ops that --poison names in files, and tries each.
+def load(config: Config) -> None:
+    """Adds the ops that a search names in files to the table; tries each.
 
     Args:
-      config: `Config`; of a poison list only words such as my_ops.py:Blur
-        are looked at.
+      config: of its lists of ops only words such as my_ops.py:Blur are looked
+        at.
 
     Raises:
-      UserError: there is no such file or class, the file fails, or the op
-        does not keep the shape of its input.
+      UserError: there is no such file or class, the file fails, an op does
+        not keep the shape of its input, or --op_setting is not legal.
     """
-    pairs = _pairs(config.poison)
+    load_files(config)
+    options = config.child_options()
+    copies = 2 if config.poison_sharing == "unique" else 1
+    for flag, path, name in file_ops(config):
+        _try(name, path, options, copies if flag == "poison" else 1)
+
+
+def load_files(config: Config) -> None:
+    """Adds the ops without trying them; arguments and errors as `load`."""
     _forget_earlier_files()
-    for path in paths(config.poison):
-        names = [name for other, name in pairs if other == path]
-        _load_file(path, names)
-        for name in names:
-            _try(name, path, config)
+    for path in paths(config):
+        words = [word for word in file_ops(config) if word[1] == path]
+        names = dict.fromkeys(name for _, _, name in words)
+        _load_file(path, names, f"--{words[0][0]}")
 
 
-def paths(poison):
-    """Returns the absolute paths of the files that --poison names, list."""
-    return list(dict.fromkeys(path for path, _ in _pairs(poison)))
+def paths(config: Config) -> list[str]:
+    """Returns the full paths of the files that a search takes ops from."""
+    return list(dict.fromkeys(path for _, path, _ in file_ops(config)))
 
 
-def source_of(path):
-    """Returns the contents of a file as it was last run, bytes.
+def source_of(path: str) -> bytes:
+    """Returns the contents of a file as it was last run.
 
     Args:
-      path: str, absolute, of a file that `load` has run.
+      path: absolute, of a file that `load` has run.
     """
     return _SOURCES[path]
 
 
-def with_full_paths(poison):
-    """Returns the value of --poison with absolute paths, str."""
-    words = [word.strip() for word in poison.split(",")]
-    if not any(":" in word for word in words):
-        return poison
-    return ",".join(
-        ":".join(_parts(word)) if ":" in word else word for word in words
-    )
-
-
-def _pairs(poison):
-    words = [word.strip() for word in poison.split(",")]
-    return [_parts(word) for word in words if ":" in word]
-
-
-def _parts(word):
-    """Returns (absolute path, name) of a word such as my_ops.py:Blur."""
-    path, _, name = word.rpartition(":")
-    return os.path.abspath(os.path.expanduser(path)), name
-
-
 def _forget_earlier_files():
-    for names in _REGISTERED.values():
+    for names in _ADDED.values():
         for name in names:
-            POISON_OPS.pop(name, None)
-    _REGISTERED.clear()
+            OPS.pop(name, None)
+    _ADDED.clear()
 
 
-def _load_file(path, names):
+def _load_file(path, names, flag):
     if not os.path.isfile(path):
         raise UserError(
-            "--poison=FILE.py:NAME takes an op from a Python file of yours; "
+            f"{flag}=FILE.py:NAME takes an op from a Python file of yours; "
             f"there is no file {path}. Check the path; a relative one starts "
             "at the folder you are in. A run keeps copies of its files in "
             "user_ops/ of its directory."
         )
-    before = set(POISON_OPS)
-    module = _run_file(path)
+    before = set(OPS)
+    module = _run_file(path, flag)
     try:
         for name in names:
-            if name not in set(POISON_OPS) - before:
-                _register_class(module, name, path)
+            if name not in set(OPS) - before:
+                _add_class(module, name, path, flag)
     finally:
-        _REGISTERED[path] = set(POISON_OPS) - before
+        _ADDED[path] = set(OPS) - before
 
 
-def _run_file(path):
+def _run_file(path, flag):
     if not path.endswith(".py"):
         raise UserError(
-            "--poison=FILE.py:NAME takes an op from a Python file; received "
+            f"{flag}=FILE.py:NAME takes an op from a Python file; received "
             f"{path}, whose name does not end in .py. Rename it."
         )
     name = "enas_user_ops_" + os.path.splitext(os.path.basename(path))[0]
     module = types.ModuleType(name)
     module.__file__ = path
-    before = set(POISON_OPS)
+    before = set(OPS)
     try:
         with open(path, "rb") as stream:
             _SOURCES[path] = stream.read()
         exec(compile(_SOURCES[path], path, "exec"), vars(module))
     # The file is the user's: it may raise anything, or leave by sys.exit.
     except (Exception, SystemExit) as error:
-        for name in set(POISON_OPS) - before:
-            POISON_OPS.pop(name)
+        for name in set(OPS) - before:
+            OPS.pop(name)
         raise UserError(
-            f"{path}, which --poison names, must run to its end; it raised "
-            f"{_one_line(error)}. Mend the file: `python {path}` shows where."
+            f"{path}, which {flag} names, must run to its end; it raised "
+            f"{_one_line(error)}. Fix the file: `python {path}` shows where."
         ) from error
     return module
 
 
-def _register_class(module, name, path):
+def _add_class(module, name, path, flag):
     cls = getattr(module, name, None)
     if not (isinstance(cls, type) and issubclass(cls, Branch)):
         kind = "no such name" if cls is None else f"a {type(cls).__name__}"
         if isinstance(cls, type):
             kind = "a class of another kind"
         raise UserError(
-            f"--poison={path}:{name} needs a class {name} in that file, made "
+            f"{flag}={path}:{name} needs a class {name} in that file, made "
             "from enas.cifar10.ops.Branch, or one registered under that "
             f"name by @register_poison({name!r}); the file has {kind}. "
             "docs/POISON.md shows one."
         )
     try:
-        register_poison(name)(cls)
+        add_op(Op(name, cls))
     except ValueError as error:
-        raise UserError(f"--poison={path}:{name}: {error}") from error
+        raise UserError(f"{flag}={path}:{name}: {error}") from error
 
 
-def _try(name, path, config):
+def _try(name: str, path: str, options: ChildOptions, copies: int) -> None:
     """Traces the op as a search does and compares the shapes."""
-    options = ChildOptions(
-        filters=config.filters,
-        data_format=config.data_format,
-        seed=config.seed,
-        profile=config.behaviour,
-    )
     shape = [2, MAP_SIZE, MAP_SIZE, MAP_SIZE]
-    shape[3 if config.data_format == "NHWC" else 1] = config.filters
+    shape[3 if options.data_format == "NHWC" else 1] = options.filters
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-    copies = 2 if config.poison_sharing == "unique" else 1
     try:
+        cost = OPS[name].described(options).cost(options.filters, MAP_SIZE**2)
         branch = make_branch(name, 0, options, copies)
         branch.build(options.feature_shape)
         tried = [
@@ -172,13 +155,18 @@ def _try(name, path, config):
         raise UserError(
             f"The op {name} of {path} must turn a map {shape} into one of the "
             f"same shape, of any height and width; it raised "
-            f"{_one_line(error)}. Mend its call(x, copy, training, seed)."
+            f"{_one_line(error)}. Fix its call(x, copy, training, seed)."
         ) from error
+    if not isinstance(cost, Cost):
+        raise UserError(
+            f"The method cost of the op {name} of {path} must return a Cost "
+            f"of enas.cifar10.ops; it returned {cost!r}."
+        )
     for (y, mode), is_input in zip(tried, same, strict=True):
         _check_output(y, x, mode, is_input, f"The op {name} of {path}")
 
 
-def _traced(branch, mode, options):
+def _traced(branch: Any, mode: Mode, options: ChildOptions) -> Any:
     signature = tf.TensorSpec(options.feature_shape, tf.float32)
     return tf.function(
         lambda x: branch(
@@ -194,7 +182,7 @@ def _check_output(y, x, mode, is_input, who):
         raise UserError(
             f"{who} must return a map of its input's shape and type; for "
             f"float32 {list(x.shape)} and training={mode} it returned "
-            f"{y.dtype} {list(y.shape)}. Mend its call(x, copy, training, "
+            f"{y.dtype} {list(y.shape)}. Fix its call(x, copy, training, "
             "seed)."
         )
     if is_input and not np.array_equal(x, y):

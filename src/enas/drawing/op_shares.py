@@ -4,6 +4,7 @@ Imports matplotlib; no TensorFlow here.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -18,16 +19,18 @@ __all__ = ["heat_map", "shares_of"]
 ACROSS = 3
 
 
-def shares_of(ops, search_space, num_layers):
+def shares_of(
+    ops: Any, search_space: Any, num_layers: int
+) -> tuple[int, np.ndarray]:
     """Returns the share of each kind of op per epoch and layer.
 
     Args:
       ops: `RunLines` of ops.jsonl.
       search_space: `SearchSpace`.
-      num_layers: int, L.
+      num_layers: L.
 
     Returns:
-      (first, shares): int, the first epoch; float `[L, kinds, epochs]`, NaN
+      (first, shares): the first epoch; float `[L, kinds, epochs]`, NaN
       for an epoch that was not written down.
 
     Raises:
@@ -57,16 +60,13 @@ def _numbers(counts):
         return np.array([])
 
 
-def heat_map(first, shares, search_space):
+def heat_map(first: int, shares: np.ndarray, search_space: Any) -> Figure:
     """Draws a heat map for every layer; poison is below the line and red.
 
     Args:
-      first: int, epoch of the first column.
+      first: epoch of the first column.
       shares: float `[L, kinds, epochs]`, as `shares_of` returns it.
       search_space: `SearchSpace`.
-
-    Returns:
-      matplotlib `Figure`.
     """
     layers, kinds, epochs = shares.shape
     across = min(ACROSS, math.ceil(math.sqrt(layers)))

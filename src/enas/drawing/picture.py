@@ -3,12 +3,16 @@
 Imports matplotlib; no TensorFlow here.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 
 from enas.drawing.costs import Cost, layer_costs
-from enas.drawing.plan import pool_layers, skip_sources
+from enas.drawing.plan import Node, pool_layers, skip_sources
 from enas.paths import MARK
 
 __all__ = ["POISON", "draw", "graph", "picture", "rows_of"]
@@ -20,51 +24,64 @@ HALF_WIDTH, HALF_HEIGHT = 1.15, 0.3
 WIDE, HIGH = 0.75, 0.42
 
 
-def draw(path, arc, search_space, nodes, profile, bias=False):
+def draw(
+    path: str,
+    arc: Any,
+    search_space: Any,
+    nodes: Sequence[Node],
+    options: Any,
+) -> None:
     """Writes the picture of an architecture.
 
     Args:
-      path: str, ending in .png, .svg or .pdf.
+      path: ending in .png, .svg or .pdf.
       arc: `Arc`.
       search_space: `SearchSpace`.
-      nodes: list of `arc_plan.Node` of the arc.
-      profile: `Profile`.
-      bias: bool, whether the last matrix has a bias.
+      nodes: the steps of the arc.
+      options: the child's `ChildOptions`.
     """
-    figure = picture(arc, search_space, nodes, profile, bias)
+    figure = picture(arc, search_space, nodes, options)
     # A picture of ours may be replaced by the next.
     key = "Software" if path.lower().endswith(".png") else "Creator"
     figure.savefig(path, dpi=150, bbox_inches="tight", metadata={key: MARK})
 
 
-def picture(arc, search_space, nodes, profile, bias=False):
-    """Returns the matplotlib `Figure`; arguments as `draw` takes them."""
+def picture(
+    arc: Any, search_space: Any, nodes: Sequence[Node], options: Any
+) -> Figure:
+    """Returns the picture; arguments as `draw` takes them."""
     depth = rows_of(arc.num_layers)
     figure = Figure(figsize=(7.8 * WIDE, (depth + 3.5) * HIGH))
     axes = figure.add_axes((0, 0, 1, 1))
-    graph(axes, arc, search_space, nodes, profile)
+    graph(axes, arc, search_space, nodes, options)
     axes.set_xlim(-4.2, 3.6)
     axes.set_ylim(depth + 2.3, -1.2)
-    costs = layer_costs(nodes, bias=bias)
+    costs = layer_costs(nodes, options)
     _cost_column(axes, _places(arc.num_layers), costs)
     _legend(axes, arc, search_space)
     return figure
 
 
-def rows_of(num_layers):
-    """Returns how far down the last box of a graph is, float."""
+def rows_of(num_layers: int) -> float:
+    """Returns how far down the last box of a graph is."""
     return _places(num_layers)["head"]
 
 
-def graph(axes, arc, search_space, nodes, profile):
+def graph(
+    axes: Axes,
+    arc: Any,
+    search_space: Any,
+    nodes: Sequence[Node],
+    options: Any,
+) -> None:
     """Draws boxes, arrows and skips, without costs and legend.
 
     Args:
-      axes: matplotlib `Axes`; boxes are around 0, one row is 1 down.
+      axes: boxes are around 0, one row is 1 down.
       arc: as `draw` takes it, and so the others.
       search_space: `SearchSpace`.
-      nodes: list of `arc_plan.Node` of the arc.
-      profile: `Profile`.
+      nodes: the steps of the arc.
+      options: the child's `ChildOptions`.
     """
     places = _places(arc.num_layers)
     axes.axis("off")
@@ -72,7 +89,7 @@ def graph(axes, arc, search_space, nodes, profile):
     _pools(axes, places, arc.num_layers, nodes)
     _arrows(axes, places)
     for k in range(arc.num_layers):
-        for source in skip_sources(arc, k, profile):
+        for source in skip_sources(arc, k, options.profile):
             target = places[f"layer {k}"]
             _skip(axes, places[source], target, places["head"])
 

@@ -5,13 +5,14 @@ trained from scratch, with everything left out that does not lead to the logits.
 Costs, pictures and exported models are read off them.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
-__all__ = ["IMAGE_SIZE", "Node", "plan", "pool_layers", "skip_sources"]
+from enas.drawing.costs import Cost
 
-IMAGE_SIZE = 32
-# Ops that return their input itself in evaluation.
-RETURNS_INPUT = ("identity", "dropout", "relative_gaussian")
+__all__ = ["Node", "plan", "pool_layers", "skip_sources"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,18 +20,19 @@ class Node:
     """One step.
 
     Attributes:
-      name: str, unique; layers and weights of it are found by this.
+      name: unique; layers and weights of it are found by this.
       kind: "stem", "op", "sum" (of its inputs), "norm" (batch norm alone),
         "merge" (1x1 convolution over its concatenated inputs), "reduction"
         or "head".
-      layer: int, the layer it belongs to; -1 for the stem.
-      inputs: tuple of names of the steps it reads; one may stand twice.
-      size: int, side of the map it gives out, pixels.
-      channels: int, channels of the map it gives out.
-      channels_in: int, channels of each input.
-      op: str, name of the computation of an "op".
-      op_id: int, what the controller emitted for it.
-      copy: int, which copy of a poisoning it is.
+      layer: the layer it belongs to; -1 for the stem.
+      inputs: names of the steps it reads; one may stand twice.
+      size: side of the map it gives out, pixels.
+      channels: channels of the map it gives out.
+      channels_in: channels of each input.
+      op: name of the computation of an "op".
+      op_id: what the controller emitted for it.
+      copy: which copy of a poisoning it is.
+      op_cost: what an "op" costs.
     """
 
     name: str
@@ -43,10 +45,11 @@ class Node:
     op: str | None = None
     op_id: int | None = None
     copy: int = 0
+    op_cost: Cost = Cost()
 
 
-def pool_layers(num_layers):
-    """Returns the layers behind which every cached output is halved.
+def pool_layers(num_layers: int) -> set[int]:
+    """Returns the layers after which every cached output is halved.
 
     Source: row 7; same. Below three layers there is none.
     """
@@ -54,12 +57,12 @@ def pool_layers(num_layers):
     return {distance - 1, 2 * distance - 1} - {-1}
 
 
-def skip_sources(arc, layer, profile):
-    """Returns the names of the outputs that a layer adds, list of str.
+def skip_sources(arc: Any, layer: int, profile: Any) -> list[str]:
+    """Returns the names of the outputs that a layer adds.
 
     Args:
       arc: `Arc`.
-      layer: int.
+      layer: its number.
       profile: `Profile`; its skip_candidates says what a bit means (row 5).
 
     Returns:
@@ -73,26 +76,27 @@ def skip_sources(arc, layer, profile):
     ]
 
 
-def plan(arc, search_space, filters, profile, final=False, returns_input=None):
+def plan(
+    arc: Any,
+    search_space: Any,
+    options: Any,
+    final: bool = False,
+) -> list[Node]:
     """Lists the steps of an architecture.
 
     Args:
       arc: `Arc`.
       search_space: `SearchSpace` it is of.
-      filters: int, channels of the stem.
-      profile: `Profile`.
-      final: bool, whether it is the network trained from scratch: skips are
+      options: `ChildOptions`; its filters are those of the stem.
+      final: whether it is the network trained from scratch: skips are
         concatenated and convolved, and channels double at every pooling.
-      returns_input: function of an op's name, whether it returns its input
-        itself (row 6); those that do in evaluation by default.
 
     Returns:
-      list of `Node`, every one behind its inputs.
+      The steps, every one after its inputs.
 
     Source: rows 4 to 7; ENAS general_child.py `_enas_layer`, `_fixed_layer`.
     """
-    steps = _Steps(filters, profile, final)
-    steps.returns_input = returns_input or RETURNS_INPUT.__contains__
+    steps = _Steps(options, final)
     pooled = pool_layers(arc.num_layers)
     steps.add("stem_conv", "stem", -1, (), channels_in=3)
     cache = ["stem_conv"]
@@ -107,11 +111,12 @@ def plan(arc, search_space, filters, profile, final=False, returns_input=None):
 class _Steps:
     """Collects steps; knows the width and size of the maps so far."""
 
-    def __init__(self, filters, profile, final):
+    def __init__(self, options, final):
         self.nodes = []
-        self.channels = filters
-        self.size = IMAGE_SIZE
-        self.profile = profile
+        self.options = options
+        self.channels = options.filters
+        self.size = options.image_size
+        self.profile = options.profile
         self.final = final
 
     def add(self, name, kind, layer, inputs, channels_in=None, **more):
@@ -132,15 +137,24 @@ class _Steps:
 
     def layer(self, cache, k, op_id, bits, search_space):
         """Adds a layer; returns the cache with its output at the end."""
-        op, scope = search_space.op_name(op_id), f"layer_{k}"
+        name = search_space.op_name(op_id)
         if self.profile.branch_binding == "published" and not self.final:
-            op = search_space.branches[-1]
-        copy = search_space.copy(op_id)
-        more = {"op": op, "op_id": op_id, "copy": copy}
-        out = self.add(f"{scope}/op", "op", k, cache[-1:], **more)
+            name = search_space.branches[-1]
+        options = dataclasses.replace(self.options, filters=self.channels)
+        op = search_space.described(name, options)
+        out = self.add(
+            f"layer_{k}/op",
+            "op",
+            k,
+            cache[-1:],
+            op=name,
+            op_id=op_id,
+            copy=search_space.copy(op_id),
+            op_cost=op.cost(self.channels, self.size**2),
+        )
         if k > 0 or self.profile.first_layer == "normed":
             skip = self._merge if self.final else self._sum
-            out = skip(cache, out, k, bits, self.returns_input(op))
+            out = skip(cache, out, k, bits, op.returns_input(False))
         cache = [*cache, out]
         drops_stem = k == 0 and self.profile.skip_candidates == "direct"
         return cache[1:] if drops_stem else cache

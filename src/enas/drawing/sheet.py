@@ -4,6 +4,7 @@ Imports matplotlib; no TensorFlow here.
 """
 
 import math
+from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
@@ -17,16 +18,15 @@ ACROSS = 3
 LEFT, RIGHT = -1.3, 3.4
 
 
-def sheet(drawings, titles):
+def sheet(
+    drawings: Sequence[tuple], titles: Sequence[tuple[str, bool]]
+) -> Figure:
     """Draws several architectures.
 
     Args:
-      drawings: list of (arc, search_space, nodes, profile), as
-        `arc_picture.graph` takes them; at least one, all of the same depth.
-      titles: list of (str, bool), a line above each, and whether it is red.
-
-    Returns:
-      matplotlib `Figure`.
+      drawings: (arc, search_space, nodes, options), as
+        `picture.graph` takes them; at least one, all of the same depth.
+      titles: a line above each, and whether it is red.
     """
     depth = rows_of(drawings[0][0].num_layers)
     down = math.ceil(len(drawings) / ACROSS)

@@ -1,7 +1,10 @@
 """An architecture as a table of plain text. No TensorFlow here."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from enas.drawing.costs import Cost, layer_costs
-from enas.drawing.plan import pool_layers, skip_sources
+from enas.drawing.plan import Node, pool_layers, skip_sources
 
 __all__ = ["COUNTED", "describe"]
 
@@ -11,27 +14,29 @@ COUNTED = (
 )
 
 
-def describe(arc, search_space, nodes, profile, bias=False):
+def describe(
+    arc: Any, search_space: Any, nodes: Sequence[Node], options: Any
+) -> list[str]:
     """Describes an architecture layer by layer.
 
     Args:
       arc: `Arc`.
       search_space: `SearchSpace`.
-      nodes: list of `arc_plan.Node` of the arc.
-      profile: `Profile`.
-      bias: bool, whether the last matrix has a bias.
+      nodes: the steps of the arc.
+      options: the child's `ChildOptions`.
 
     Returns:
-      list of str, lines.
+      The lines.
     """
-    costs = layer_costs(nodes, bias=bias)
+    costs = layer_costs(nodes, options)
     sizes = {node.layer: node.size for node in nodes if node.kind == "op"}
     head = ("", "op id", "op", "map", "parameters", "multiply-adds", "skips")
-    rows = [head, ("stem", "", "conv_3x3", "32x32", *_cells(costs["stem"]), "")]
+    stem = f"{nodes[0].size}x{nodes[0].size}"
+    rows = [head, ("stem", "", "conv_3x3", stem, *_cells(costs["stem"]), "")]
     for k, op_id in enumerate(arc.op_ids):
         name = search_space.label(op_id)
         poison = "  POISON" if search_space.is_poison(op_id) else ""
-        skips = ", ".join(skip_sources(arc, k, profile))
+        skips = ", ".join(skip_sources(arc, k, options.profile))
         size = f"{sizes[k]}x{sizes[k]}"
         cells = _cells(costs[k])
         rows.append((f"layer {k}", str(op_id), name + poison, size, *cells))
@@ -50,7 +55,7 @@ def describe(arc, search_space, nodes, profile, bias=False):
         *COUNTED.split("\n"),
     ]
     if not total.known:
-        lines.append("?: an op from a file of yours, which is not counted.")
+        lines.append("?: an op that does not say its cost is not counted.")
     return [*lines, f"As --child_fixed_arc takes it: {arc}"]
 
 

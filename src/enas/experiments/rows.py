@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import pathlib
 
-from enas.cifar10.search_space import POISON_SETS, make_search_space
+from enas.cifar10.search_space import expand, file_ops, make_search_space
 from enas.errors import UserError
 
 __all__ = ["BASELINE", "Row", "choose_rows", "read_rows", "search_space_of"]
@@ -86,12 +86,11 @@ def search_space_of(poison, q, config):
       q: int or None, as --q takes it.
       config: `Config`, its poison_sharing and candidate_ops.
     """
-    known = {name for names in POISON_SETS.values() for name in names}
     # Names that users registered are checked by the search itself.
     return make_search_space(
         poison,
         q,
         config.poison_sharing,
         config.candidate_ops,
-        known | set(poison.split(",")),
+        [*expand(poison, {}), *(name for _, _, name in file_ops(config))],
     )

@@ -12,15 +12,16 @@ import tensorflow as tf
 
 from enas import common_ops
 from enas.cifar10 import image_ops
+from enas.cifar10.branches import Choices, Mode, make_layer
+from enas.cifar10.factorized_reduction import FactorizedReduction
 from enas.cifar10.macro_child import classify
-from enas.cifar10.ops import CANDIDATES, Branch, ConvBranch
-from enas.cifar10.poison_ops import make_branch
+from enas.cifar10.ops import OPS, ConvBranch, PoolBranch
 from enas.drawing.plan import plan
 
 __all__ = ["FinalChild", "FixedConv", "FixedPool", "Merge"]
 
 
-class FixedConv(Branch):
+class FixedConv(ConvBranch):
     """ReLU, 1x1 conv-BN, ReLU, kxk conv-BN, plain or separable.
 
     Source: ENAS general_child.py `_fixed_layer`; same for op ids 0 and 2.
@@ -28,24 +29,35 @@ class FixedConv(Branch):
     separable, as in the search.
     """
 
-    def __init__(self, options, size=3, separable=False):
-        super().__init__("op", options)
-        self.conv_1x1 = image_ops.ConvBN("conv_1x1", 1, options, relu=False)
-        cls = image_ops.SeparableConvBN if separable else image_ops.ConvBN
-        self.conv = cls(
-            f"conv_{size}x{size}", size, options, masked_bn=False, relu=False
+    def build(self, shape: tuple) -> None:
+        self.inp_conv = image_ops.ConvBN(
+            "conv_1x1", 1, self.options, relu=False
         )
+        kind = image_ops.SeparableConvBN if self.separable else image_ops.ConvBN
+        self.out_conv = kind(
+            f"conv_{self.size}x{self.size}",
+            self.size,
+            self.options,
+            masked_bn=False,
+            relu=False,
+        )
+        self.inp_conv.build(shape)
+        self.out_conv.build(shape)
 
-    def build(self, shape):
-        self.conv_1x1.build(shape)
-        self.conv.build(shape)
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
+        x = self.inp_conv(tf.nn.relu(x), training=training)
+        return self.out_conv(tf.nn.relu(x), training=training)
 
-    def call(self, x, copy, training, seed):
-        x = self.conv_1x1(tf.nn.relu(x), training=training)
-        return self.conv(tf.nn.relu(x), training=training)
+    def keras_form(
+        self, x: keras.KerasTensor, choices: Choices
+    ) -> keras.KerasTensor:
+        x = choices.lay(self.inp_conv, keras.layers.ReLU()(x))
+        return choices.lay(self.out_conv, keras.layers.ReLU()(x))
 
 
-class FixedPool(Branch):
+class FixedPool(PoolBranch):
     """ReLU, 1x1 conv-BN, ReLU, 3x3 pooling of stride 1.
 
     Source: row 3. Deviates: the original's fixed layer has no pooling ops and
@@ -53,17 +65,24 @@ class FixedPool(Branch):
     every fixed layer.
     """
 
-    def __init__(self, options, kind="avg"):
-        super().__init__("op", options)
-        self.kind = kind
-        self.conv_1x1 = image_ops.ConvBN("conv_1x1", 1, options)
+    def build(self, shape: tuple) -> None:
+        self.conv = image_ops.ConvBN("conv_1x1", 1, self.options)
+        self.conv.build(shape)
 
-    def build(self, shape):
-        self.conv_1x1.build(shape)
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
+        return super().call(tf.nn.relu(x), copy, training, seed)
 
-    def call(self, x, copy, training, seed):
-        x = self.conv_1x1(tf.nn.relu(x), training=training)
-        return image_ops.pool_3x3(x, self.kind, self.options)
+    def keras_form(
+        self, x: keras.KerasTensor, choices: Choices
+    ) -> keras.KerasTensor:
+        return super().keras_form(keras.layers.ReLU()(x), choices)
+
+
+# What a candidate op is in a network trained from scratch; others are what
+# they are in the search.
+FIXED = {ConvBranch: FixedConv, PoolBranch: FixedPool}
 
 
 class Merge(image_ops.ConvBN):
@@ -123,9 +142,7 @@ class FinalChild(keras.Model):
         self.search_space = search_space
         self.options = options
         self.num_layers = arc.num_layers
-        self.nodes = plan(
-            arc, search_space, options.filters, options.profile, final=True
-        )
+        self.nodes = plan(arc, search_space, options, final=True)
         layers = [self._layer(node) for node in self.nodes]
         self.steps = list(zip(self.nodes, layers, strict=True))
         self.scopes = self._scopes()
@@ -135,13 +152,22 @@ class FinalChild(keras.Model):
         if node.kind == "stem":
             return image_ops.ConvBN("stem_conv", 3, options, relu=False)
         if node.kind == "op":
-            return _make_op(node.op, self.search_space, options)
+            return self._op(node.op, options)
         if node.kind == "merge":
             return Merge(options)
         if node.kind == "reduction":
             name = node.name.rpartition("/")[2]
-            return image_ops.FactorizedReduction(name, options)
+            return FactorizedReduction(name, options)
         return image_ops.Classifier(options)
+
+    def _op(self, name, options):
+        op = OPS[name]
+        fixed = FIXED.get(op.cls)
+        if fixed:
+            return make_layer(fixed, "op", options, **op.arguments)
+        # Copies differ by their weights alone, and this one has its own.
+        scope = f"branch_{self.search_space.branches.index(name)}"
+        return make_layer(op.cls, scope, options, **op.arguments)
 
     def _scopes(self):
         """Returns (layer, shape) of the top level, in the order of steps."""
@@ -192,20 +218,11 @@ class FinalChild(keras.Model):
         return classify(x, fc, self.options, training, seed, place)
 
 
-def _make_op(op, search_space, options):
-    if op in CANDIDATES:
-        cls, settings = CANDIDATES[op]
-        fixed = FixedConv if cls is ConvBranch else FixedPool
-        return fixed(options, **settings)
-    # Copies differ by their weights alone, and this one has its own.
-    return make_branch(op, search_space.branches.index(op), options, 1)
-
-
 def _run(node, layer, inputs, training, seed):
     if node.kind == "op":
         return layer(
             *inputs,
-            copy=tf.constant(0),
+            copy=tf.constant(node.copy),
             training=training,
             seed=common_ops.fold_in(seed, node.layer),
         )

@@ -11,6 +11,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.search_space import (
     CANDIDATE_OPS,
     SearchSpace,
+    expand,
     make_search_space,
 )
 from enas.errors import UserError
@@ -164,17 +165,15 @@ def _config(arguments, sizes):
 def _search_space(config, num_ops):
     """Returns the `SearchSpace` of the arguments, else the first ops."""
     from enas.cifar10 import user_ops
-    from enas.cifar10.poison_ops import POISON_OPS
 
     user_ops.load(config)
-    ops = CANDIDATE_OPS[config.candidate_ops]
+    ops = expand(config.candidate_ops, CANDIDATE_OPS)
     if config.poison != "none" or config.q:
         return make_search_space(
             config.poison,
             config.q,
             config.poison_sharing,
             config.candidate_ops,
-            POISON_OPS,
         )
     if num_ops > len(ops):
         raise UserError(

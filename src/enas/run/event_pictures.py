@@ -31,7 +31,7 @@ def write_arcs(search, reports):
     ranked = sorted(reports, key=lambda r: r["accuracy"], reverse=True)
     best = next(report for report in reports if "valid_acc" in report)
     _write_arc(search, best["arc"], "best", "The best of the 10.", search.epoch)
-    drawings = [_drawing(search, report["arc"])[:4] for report in ranked]
+    drawings = [_drawing(search, report["arc"]) for report in ranked]
     titles = [_title(search, report) for report in ranked]
     _image(
         "arcs/sampled",
@@ -81,11 +81,9 @@ def _write_arc(search, arc, name, what, step):
 
 def _drawing(search, arc):
     """Returns the arguments of `picture` and `describe`."""
-    config, space = search.config, search.search_space
-    profile, final = config.behaviour, config.child_from_scratch
-    nodes = plan(arc, space, config.filters, profile, final)
-    bias = profile.classifier_bias == "learned"
-    return arc, space, nodes, profile, bias
+    space, options = search.search_space, search.compiled.child.options
+    nodes = plan(arc, space, options, search.config.child_from_scratch)
+    return arc, space, nodes, options
 
 
 def _title(search, report):

@@ -16,7 +16,7 @@ FOLDER = "user_ops"
 
 
 def keep(config):
-    """Copies the files that --poison names into the run directory.
+    """Copies the files that a search takes ops from into the run directory.
 
     Args:
       config: `Config`; its files were run by `user_ops.load`. What was run is
@@ -62,5 +62,5 @@ def _copies(config):
     # Two files in two folders may have one name.
     return [
         (path, os.path.join(folder, f"{i}_{os.path.basename(path)}"))
-        for i, path in enumerate(user_ops.paths(config.poison), 1)
+        for i, path in enumerate(user_ops.paths(config), 1)
     ]

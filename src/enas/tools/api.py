@@ -188,10 +188,11 @@ class Run:
     def _planned(self, arc):
         from enas.drawing.plan import plan
 
-        arc, profile = self._arc(arc), self.config.behaviour
-        space, final = self.search.search_space, self.config.child_from_scratch
-        nodes = plan(arc, space, self.config.filters, profile, final)
-        return arc, space, nodes, profile, profile.classifier_bias == "learned"
+        arc, search = self._arc(arc), self.search
+        options = search.compiled.child.options
+        final = self.config.child_from_scratch
+        nodes = plan(arc, search.search_space, options, final)
+        return arc, search.search_space, nodes, options
 
     def _arc(self, arc: "Arc | str | Sequence | None") -> Arc:
         return self.best_arc if arc is None else self.arc(arc)

@@ -4,7 +4,7 @@
 
 prints the architecture as a table and writes its picture beside the file. The
 search space is that of the flags.txt beside the file, or of the flags given.
-No TensorFlow here; matplotlib is imported only to draw.
+TensorFlow is imported only to run files of ops, matplotlib only to draw.
 """
 
 import os
@@ -13,14 +13,15 @@ import sys
 
 from absl import flags
 
+from enas import tf_settings
 from enas.cifar10.arc import Arc, layers_of
 from enas.cifar10.flags import define_flags, read_flags
-from enas.cifar10.search_space import CANDIDATE_OPS, make_search_space
-from enas.drawing.costs import KNOWN_OPS
+from enas.cifar10.search_space import file_ops, make_search_space
 from enas.drawing.plan import plan
 from enas.drawing.text import describe
 from enas.errors import UserError
 from enas.paths import check_free, read_text
+from enas.tf_noise import without_noise
 from enas.tools.command import run_tool
 
 __all__ = ["main"]
@@ -77,12 +78,12 @@ def _run(argv):
     target = target or os.path.splitext(arc_file)[0] + ".png"
     _check_picture(target, values["overwrite"].value)
     final = values["final"].value or config.child_from_scratch
-    arc, space, nodes = _planned(text, config, final)
-    learned = config.behaviour.classifier_bias == "learned"
-    yield from describe(arc, space, nodes, config.behaviour, learned)
-    from enas.drawing import picture as arc_picture
+    yield from _load_ops(config)
+    drawing = _planned(text, config, final)
+    yield from describe(*drawing)
+    from enas.drawing.picture import draw
 
-    arc_picture.draw(target, arc, space, nodes, config.behaviour, learned)
+    draw(target, *drawing)
     yield f"Picture: {target}"
 
 
@@ -97,24 +98,32 @@ def _early(argv, name):
     return None
 
 
+def _load_ops(config):
+    """Runs the files of ops; yields a line for each that is not there."""
+    paths = {path for _, path, _ in file_ops(config)}
+    missing = [path for path in paths if not os.path.isfile(path)]
+    for path in sorted(missing):
+        yield f"There is no file {path}: its ops are named, not counted."
+    if paths and not missing:
+        tf_settings.before_import()
+        with without_noise():
+            from enas.cifar10 import user_ops
+        user_ops.load_files(config)
+
+
 def _planned(text, config, final):
-    """Returns (arc, search space, nodes); layers follow from the length."""
+    """Returns what `draw` draws; the number of layers follows from the text."""
     layers = layers_of(text)
-    shipped = set(KNOWN_OPS) - set(CANDIDATE_OPS["enas6"])
-    own = [name.partition(":")[2].strip() for name in config.poison.split(",")]
     space = make_search_space(
         config.poison,
         config.q,
         config.poison_sharing,
         config.candidate_ops,
-        [*shipped, *filter(None, own)],
+        [name for _, _, name in file_ops(config)],
     )
     arc = Arc.parse(text, layers, space.num_ops)
-    return (
-        arc,
-        space,
-        plan(arc, space, config.filters, config.behaviour, final),
-    )
+    options = config.child_options()
+    return arc, space, plan(arc, space, options, final), options
 
 
 def _check_picture(path: str, overwrite: bool) -> None:

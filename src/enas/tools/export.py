@@ -173,17 +173,7 @@ def _layers(child, arc, search):
         yield from child.steps
         return
     space, layers = search.search_space, child.enas_layers
-    ops = layers[0].branches
-    nodes = plan(
-        arc,
-        space,
-        search.config.filters,
-        search.profile,
-        returns_input=lambda op: ops[space.branches.index(op)].returns_input(
-            False
-        ),
-    )
-    for node in nodes:
+    for node in plan(arc, space, child.options):
         if node.kind == "op":
             branch = space.branches.index(node.op)
             yield node, layers[node.layer].branches[branch]

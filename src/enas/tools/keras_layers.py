@@ -1,19 +1,21 @@
 """What each layer of a child is in standard Keras layers, with its weights.
 
 Every function takes a layer of the child, a symbolic map and the choices of
-the export, and returns the map behind it. Maps are NHWC.
+the export, and returns the map after it. Maps are NHWC. Ops say it themselves,
+by `Branch.keras_form`.
 """
 
 import dataclasses
+from typing import Any
 
 import keras
 import numpy as np
 
-from enas.cifar10 import image_ops, poison_ops
-from enas.cifar10 import ops as branches
+from enas.cifar10 import image_ops
+from enas.cifar10.branches import Branch
+from enas.cifar10.factorized_reduction import FactorizedReduction
 from enas.common_ops import of_copy
-from enas.errors import UserError
-from enas.final import final_child
+from enas.final.final_child import Merge
 
 __all__ = ["Choices", "lay"]
 
@@ -25,14 +27,18 @@ class Choices:
     Attributes:
       statistics: "moving", batch norm by stored statistics, or "batch", by
         those of the batch given.
-      copy: int, which copy of a poisoning.
+      copy: which copy of a poisoning.
     """
 
     statistics: str
     copy: int = 0
 
+    def lay(self, layer: Any, x: Any) -> Any:
+        """Lays one layer, as the function `lay` does."""
+        return lay(layer, x, self)
 
-def lay(layer, x, choices):
+
+def lay(layer: Any, x: Any, choices: Choices) -> Any:
     """Lays standard layers that compute what a layer of a child computes.
 
     Args:
@@ -44,16 +50,14 @@ def lay(layer, x, choices):
       Symbolic tensor.
 
     Raises:
-      UserError: the layer is an op of a user's own.
+      UserError: the layer is an op that does not say it.
     """
+    if isinstance(layer, Branch):
+        return layer.keras_form(x, choices)
     for cls in type(layer).__mro__:
         if cls in _LAY:
             return _LAY[cls](layer, x, choices)
-    raise UserError(
-        f"The op {type(layer).__name__} is one of your own, so it cannot be "
-        "put together from standard Keras layers. Export an architecture "
-        "without it, by --arc."
-    )
+    raise TypeError(f"No standard layers are known for {type(layer)}.")
 
 
 def _with_weights(layer, x, *weights):
@@ -85,10 +89,15 @@ def _normed(x, epsilon):
     return (x - mean) * keras.ops.rsqrt(variance + epsilon)
 
 
-def _conv(x, kernel, strides=1):
+def _conv(x, kernel, strides=1, dilation=1):
     size, _, _, filters = kernel.shape
     plain = keras.layers.Conv2D(
-        filters, size, strides=strides, padding="same", use_bias=False
+        filters,
+        size,
+        strides=strides,
+        padding="same",
+        dilation_rate=dilation,
+        use_bias=False,
     )
     return _with_weights(plain, x, kernel)
 
@@ -98,7 +107,8 @@ def _relu(x):
 
 
 def _conv_bn(layer, x, choices):
-    x = _conv(x, layer.kernel(choices.copy))
+    dilation = 1 if layer.centre_only else layer.dilation
+    x = _conv(x, layer.kernel(choices.copy), dilation=dilation)
     x = _batch_norm(layer.bn, x, choices)
     return _relu(x) if layer.relu else x
 
@@ -114,31 +124,6 @@ def _separable(layer, x, choices):
     return _relu(x) if layer.relu else x
 
 
-def _conv_branch(layer, x, choices):
-    return lay(layer.out_conv, lay(layer.inp_conv, x, choices), choices)
-
-
-def _pool(layer, x):
-    if layer.kind == "max":
-        return keras.layers.MaxPooling2D(3, 1, "same")(x)
-    if layer.options.profile.avg_pool_padding == "excluded":
-        return keras.layers.AveragePooling2D(3, 1, "same")(x)
-    return keras.layers.AveragePooling2D(3, 1)(keras.layers.ZeroPadding2D()(x))
-
-
-def _pool_branch(layer, x, choices):
-    return _pool(layer, lay(layer.conv, x, choices))
-
-
-def _fixed_conv(layer, x, choices):
-    x = lay(layer.conv_1x1, _relu(x), choices)
-    return lay(layer.conv, _relu(x), choices)
-
-
-def _fixed_pool(layer, x, choices):
-    return _pool(layer, lay(layer.conv_1x1, _relu(x), choices))
-
-
 def _merge(layer, inputs, choices):
     x = inputs[0]
     if len(inputs) > 1:
@@ -150,13 +135,6 @@ def _reduction(layer, x, choices):
     return _batch_norm(layer.bn, _conv(x, layer.kernel(), 2), choices)
 
 
-def _transposed(layer, x, choices):
-    plain = keras.layers.Conv2DTranspose(
-        layer.options.filters, layer.size, padding="same", use_bias=False
-    )
-    return _with_weights(plain, x, of_copy(layer.w, layer.copies, choices.copy))
-
-
 def _classifier(layer, x, choices):
     x = keras.layers.GlobalAveragePooling2D()(x)
     bias = () if layer.b is None else (layer.b,)
@@ -164,25 +142,11 @@ def _classifier(layer, x, choices):
     return _with_weights(plain, x, layer.w, *bias)
 
 
-def _unchanged(layer, x, choices):
-    """Noise and dropout are off in evaluation."""
-    return x
-
-
 _LAY = {
     image_ops.BatchNorm: _batch_norm,
     image_ops.ConvBN: _conv_bn,
     image_ops.SeparableConvBN: _separable,
-    image_ops.FactorizedReduction: _reduction,
+    FactorizedReduction: _reduction,
     image_ops.Classifier: _classifier,
-    branches.ConvBranch: _conv_branch,
-    branches.PoolBranch: _pool_branch,
-    final_child.FixedConv: _fixed_conv,
-    final_child.FixedPool: _fixed_pool,
-    final_child.Merge: _merge,
-    poison_ops.Identity: _unchanged,
-    poison_ops.Dropout: _unchanged,
-    poison_ops.RelativeGaussian: _unchanged,
-    poison_ops.TransposedConv: _transposed,
-    poison_ops.StretchedConv: _conv_branch,
+    Merge: _merge,
 }

@@ -10,7 +10,6 @@ import tensorflow as tf
 from enas.cifar10.behaviours import ENAS, PAPER
 from enas.cifar10.compiled import child_step
 from enas.cifar10.lazy_weights.copy_momentum import Copies
-from enas.cifar10.poison_ops import POISON_OPS
 from enas.cifar10.search_space import make_search_space
 from enas.cifar10.unselected_weights import WeightUse
 from enas.optimizers import GradientRules, Momentum
@@ -31,7 +30,7 @@ PROFILES = {
 
 
 def built(profile, q):
-    space = make_search_space(POISON, q, "unique", "enas6", POISON_OPS)
+    space = make_search_space(POISON, q, "unique", "enas6")
     return small_child(space, LAYERS, 4, profile=profile)
 
 

@@ -5,8 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from enas.cifar10.compiled import child_gradients
-from enas.cifar10.ops import Branch
-from enas.cifar10.poison_ops import POISON_OPS
+from enas.cifar10.ops import OPS, Branch, Op
 from enas.cifar10.search_space import make_search_space
 from enas.optimizers import GradientRules
 from helpers import small_child
@@ -16,7 +15,7 @@ POISON = "identity,transposed_conv,stretched_conv"
 
 
 def built(poison="none", q=None):
-    space = make_search_space(poison, q, "shared", "enas6", POISON_OPS)
+    space = make_search_space(poison, q, "shared", "enas6")
     return small_child(space, LAYERS, 4)
 
 
@@ -117,7 +116,7 @@ class Normed(Branch):
 
 
 def test_what_a_layer_of_an_op_assigns_in_training_is_assigned(monkeypatch):
-    monkeypatch.setitem(POISON_OPS, "normed", Normed)
+    monkeypatch.setitem(OPS, "normed", Op("normed", Normed))
     child = built("normed", 1)
     statistics = child.enas_layers[0].branches[6].norm.moving_mean
     images = tf.random.stateless_normal([2, 32, 32, 3], [1, 2])

@@ -1,0 +1,62 @@
+"""The settings that ops declare, as flags and as values. No TensorFlow here.
+
+A setting of an op that ships is a field of `Config`, and so a flag; those of
+users' ops are known once their files were run and come by --op_setting.
+"""
+
+from typing import Any
+
+from enas.cifar10.branches import Setting
+from enas.cifar10.config_checks import checked, setting
+from enas.cifar10.ops import OPS
+from enas.cifar10.poison_ops import SETTINGS
+from enas.errors import UserError
+
+__all__ = ["as_fields", "values_of"]
+
+
+def as_fields(cls: type) -> type:
+    """Gives a class a field for every setting of the ops that ship."""
+    for each in SETTINGS:
+        cls.__annotations__[each.name] = type(each.default)
+        setattr(cls, each.name, _field(each))
+    return cls
+
+
+def _field(each: Setting) -> Any:
+    rules = {"lower": each.lower, "upper": each.upper, "alias": each.alias}
+    rules = {name: rule for name, rule in rules.items() if rule is not None}
+    return setting(each.default, "Settings of ops", each.help, **rules)
+
+
+def values_of(config: Any) -> dict[str, Any]:
+    """Returns the values of all settings by name; see `Config.op_settings`."""
+    values = {each.name: getattr(config, each.name) for each in SETTINGS}
+    return values | dict(map(_of_user, config.op_setting))
+
+
+def _of_user(text: str) -> tuple[str, Any]:
+    """Returns (name, value) of a word of --op_setting."""
+    name, _, value = text.partition("=")
+    known = {each.name: each for op in OPS.values() for each in op.settings}
+    for each in SETTINGS:
+        del known[each.name]
+    if name not in known:
+        raise UserError(
+            "--op_setting=NAME=VALUE sets what an op of your own declares, "
+            f"here {', '.join(known) or 'nothing'}; received {text!r}. Settings"
+            " of the ops that ship have flags of their own."
+        )
+    field = _field(known[name])
+    field.name, field.type = f"op_setting={name}", type(field.default)
+    return name, checked(field, _read(value, field.type))
+
+
+def _read(text: str, kind: type) -> Any:
+    """Returns the value that a text spells; the text itself if it does not."""
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    try:
+        return kind(text)
+    except ValueError:
+        return text
