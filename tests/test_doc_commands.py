@@ -64,6 +64,12 @@ RUN = {
 }
 # Run by another test, by the same program with its arguments.
 ELSEWHERE = {
+    f"{QUICK} --candidate_ops=my_mix.py:Mix,conv_3x3,max_pool_3x3 "
+    "--op_setting=mix_share=0.25 --poison=identity --q=6 "
+    "--output_dir=outputs/mix": (
+        "cifar10/test_own_ops.py::"
+        "test_it_is_searched_drawn_counted_evaluated_exported_and_trained"
+    ),
     f"{QUICK} --output_dir=outputs/poisoned --poison=identity --q=300": (
         "cifar10/test_main.py::test_the_log_says_what_was_built"
     ),

@@ -193,7 +193,8 @@ def dropout(x, rate, seed):
 
     Args:
       x: float32 tensor of any shape.
-      rate: float in [0, 1], share that is zeroed; at 1 everything is.
+      rate: float in [0, 1], share that is zeroed; at 1 everything is. Or a
+        float32 scalar in [0, 1).
       seed: int32 `[2]`; the same seed zeroes the same values.
 
     Returns:
@@ -202,7 +203,7 @@ def dropout(x, rate, seed):
     Source: row 9 and poisoning set P3, TensorFlow 1 `tf.nn.dropout`; same,
     own random numbers, and a rate of 1 is legal.
     """
-    if rate == 1.0:
+    if isinstance(rate, float) and rate == 1.0:
         return tf.zeros_like(x)
     # As numbers, not as bool: the branches of a switch hand what their
     # gradient needs through shared slots, which TensorFlow wants of one type.

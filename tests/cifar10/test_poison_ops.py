@@ -296,3 +296,23 @@ def test_dropout_of_1_leaves_no_information():
     arc = (np.int32([6, 6]), np.zeros(1, np.int32))
     logits = child(images, arc, training=image_ops.FROZEN, seed=SEED).numpy()
     np.testing.assert_array_equal(logits, logits[:1].repeat(4, axis=0))
+
+
+def test_an_op_may_compute_something_else_for_each_copy(monkeypatch):
+    monkeypatch.setitem(OPS, "times", None)
+    del OPS["times"]
+
+    @register_poison("times")
+    class Times(Branch):
+        def call(self, x, copy, training, seed):
+            rate = tf.cast(copy, x.dtype) / 4
+            return self.options.dropout(x, rate, seed)
+
+    space = make_search_space("times", 3)
+    child = small_child(space, layers=1)
+    assert len(child.enas_layers[0].branches) == 7
+    branch = tf.function(child.enas_layers[0].branches[6].call, autograph=False)
+    for copy in range(3):
+        y = branch(tf.ones([8, 32, 32, 4]), tf.constant(copy), True, SEED)
+        # 32,768 draws: the share's std is below 0.003, the bound 5 of them.
+        assert np.mean(y == 0) == pytest.approx(copy / 4, abs=0.014)

@@ -6,7 +6,6 @@ Importing this module imports no TensorFlow: see `Lazy`.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -114,13 +113,11 @@ class Setting:
 
 
 class Choices(typing.Protocol):
-    """What an export has chosen; see `tools/keras_layers.py`.
+    """What an export has chosen; see `tools/keras_layers.py`."""
 
-    Attributes:
-      copy: which copy of a poisoning is exported.
-    """
-
-    copy: int
+    @property
+    def copy(self) -> int:
+        """Which copy of a poisoning is exported."""
 
     def lay(self, layer: Any, x: keras.KerasTensor) -> keras.KerasTensor:
         """Lays what a layer of `image_ops` computes, and returns its map."""
@@ -220,7 +217,6 @@ class _Named:
         self.name = name
 
 
-@functools.cache
 def _mixed(cls: type, base: type) -> Any:
-    """Returns a class that is both; one for each pair."""
+    """Returns a class that is both."""
     return type(cls.__name__, (cls, base), {"__module__": cls.__module__})

@@ -4,16 +4,21 @@ Counterpart of ENAS's src/cifar10/general_child.py, search part. The original
 runs every op of a layer and picks one output; here only the picked op runs.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
 from enas import common_ops
 from enas.cifar10 import image_ops
+from enas.cifar10.branches import ChildOptions, Mode
 from enas.cifar10.factorized_reduction import FactorizedReduction
 from enas.cifar10.lazy_weights.lookup import Picked
 from enas.cifar10.ops import make_branch
+from enas.cifar10.search_space import SearchSpace
 from enas.cifar10.skip_connections import SKIPS, plain
 from enas.drawing.plan import pool_layers
 
@@ -31,7 +36,7 @@ class Pool(keras.layers.Layer):
     place, the stem's is `from_0`; without the stem they start at `from_1`.
     """
 
-    def __init__(self, layer_id, options):
+    def __init__(self, layer_id: int, options: ChildOptions):
         super().__init__(name=f"pool_at_{layer_id}")
         first = 0 if options.profile.skip_candidates == "stem" else 1
         self.reductions = [
@@ -39,11 +44,11 @@ class Pool(keras.layers.Layer):
             for i in range(first, layer_id + 2)
         ]
 
-    def build(self, shape):
+    def build(self, shape: tuple) -> None:
         for reduction in self.reductions:
             reduction.build(shape)
 
-    def call(self, cache, training=False):
+    def call(self, cache: list, training: Mode = False) -> list[tf.Tensor]:
         return [
             reduction(x, training=training)
             for reduction, x in zip(self.reductions, plain(cache), strict=True)
@@ -72,7 +77,13 @@ class EnasLayer(keras.layers.Layer):
     branch bound to its own function (section 2 of the reference notes).
     """
 
-    def __init__(self, layer_id, search_space, options, pooled):
+    def __init__(
+        self,
+        layer_id: int,
+        search_space: SearchSpace,
+        options: ChildOptions,
+        pooled: bool,
+    ):
         super().__init__(name=f"layer_{layer_id}")
         self.options = options
         profile = options.profile
@@ -86,12 +97,20 @@ class EnasLayer(keras.layers.Layer):
         self.drops_stem = layer_id == 0 and profile.skip_candidates == "direct"
         self.pool = Pool(layer_id, options) if pooled else None
 
-    def build(self, shape):
+    def build(self, shape: tuple) -> None:
         for part in (*self.branches, self.skip, self.pool):
             if part is not None:
                 part.build(shape)
 
-    def call(self, cache, branch, copy, bits, training, seed):
+    def call(
+        self,
+        cache: list,
+        branch: tf.Tensor,
+        copy: tf.Tensor,
+        bits: Sequence[Sequence[tf.Tensor]],
+        training: Mode,
+        seed: tf.Tensor,
+    ) -> list:
         functions = [
             functools.partial(
                 candidate, cache[-1], copy=copy, training=training, seed=seed
@@ -117,9 +136,9 @@ class MacroChild(keras.Model):
     """The child of macro search: every architecture, with shared weights.
 
     Args:
-      search_space: `SearchSpace`, gives the branches and what an op id runs.
-      num_layers: int, >= 1.
-      options: `ChildOptions`.
+      search_space: gives the branches and what an op id runs.
+      num_layers: at least 1.
+      options: what every part of the child needs to know.
 
     Call arguments:
       images: float32 `[batch, 32, 32, 3]`, standardised (always NHWC).
@@ -138,7 +157,12 @@ class MacroChild(keras.Model):
     picked op runs, so batch norm statistics of the others stay.
     """
 
-    def __init__(self, search_space, num_layers, options):
+    def __init__(
+        self,
+        search_space: SearchSpace,
+        num_layers: int,
+        options: ChildOptions,
+    ):
         super().__init__(name="child")
         self.search_space = search_space
         self.options = options
@@ -157,8 +181,8 @@ class MacroChild(keras.Model):
         self.branch_of = branches
         self.copy_of = [search_space.copy(i) for i in ids]
 
-    def build(self, input_shape=None):
-        channels = (None, 3, None, None)
+    def build(self, input_shape: tuple | None = None) -> None:
+        channels: tuple[int | None, ...] = (None, 3, None, None)
         if self.options.data_format == "NHWC":
             channels = (None, None, None, 3)
         self.stem_conv.build(channels)
@@ -190,11 +214,17 @@ class MacroChild(keras.Model):
         return branches, tf.gather(self.copy_of, op_ids)
 
     def _stage_end(self, k):
-        """Returns the layer behind the next pooling, or behind the last."""
+        """Returns the layer after the next pooling, or after the last."""
         ends = [layer + 1 for layer in pool_layers(self.num_layers)]
         return min(end for end in [*ends, self.num_layers] if end > k)
 
-    def call(self, images, arc, training=False, seed=None):
+    def call(
+        self,
+        images: tf.Tensor,
+        arc: tuple[tf.Tensor, tf.Tensor],
+        training: Mode = False,
+        seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         op_ids, skips = arc
         branches, copies = self._branches_and_copies(op_ids)
         seed = tf.zeros([2], tf.int32) if seed is None else seed
@@ -217,16 +247,23 @@ class MacroChild(keras.Model):
         return classify(cache[-1], self.fc, self.options, training, seed, place)
 
 
-def classify(x, fc, options, training, seed, place):
-    """Returns the logits behind the last layer, float32 `[batch, classes]`.
+def classify(
+    x: tf.Tensor,
+    fc: image_ops.Classifier,
+    options: ChildOptions,
+    training: Mode,
+    seed: tf.Tensor,
+    place: int,
+) -> tf.Tensor:
+    """Returns the logits after the last layer, float32 `[batch, classes]`.
 
     Args:
       x: float32, output of the last layer.
-      fc: `image_ops.Classifier`.
-      options: `ChildOptions`.
+      fc: the last matrix.
+      options: those of the child.
       training: bool, or `image_ops.FROZEN`.
       seed: int32 `[2]`, of the step.
-      place: int, of the dropout among what is random in the step.
+      place: of the dropout among what is random in the step.
 
     Source: row 9; same.
     """

@@ -6,16 +6,20 @@ leads to the logits is built; nothing is switched.
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from enas import common_ops
 from enas.cifar10 import image_ops
-from enas.cifar10.branches import Choices, Mode, make_layer
+from enas.cifar10.arc import Arc
+from enas.cifar10.branches import ChildOptions, Choices, Mode, make_layer
 from enas.cifar10.factorized_reduction import FactorizedReduction
 from enas.cifar10.macro_child import classify
 from enas.cifar10.ops import OPS, ConvBranch, PoolBranch
+from enas.cifar10.search_space import SearchSpace
 from enas.drawing.plan import plan
 
 __all__ = ["FinalChild", "FixedConv", "FixedPool", "Merge"]
@@ -91,10 +95,12 @@ class Merge(image_ops.ConvBN):
     Source: ENAS general_child.py `_fixed_layer`; same, without skips too.
     """
 
-    def __init__(self, options):
+    def __init__(self, options: ChildOptions):
         super().__init__("skip", 1, options, relu=False)
 
-    def call(self, inputs, training=False):
+    def call(  # type: ignore[override]
+        self, inputs: Sequence[tf.Tensor], training: Mode = False
+    ) -> tf.Tensor:
         axis = image_ops.channel_axis(self.options.data_format)
         x = tf.nn.relu(tf.concat(inputs, axis))
         return super().call(x, training=training)
@@ -104,16 +110,16 @@ class Scope(keras.layers.Layer):
     """Some layers under a common name.
 
     Args:
-      name: str.
-      parts: list of (layer, the shape it is built for).
+      name: the common one.
+      parts: (layer, the shape it is built for) of each.
     """
 
-    def __init__(self, name, parts):
+    def __init__(self, name: str, parts: Sequence[tuple[Any, Any]]):
         super().__init__(name=name)
         self.parts = [part for part, _ in parts]
         self._shapes = [shape for _, shape in parts]
 
-    def build(self, shape=None):
+    def build(self, shape: tuple | None = None) -> None:
         for part, part_shape in zip(self.parts, self._shapes, strict=True):
             part.build(part_shape)
 
@@ -122,9 +128,9 @@ class FinalChild(keras.Model):
     """The network of one arc, with weights of its own.
 
     Args:
-      arc: `Arc`.
-      search_space: `SearchSpace` it is of; poisoned ops run as they do there.
-      options: `ChildOptions`; its filters are those of the first stage.
+      arc: the architecture.
+      search_space: the one it is of; poisoned ops run as they do there.
+      options: its filters are those of the first stage.
 
     Call arguments: those of `MacroChild`; `arc` is not looked at.
 
@@ -137,7 +143,9 @@ class FinalChild(keras.Model):
     reductions that nothing reads are not built.
     """
 
-    def __init__(self, arc, search_space, options):
+    def __init__(
+        self, arc: Arc, search_space: SearchSpace, options: ChildOptions
+    ):
         super().__init__(name="child")
         self.search_space = search_space
         self.options = options
@@ -196,20 +204,26 @@ class FinalChild(keras.Model):
             return None, None, None, channels
         return None, channels, None, None
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple | None = None) -> None:
         for layer, shape in self.scopes:
             layer.build(shape)
 
-    def picked(self, arc, parts=None):
+    def picked(self, arc: Any, parts: Any = None) -> Any:
         """Returns a scope that does nothing: every weight is its own."""
         return contextlib.nullcontext()
 
-    def call(self, images, arc, training=False, seed=None):
+    def call(
+        self,
+        images: tf.Tensor,
+        arc: Any = None,
+        training: Mode = False,
+        seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         seed = tf.zeros([2], tf.int32) if seed is None else seed
         if self.options.data_format == "NCHW":
             images = tf.transpose(images, [0, 3, 1, 2])
         *steps, (head, fc) = self.steps
-        outputs = {}
+        outputs: dict[str, tf.Tensor] = {}
         for node, layer in steps:
             inputs = [outputs[name] for name in node.inputs] or [images]
             outputs[node.name] = _run(node, layer, inputs, training, seed)

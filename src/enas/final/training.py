@@ -6,6 +6,8 @@ Counterpart of ENAS's scripts/cifar10_macro_final.sh; the child is
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from enas.cifar10.search import Search
 
@@ -25,11 +27,11 @@ class FinalTraining(Search):
     training, then the test set.
     """
 
-    def evaluate(self):
+    def evaluate(self) -> tuple[dict[str, float], list]:
         """Measures the test set.
 
         Returns:
-          (measured, reports): dict with test_acc, float, and no reports.
+          (measured, reports): test_acc, and no reports.
         """
         self.log(f"Epoch {self.epoch}: Eval")
         self.log(f"Eval at {self.global_step}")
@@ -38,12 +40,14 @@ class FinalTraining(Search):
         return {"test_acc": accuracy}, []
 
 
-def result_of(training, rows):
-    """Returns what result.json holds, dict.
+def result_of(
+    training: FinalTraining, rows: Sequence[Mapping[str, float]]
+) -> dict[str, Any]:
+    """Returns what result.json holds.
 
     Args:
-      training: `FinalTraining`.
-      rows: list of dict, those of metrics.csv.
+      training: at the end of an epoch.
+      rows: those of metrics.csv.
     """
     config = training.config
     weights = training.compiled.child.trainable_variables
