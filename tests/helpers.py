@@ -1,13 +1,17 @@
 """What several test files use: places, small runs, recordings, children."""
 
+import functools
 import pathlib
 
 import numpy as np
+import tensorflow as tf
 
 from enas.cifar10.arc import Arc
+from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
+from enas.cifar10.train_steps import Draw, child_step
 from enas.run.checkpoint import model_variables
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -60,3 +64,17 @@ def recorded_child():
     variables = model_variables(child)
     assign(variables, recording)
     return child, variables, recording
+
+
+def child_gradients(child, images, labels, arc, seed, rules):
+    """Returns (loss, gradients, norm, logits) of a step of rate 0."""
+    optimizer = _optimizer(child, rules)
+    step = child_step(child, optimizer, (images, labels), arc, Draw(0.0, seed))
+    return step.loss, step.gradients, step.norm, step.logits
+
+
+@functools.lru_cache(maxsize=4)
+def _optimizer(child, rules):
+    # A function that is traced may make no variables.
+    with tf.init_scope():
+        return ChildOptimizer(child, rules)

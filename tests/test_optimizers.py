@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 import helpers
-from enas.cifar10.compiled import child_gradients
+from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.lazy_weights.copy_step import Idle
+from enas.cifar10.train_steps import Draw, child_step
 from enas.optimizers import Adam, GradientRules, Momentum
 from enas.run.checkpoint import model_variables
 from helpers import arc_arrays
@@ -23,27 +24,21 @@ def test_three_child_steps_equal_the_recorded_ones():
     recording = helpers.load("enas/train_step.npz")
     child = helpers.small_child()
     variables = model_variables(child)
-    optimizer = Momentum(child)
+    optimizer = ChildOptimizer(child, RULES)
     helpers.assign(variables, recording, "step0/")
-    helpers.assign(optimizer.slots, recording, "step0/")
+    helpers.assign(optimizer.variables, recording, "step0/")
     always = None
     for t in range(3):
         op_ids, skips = arc_arrays(recording["_arcs"][t])
-        loss, gradients, norm, logits = child_gradients(
-            child,
-            recording["_images"][t],
-            recording["_labels"][t],
-            (op_ids, skips),
-            SEED,
-            RULES,
-        )
-        optimizer.apply(gradients, recording["_lr"][t])
-        close(loss, recording["_loss"][t])
-        close(logits, recording["_train_logits"][t], 1e-4)
-        close(norm, recording["_grad_norm"][t])
+        batch = recording["_images"][t], recording["_labels"][t]
+        draw = Draw(recording["_lr"][t], SEED)
+        step = child_step(child, optimizer, batch, (op_ids, skips), draw)
+        close(step.loss, recording["_loss"][t])
+        close(step.logits, recording["_train_logits"][t], 1e-4)
+        close(step.norm, recording["_grad_norm"][t])
         chosen = {f"layer_{k}/branch_{op}" for k, op in enumerate(op_ids)}
         always = chosen if always is None else always & chosen
-        for name, variable in {**variables, **optimizer.slots}.items():
+        for name, variable in {**variables, **optimizer.variables}.items():
             if comparable(name, always):
                 close(variable, recording[f"step{t + 1}/{name}"], name=name)
 
@@ -66,16 +61,14 @@ def test_recorded_gradients_of_the_first_step():
     recording = helpers.load("enas/train_step.npz")
     child = helpers.small_child()
     helpers.assign(model_variables(child), recording, "step0/")
-    _, gradients, _, _ = child_gradients(
-        child,
-        recording["_images"][0],
-        recording["_labels"][0],
+    batch = recording["_images"][0], recording["_labels"][0]
+    arc, optimizer = (
         arc_arrays(recording["_arcs"][0]),
-        SEED,
-        RULES,
+        ChildOptimizer(child, RULES),
     )
+    step = child_step(child, optimizer, batch, arc, Draw(0.0, SEED))
     for variable, gradient in zip(
-        child.trainable_variables, gradients, strict=True
+        child.trainable_variables, step.gradients, strict=True
     ):
         close(gradient, recording[f"grad1/{variable.path}"])
 

@@ -268,9 +268,12 @@ class Adam:
     Args:
       model: a built keras layer or model; its trainable variables are trained.
       epsilon: "outside", as TensorFlow 1, or "inside", as PyTorch.
+      rules: what happens to a gradient before it is applied; who computes
+        gradients applies them.
 
     Attributes:
       variables: list of tf.Variable, what is trained.
+      rules: `GradientRules`.
       slots: dict, TensorFlow 1 name -> tf.Variable: both moments of every
         weight, and `beta1_power`, `beta2_power`.
 
@@ -279,8 +282,9 @@ class Adam:
 
     BETA1, BETA2, EPSILON = 0.0, 0.999, 1e-3
 
-    def __init__(self, model, epsilon="outside"):
+    def __init__(self, model, epsilon="outside", rules=None):
         self._inside = epsilon == "inside"
+        self.rules = rules or GradientRules()
         trained = model.trainable_variables
         self.variables = [v.value for v in trained]
         self._m = {

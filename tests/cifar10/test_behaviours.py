@@ -8,15 +8,15 @@ import tensorflow as tf
 
 import helpers
 from enas.cifar10.behaviours import ENAS, PAPER, PROFILES, Profile, make_profile
-from enas.cifar10.compiled import child_step, controller_gradients
+from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.image_ops import FROZEN
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import make_search_space
-from enas.cifar10.unselected_weights import WeightUse
+from enas.cifar10.train_steps import Draw, child_step, controller_gradients
 from enas.errors import UserError
-from enas.optimizers import GradientRules, Momentum
+from enas.optimizers import Adam, GradientRules
 from enas.run.checkpoint import model_variables
 from helpers import arc_arrays, small_child
 
@@ -106,10 +106,9 @@ def trained(profile):
         if variable.path.endswith("inp_conv_1/w"):
             variable.assign(variable * 1e-2)
     rules = GradientRules(0.00025, profile.l2, profile.clip, 0.5)
-    use = None if profile.unselected_weights == "decay" else WeightUse(child)
-    optimizer = Momentum(child)
-    step = IMAGES, LABELS, arc, 0.05, SEED, rules, use
-    child_step(child, optimizer, *step)
+    optimizer = ChildOptimizer(child, rules, profile.unselected_weights)
+    batch, draw = (IMAGES, LABELS), Draw(0.05, SEED)
+    child_step(child, optimizer, batch, arc, draw)
     return child(IMAGES, arc).numpy()
 
 
@@ -135,17 +134,15 @@ def test_every_choice_of_the_child_changes_its_numbers(
 
 def controller_numbers(profile):
     controller = MacroController(
-        ControllerOptions(3, 8, lstm_size=4, profile=profile)
+        ControllerOptions(
+            3, 8, lstm_size=4, entropy_weight=0.1, profile=profile
+        )
     )
     controller.build()
     sample = controller.score(np.int32([[0, 1, 2]]), np.int32([[1, 0, 1]]))
-    _, gradients, _ = controller_gradients(
-        controller,
-        np.int32([[0, 1, 2]]),
-        np.int32([[1, 0, 1]]),
-        np.float32([0.5]),
-        (0.8, 0.1),
-        GradientRules(),
+    arcs = np.int32([[0, 1, 2]]), np.int32([[1, 0, 1]])
+    _, _, gradients = controller_gradients(
+        controller, Adam(controller), arcs, np.float32([0.5])
     )
     numbers = [sample.neg_log_prob, sample.entropy, *gradients]
     return np.concatenate([np.ravel(number) for number in numbers])
@@ -217,14 +214,14 @@ def test_weights_no_arc_has_used_wait_in_the_paper(choice, idle_moves, sharing):
     child.build()
     weight = child.enas_layers[1].branches[6].w
     before = weight.numpy()
-    use = WeightUse(child) if choice == "wait" else None
     rules = GradientRules(0.01, "weight_decay")
+    optimizer = ChildOptimizer(child, rules, choice, lazy=False)
     # Layer 1 runs op 0, then copy 0 of the 3x3 transposed convolution.
     for op_id in (0, 6):
         after_one = weight.numpy()
         arc = np.int32([0, op_id]), np.int32([1])
-        step = IMAGES, LABELS, arc, 0.05, SEED, rules, use
-        child_step(child, Momentum(child), *step)
+        draw = Draw(0.05, SEED)
+        child_step(child, optimizer, (IMAGES, LABELS), arc, draw)
         if op_id == 0:
             assert np.any(weight.numpy() != before) == idle_moves
     moved = np.any(weight.numpy() != after_one, axis=(-1, -2, -3, -4))
@@ -236,15 +233,15 @@ def test_weights_no_arc_has_used_wait_in_the_paper(choice, idle_moves, sharing):
 def test_weights_stay_in_every_step_without_them():
     profile = dataclasses.replace(PAPER, unselected_weights="stay")
     child = build_child(profile)
-    use, optimizer = WeightUse(child), Momentum(child)
     rules = GradientRules(0.01, "weight_decay")
+    optimizer = ChildOptimizer(child, rules, "stay")
     weight = child.enas_layers[0].branches[0].out_conv.w
     moves = []
     for op_id in (1, 0, 1):
         before = weight.numpy()
         arc = np.int32([op_id, 0, 0]), np.int32([0, 0, 0])
-        step = IMAGES, LABELS, arc, 0.05, SEED, rules, use
-        child_step(child, optimizer, *step)
+        draw = Draw(0.05, SEED)
+        child_step(child, optimizer, (IMAGES, LABELS), arc, draw)
         moves.append(bool(np.any(weight.numpy() != before)))
     assert moves == [False, True, False]
 

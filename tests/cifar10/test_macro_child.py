@@ -7,13 +7,12 @@ import pytest
 import tensorflow as tf
 
 import helpers
-from enas.cifar10.compiled import child_gradients
 from enas.cifar10.macro_child import MacroChild, pool_layers
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import POISON_SETS, make_search_space
 from enas.optimizers import GradientRules
 from enas.run.checkpoint import model_variables
-from helpers import CLEAN, LAYERS, arc_arrays, small_child
+from helpers import CLEAN, LAYERS, arc_arrays, child_gradients, small_child
 
 BATCH = 4
 NO_SKIPS = np.zeros(LAYERS * (LAYERS - 1) // 2, np.int32)

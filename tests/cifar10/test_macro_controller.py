@@ -5,13 +5,11 @@ import pytest
 import tensorflow as tf
 
 import helpers
-from enas.cifar10.compiled import controller_gradients
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
-from enas.optimizers import Adam, GradientRules
+from enas.cifar10.train_steps import controller_gradients
+from enas.optimizers import Adam
 from enas.run.checkpoint import model_variables
 from helpers import Arc
-
-WEIGHTS = (0.8, 0.0001)
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +80,9 @@ def test_recorded_rewards_baselines_and_losses_follow(recorded, recording):
     )
     losses, _, _ = controller_gradients(
         recorded,
-        *arcs_of(recording, "A"),
+        Adam(recorded),
+        arcs_of(recording, "A"),
         np.float32(reward - baseline),
-        WEIGHTS,
-        GradientRules(),
     )
     np.testing.assert_allclose(losses, recording["A/loss"], rtol=0, atol=1e-5)
 
@@ -95,12 +92,11 @@ def test_recorded_gradients_of_single_arcs(recorded, recording):
     advantages = recording["A/reward"] - recording["A/baseline_after"]
     for i in range(6):
         row = slice(i, i + 1)
-        _, gradients, norm = controller_gradients(
+        _, norm, gradients = controller_gradients(
             recorded,
-            *arcs_of(recording, "A", row),
+            Adam(recorded),
+            arcs_of(recording, "A", row),
             advantages[row],
-            WEIGHTS,
-            GradientRules(),
         )
         np.testing.assert_allclose(norm, recording["A/grad_norm"][i], rtol=1e-5)
         for variable, gradient in zip(
@@ -127,12 +123,11 @@ def test_recorded_updates_with_the_mean_gradient(recording):
             recording[f"B/{name}"][rows]
             for name in ("reward", "baseline_after")
         )
-        _, gradients, _ = controller_gradients(
+        _, _, gradients = controller_gradients(
             controller,
-            *arcs_of(recording, "B", rows),
+            adam,
+            arcs_of(recording, "B", rows),
             reward - baseline,
-            WEIGHTS,
-            GradientRules(),
         )
         adam.apply(gradients, 0.001)
         variables = {**model_variables(controller), **adam.slots}

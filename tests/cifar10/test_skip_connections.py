@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from enas.bench.yardstick import StaticChild
-from enas.cifar10.compiled import CompiledStep, child_gradients, rewrite
+from enas.cifar10.compiled import CompiledStep, rewrite
 from enas.cifar10.skip_connections import GROUP, _readers, _total
 from enas.optimizers import GradientRules
-from helpers import small_child
+from helpers import child_gradients, small_child
 
 IMAGES = tf.random.stateless_normal([2, 32, 32, 3], [1, 2])
 LABELS = tf.constant([0, 1])

@@ -13,11 +13,12 @@ import tensorflow as tf
 from enas.cifar10 import data_utils
 from enas.cifar10.arc import Arc
 from enas.cifar10.behaviours import PAPER
-from enas.cifar10.compiled import child_gradients
+from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.image_ops import FROZEN
 from enas.cifar10.main import main
 from enas.cifar10.ops import OPS, ChildOptions
 from enas.cifar10.search_space import SearchSpace, make_search_space
+from enas.cifar10.train_steps import Draw, child_step
 from enas.drawing import costs as arc_costs
 from enas.faults import fingerprint
 from enas.final.final_child import FinalChild
@@ -112,8 +113,9 @@ def test_separable_ops_are_separable():
 @pytest.mark.parametrize("op_id", range(EVERYTHING.num_ops))
 def test_every_op_id_trains(op_id):
     child = final_child(f"{op_id}", 1, EVERYTHING)
-    loss, gradients, _, logits = child_gradients(
-        child, IMAGES, LABELS, None, SEED, GradientRules()
+    optimizer = ChildOptimizer(child, GradientRules())
+    loss, _, logits, gradients = child_step(
+        child, optimizer, (IMAGES, LABELS), None, Draw(0.0, SEED)
     )
     assert np.isfinite(loss) and logits.shape == (4, 10)
     assert all(np.isfinite(gradient).all() for gradient in gradients)

@@ -7,8 +7,9 @@ import pytest
 
 import helpers
 from enas.cifar10.behaviours import PAPER
-from enas.cifar10.compiled import child_gradients
+from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.search_space import POISON_SETS, SearchSpace
+from enas.cifar10.train_steps import Draw, child_step
 from enas.cifar10.unselected_weights import WeightUse
 from enas.optimizers import GradientRules
 from enas.parity.comparison import Case, compare
@@ -145,8 +146,9 @@ def test_a_recording_of_another_depth_and_width_is_read(tmp_path):
     arc = np.int32([0, 1, 2, 3]), np.int32([1, 0, 1, 1, 0, 1])
     evaluated = child(images, arc)
     rules = GradientRules(l2_reg=0.00025)
-    loss, _, norm, logits = child_gradients(
-        child, images, labels, arc, SEED, rules
+    optimizer = ChildOptimizer(child, rules)
+    loss, norm, logits, _ = child_step(
+        child, optimizer, (images, labels), arc, Draw(0.0, SEED)
     )
     arrays |= {
         "_images": images,

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import helpers
+from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.epoch_part import EpochPart
-from enas.cifar10.lazy_weights.copy_momentum import Copies
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.search_space import make_search_space
 from enas.errors import UserError
-from enas.optimizers import Adam, Momentum
+from enas.optimizers import Adam, GradientRules
 from enas.run import checkpoint
 from helpers import small_child
 
@@ -28,17 +28,13 @@ class SmallSearch(types.SimpleNamespace):
 
 def small_search(step=0, layers=2, space=helpers.CLEAN):
     child = small_child(space, layers=layers, filters=2)
-    copies = Copies(child) if child.copied else None
-    left_out = copies.variables if copies else ()
     controller = MacroController(ControllerOptions(layers, 6, lstm_size=4))
     controller.build()
     compiled = types.SimpleNamespace(
         child=child,
         controller=controller,
-        child_optimizer=Momentum(child, left_out),
+        child_optimizer=ChildOptimizer(child, GradientRules()),
         controller_optimizer=Adam(controller),
-        weight_use=None,
-        copies=copies,
     )
     return SmallSearch(
         compiled=compiled,
@@ -82,7 +78,9 @@ def test_the_file_holds_every_tensor_of_the_original():
     # slots; the controller's recording names its own.
     search = small_search()
     search.compiled.child = small_child()
-    search.compiled.child_optimizer = Momentum(search.compiled.child)
+    search.compiled.child_optimizer = ChildOptimizer(
+        search.compiled.child, GradientRules()
+    )
     controller = MacroController(ControllerOptions(6, 6))
     controller.build()
     search.compiled.controller = controller
@@ -116,14 +114,16 @@ def with_copies():
 
 def test_what_is_still_to_be_done_to_copies_comes_back(tmp_path):
     search = with_copies()
-    matrices = search.compiled.copies.matrices
+    matrices = search.compiled.child_optimizer.copies.matrices
     matrices.assign(np.random.default_rng(0).normal(size=matrices.shape))
     checkpoint.write_beside(search, str(tmp_path / "epoch-1"))
     again = with_copies()
     checkpoint.restore(again, str(tmp_path / "epoch-1"))
-    found = again.compiled.copies
+    found = again.compiled.child_optimizer.copies
     np.testing.assert_array_equal(found.matrices, matrices)
-    np.testing.assert_array_equal(found.squares, search.compiled.copies.squares)
+    np.testing.assert_array_equal(
+        found.squares, search.compiled.child_optimizer.copies.squares
+    )
 
 
 def test_nothing_is_to_be_done_where_a_checkpoint_does_not_know_of_it(tmp_path):
@@ -139,9 +139,11 @@ def test_nothing_is_to_be_done_where_a_checkpoint_does_not_know_of_it(tmp_path):
     os.makedirs(tmp_path / "epoch-1")
     checkpoint.save(str(tmp_path / "epoch-1" / checkpoint.PREFIX), tensors)
     again = with_copies()
-    again.compiled.copies.matrices.assign(again.compiled.copies.matrices * 3)
+    again.compiled.child_optimizer.copies.matrices.assign(
+        again.compiled.child_optimizer.copies.matrices * 3
+    )
     checkpoint.restore(again, str(tmp_path / "epoch-1"))
-    copies = again.compiled.copies
+    copies = again.compiled.child_optimizer.copies
     wanted = np.tile(np.eye(2), [copies.matrices.shape[0], 1, 1])
     np.testing.assert_array_equal(copies.matrices, wanted)
     i = [v.path for v in copies.variables].index(weight.path)

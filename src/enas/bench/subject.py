@@ -122,11 +122,11 @@ class Subject:
 
         def update():
             sample = self.search.arcs.draw(n, "controller", 0)
-            _, gradients, norm = self.compiled.score_arcs(
-                sample.op_ids, sample.skips, np.zeros(n, np.float32)
+            arcs = sample.op_ids, sample.skips
+            _, norm = self.compiled.train_controller(
+                *arcs, np.zeros(n, np.float32), config.controller_lr
             )
             float(norm)
-            self.compiled.update_controller(gradients, config.controller_lr)
 
         update()
         return statistics.median(_seconds(update) for _ in range(OWN_TIMES))

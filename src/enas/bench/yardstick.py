@@ -7,9 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from enas.cifar10.compiled import CompiledStep, child_step
+from enas.cifar10.child_optimizer import ChildOptimizer
+from enas.cifar10.compiled import CompiledStep
 from enas.cifar10.macro_child import classify
-from enas.optimizers import GradientRules, Momentum
+from enas.cifar10.train_steps import Draw, child_step
+from enas.optimizers import GradientRules
 
 __all__ = ["StaticChild", "static_step"]
 
@@ -80,7 +82,6 @@ def static_step(child, op_ids, skips, config):
       Function (images, labels, rate, seed) -> (loss, norm, logits).
     """
     static = StaticChild(child, op_ids, skips)
-    optimizer = Momentum(static)
     rules = GradientRules(
         config.child_l2_reg,
         config.behaviour.l2,
@@ -88,10 +89,12 @@ def static_step(child, op_ids, skips, config):
         config.child_grad_bound,
     )
 
+    optimizer = ChildOptimizer(static, rules)
+
     def step(images, labels, rate, seed):
-        return child_step(
-            static, optimizer, images, labels, None, rate, seed, rules
-        )
+        draw = Draw(rate, seed)
+        step = child_step(static, optimizer, (images, labels), None, draw)
+        return step.loss, step.norm, step.logits
 
     signature = [
         tf.TensorSpec([None, 32, 32, 3], tf.float32),

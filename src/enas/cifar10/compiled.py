@@ -2,141 +2,19 @@
 
 import tensorflow as tf
 
+from enas.cifar10.child_optimizer import ChildOptimizer
+from enas.cifar10.config import Config
 from enas.cifar10.image_ops import FROZEN
-from enas.cifar10.lazy_weights.copy_momentum import Copies
-from enas.cifar10.lazy_weights.copy_step import CopiesStep
-from enas.cifar10.macro_controller import Sample
-from enas.cifar10.unselected_weights import WeightUse
-from enas.optimizers import Adam, GradientRules, Momentum
+from enas.cifar10.macro_controller import MacroController, Sample
+from enas.cifar10.train_steps import (
+    Draw,
+    child_step,
+    controller_gradients,
+    controller_step,
+)
+from enas.optimizers import Adam, GradientRules
 
-__all__ = [
-    "Compiled",
-    "CompiledStep",
-    "child_gradients",
-    "child_step",
-    "controller_gradients",
-    "rewrite",
-]
-
-
-def child_gradients(
-    child, images, labels, arc, seed, rules, decays=None, copies=None
-):
-    """Computes loss and gradients of one child step.
-
-    Args:
-      child: a built `MacroChild`.
-      images: float32 `[batch, 32, 32, 3]`.
-      labels: int32 `[batch]`.
-      arc: pair of int32 tensors, as `MacroChild` takes it.
-      seed: int32 `[2]`.
-      rules: `GradientRules`.
-      decays: as `GradientRules.apply` takes them.
-      copies: `CopiesStep`, or None where all weights have whole gradients.
-
-    Returns:
-      (loss, gradients, norm, logits): float32 scalar, mean cross-entropy
-      without l2; list of tensors and float32 scalar, as `GradientRules.apply`
-      returns them, of copied weights those of the picked rows; float32
-      `[batch, 10]`.
-
-    Source: row 14, ENAS general_child.py `_build_train`; same.
-    """
-    weights = [variable.value for variable in child.trainable_variables]
-    parts = idle = None
-    if copies is not None:
-        weights, decays = copies.narrow(weights, decays)
-        parts, idle = copies.weights, copies.idle
-    with tf.GradientTape() as tape, child.picked(arc, parts):
-        tape.watch(parts or [])
-        logits = child(images, arc, training=True, seed=seed)
-        loss = tf.reduce_mean(
-            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        )
-    gradients = tape.gradient(loss, weights)
-    return loss, *rules.apply(gradients, weights, decays, idle), logits
-
-
-def child_step(
-    child,
-    optimizer,
-    images,
-    labels,
-    arc,
-    rate,
-    seed,
-    rules,
-    weight_use=None,
-    copies=None,
-):
-    """Trains the child on one batch.
-
-    Args:
-      child: a built `MacroChild`.
-      optimizer: its `Momentum`.
-      images: float32 `[batch, 32, 32, 3]`.
-      labels: int32 `[batch]`.
-      arc: pair of int32 tensors, as `MacroChild` takes it.
-      rate: float32 scalar, learning rate.
-      seed: int32 `[2]`.
-      rules: `GradientRules`.
-      weight_use: `WeightUse`, or None where unused weights decay.
-      copies: `Copies`, of the weights that the optimizer leaves out.
-
-    Returns:
-      (loss, norm, logits), as `child_gradients` returns them.
-
-    Source: rows 12 and 14 to 16; same.
-    """
-    decays = weight_use.add(arc) if weight_use else None
-    step = CopiesStep(copies, arc) if copies else None
-    loss, gradients, norm, logits = child_gradients(
-        child, images, labels, arc, seed, rules, decays, step
-    )
-    stay = child.options.profile.unselected_weights == "stay"
-    moves = weight_use.of(arc) if weight_use and stay else None
-    if step:
-        factors = rules.idle_factors(step.idle, norm)
-        gradients, moves = step.apply(gradients, factors, rate, moves)
-    if moves:
-        optimizer.apply_where(moves, gradients, rate)
-    else:
-        optimizer.apply(gradients, rate)
-    return loss, norm, logits
-
-
-def controller_gradients(controller, op_ids, skips, advantages, weights, rules):
-    """Computes the losses of n arcs and the gradient of their mean.
-
-    Args:
-      controller: a built `MacroController`.
-      op_ids: int32 `[n, L]`.
-      skips: int32 `[n, L (L - 1) / 2]`.
-      advantages: float32 `[n]`, reward minus the updated baseline.
-      weights: (float, float), of the skip penalty in the loss and of the
-        entropy in the reward; the latter matters where the entropy has a
-        gradient (row 22).
-      rules: `GradientRules`.
-
-    Returns:
-      (losses, gradients, norm): float32 `[n]`; list of tensors and float32
-      scalar, as `GradientRules.apply` returns them.
-
-    Source: row 26, ENAS general_controller.py `build_trainer`; same.
-    """
-    skip_weight, entropy_weight = weights
-    variables = [variable.value for variable in controller.trainable_variables]
-    with tf.GradientTape() as tape:
-        sample = controller.score(op_ids, skips)
-        # Zero, with the gradient that the entropy in the reward has.
-        entropy = sample.entropy - tf.stop_gradient(sample.entropy)
-        losses = (
-            sample.neg_log_prob * (advantages + entropy_weight * entropy)
-            + skip_weight * sample.skip_penalty
-        )
-        loss = tf.reduce_mean(losses)
-    gradients = tape.gradient(loss, variables)
-    return losses, *rules.apply(gradients, variables)
+__all__ = ["Compiled", "CompiledStep", "rewrite"]
 
 
 class Compiled:
@@ -145,35 +23,32 @@ class Compiled:
     Args:
       child: a built `MacroChild` or `FinalChild`.
       controller: a built `MacroController`.
-      config: `Config`.
+      config: the settings.
 
     Attributes:
-      child_optimizer: `Momentum` over the child.
-      copies: `Copies`, or None where no copy has weights of its own.
+      child_optimizer: `ChildOptimizer`.
       controller_optimizer: `Adam` over the controller.
-      weight_use: `WeightUse`, or None where unused weights decay as well.
     """
 
-    def __init__(self, child, controller, config):
+    def __init__(
+        self, child: tf.Module, controller: MacroController, config: Config
+    ) -> None:
         self.child = child
         self.controller = controller
-        self.config = config
-        profile = config.behaviour
-        shared = not config.child_from_scratch
-        self.copies = Copies(child) if shared and child.copied else None
-        left_out = self.copies.variables if self.copies else ()
-        self.child_optimizer = Momentum(child, left_out)
-        self.controller_optimizer = Adam(controller, profile.adam_epsilon)
-        self.weight_use = None
-        if shared and profile.unselected_weights != "decay":
-            self.weight_use = WeightUse(child)
-        clipping = {"clip": profile.clip, "bound": config.child_grad_bound}
-        self._child_rules = GradientRules(
-            config.child_l2_reg, profile.l2, **clipping
+        profile, bound = config.behaviour, config.child_grad_bound
+        rules = GradientRules(
+            config.child_l2_reg, profile.l2, profile.clip, bound
         )
+        unselected = profile.unselected_weights
+        if config.child_from_scratch:
+            unselected = "decay"
+        self.child_optimizer = ChildOptimizer(child, rules, unselected)
         # The paper's code has no weight decay on the controller.
-        self._controller_rules = GradientRules(
-            config.controller_l2_reg, "in_loss", **clipping
+        rules = GradientRules(
+            config.controller_l2_reg, "in_loss", profile.clip, bound
+        )
+        self.controller_optimizer = Adam(
+            controller, profile.adam_epsilon, rules
         )
         layers = config.child_num_layers
         ids = tf.TensorSpec([layers], tf.int32)
@@ -201,21 +76,15 @@ class Compiled:
         arcs = [
             tf.TensorSpec([None, *spec.shape], tf.int32) for spec in (ids, bits)
         ]
-        self.score_arcs = CompiledStep(
-            self._score_arcs, [*arcs, tf.TensorSpec([None], tf.float32)]
-        )
-        gradients = [
-            tf.TensorSpec(variable.shape, tf.float32)
-            for variable in self.controller_optimizer.variables
-        ]
-        self.update_controller = CompiledStep(
-            self.controller_optimizer.apply, [gradients, rate]
+        arcs.append(tf.TensorSpec([None], tf.float32))
+        self.score_arcs = CompiledStep(self._score_arcs, arcs)
+        self.train_controller = CompiledStep(
+            self._train_controller, [*arcs, rate]
         )
 
     def settle(self):
         """Ends a phase of training steps: all weights are what they are."""
-        if self.copies:
-            self.copies.settle()
+        self.child_optimizer.settle()
 
     def graph(self):
         """Returns the child in evaluation as a GraphDef, to look at."""
@@ -226,19 +95,11 @@ class Compiled:
 
     def _train_child(self, images, labels, op_ids, skips, rate, seed):
         """Returns (loss, gradient norm, right answers) of one step."""
-        loss, norm, logits = child_step(
-            self.child,
-            self.child_optimizer,
-            images,
-            labels,
-            (op_ids, skips),
-            rate,
-            seed,
-            self._child_rules,
-            self.weight_use,
-            self.copies,
+        arc, draw = (op_ids, skips), Draw(rate, seed)
+        step = child_step(
+            self.child, self.child_optimizer, (images, labels), arc, draw
         )
-        return loss, norm, _correct(logits, labels)
+        return step.loss, step.norm, _correct(step.logits, labels)
 
     def _logits(self, images, op_ids, skips):
         """Returns the logits of an arc in evaluation."""
@@ -264,18 +125,20 @@ class Compiled:
         return Sample(*sample[:-2], op_logits=None, skip_logits=None)
 
     def _score_arcs(self, op_ids, skips, advantages):
-        """Returns what `controller_gradients` does."""
-        return controller_gradients(
-            self.controller,
-            op_ids,
-            skips,
-            advantages,
-            (
-                self.config.controller_skip_weight,
-                self.config.controller_entropy_weight,
-            ),
-            self._controller_rules,
+        """Returns (losses, gradient norm) of arcs; nothing is applied."""
+        arcs = op_ids, skips
+        step = controller_gradients(
+            self.controller, self.controller_optimizer, arcs, advantages
         )
+        return step.losses, step.norm
+
+    def _train_controller(self, op_ids, skips, advantages, rate):
+        """Returns (losses, gradient norm) of an update."""
+        arcs, optimizer = (op_ids, skips), self.controller_optimizer
+        step = controller_step(
+            self.controller, optimizer, arcs, advantages, rate
+        )
+        return step.losses, step.norm
 
 
 class CompiledStep:

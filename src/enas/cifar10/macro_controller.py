@@ -47,15 +47,18 @@ class ControllerOptions(typing.NamedTuple):
     """Sizes and constants of the controller.
 
     Attributes:
-      num_layers: int, layers L of the child.
-      num_ops: int, op ids of the search space.
-      lstm_size: int, units.
-      lstm_num_layers: int, LSTM layers.
-      tanh_constant: float bound of the logits, or None.
-      temperature: float divisor of the logits, or None.
-      skip_target: float in (0, 1).
-      seed: int, of the initial weights.
-      profile: `Profile`, the behaviours in force.
+      num_layers: layers L of the child.
+      num_ops: op ids of the search space.
+      lstm_size: units.
+      lstm_num_layers: LSTM layers.
+      tanh_constant: bound of the logits, or None.
+      temperature: divisor of the logits, or None.
+      skip_target: in (0, 1).
+      skip_weight: factor on the skip penalty in the loss.
+      entropy_weight: factor on the entropy in the reward; it matters for the
+        loss where the entropy has a gradient (row 22).
+      seed: of the initial weights.
+      profile: the behaviours in force.
     """
 
     num_layers: int
@@ -65,6 +68,8 @@ class ControllerOptions(typing.NamedTuple):
     tanh_constant: float | None = 1.5
     temperature: float | None = None
     skip_target: float = 0.4
+    skip_weight: float = 0.8
+    entropy_weight: float = 0.0001
     seed: int = 69
     profile: Profile = ENAS
 
@@ -135,15 +140,20 @@ class MacroController(keras.layers.Layer):
     """The policy over arcs: per layer one op, then a bit per skip candidate.
 
     Args:
-      options: `ControllerOptions`.
+      options: sizes and constants.
+      prior: float32 `[num_layers, num_ops]`, added to the bounded op logits by
+        a defence; None for nothing.
 
     Source: ENAS general_controller.py and the paper's controller.py, rows 18 to
     23; same, n arcs at once.
     """
 
-    def __init__(self, options):
+    def __init__(
+        self, options: ControllerOptions, prior: tf.Variable | None = None
+    ) -> None:
         super().__init__(name="controller")
         self.options = options
+        self.prior = prior
         seed = options.seed
         self.carries_state = options.profile.lstm_state == "carried"
         self.entropy_of = _ENTROPY[options.profile.entropy]
@@ -164,15 +174,12 @@ class MacroController(keras.layers.Layer):
             {"w_1": (size, size), "w_2": (size, size), "v": (size, 1)}
         )
 
-    def sample(self, n, seed):
+    def sample(self, n: int, seed: tf.Tensor) -> Sample:
         """Draws n arcs.
 
         Args:
-          n: int, a Python number.
+          n: how many.
           seed: int32 `[2]`; the same seed and weights draw the same arcs.
-
-        Returns:
-          A `Sample`.
         """
 
         def draw(logits, number):
@@ -183,7 +190,7 @@ class MacroController(keras.layers.Layer):
 
         return self._run(n, draw)
 
-    def score(self, op_ids, skips):
+    def score(self, op_ids: tf.Tensor, skips: tf.Tensor) -> Sample:
         """Says the same of given arcs.
 
         Args:
@@ -204,6 +211,31 @@ class MacroController(keras.layers.Layer):
 
         return self._run(tf.shape(op_ids)[0], look_up)
 
+    def loss(
+        self, op_ids: tf.Tensor, skips: tf.Tensor, advantages: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns the REINFORCE loss of each arc, float32 `[n]`.
+
+            loss = NLL * (reward - baseline) + skip_weight * skip penalty
+
+        The baseline has moved by the arc's reward before (row 25). Where the
+        entropy in the reward has a gradient (row 22), it reaches the loss
+        through the advantage.
+
+        Args:
+          op_ids: int32 `[n, L]`.
+          skips: int32 `[n, L (L - 1) / 2]`.
+          advantages: float32 `[n]`, reward minus baseline.
+
+        Source: row 26, ENAS general_controller.py `build_trainer`; same.
+        """
+        arcs = self.score(op_ids, skips)
+        # Zero, with the gradient of the entropy.
+        entropy = arcs.entropy - tf.stop_gradient(arcs.entropy)
+        advantages += self.options.entropy_weight * entropy
+        likelihood = arcs.neg_log_prob * advantages
+        return likelihood + self.options.skip_weight * arcs.skip_penalty
+
     def _run(self, n, decide):
         """Runs the policy; `decide(logits [m, choices], number)` decides.
 
@@ -215,7 +247,7 @@ class MacroController(keras.layers.Layer):
         inputs = start
         for layer in range(self.options.num_layers):
             output, state = self.lstm.step(inputs, state)
-            logits = self._bounded(tf.matmul(output, self.softmax.w.value))
+            logits = self._op_logits(output, layer)
             ops.append(_Decision(logits, decide(logits, 2 * layer)))
             inputs = tf.gather(self.emb.w.value, ops[-1].choice)
             output, behind = self.lstm.step(inputs, state)
@@ -230,6 +262,13 @@ class MacroController(keras.layers.Layer):
                 inputs = _mean_anchor(choice, anchors)
             anchors.append(output)
         return self._summary(n, ops, skips)
+
+    def _op_logits(self, output, layer):
+        """Returns the logits of a layer's ops, `[n, num_ops]`."""
+        logits = self._bounded(tf.matmul(output, self.softmax.w.value))
+        if self.prior is not None:
+            logits += self.prior[layer]
+        return logits
 
     def _bounded(self, logits):
         """Applies temperature and c * tanh (row 20)."""

@@ -219,6 +219,8 @@ def build_controller(config, search_space):
             tanh_constant=config.tanh_constant,
             temperature=config.controller_temperature,
             skip_target=config.controller_skip_target,
+            skip_weight=config.controller_skip_weight,
+            entropy_weight=config.controller_entropy_weight,
             seed=config.seed,
             profile=config.behaviour,
         )

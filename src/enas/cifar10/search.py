@@ -285,8 +285,8 @@ class Search:
             advantages[i] = rewards[i] - self.baseline
             if (update * n + i) % config.log_every == 0:
                 self._log_arc(sample, i, advantages[i], accuracy)
-        losses, gradients, norm = self.compiled.score_arcs(
-            sample.op_ids, sample.skips, advantages
+        losses, norm = self.compiled.train_controller(
+            sample.op_ids, sample.skips, advantages, config.controller_lr
         )
         numbers = {
             "reward": float(np.sum(rewards)),
@@ -294,7 +294,6 @@ class Search:
             "controller gradient norm": float(norm),
         }
         self._check_finite(numbers, sample, 0, config.controller_lr)
-        self.compiled.update_controller(gradients, config.controller_lr)
         self.part.add_norm("controller_grad_norm", float(norm))
         self.train_step += 1
         measured = {
@@ -316,7 +315,7 @@ class Search:
 
     def _log_arc(self, sample, i, advantage, accuracy):
         one = slice(i, i + 1)
-        losses, _, norm = self.compiled.score_arcs(
+        losses, norm = self.compiled.score_arcs(
             sample.op_ids[one], sample.skips[one], [advantage]
         )
         self.log(

@@ -208,6 +208,9 @@ class FinalChild(keras.Model):
         for layer, shape in self.scopes:
             layer.build(shape)
 
+    # No copies of poisonings are in it.
+    copied: tuple = ()
+
     def picked(self, arc: Any, parts: Any = None) -> Any:
         """Returns a scope that does nothing: every weight is its own."""
         return contextlib.nullcontext()

@@ -95,16 +95,11 @@ def search_variables(compiled):
     Args:
       compiled: `Compiled`.
     """
-    variables = {
+    return {
         **model_variables(compiled.child, compiled.controller),
-        **compiled.child_optimizer.slots,
+        **compiled.child_optimizer.variables,
         **compiled.controller_optimizer.slots,
     }
-    if compiled.copies is not None:
-        variables |= compiled.copies.slots | compiled.copies.state
-    if compiled.weight_use is not None:
-        variables["child/weight_use"] = compiled.weight_use.used
-    return variables
 
 
 def search_tensors(search):
@@ -242,11 +237,10 @@ def assign(compiled, tensors, names=None):
       names: which ones, those that are no variable apart; None for all.
     """
     variables = search_variables(compiled)
-    for name in tensors if names is None else names:
-        if name in variables:
-            variables[name].assign(tensors[name])
-    if compiled.copies is not None:
-        compiled.copies.measure()
+    found = set(tensors if names is None else names) & set(variables)
+    for name in found:
+        variables[name].assign(tensors[name])
+    compiled.child_optimizer.assigned(found)
 
 
 def positions(folder):
@@ -323,18 +317,13 @@ def restore(search, directory):
     tensors = read(directory)
     search.part = EpochPart()
     variables, counters = search_tensors(search)
-    copies = search.compiled.copies
-    # Of a version that moved all copies in every step.
-    settled = copies is not None and set(copies.state).isdisjoint(tensors)
-    if settled:
-        variables = {
-            n: v for n, v in variables.items() if n not in copies.state
-        }
+    optimizer = search.compiled.child_optimizer
+    for name in optimizer.may_lack() - set(tensors):
+        del variables[name]
     _check_same(tensors, {**variables, **counters}, directory)
     for name, variable in variables.items():
         variable.assign(tensors[name])
-    if settled:
-        copies.reset()
+    optimizer.assigned(variables)
     search.global_step = int(tensors["global_step"])
     search.train_step = int(tensors["train_step"])
     search.baseline = np.float32(tensors["Variable"])

@@ -1,18 +1,16 @@
 """Weights that every copy has of its own move as if each step moved them."""
 
 import dataclasses
-import functools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from enas.cifar10.behaviours import ENAS, PAPER
-from enas.cifar10.compiled import child_step
-from enas.cifar10.lazy_weights.copy_momentum import Copies
+from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.search_space import make_search_space
-from enas.cifar10.unselected_weights import WeightUse
-from enas.optimizers import GradientRules, Momentum
+from enas.cifar10.train_steps import Draw, child_step
+from enas.optimizers import GradientRules
 from enas.run.checkpoint import model_variables
 from helpers import small_child
 
@@ -39,37 +37,34 @@ class Trained:
 
     def __init__(self, profile, apart, q=Q):
         self.child = built(profile, q)
-        self.copies = Copies(self.child) if apart else None
-        without = self.copies.variables if apart else ()
-        self.optimizer = Momentum(self.child, without)
-        self.use = None
-        if profile.unselected_weights != "decay":
-            self.use = WeightUse(self.child)
         # Large, so that decay and clipping show.
         rules = GradientRules(0.02, profile.l2, profile.clip, 0.5)
-        self._step = functools.partial(
-            child_step, self.child, self.optimizer, IMAGES, LABELS
+        self.optimizer = ChildOptimizer(
+            self.child, rules, profile.unselected_weights, lazy=apart
         )
-        self._rest = rules, self.use, self.copies
+        self.copies = self.optimizer.copies
+        self._step = self._run
+
+    def _run(self, arc, rate, seed):
+        batch, draw = (IMAGES, LABELS), Draw(rate, seed)
+        step = child_step(self.child, self.optimizer, batch, arc, draw)
+        return step.loss, step.norm
 
     def step(self, arc, rate, seed):
-        loss, norm, _ = self._step(arc, rate, seed, *self._rest)
+        loss, norm = self._step(arc, rate, seed)
         return float(loss), float(norm)
 
     def compile(self):
-        step, rest = self._step, self._rest
-        self._rest = ()
-        self._step = self.compiled = tf.function(
-            lambda *arguments: step(*arguments, *rest), autograph=False
-        )
+        self._step = self.compiled = tf.function(self._run, autograph=False)
         return self
 
     def arrays(self):
-        slots = self.optimizer.slots | (
-            self.copies.slots if self.copies else {}
-        )
-        variables = model_variables(self.child) | slots
-        return {name: v.numpy() for name, v in variables.items()}
+        held = model_variables(self.child) | self.optimizer.variables
+        return {
+            name: v.numpy()
+            for name, v in held.items()
+            if "/copies/" not in name
+        }
 
 
 def arcs(num_ops, count):

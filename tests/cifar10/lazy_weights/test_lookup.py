@@ -4,11 +4,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from enas.cifar10.compiled import child_gradients
 from enas.cifar10.ops import OPS, Branch, Op
 from enas.cifar10.search_space import make_search_space
 from enas.optimizers import GradientRules
-from helpers import small_child
+from helpers import child_gradients, small_child
 
 LAYERS, LINKS = 2, 1
 POISON = "identity,transposed_conv,stretched_conv"

@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
-from enas.cifar10.compiled import controller_gradients
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
-from enas.optimizers import Adam, GradientRules
+from enas.cifar10.train_steps import controller_gradients
+from enas.optimizers import Adam
 from enas.parity.comparison import Case
 from enas.parity.forms.enas_child import arcs_of
 from enas.parity.forms.parts import named, part
@@ -111,30 +111,30 @@ class RecordedController:
     def compute(self):
         """Scores A and B at the weights they were drawn with."""
         ours = {}
-        controller, _ = self.build(0)
+        models = self.build(0)
         rows = np.arange(len(self.arrays["A/reward"]))
-        self._score(ours, "A", controller, rows)
+        self._score(ours, "A", models, rows)
         for i in self._gradients_recorded():
-            _, gradients, _ = self._gradients(controller, "A", [i])
-            ours[f"A/grad{i}"] = named(controller, gradients)
+            gradients = self._gradients(models, "A", [i])
+            ours[f"A/grad{i}"] = named(models[0], gradients)
         for update in self.updates:
             controller, adam = self.build(update - 1)
             runs = self.arrays[f"B/runs_in_update{update}"]
-            _, gradients, _ = self._gradients(controller, "B", runs)
+            gradients = self._gradients((controller, adam), "B", runs)
             adam.apply(gradients, CONTROLLER_RATE)
             self._state(ours, update, controller, adam, gradients)
         # The weights that a run saw are those after the updates before it.
         after = self.arrays["B/train_step_after"]
         seen = np.concatenate([[0], after[:-1]])
         for update in np.unique(seen):
-            controller, _ = self.build(update)
-            self._score(ours, "B", controller, np.flatnonzero(seen == update))
+            models = self.build(update)
+            self._score(ours, "B", models, np.flatnonzero(seen == update))
         return {key: _joined(value) for key, value in ours.items()}
 
-    def _score(self, ours, group, controller, rows):
+    def _score(self, ours, group, models, rows):
         """Adds what is said of some arcs, one by one as the original."""
         op_ids, skips = (values[rows] for values in self.arcs[group])
-        sample = controller.score(op_ids, skips)
+        sample = models[0].score(op_ids, skips)
         before = self.arrays[f"{group}/baseline_before"][rows]
         accuracy = self.arrays[f"{group}/valid_acc"][rows]
         reward = accuracy + WEIGHTS[1] * sample.entropy.numpy()
@@ -142,16 +142,10 @@ class RecordedController:
         losses, norms = [], []
         for i in range(len(op_ids)):
             one = slice(i, i + 1)
-            loss, _, norm = controller_gradients(
-                controller,
-                op_ids[one],
-                skips[one],
-                (reward - after)[one],
-                WEIGHTS,
-                GradientRules(),
-            )
-            losses.append(loss[0])
-            norms.append(norm)
+            arcs = op_ids[one], skips[one]
+            step = controller_gradients(*models, arcs, (reward - after)[one])
+            losses.append(step.losses[0])
+            norms.append(step.norm)
         values = (
             sample.neg_log_prob,
             sample.entropy,
@@ -170,20 +164,14 @@ class RecordedController:
             key = f"{group}/{name}"
             ours.setdefault(key, {}).setdefault(key, []).append(value)
 
-    def _gradients(self, controller, group, rows):
+    def _gradients(self, models, group, rows):
         op_ids, skips = (values[rows] for values in self.arcs[group])
         advantage = (
             self.arrays[f"{group}/reward"]
             - self.arrays[f"{group}/baseline_after"]
         )
-        return controller_gradients(
-            controller,
-            op_ids,
-            skips,
-            advantage[rows],
-            WEIGHTS,
-            GradientRules(),
-        )
+        arcs = op_ids, skips
+        return controller_gradients(*models, arcs, advantage[rows]).gradients
 
     def _state(self, ours, update, controller, adam, gradients):
         ours[f"update {update}: emb_mean_grad"] = named(controller, gradients)

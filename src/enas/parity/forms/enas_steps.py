@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
-from enas.cifar10.compiled import child_gradients, child_step
+from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.config import Config
-from enas.optimizers import Momentum
+from enas.cifar10.train_steps import Draw, child_step
 from enas.parity.comparison import Case
 from enas.parity.forms.enas_child import (
     NO_SEED,
@@ -106,26 +106,18 @@ class RecordedSteps:
         """Trains as many steps as there are arcs, each a new epoch."""
         start = part(self.arrays, "step0/")
         child = build_child(start, len(self.arcs[0][0]), nudge)
-        optimizer = Momentum(child)
-        for name, slot in optimizer.slots.items():
+        optimizer = ChildOptimizer(child, RULES)
+        for name, slot in optimizer.variables.items():
             slot.assign(start[name])
-        variables = {**model_variables(child), **optimizer.slots}
+        variables = {**model_variables(child), **optimizer.variables}
         ours = {"gradients of step 1": self._gradients(start, nudge)}
         for t, arc in enumerate(self.arcs):
             labels = self.arrays["_labels"][t]
             rate = learning_rate(Config(), t, 0)
-            loss, norm, logits = child_step(
-                child,
-                optimizer,
-                self.arrays["_images"][t],
-                labels,
-                arc,
-                rate,
-                NO_SEED,
-                RULES,
-            )
-            correct = np.sum(np.argmax(logits, 1) == labels)
-            values = (loss, norm, correct, logits, rate)
+            batch = self.arrays["_images"][t], labels
+            step = child_step(child, optimizer, batch, arc, Draw(rate, NO_SEED))
+            correct = np.sum(np.argmax(step.logits, 1) == labels)
+            values = (step.loss, step.norm, correct, step.logits, rate)
             for name, value in zip(self.PER_STEP, values, strict=True):
                 ours[self._key(name, t)] = {name: np.asarray(value)}
             ours |= self._state(t + 1, variables, start)
@@ -133,15 +125,11 @@ class RecordedSteps:
 
     def _gradients(self, start, nudge):
         child = build_child(start, len(self.arcs[0][0]), nudge)
-        _, gradients, _, _ = child_gradients(
-            child,
-            self.arrays["_images"][0],
-            self.arrays["_labels"][0],
-            self.arcs[0],
-            NO_SEED,
-            RULES,
-        )
-        return named(child, gradients)
+        optimizer = ChildOptimizer(child, RULES)
+        batch = self.arrays["_images"][0], self.arrays["_labels"][0]
+        draw = Draw(0.0, NO_SEED)
+        step = child_step(child, optimizer, batch, self.arcs[0], draw)
+        return named(child, step.gradients)
 
     def _state(self, step, variables, start):
         counters = restart_state(Config(), step)

@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from enas.cifar10.behaviours import PAPER
-from enas.cifar10.compiled import child_step
+from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.image_ops import FROZEN
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, POISON_SETS, SearchSpace
-from enas.cifar10.unselected_weights import WeightUse
-from enas.optimizers import GradientRules, Momentum
+from enas.cifar10.train_steps import Draw, child_step
+from enas.optimizers import GradientRules
 from enas.parity.comparison import Case
 from enas.parity.forms.parts import named, part
 from enas.parity.torch_names import child_arrays
@@ -268,30 +268,22 @@ class Trainer:
     def __init__(self, child, images, labels):
         self.child = child
         self._batch = tf.constant(images), tf.constant(labels)
-        self._optimizer, self._use = Momentum(child), WeightUse(child)
+        unselected = child.options.profile.unselected_weights
+        self._optimizer = ChildOptimizer(child, RULES, unselected)
         self.step = tf.function(self._step, autograph=False)
 
     def restart(self, weights):
         """Sets the first weights, and forgets what was trained."""
-        for variable, weight in zip(
-            self._optimizer.variables, weights, strict=True
-        ):
+        variables = self.child.trainable_variables
+        for variable, weight in zip(variables, weights, strict=True):
             variable.assign(weight)
-        for state in (*self._optimizer.slots.values(), self._use.used):
+        for state in self._optimizer.variables.values():
             state.assign(tf.zeros_like(state))
 
     def _step(self, op_ids, skips):
-        loss, norm, _ = child_step(
-            self.child,
-            self._optimizer,
-            *self._batch,
-            (op_ids, skips),
-            RATE,
-            NO_SEED,
-            RULES,
-            self._use,
-        )
-        return loss, norm
+        arc, draw = (op_ids, skips), Draw(RATE, NO_SEED)
+        step = child_step(self.child, self._optimizer, self._batch, arc, draw)
+        return step.loss, step.norm
 
 
 def _gradient_steps(kind, count):

@@ -3,8 +3,8 @@
 import numpy as np
 
 from enas.cifar10.behaviours import PAPER
-from enas.cifar10.compiled import controller_gradients
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
+from enas.cifar10.train_steps import controller_gradients
 from enas.optimizers import Adam, GradientRules
 from enas.parity.comparison import Case
 from enas.parity.forms.paper_child import arcs_of
@@ -85,7 +85,7 @@ class RecordedController:
     def compute(self):
         """Runs the recorded arcs through updates of 20 arcs each."""
         controller = self.build()
-        adam = Adam(controller, PAPER.adam_epsilon)
+        adam = Adam(controller, PAPER.adam_epsilon, RULES)
         ours = {name: {name: []} for name in PER_ARC}
         baseline = None
         for update in range(len(self.op_ids) // ARCS_PER_UPDATE):
@@ -97,13 +97,9 @@ class RecordedController:
             reward = accuracy + WEIGHTS[1] * sample.entropy.numpy()
             baselines = _baselines(baseline, accuracy, reward)
             baseline = baselines[-1]
-            losses, gradients, norm = controller_gradients(
-                controller,
-                self.op_ids[rows],
-                self.skips[rows],
-                reward - baselines,
-                WEIGHTS,
-                RULES,
+            arcs = self.op_ids[rows], self.skips[rows]
+            losses, norm, gradients = controller_gradients(
+                controller, adam, arcs, reward - baselines
             )
             values = (
                 -sample.neg_log_prob,

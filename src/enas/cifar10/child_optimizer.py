@@ -1,0 +1,140 @@
+"""What becomes of the child's weights in a training step.
+
+The gradient rules (rows 14 and 16), Nesterov momentum (row 15) and what
+happens to weights that an arc does not use (row 12). Weights that every copy
+of a poisoning has of its own move lazily (`lazy_weights/`); nothing outside
+this file knows of that.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+import tensorflow as tf
+
+from enas.cifar10.lazy_weights.copy_momentum import Copies
+from enas.cifar10.lazy_weights.copy_step import CopiesStep
+from enas.cifar10.unselected_weights import WeightUse
+from enas.optimizers import GradientRules, Momentum
+
+__all__ = ["ChildOptimizer", "Update"]
+
+
+class ChildOptimizer:
+    """Momentum over a child, with the rules of its gradients.
+
+    Args:
+      child: a built `MacroChild` or `FinalChild`.
+      rules: what happens to a gradient before it is applied.
+      unselected: "decay": weights that an arc does not use decay all the same;
+        "wait": from the first arc on that uses them; "stay": never (row 12).
+      lazy: whether weights of idle copies are moved when they are read; the
+        same numbers but for rounding.
+
+    Attributes:
+      variables: what checkpoints hold, name -> tf.Variable or `Part`.
+    """
+
+    def __init__(
+        self,
+        child: tf.Module,
+        rules: GradientRules,
+        unselected: str = "decay",
+        lazy: bool = True,
+    ) -> None:
+        self.child = child
+        self.rules = rules
+        self.unselected = unselected
+        self.copies = Copies(child) if child.copied and lazy else None
+        left_out = self.copies.variables if self.copies else ()
+        self.momentum = Momentum(child, left_out)
+        self.variables = dict(self.momentum.slots)
+        self.use = None
+        if self.copies:
+            self.variables |= self.copies.slots | self.copies.state
+        if unselected != "decay":
+            self.use = WeightUse(child)
+            self.variables["child/weight_use"] = self.use.used
+
+    def begin(self, arc: tuple[tf.Tensor, tf.Tensor] | None) -> "Update":
+        """Begins a step in which the child runs an arc."""
+        return Update(self, arc)
+
+    def settle(self) -> None:
+        """Ends a phase of training steps: all weights are what they are."""
+        if self.copies:
+            self.copies.settle()
+
+    def may_lack(self) -> set[str]:
+        """Returns the variables that checkpoints of earlier versions lack."""
+        return set(self.copies.state) if self.copies else set()
+
+    def assigned(self, names: Iterable[str]) -> None:
+        """Says that variables of these names were set from a checkpoint."""
+        if self.copies and self.may_lack().isdisjoint(names):
+            self.copies.reset()
+
+
+class Update:
+    """One step of a `ChildOptimizer`.
+
+    Args:
+      optimizer: whose step it is.
+      arc: what the child runs, as `MacroChild` takes it.
+
+    Attributes:
+      weights: list of tensors, what gradients are taken of.
+    """
+
+    def __init__(
+        self,
+        optimizer: ChildOptimizer,
+        arc: tuple[tf.Tensor, tf.Tensor] | None,
+    ) -> None:
+        self._optimizer, self._arc = optimizer, arc
+        child, use = optimizer.child, optimizer.use
+        self.weights = [v.value for v in child.trainable_variables]
+        self._decays = use.add(arc) if use else None
+        self._moves = None
+        if use and optimizer.unselected == "stay":
+            self._moves = use.of(arc)
+        self._lazy = None
+        if optimizer.copies:
+            self._lazy = CopiesStep(optimizer.copies, arc)
+            self.weights, self._decays = self._lazy.narrow(
+                self.weights, self._decays
+            )
+
+    @contextlib.contextmanager
+    def reading(self, tape: tf.GradientTape) -> Iterator[None]:
+        """Has the child read its weights so that the tape sees them."""
+        parts = self._lazy.weights if self._lazy else None
+        with self._optimizer.child.picked(self._arc, parts):
+            tape.watch(parts or [])
+            yield
+
+    def regularise(
+        self, gradients: list[tf.Tensor | None]
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Applies the rules; returns (gradients, norm before clipping)."""
+        idle = self._lazy.idle if self._lazy else None
+        gradients, self._norm = self._optimizer.rules.apply(
+            gradients, self.weights, self._decays, idle
+        )
+        return gradients, self._norm
+
+    def apply(self, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
+        """Moves the weights.
+
+        Args:
+          gradients: as `regularise` returned them.
+          rate: float32 scalar, learning rate.
+        """
+        moves, momentum = self._moves, self._optimizer.momentum
+        if self._lazy:
+            rules = self._optimizer.rules
+            factors = rules.idle_factors(self._lazy.idle, self._norm)
+            gradients, moves = self._lazy.apply(gradients, factors, rate, moves)
+        if moves:
+            momentum.apply_where(moves, gradients, rate)
+        else:
+            momentum.apply(gradients, rate)

@@ -1,0 +1,139 @@
+"""ONE step of the child and ONE update of the controller.
+
+Plain functions of (model, optimizer, batch); `compiled.py` puts tf.function
+around them.
+"""
+
+import typing
+
+import tensorflow as tf
+
+from enas.cifar10.child_optimizer import ChildOptimizer
+from enas.cifar10.macro_controller import MacroController
+from enas.optimizers import Adam
+
+__all__ = [
+    "ChildStep",
+    "ControllerStep",
+    "Draw",
+    "child_step",
+    "controller_gradients",
+    "controller_step",
+]
+
+Arcs = tuple[tf.Tensor, tf.Tensor]
+
+
+class Draw(typing.NamedTuple):
+    """What differs from step to step besides batch and arc.
+
+    Attributes:
+      rate: float32 scalar, learning rate.
+      seed: int32 `[2]`, of everything random in the step.
+    """
+
+    rate: tf.Tensor
+    seed: tf.Tensor
+
+
+class ChildStep(typing.NamedTuple):
+    """What a child step measured.
+
+    Attributes:
+      loss: float32 scalar, mean cross-entropy, nats, without l2.
+      norm: float32 scalar, global norm of the gradients, before clipping.
+      logits: float32 `[batch, classes]`.
+      gradients: list of float32 tensors, what was applied.
+    """
+
+    loss: tf.Tensor
+    norm: tf.Tensor
+    logits: tf.Tensor
+    gradients: list[tf.Tensor]
+
+
+class ControllerStep(typing.NamedTuple):
+    """What a controller update measured.
+
+    Attributes:
+      losses: float32 `[n]`, one for each arc.
+      norm: float32 scalar, global norm of the gradients, before clipping.
+      gradients: list of float32 tensors, of the mean loss, after the rules.
+    """
+
+    losses: tf.Tensor
+    norm: tf.Tensor
+    gradients: list[tf.Tensor]
+
+
+def child_step(
+    child: tf.Module,
+    optimizer: ChildOptimizer,
+    batch: tuple[tf.Tensor, tf.Tensor],
+    arc: Arcs | None,
+    draw: Draw,
+) -> ChildStep:
+    """Trains the child on one batch.
+
+    Args:
+      child: a built `MacroChild` or `FinalChild`.
+      optimizer: its optimizer, with the rules of its gradients.
+      batch: images float32 `[batch, height, width, 3]`, labels int32 `[batch]`.
+      arc: op ids int32 `[L]`, skip bits int32 `[L (L - 1) / 2]`; None for a
+        `FinalChild`.
+      draw: learning rate and seed.
+
+    Source: rows 12 and 14 to 16, ENAS general_child.py `_build_train`; same.
+    """
+    images, labels = batch
+    update = optimizer.begin(arc)
+    with tf.GradientTape() as tape, update.reading(tape):
+        logits = child(images, arc, training=True, seed=draw.seed)
+        loss = tf.reduce_mean(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        )
+    gradients, norm = update.regularise(tape.gradient(loss, update.weights))
+    update.apply(gradients, draw.rate)
+    return ChildStep(loss, norm, logits, gradients)
+
+
+def controller_step(
+    controller: MacroController,
+    optimizer: Adam,
+    arcs: Arcs,
+    advantages: tf.Tensor,
+    rate: tf.Tensor,
+) -> ControllerStep:
+    """Updates the controller by REINFORCE, if all numbers are finite.
+
+    Args:
+      controller: a built `MacroController`.
+      optimizer: its optimizer.
+      arcs: op ids int32 `[n, L]`, skip bits int32 `[n, L (L - 1) / 2]`.
+      advantages: float32 `[n]`, reward minus the updated baseline.
+      rate: float32 scalar, learning rate.
+
+    Source: rows 26 and 27, ENAS general_controller.py `build_trainer`; same,
+    with the plain mean over the arcs.
+    """
+    step = controller_gradients(controller, optimizer, arcs, advantages)
+    finite = tf.math.is_finite(tf.reduce_sum(step.losses) + step.norm)
+    tf.cond(finite, lambda: optimizer.apply(step.gradients, rate), tf.no_op)
+    return step
+
+
+def controller_gradients(
+    controller: MacroController,
+    optimizer: Adam,
+    arcs: Arcs,
+    advantages: tf.Tensor,
+) -> ControllerStep:
+    """Computes what `controller_step` applies; arguments as it takes them."""
+    weights = [variable.value for variable in controller.trainable_variables]
+    with tf.GradientTape() as tape:
+        losses = controller.loss(*arcs, advantages)
+        loss = tf.reduce_mean(losses)
+    gradients, norm = optimizer.rules.apply(
+        tape.gradient(loss, weights), weights
+    )
+    return ControllerStep(losses, norm, gradients)
