@@ -18,7 +18,8 @@ import pytest
 import tensorflow as tf
 
 import enas
-from enas.cifar10 import data_utils, program
+from enas.cifar10 import build, data_utils
+from enas.cifar10 import main as main_program
 from enas.cifar10.main import main
 from enas.cifar10.readers import cifar10 as cifar10_files
 from enas.cifar10.readers.shapes import make_shapes
@@ -39,7 +40,7 @@ SMALL = (
 )
 
 
-build_search = program.build_search
+build_search = build.build_search
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +55,10 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(data_utils, "make_shapes", shapes)
     no_network = "no network in tests"
     monkeypatch.setattr(cifar10_files, "_probe", lambda *unused: no_network)
-    monkeypatch.setattr(program, "build_search", lambda *unused: None)
-    monkeypatch.setattr(program, "_train", lambda *unused: 0)
-    monkeypatch.setattr(program.tf1_checkpoint, "start", lambda *unused: None)
-    monkeypatch.setattr(program.tf1_export, "export", lambda *unused: None)
+    monkeypatch.setattr(build, "build_search", lambda *unused: None)
+    monkeypatch.setattr(main_program, "train", lambda *unused: 0)
+    monkeypatch.setattr(build.tf1_checkpoint, "start", lambda *unused: None)
+    monkeypatch.setattr(build.tf1_export, "export", lambda *unused: None)
 
 
 @functools.cache
@@ -104,7 +105,7 @@ def accepted(*arguments):
 
 
 def test_the_arguments_without_a_mistake_are_accepted(monkeypatch):
-    monkeypatch.setattr(program, "build_search", build_search)
+    monkeypatch.setattr(build, "build_search", build_search)
     assert accepted()
     assert pathlib.Path("run/flags.txt").is_file()
 
@@ -212,7 +213,7 @@ FLAGS = {
         ["--child_lr_cosine=maybe"],
         ["--child_lr_cosine=maybe", "boolean"],
     ),
-    "nothing for a number": (["--seed="], ["--seed="]),
+    "nothing for a number": (["--seed="], ["--seed is empty"]),
     "not a number": (
         ["--child_keep_prob=nan"],
         ["--child_keep_prob", "at most 1.0", "received nan"],

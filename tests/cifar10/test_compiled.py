@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from enas.cifar10 import program
+from enas.cifar10 import build
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.macro_child import MacroChild
@@ -29,8 +29,8 @@ def test_every_arc_runs_through_one_trace_at_any_q(q, sharing, monkeypatch):
     )
     space = make_search_space(POISON, q, sharing, "enas6")
     steps = Compiled(
-        program.build_child(config, space),
-        program.build_controller(config, space),
+        build.build_child(config, space),
+        build.build_controller(config, space),
         config,
     )
     traced, call = [], MacroChild.call

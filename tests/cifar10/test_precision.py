@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from enas.cifar10 import program
+from enas.cifar10 import build
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import make_search_space
@@ -27,8 +27,8 @@ def compiled(**settings):
     )
     space = make_search_space(POISON, 1, "shared", "enas6")
     return Compiled(
-        program.build_child(config, space),
-        program.build_controller(config, space),
+        build.build_child(config, space),
+        build.build_controller(config, space),
         config,
     )
 

@@ -11,7 +11,7 @@ import pytest
 from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet, Split
-from enas.cifar10.epoch_part import EpochPart
+from enas.cifar10.epoch_progress import EpochProgress, Phase
 from enas.cifar10.macro_controller import Sample
 from enas.cifar10.metrics import READINGS
 from enas.cifar10.search import NonFiniteError, Search
@@ -72,12 +72,13 @@ class Pretended:
         return int(op_ids[0]) % (len(labels) + 1)
 
     def score_arcs(self, op_ids, skips, advantages):
-        self.calls.append(("score", np.array(advantages)))
-        return np.zeros(len(op_ids)), "gradients", 0.5
+        self.calls.append(("shown", np.array(advantages)))
+        return np.zeros(len(op_ids)), 0.5
 
-    def update_controller(self, gradients, rate):
-        assert gradients == "gradients"
+    def train_controller(self, op_ids, skips, advantages, rate):
+        self.calls.append(("score", np.array(advantages)))
         self.calls.append(("update", rate))
+        return np.zeros(len(op_ids)), 0.5
 
 
 class Tensor:
@@ -115,13 +116,25 @@ def make_search(fixed_arc=None, **settings):
     return search, lines
 
 
+def run_epoch(search):
+    """Returns (what the next epoch measured, its architectures)."""
+    numbers, reports = search.run_epoch()
+    return numbers.measured(), reports
+
+
+def evaluate(search):
+    """Returns (what an evaluation measured, its architectures)."""
+    reports = search.evaluate()
+    return search.progress.numbers.measured(), reports
+
+
 def kinds(search):
     return [call[0] for call in search.compiled.calls]
 
 
 def test_an_epoch_is_child_then_controller_then_evaluation():
     search, _ = make_search()
-    row, _ = search.run_epoch()
+    row, _ = run_epoch(search)
     told = ("train", "settle", "update")
     order = [kind for kind in kinds(search) if kind in told]
     assert order == ["train"] * 4 + ["settle"] + ["update"] * 2
@@ -149,8 +162,8 @@ def test_baseline_moves_arc_by_arc_and_the_loss_uses_it_after_the_move():
 
 def test_evaluation_draws_a_fresh_arc_for_every_batch_of_100():
     search, lines = make_search()
-    search.epoch = 1
-    measured, reports = search.evaluate()
+    search.whole_epochs = 1
+    measured, reports = evaluate(search)
     drawn = [call[1] for call in search.compiled.calls if call[0] == "sample"]
     assert drawn == [10, 3, 4]
     counted = [c for c in search.compiled.calls if c[0] == "count"]
@@ -170,8 +183,8 @@ def test_evaluation_draws_a_fresh_arc_for_every_batch_of_100():
 
 def readings_of(search):
     """Returns the columns of an evaluation that are accuracies."""
-    search.epoch += 1
-    measured, _ = search.evaluate()
+    search.whole_epochs += 1
+    measured, _ = evaluate(search)
     return {name: measured[name] for name in measured if "_acc" in name}
 
 
@@ -219,8 +232,8 @@ def test_training_mode_measures_the_same_arcs_on_the_same_batches():
 
 def test_layers_of_poison_are_counted():
     search, _ = make_search()
-    search.epoch = 1
-    measured, reports = search.evaluate()
+    search.whole_epochs = 1
+    measured, reports = evaluate(search)
     counts = [sum(op >= 6 for op in r["arc"].op_ids) for r in reports]
     assert [r["poison_layers"] for r in reports] == counts
     assert measured["bad_layers"] == pytest.approx(np.mean(counts))
@@ -243,7 +256,7 @@ def test_a_terminal_sees_every_phase_with_its_time_left(monkeypatch):
 def test_ops_that_ran_and_gradient_norms_are_recorded():
     search, _ = make_search(poison="identity", q=6)
     search.compiled.norm = 3.0
-    row, _ = search.run_epoch()
+    row, _ = run_epoch(search)
     assert row["child_grad_norm"] == 3.0
     assert row["controller_grad_norm"] == 0.5
     ran = [c[1] for c in search.compiled.calls if c[0] == "train"]
@@ -255,18 +268,33 @@ def test_ops_that_ran_and_gradient_norms_are_recorded():
 
 
 def test_a_part_from_before_norms_were_kept_goes_on():
-    tensors = EpochPart(losses=[0.5], correct=1, images=2).tensors()
-    del tensors["epoch_part/op_counts"]
-    part = EpochPart.of(tensors)
-    assert part.losses == [0.5] and part.op_counts == []
-    assert part.mean_norm("child_grad_norm") == {}
+    tensors = EpochProgress(losses=[0.5], correct=1, images=2).tensors()
+    del tensors["epoch_part/op_counts"], tensors["epoch_part/phase"]
+    done = EpochProgress.of(tensors)
+    assert done.losses == [0.5] and done.op_counts == []
+    assert done.take_mean_norm("child_grad_norm") is None
+
+
+@pytest.mark.parametrize(
+    ("row", "phase"),
+    [
+        ({}, Phase.CHILD),
+        ({"child_loss": 2.0}, Phase.CONTROLLER),
+        ({"child_loss": 2.0, "reward": 0.1}, Phase.EVALUATION),
+    ],
+)
+def test_the_phase_of_an_earlier_version_is_told_by_its_numbers(row, phase):
+    tensors = EpochProgress(losses=[0.5], correct=1, images=2).tensors()
+    del tensors["epoch_part/phase"]
+    tensors |= {f"epoch_part/row/{k}": np.float64(v) for k, v in row.items()}
+    assert EpochProgress.of(tensors).phase is phase
 
 
 def test_learning_rate_and_seed_follow_the_global_step():
     search, _ = make_search()
-    search.train_child_epoch()
-    search.epoch += 1
-    search.train_child_epoch()
+    search.train_child()
+    search.whole_epochs += 1
+    search.train_child()
     trained = [c for c in search.compiled.calls if c[0] == "train"]
     assert len({c[3] for c in trained}) == 8
     rates = [c[2] for c in trained]
@@ -277,7 +305,7 @@ def test_learning_rate_and_seed_follow_the_global_step():
 def test_a_fixed_arc_is_trained_without_a_controller():
     arc = Arc((7, 8, 9), (0, 1, 1))
     search, _ = make_search(arc)
-    row, reports = search.run_epoch()
+    row, reports = run_epoch(search)
     assert {c[1] for c in search.compiled.calls if c[0] == "train"} == {
         (7, 8, 9)
     }
@@ -289,7 +317,7 @@ def test_a_fixed_arc_is_trained_without_a_controller():
 
 def test_the_controller_can_be_left_untrained():
     search, _ = make_search(controller_training=False)
-    row, _ = search.run_epoch()
+    row, _ = run_epoch(search)
     assert "update" not in kinds(search)
     assert "reward" not in row
     assert "valid_acc" in row
@@ -297,7 +325,7 @@ def test_the_controller_can_be_left_untrained():
 
 def test_phases_come_only_in_their_epochs():
     search, _ = make_search(eval_every_epochs=2, controller_train_every=4)
-    rows = [search.run_epoch()[0] for _ in range(4)]
+    rows = [run_epoch(search)[0] for _ in range(4)]
     assert ["valid_acc" in row for row in rows] == [False, True, False, True]
     assert ["reward" in row for row in rows] == [False, False, False, True]
 
@@ -330,11 +358,11 @@ class Killed(Exception):  # noqa: N818 (it is no error)
 def state_of(search):
     """Returns what a checkpoint would hold, as it would hold it."""
     return {
-        "epoch": search.epoch,
+        "whole_epochs": search.whole_epochs,
         "global_step": search.global_step,
         "train_step": search.train_step,
         "baseline": search.baseline,
-        "part": EpochPart.of(search.part.tensors()),
+        "progress": EpochProgress.of(search.progress.tensors()),
     }
 
 
@@ -351,7 +379,7 @@ def rows_after_kill(profile, call):
     search.after_step = after_step
     while len(rows) < 2:
         try:
-            row, _ = search.run_epoch()
+            row, _ = run_epoch(search)
             rows.append(row | {"op_counts": search.op_counts})
         except Killed:
             search, _ = make_search(profile=profile)
@@ -389,8 +417,8 @@ def test_the_baseline_of_the_paper_starts_at_the_first_accuracy():
 
 def test_the_paper_measures_the_best_of_ten_in_training_mode():
     search, _ = make_search(profile="paper")
-    search.epoch = 1
-    measured, reports = search.evaluate()
+    search.whole_epochs = 1
+    measured, reports = evaluate(search)
     best = max(reports, key=lambda report: report["accuracy"])["arc"]
     calls = search.compiled.calls
     noisy = [c for c in calls if c[0] == "noisy"]
@@ -404,7 +432,8 @@ def test_the_paper_measures_the_best_of_ten_in_training_mode():
 
 def test_the_last_batch_of_the_paper_is_what_is_left():
     search, lines = make_search(profile="paper", batch_size=15, log_every=3)
-    row = search.train_child_epoch()
+    search.train_child()
+    row = search.progress.numbers.measured()
     # 40 images in batches of 15, 15 and 10; three right answers in each.
     assert row["train_acc"] == pytest.approx(9 / 40)
     assert "tr_acc=3  / 10" in lines[-1]

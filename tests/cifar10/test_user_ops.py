@@ -6,7 +6,7 @@ import re
 import pytest
 
 import helpers
-from enas.cifar10 import program, user_ops
+from enas.cifar10 import build, user_ops
 from enas.cifar10.config import Config
 from enas.cifar10.main import main
 from enas.cifar10.ops import OPS
@@ -117,7 +117,7 @@ def test_a_run_keeps_the_file_and_goes_on_with_no_other(capsys):
     # Measuring it, too.
     config = Config(poison=f"{file.absolute()}:Half", q=2, output_dir="run")
     with pytest.raises(UserError, match="to measure it"):
-        program.load_search(config, lambda line="": None)
+        build.load_search(config, lambda line="": None)
     opened(reset_output_dir=True)
     assert copy.read_bytes() == file.read_bytes()
     opened()

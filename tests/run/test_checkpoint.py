@@ -9,21 +9,14 @@ import pytest
 
 import helpers
 from enas.cifar10.child_optimizer import ChildOptimizer
-from enas.cifar10.epoch_part import EpochPart
+from enas.cifar10.defence import Defence
+from enas.cifar10.epoch_progress import EpochProgress
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.search_space import make_search_space
 from enas.errors import UserError
 from enas.optimizers import Adam, GradientRules
 from enas.run import checkpoint
 from helpers import small_child
-
-
-class SmallSearch(types.SimpleNamespace):
-    """Stands in for `Search`: its state, and no data."""
-
-    @property
-    def whole_epochs(self):
-        return self.epoch - self.part.child_is_done
 
 
 def small_search(step=0, layers=2, space=helpers.CLEAN):
@@ -36,13 +29,14 @@ def small_search(step=0, layers=2, space=helpers.CLEAN):
         child_optimizer=ChildOptimizer(child, GradientRules()),
         controller_optimizer=Adam(controller),
     )
-    return SmallSearch(
+    return types.SimpleNamespace(
         compiled=compiled,
         global_step=step,
         train_step=3 * step,
         baseline=np.float32(step / 7),
-        epoch=step // 5,
-        part=EpochPart(),
+        whole_epochs=step // 5,
+        progress=EpochProgress(),
+        defence=Defence(),
         steps_per_epoch=5,
     )
 
@@ -70,7 +64,7 @@ def test_everything_comes_back_bit_for_bit(tmp_path):
         np.testing.assert_array_equal(variable, values[name], err_msg=name)
     assert (again.global_step, again.train_step) == (10, 30)
     assert again.baseline == np.float32(10 / 7)
-    assert again.epoch == 2
+    assert again.whole_epochs == 2
 
 
 def test_the_file_holds_every_tensor_of_the_original():

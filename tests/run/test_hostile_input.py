@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from enas.cifar10 import data_utils, program
+from enas.cifar10 import build, data_utils
+from enas.cifar10 import main as main_program
 from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
 from enas.cifar10.main import main
@@ -76,10 +77,10 @@ def harmless(tmp_path, monkeypatch):
     shapes = functools.cache(make_shapes)
     monkeypatch.setattr(data_utils, "make_shapes", shapes)
     monkeypatch.setattr(cifar10_files, "_probe", lambda *unused: "no network")
-    monkeypatch.setattr(program, "build_search", lambda *unused: None)
-    monkeypatch.setattr(program, "_train", lambda *unused: 0)
-    monkeypatch.setattr(program.tf1_checkpoint, "start", lambda *unused: None)
-    monkeypatch.setattr(program.tf1_export, "export", lambda *unused: None)
+    monkeypatch.setattr(build, "build_search", lambda *unused: None)
+    monkeypatch.setattr(main_program, "train", lambda *unused: 0)
+    monkeypatch.setattr(build.tf1_checkpoint, "start", lambda *unused: None)
+    monkeypatch.setattr(build.tf1_export, "export", lambda *unused: None)
 
 
 def listing():

@@ -13,9 +13,10 @@ import types
 import pytest
 from test_checkpoint import filled, small_search
 
-from enas.cifar10 import program
+from enas.cifar10 import build
+from enas.cifar10 import main as main_program
 from enas.cifar10.config import Config
-from enas.cifar10.epoch_part import EpochPart
+from enas.cifar10.epoch_progress import EpochProgress
 from enas.cifar10.main import main
 from enas.errors import UserError, WriteError
 from enas.run import checkpoint
@@ -79,7 +80,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(kind, tmp_path):
     damage(newest, kind)
     search = search_of(0)
     assert run.resume(search)
-    assert (search.epoch, search.global_step) == (1, 5)
+    assert (search.whole_epochs, search.global_step) == (1, 5)
     warning = search.lines[0]
     assert warning.startswith("warning: ") and newest in warning
     assert [row["epoch"] for row in run.tables.rows()] == [1]
@@ -109,13 +110,15 @@ def test_a_checkpoint_within_an_epoch_brings_the_part_back(tmp_path):
     run = make_run(tmp_path / "run", epochs=(1,))
     search = search_of(1)
     search.global_step += 3
-    search.part = EpochPart(losses=[0.1, 0.2, 1 / 3], correct=7, images=30)
-    search.part.row["seconds_child"] = 1.5
+    search.progress = EpochProgress(
+        losses=[0.1, 0.2, 1 / 3], correct=7, images=30
+    )
+    search.progress.numbers.seconds_child = 1.5
     run.save(search)
     again = search_of(0)
     assert run.resume(again)
-    assert again.part == search.part
-    assert (again.epoch, again.global_step) == (1, 8)
+    assert again.progress == search.progress
+    assert (again.whole_epochs, again.global_step) == (1, 8)
     # At the end of the epoch it is not needed any more.
     run.save(search_of(2))
     assert run.positions() == run.checkpoints()
@@ -128,7 +131,7 @@ def test_a_checkpoint_without_its_row_is_not_gone_on_from(tmp_path):
     table.write_text(table.read_text()[:-3])  # torn
     search = search_of(0)
     assert run.resume(search)
-    assert search.epoch == 1
+    assert search.whole_epochs == 1
     assert "no row of epoch 2" in search.lines[0]
     run.close()
 
@@ -267,9 +270,9 @@ def fails_in(monkeypatch, capsys, path, harm):
             append(run_dir.file("stdout"), "x" * 20_000)
 
     nothing = lambda *unused: None  # noqa: E731
-    monkeypatch.setattr(program, "build_search", nothing)
-    monkeypatch.setattr(program, "_train", train)
-    monkeypatch.setattr(program.tf1_checkpoint, "start", nothing)
+    monkeypatch.setattr(build, "build_search", nothing)
+    monkeypatch.setattr(main_program, "train", train)
+    monkeypatch.setattr(build.tf1_checkpoint, "start", nothing)
     code = main(["search", "--dataset=shapes", f"--output_dir={path}"])
     text = capsys.readouterr().err
     assert code == 1

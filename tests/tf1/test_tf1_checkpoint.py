@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import helpers
-from enas.cifar10 import program
+from enas.cifar10 import build
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.main import main
@@ -39,8 +39,8 @@ def make_search(path=GOLDEN, **settings):
         config.poison, config.q, config.poison_sharing, config.candidate_ops
     )
     compiled = Compiled(
-        program.build_child(config, search_space),
-        program.build_controller(config, search_space),
+        build.build_child(config, search_space),
+        build.build_controller(config, search_space),
         config,
     )
     data = types.SimpleNamespace(train=range(4 * config.batch_size))

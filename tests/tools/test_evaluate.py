@@ -52,7 +52,9 @@ def test_sampled_arcs_and_a_table_per_class(small_run, capsys):
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_the_error_of_an_arc_is_that_of_the_search(search, mode, capsys):
     arc = trained.best_arc(search)
-    wanted = 100 * (1 - search.accuracy_of(arc, search.data.valid, mode))
+    wanted = 100 * (
+        1 - search.evaluation.accuracy_of(arc, search.data.valid, mode)
+    )
     run_dir = f"--output_dir={search.config.output_dir}"
     arguments = [f"--arc={arc}", f"--mode={mode}", "--split=valid"]
     assert run(run_dir, *arguments) == 0
@@ -64,7 +66,7 @@ def test_answers_are_counted_by_label_and_answer(search):
     table = count_answers(search, arc, search.data.test)
     labels = np.bincount(search.data.test.labels, minlength=10)
     np.testing.assert_array_equal(table.sum(axis=1), labels)
-    accuracy = search.accuracy_of(arc, search.data.test)
+    accuracy = search.evaluation.accuracy_of(arc, search.data.test)
     assert np.trace(table) / 40 == pytest.approx(accuracy)
 
 

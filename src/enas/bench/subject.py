@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from enas.bench.yardstick import static_step
-from enas.cifar10 import batches, program
+from enas.cifar10 import batches, build
 from enas.cifar10.compiled import rewrite
 from enas.utils import seed_pair
 
@@ -33,7 +33,7 @@ class Subject:
     """
 
     def __init__(self, config):
-        self.search = program.load_search(config, lambda line="": None)
+        self.search = build.load_search(config, lambda line="": None)
         self.compiled = self.search.compiled
         self.batch = self.search.train_batch(0)
         self.reward_batch = self.search.reward_batch(0)
@@ -148,7 +148,7 @@ class Subject:
             return loss, norm, correct
 
         self.compiled.train_child = timed
-        whole = _seconds(self.search.train_child_epoch)
+        whole = _seconds(self.search.train_child)
         self.compiled.train_child = step
         return whole, sum(inside)
 

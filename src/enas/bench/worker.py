@@ -27,7 +27,7 @@ def main():
     tf_settings.before_import()
     with without_noise():
         from enas.bench.subject import Subject
-        from enas.cifar10.program import find_devices
+        from enas.devices import find_devices
 
         find_devices()
     subject = Subject(read_config(json.loads(sys.stdin.readline())))

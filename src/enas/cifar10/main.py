@@ -1,4 +1,4 @@
-"""The search program: flags -> Config -> search.
+"""The search program: flags -> Config -> the loop over epochs.
 
 Counterpart of ENAS's src/cifar10/main.py. Only this file reads flags.
 """
@@ -6,32 +6,40 @@ Counterpart of ENAS's src/cifar10/main.py. Only this file reads flags.
 import dataclasses
 import signal
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from enas import tf_settings
+from enas.cifar10.config import Config
 from enas.cifar10.flags import (
     WITHOUT_EFFECT,
     define_flags,
     help_text,
     read_flags,
 )
-from enas.errors import Stopped, UserError
+from enas.errors import NonFiniteError, Stopped, UserError
+from enas.run.autosave import Autosave
 from enas.run.stop_signals import StopSignals
 from enas.tf_noise import without_noise
 from enas.utils import DASHES, Log, flag_lines
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from enas.cifar10.search import Search
+    from enas.run.run_dir import RunDir
+
+__all__ = ["main", "run", "train"]
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs a search from a command line.
 
     Args:
-      argv: list of str, the program's name first; sys.argv by default.
+      argv: the program's name first; sys.argv by default.
 
     Returns:
-      int, the exit code: 0, 1 for a failure of the run, 2 for a mistake of
+      The exit code: 0, 1 for a failure of the run, 2 for a mistake of
       the user, 143 or 130 when SIGTERM or SIGINT ended it.
     """
     values = flags.FlagValues()
@@ -50,7 +58,7 @@ def main(argv=None):
     except OSError as error:
         print(
             f"error: {str(error).rstrip('.')}. The checkpoint before it is "
-            "good. Make room or mend the rights; the same command continues.",
+            "good. Make room or fix the rights; the same command continues.",
             file=sys.stderr,
         )
         return 1
@@ -58,18 +66,17 @@ def main(argv=None):
         print(
             f"Stopped by {signal.Signals(stopped.number).name}; the steps that "
             f"were done are saved in {config.output_dir}. The same command "
-            "goes on from there.",
+            "continues from there.",
             file=sys.stderr,
         )
         return 128 + stopped.number
 
 
-def _run(config, idle, signals):
+def _run(config: Config, idle: list[str], signals: StopSignals) -> int:
     # TensorFlow takes seconds to import, so flags are read before.
     tf_settings.before_import()
     with without_noise():
         from enas import devices
-        from enas.cifar10 import program
 
         if config.deterministic:
             devices.be_deterministic()
@@ -81,7 +88,72 @@ def _run(config, idle, signals):
     log(DASHES)
     for name in idle:
         log(f"--{name} is without effect: {WITHOUT_EFFECT[name][1]}.")
-    return program.run(config, log, signals)
+    return run(config, log, signals)
+
+
+def run(config: Config, log: Log, signals: StopSignals) -> int:
+    """Runs or continues the search of a `Config`, epoch by epoch.
+
+    Args:
+      config: the settings.
+      log: where lines go.
+      signals: entered.
+
+    Returns:
+      Exit code: 0, or 1 if training met a number that is not finite.
+
+    Raises:
+      Stopped: a signal came; what was trained is saved.
+      UserError: a setting, the data or the run directory is not legal.
+      WriteError: a file cannot be written.
+    """
+    from enas.cifar10 import build
+    from enas.tf1 import export
+
+    with build.opened(config, log) as (search, run_dir):
+        code = train(search, run_dir, log, signals)
+        if code == 0:
+            export.export(search, run_dir, log)
+    return code
+
+
+def train(
+    search: "Search", run_dir: "RunDir", log: Log, signals: StopSignals
+) -> int:
+    """Resumes a search where its directory left it and runs all its epochs.
+
+    Returns:
+      Exit code, as `run` returns it.
+    """
+    config = search.config
+    if run_dir.resume(search):
+        _log_place(search, log)
+    search.after_step = Autosave(search, run_dir, signals)
+    if search.whole_epochs >= config.num_epochs:
+        log(
+            f"{run_dir.path} holds all {config.num_epochs} epochs; see "
+            "result.json there. A larger --num_epochs continues."
+        )
+    log("Starting session")
+    try:
+        while search.whole_epochs < config.num_epochs:
+            numbers, reports = search.run_epoch()
+            run_dir.record(search, numbers, reports)
+    except NonFiniteError as error:
+        log(f"error: {error}")
+        log(f"The state is in {run_dir.save_beside(search)}, to look at.")
+        return 1
+    log(f"Results are in {run_dir.path}: result.json, metrics.csv, stdout")
+    return 0
+
+
+def _log_place(search: "Search", log: Log) -> None:
+    log(f"Continuing after epoch {search.whole_epochs}")
+    if search.progress.has_begun:
+        log(
+            f"and after child step {search.global_step}, controller step "
+            f"{search.train_step} of the next"
+        )
 
 
 if __name__ == "__main__":

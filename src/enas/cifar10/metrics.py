@@ -1,115 +1,153 @@
-"""Columns of metrics.csv, TensorBoard tags and what they are. No TensorFlow.
+"""One epoch's numbers: columns of metrics.csv, tags and what they are.
 
-docs/METRICS.md says of each its formula, unit and the images behind it.
+docs/METRICS.md says of each its formula, unit and the images it comes from.
+No TensorFlow here.
 """
 
-__all__ = ["COLUMNS", "DESCRIPTIONS", "EVENT_TAGS", "READINGS", "TAGS"]
+import dataclasses
+from typing import Any
+
+__all__ = [
+    "COLUMNS",
+    "DESCRIPTIONS",
+    "EVENT_TAGS",
+    "READINGS",
+    "TAGS",
+    "EpochNumbers",
+]
 
 _BEST = "Of 10 sampled arcs the best on one validation batch, on the whole"
 _MEAN = "Mean over freshly sampled arcs, one a batch, on the whole"
 _PRINTED = "As the log of the profile's program prints it, on the whole"
 _NOISY = "training mode: dropout and noise are on."
 
-# Column of metrics.csv -> TensorBoard tag and the text beside the chart.
-_TABLE = {
-    "child_lr": ("child/learning_rate", "Of the epoch's last step."),
-    "child_loss": (
+
+def _number(tag: str, text: str) -> Any:
+    """Declares a number: its tag in TensorBoard and the text beside it."""
+    return dataclasses.field(default=None, metadata={"tag": tag, "text": text})
+
+
+@dataclasses.dataclass
+class EpochNumbers:
+    """One epoch's numbers: the columns of metrics.csv, in their order.
+
+    None stands for what was not measured in this epoch. A new number is a
+    field here and an assignment in `search.py` or `evaluation.py`.
+    """
+
+    epoch: int = 0
+
+    child_lr: float | None = _number(
+        "child/learning_rate", "Of the epoch's last step."
+    )
+    child_loss: float | None = _number(
         "child/loss",
         "Mean cross-entropy of the epoch's batches in nats, without l2.",
-    ),
-    "train_acc": (
+    )
+    train_acc: float | None = _number(
         "child/train_accuracy",
         "On the training batches, in training mode, a fresh arc a batch.",
-    ),
-    "child_grad_norm": (
+    )
+    child_grad_norm: float | None = _number(
         "child/gradient_norm",
         "Mean over the epoch's steps of the gradient's global norm, before "
         "any clipping.",
-    ),
-    "valid_acc": (
+    )
+    valid_acc: float | None = _number(
         "accuracy/valid_sampled_arcs",
         f"{_PRINTED} validation set.",
-    ),
-    "test_acc": ("accuracy/test_sampled_arcs", f"{_PRINTED} test set."),
-    "best_valid_acc": (
+    )
+    test_acc: float | None = _number(
+        "accuracy/test_sampled_arcs", f"{_PRINTED} test set."
+    )
+    best_valid_acc: float | None = _number(
         "accuracy/valid_best_of_10",
         f"{_BEST} validation set, evaluation mode.",
-    ),
-    "best_test_acc": (
+    )
+    best_test_acc: float | None = _number(
         "accuracy/test_best_of_10",
         f"{_BEST} test set, evaluation mode.",
-    ),
-    "best_valid_acc_train": (
+    )
+    best_valid_acc_train: float | None = _number(
         "training_mode/valid_best_of_10",
         f"{_BEST} validation set, {_NOISY}",
-    ),
-    "best_test_acc_train": (
+    )
+    best_test_acc_train: float | None = _number(
         "training_mode/test_best_of_10",
         f"{_BEST} test set, {_NOISY}",
-    ),
-    "sampled_valid_acc": (
+    )
+    sampled_valid_acc: float | None = _number(
         "accuracy/valid_mean_of_sampled",
         f"{_MEAN} validation set, evaluation mode.",
-    ),
-    "sampled_test_acc": (
+    )
+    sampled_test_acc: float | None = _number(
         "accuracy/test_mean_of_sampled",
         f"{_MEAN} test set, evaluation mode.",
-    ),
-    "sampled_valid_acc_train": (
+    )
+    sampled_valid_acc_train: float | None = _number(
         "training_mode/valid_mean_of_sampled",
         f"{_MEAN} validation set, {_NOISY}",
-    ),
-    "sampled_test_acc_train": (
+    )
+    sampled_test_acc_train: float | None = _number(
         "training_mode/test_mean_of_sampled",
         f"{_MEAN} test set, {_NOISY}",
-    ),
-    "reward": (
+    )
+    reward: float | None = _number(
         "controller/reward",
         "Mean over the phase's arcs of accuracy on one validation batch + "
         "entropy bonus.",
-    ),
-    "baseline": (
+    )
+    baseline: float | None = _number(
         "controller/baseline",
         "Moving average of the reward; what an arc's reward is compared with.",
-    ),
-    "entropy": (
+    )
+    entropy: float | None = _number(
         "controller/entropy",
         "Of an arc's decisions, nats, mean over the phase's arcs. It falls as "
         "the controller makes up its mind.",
-    ),
-    "skip_rate": (
+    )
+    skip_rate: float | None = _number(
         "controller/skip_rate",
         "Skips chosen over skips possible, mean over the phase's arcs.",
-    ),
-    "controller_loss": (
+    )
+    controller_loss: float | None = _number(
         "controller/loss",
         "NLL * (reward - baseline) + skip penalty, mean over the phase's arcs.",
-    ),
-    "controller_grad_norm": (
+    )
+    controller_grad_norm: float | None = _number(
         "controller/gradient_norm",
         "Mean over the phase's updates of the gradient's global norm, before "
         "any clipping.",
-    ),
-    "poison_share": (
+    )
+    poison_share: float | None = _number(
         "poison/share_of_sampled_ops",
         "Poison among the ops sampled for this epoch's child steps. Compare "
         "with poison/share_by_equation_1.",
-    ),
-    "good_layers": (
+    )
+    good_layers: float | None = _number(
         "poison/good_layers",
         "Layers with a candidate op, mean over the 10 architectures.",
-    ),
-    "bad_layers": (
+    )
+    bad_layers: float | None = _number(
         "poison/bad_layers",
         "Layers with a poison op, mean over the 10 architectures.",
-    ),
-    "seconds_child": ("seconds/child", "Wall time of the child's phase."),
-    "seconds_controller": (
+    )
+    seconds_child: float | None = _number(
+        "seconds/child", "Wall time of the child's phase."
+    )
+    seconds_controller: float | None = _number(
         "seconds/controller",
         "Wall time of the controller's phase.",
-    ),
-    "seconds_eval": ("seconds/evaluation", "Wall time of the evaluation."),
-}
+    )
+    seconds_eval: float | None = _number(
+        "seconds/evaluation", "Wall time of the evaluation."
+    )
+
+    def measured(self) -> dict[str, float]:
+        """Returns what was measured, column -> number."""
+        return {k: v for k, v in vars(self).items() if v is not None}
+
+
 # What a run's sampled share of poison is laid beside; only in TensorBoard.
 _BOUNDS = {
     "poison_share_uniform": (
@@ -124,10 +162,15 @@ _BOUNDS = {
     ),
 }
 
-TAGS = {column: tag for column, (tag, _) in _TABLE.items()}
+COLUMNS = tuple(field.name for field in dataclasses.fields(EpochNumbers))
+_ABOUT = {
+    field.name: (field.metadata["tag"], field.metadata["text"])
+    for field in dataclasses.fields(EpochNumbers)
+    if field.metadata
+}
+TAGS = {column: tag for column, (tag, _) in _ABOUT.items()}
 EVENT_TAGS = TAGS | {column: tag for column, (tag, _) in _BOUNDS.items()}
-DESCRIPTIONS = dict((_TABLE | _BOUNDS).values())
-COLUMNS = ("epoch", *TAGS)
+DESCRIPTIONS = dict((_ABOUT | _BOUNDS).values())
 
 # (arcs, mode of the child) -> column, with the name of the split left open.
 READINGS = {

@@ -118,7 +118,7 @@ def controller_step(
     """
     step = controller_gradients(controller, optimizer, arcs, advantages)
     finite = tf.math.is_finite(tf.reduce_sum(step.losses) + step.norm)
-    tf.cond(finite, lambda: optimizer.apply(step.gradients, rate), tf.no_op)
+    tf.cond(finite, lambda: optimizer.apply(step.gradients, rate), lambda: None)
     return step
 
 

@@ -48,7 +48,7 @@ def reevaluate(config):
     errors = []
     for i, arc in enumerate(arcs):
         valid, test = (
-            100 * (1 - search.accuracy_of(arc, split))
+            100 * (1 - search.evaluation.accuracy_of(arc, split))
             for split in (search.data.valid, search.data.test)
         )
         errors.append((valid, test))

@@ -64,7 +64,7 @@ def run(arguments):
     """
     with without_noise():
         tf_settings.before_import()
-        from enas.cifar10 import program  # noqa: F401 (for all the lives)
+        from enas.cifar10 import build  # noqa: F401 (for all the lives)
     harness = Kills(arguments.directory, arguments.seed, arguments.flag)
     names = arguments.configurations.split(",")
     share = -(-arguments.kills // len(names))

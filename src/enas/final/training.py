@@ -27,17 +27,15 @@ class FinalTraining(Search):
     training, then the test set.
     """
 
-    def evaluate(self) -> tuple[dict[str, float], list]:
-        """Measures the test set.
-
-        Returns:
-          (measured, reports): test_acc, and no reports.
-        """
+    def evaluate(self) -> list[dict[str, Any]]:
+        """Measures the test set; returns no architectures."""
         self.log(f"Epoch {self.epoch}: Eval")
         self.log(f"Eval at {self.global_step}")
-        accuracy = self.accuracy_of(self.arcs.fixed_arc, self.data.test)
+        arc, test = self.arcs.fixed_arc, self.data.test
+        accuracy = self.evaluation.accuracy_of(arc, test)
         self.log(f"test_accuracy: {accuracy:<6.4f}")
-        return {"test_acc": accuracy}, []
+        self.progress.numbers.test_acc = accuracy
+        return []
 
 
 def result_of(

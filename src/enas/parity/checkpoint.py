@@ -97,13 +97,14 @@ def run(arguments):
     """
     tf_settings.before_import()
     with without_noise():
-        from enas.cifar10 import program
+        from enas import devices
+        from enas.cifar10 import build
         from enas.cifar10.compiled import Compiled
         from enas.run import checkpoint
         from enas.tf1 import files as tf1_files
         from enas.tf1 import load as tf1_checkpoint
 
-        program.find_devices()
+        devices.find_devices()
     prefix = tf1_files.find_prefix(arguments.path)
     tensors = checkpoint.read_tensors(prefix)
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
@@ -115,8 +116,8 @@ def run(arguments):
         for text in arguments.arc or ()
     ]
     compiled = Compiled(
-        program.build_child(config, search_space),
-        program.build_controller(config, search_space),
+        build.build_child(config, search_space),
+        build.build_controller(config, search_space),
         config,
     )
     wanted = tf1_checkpoint.wanted_shapes(compiled, config)
@@ -206,7 +207,7 @@ def _print_totals(entries):
 
 
 def _is_without_data(config):
-    from enas.cifar10.program import data_dir
+    from enas.cifar10.build import data_dir
     from enas.cifar10.readers.cifar10 import holds_cifar10
 
     # A search would download the images; a look at a file should not.
@@ -215,8 +216,9 @@ def _is_without_data(config):
 
 
 def _print_accuracies(config, search_space, compiled, arcs, split):
-    from enas.cifar10.program import read_data
-    from enas.cifar10.search import Search, arc_of
+    from enas.cifar10.build import read_data
+    from enas.cifar10.evaluation import arc_of
+    from enas.cifar10.search import Search
 
     data = read_data(config, log=_quiet)
     search = Search(config, search_space, data, compiled, _quiet)
@@ -224,7 +226,7 @@ def _print_accuracies(config, search_space, compiled, arcs, split):
         sample = search.arcs.draw(NUM_ARCS, "checkpoint", 0)
         arcs = [arc_of(sample, i) for i in range(NUM_ARCS)]
     images = getattr(data, split)
-    accuracies = [search.accuracy_of(arc, images) for arc in arcs]
+    accuracies = [search.evaluation.accuracy_of(arc, images) for arc in arcs]
     print(f"Accuracy on {len(images)} images of the {split} set")
     for arc, accuracy in zip(arcs, accuracies, strict=True):
         print(f"{accuracy:<6.4f}  {arc}")

@@ -40,9 +40,9 @@ def run(arguments):
     # The recordings were made without oneDNN, whose sums have another order.
     tf_settings.before_import(onednn="0")
     with without_noise():
-        from enas.cifar10 import program
+        from enas import devices
 
-        program.find_devices()
+        devices.find_devices()
 
     paths = find_recordings(arguments.directory)
     line = "{:<36}{:>11}{:>11}{:>11}  {:<8}{}".format

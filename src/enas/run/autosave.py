@@ -2,10 +2,10 @@
 
 from enas.errors import Stopped
 
-__all__ = ["Saver"]
+__all__ = ["Autosave"]
 
 
-class Saver:
+class Autosave:
     """Called whenever a search could be saved.
 
     Args:
@@ -42,6 +42,6 @@ class Saver:
 
     def _save(self):
         search = self._search
-        if search.part.tensors() and self._steps() > self._saved:
+        if search.progress.has_begun and self._steps() > self._saved:
             self._run_dir.save(search)
             self._saved = self._steps()

@@ -15,7 +15,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-from enas.cifar10.epoch_part import EpochPart, is_part
+from enas.cifar10.epoch_progress import EpochProgress, is_progress
 from enas.errors import (
     DamagedError,
     NonFiniteError,
@@ -111,13 +111,13 @@ def search_tensors(search):
     Returns:
       (variables, counters): dict name -> tf.Variable; dict name -> number.
     """
-    variables = search_variables(search.compiled)
+    variables = search_variables(search.compiled) | search.defence.variables
     counters = {
         "global_step": np.int32(search.global_step),
         "train_step": np.int32(search.train_step),
         "Variable": np.float32(search.baseline),
     }
-    return variables, counters | search.part.tensors()
+    return variables, counters | search.progress.tensors()
 
 
 def write(search, folder):
@@ -152,7 +152,7 @@ def _finite(tensor):
 
 def _name(search):
     name = f"epoch-{search.whole_epochs}"
-    if search.part.tensors():
+    if search.progress.has_begun:
         name += f"-step-{search.global_step}-{search.train_step}"
     return name
 
@@ -315,7 +315,7 @@ def restore(search, directory):
       UserError: it holds other tensors than the search.
     """
     tensors = read(directory)
-    search.part = EpochPart()
+    search.progress = EpochProgress()
     variables, counters = search_tensors(search)
     optimizer = search.compiled.child_optimizer
     for name in optimizer.may_lack() - set(tensors):
@@ -327,14 +327,14 @@ def restore(search, directory):
     search.global_step = int(tensors["global_step"])
     search.train_step = int(tensors["train_step"])
     search.baseline = np.float32(tensors["Variable"])
-    search.part = EpochPart.of(tensors)
+    search.progress = EpochProgress.of(tensors)
     # Not from the steps: an epoch may have more of them than it had.
     match = _NAME.fullmatch(os.path.basename(os.path.normpath(directory)))
-    search.epoch = int(match[1]) + search.part.child_is_done
+    search.whole_epochs = int(match[1])
 
 
 def _check_same(found, wanted, directory):
-    wrong = sorted({n for n in found if not is_part(n)} ^ set(wanted))
+    wrong = sorted({n for n in found if not is_progress(n)} ^ set(wanted))
     wrong += [
         name
         for name in set(found) & set(wanted)

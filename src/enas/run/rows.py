@@ -67,15 +67,15 @@ class RunRows:
         self.arcs.keep(epochs)
         self.ops.keep(epochs)
 
-    def add(self, search, row, reports):
+    def add(self, search, numbers, reports):
         """Writes the row of an epoch and everything that follows from it.
 
         Args:
           search: `Search`, after the epoch.
-          row: dict column -> number, as `Search.run_epoch` returns it.
+          numbers: `EpochNumbers`, as `Search.run_epoch` returns it.
           reports: list of dicts of arcs, likewise.
         """
-        rows = [*self.rows(), row]
+        rows = [*self.rows(), numbers.measured()]
         self._write(rows)
         self.arcs.add(r | {"arc": str(r["arc"])} for r in reports)
         if search.op_counts:

@@ -173,16 +173,16 @@ class RunDir:
             "the run."
         )
 
-    def record(self, search, row, reports):
+    def record(self, search, numbers, reports):
         """Writes everything an epoch leaves behind; the checkpoint last.
 
         Args:
           search: `Search`, after the epoch.
-          row: dict column -> number, as `Search.run_epoch` returns it.
+          numbers: `EpochNumbers`, as `Search.run_epoch` returns it.
           reports: list of dicts of arcs, likewise.
         """
-        self.tables.add(search, row, reports)
-        self._events.add(row | _bounds(search))
+        self.tables.add(search, numbers, reports)
+        self._events.add(numbers.measured() | _bounds(search))
         self._events.add_pictures(search, reports, self.tables.ops)
         self.save(search)
 

@@ -212,7 +212,7 @@ def _set_counters(search, tensors, prefix):
             "number of images, more --num_epochs, or leave out --init_slots."
         )
     _check_schedule(config, tensors, epoch, prefix)
-    search.global_step, search.epoch = step, epoch
+    search.global_step, search.whole_epochs = step, epoch
     if config.init_controller:
         search.train_step = int(tensors["train_step"])
         search.baseline = np.float32(tensors["Variable"])

@@ -18,6 +18,7 @@ from enas import tf_settings
 from enas.cifar10.arc import Arc, as_text
 from enas.cifar10.config import Config
 from enas.cifar10.flags import define_flags
+from enas.cifar10.main import run
 from enas.errors import UserError
 from enas.paths import read_text, user_path
 from enas.run.stop_signals import StopSignals
@@ -55,14 +56,13 @@ def run_search(config: Config, quiet: bool = False) -> "Run":
     tf_settings.before_import()
     with without_noise():
         from enas import devices
-        from enas.cifar10 import program
 
         devices.find_devices()
     from enas.utils import Log
 
     silence = contextlib.redirect_stdout(io.StringIO())
     with silence if quiet else contextlib.nullcontext(), _signals() as signals:
-        code = program.run(config, Log(), signals)
+        code = run(config, Log(), signals)
     if code:
         raise RuntimeError(
             f"Training stopped, because a number was not finite; the end of "
@@ -214,7 +214,7 @@ class Run:
         check_word("mode", mode, MODES)
         images = getattr(self.search.data, split)
         check_split(split, images)
-        return self.search.accuracy_of(self._arc(arc), images, mode)
+        return self.search.evaluation.accuracy_of(self._arc(arc), images, mode)
 
     def predict(
         self,

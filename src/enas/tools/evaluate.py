@@ -155,8 +155,8 @@ def count_answers(search, arc, images, mode="eval"):
     """
     classes = search.data.num_classes
     table = np.zeros((classes, classes), np.int64)
-    for i, (batch, labels) in enumerate(search.images_of(images)):
-        logits = search.logits(batch, arc, mode, i)
+    for i, (batch, labels) in enumerate(search.evaluation.images_of(images)):
+        logits = search.evaluation.logits(batch, arc, mode, i)
         np.add.at(table, (labels, logits.argmax(axis=1)), 1)
     return table
 
@@ -195,13 +195,15 @@ def predict(search, arc, images):
     data = search.data
     images = standardize(images, data.mean, data.std)
     if search.profile.bn_evaluation == "moving":
-        logits = search.logits(images, arc)
+        logits = search.evaluation.logits(images, arc)
     else:
         company = data.valid if len(data.valid) else data.test
         others = company.images[: search.config.batch_size - 1]
         others = standardize(others, data.mean, data.std)
         alone = [np.concatenate([image[None], others]) for image in images]
-        logits = np.stack([search.logits(batch, arc)[0] for batch in alone])
+        logits = np.stack(
+            [search.evaluation.logits(batch, arc)[0] for batch in alone]
+        )
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shares / shares.sum(axis=1, keepdims=True)
 

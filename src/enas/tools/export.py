@@ -116,7 +116,9 @@ def _compared(search, arc, model, statistics):
 
     data = search.data
     pixels = data.test.images[:COMPARED_IMAGES].astype(np.float32)
-    wanted = search.logits(standardize(pixels, data.mean, data.std), arc)
+    wanted = search.evaluation.logits(
+        standardize(pixels, data.mean, data.std), arc
+    )
     found = np.asarray(model(pixels))
     away = np.abs(found - wanted).max()
     note = ""

@@ -80,7 +80,7 @@ def load(
     tf_settings.before_import()
     with without_noise():
         from enas import devices
-        from enas.cifar10 import program
+        from enas.cifar10 import build
         from enas.run import checkpoint
 
         devices.find_devices()
@@ -91,7 +91,7 @@ def load(
             f"{config.output_dir} has no whole checkpoint yet. Name the run "
             "directory of a search that has ended an epoch."
         )
-    search = program.load_search(config, log)
+    search = build.load_search(config, log)
     checkpoint.restore(search, directories[-1])
     return search
 
@@ -126,7 +126,7 @@ def arcs_of(
       count: how many to sample.
       stream: what the arcs are for; others are drawn for another use.
     """
-    from enas.cifar10.search import arc_of
+    from enas.cifar10.evaluation import arc_of
 
     if texts:
         return [_parsed(search, text) for text in texts]

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from enas.cifar10 import batches, program
+from enas.cifar10 import batches, build
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
@@ -122,8 +122,8 @@ def _compiled_for(tensors, prefix):
     )
     space = SearchSpace(CANDIDATE_OPS["enas6"][: sizes.num_ops])
     return Compiled(
-        program.build_child(config, space),
-        program.build_controller(config, space),
+        build.build_child(config, space),
+        build.build_controller(config, space),
         config,
     )
 

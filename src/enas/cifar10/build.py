@@ -1,31 +1,32 @@
-"""Puts a search together from a `Config` and runs it to its end."""
+"""Puts a search together from a `Config`: space, data, models, directory."""
 
 import contextlib
 import dataclasses
 import math
 import os
+from collections.abc import Callable, Iterator
 
 import keras
 
 from enas.cifar10 import data_utils, user_ops
 from enas.cifar10.arc import Arc
 from enas.cifar10.compiled import Compiled
+from enas.cifar10.config import Config
+from enas.cifar10.defence import Defence
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
-from enas.cifar10.readers.folder import full_name
 from enas.cifar10.search import Search
-from enas.cifar10.search_space import make_search_space
+from enas.cifar10.search_space import SearchSpace, make_search_space
 from enas.devices import describe_devices, find_devices
-from enas.errors import NonFiniteError, UserError
+from enas.errors import UserError
 from enas.final.final_child import FinalChild
 from enas.final.training import FinalTraining
 from enas.paths import full_path
 from enas.run import data_record, user_files
-from enas.run.autosave import Saver
 from enas.run.run_dir import RunDir
 from enas.tf1 import export as tf1_export
 from enas.tf1 import load as tf1_checkpoint
-from enas.utils import DASHES
+from enas.utils import DASHES, Log
 
 __all__ = [
     "build_child",
@@ -33,46 +34,37 @@ __all__ = [
     "build_search",
     "data_dir",
     "load_search",
+    "opened",
     "read_data",
-    "run",
 ]
 
 
-def run(config, log, signals):
-    """Runs or continues the search of a `Config`.
+@contextlib.contextmanager
+def opened(config: Config, log: Log) -> Iterator[tuple[Search, RunDir]]:
+    """Builds the search of a `Config` and opens its run directory.
 
     Everything that can be wrong is checked before the run directory is
     touched.
 
-    Args:
-      config: `Config`.
-      log: `utils.Log`.
-      signals: `StopSignals`, entered.
-
-    Returns:
-      int, exit code: 0, or 1 if training met a number that is not finite.
-
     Raises:
-      Stopped: a signal came; what was trained is saved.
       UserError: a setting, the data or the run directory is not legal.
       WriteError: a file cannot be written.
     """
     run_dir = RunDir(config)
     try:
-        return _run(config, run_dir, log, signals)
+        yield _open(config, run_dir, log), run_dir
     finally:
         run_dir.close()
         log.close()
 
 
-def _run(config, run_dir, log, signals):
+def _open(config: Config, run_dir: RunDir, log: Log) -> Search:
     search_space, fixed_arc = _choices(config)
     # One spelling of an arc, on one line, and paths that hold in every folder:
     # flags.txt is compared and read.
     config = dataclasses.replace(
         config,
         child_fixed_arc=fixed_arc and str(fixed_arc),
-        dataset=full_name(config.dataset),
     )
     run_dir.config = config
     run_dir.check()
@@ -85,21 +77,18 @@ def _run(config, run_dir, log, signals):
     tf1_checkpoint.start(search, run_dir, log)
     run_dir.open(log)
     data_record.keep(config, data)
-    code = _train(search, run_dir, log, signals)
-    if code == 0:
-        tf1_export.export(search, run_dir, log)
-    return code
+    return search
 
 
-def load_search(config, log):
+def load_search(config: Config, log: Callable[[str], None]) -> Search:
     """Builds the search of a run on its data; its directory is only read.
 
     Args:
-      config: `Config`, its output_dir the run.
+      config: its output_dir is the run.
       log: function of a line, which says what data was read.
 
     Returns:
-      A `Search` at its beginning.
+      The search at its beginning.
 
     Raises:
       UserError: a setting is not legal, or the data or an op of the user's is
@@ -112,7 +101,7 @@ def load_search(config, log):
     return build_search(config, search_space, data, _quiet, fixed_arc)
 
 
-def _choices(config):
+def _choices(config: Config) -> tuple[SearchSpace, Arc | None]:
     """Returns (search space, fixed arc or None), and checks the device."""
     user_ops.load(config)
     search_space = make_search_space(
@@ -132,18 +121,24 @@ def _choices(config):
     return search_space, fixed_arc
 
 
-def build_search(config, search_space, data, log, fixed_arc=None):
+def build_search(
+    config: Config,
+    search_space: SearchSpace,
+    data: data_utils.DataSet,
+    log: Callable[[str], None],
+    fixed_arc: Arc | None = None,
+) -> Search:
     """Builds models, optimizers and search, and logs what they are.
 
     Args:
-      config: `Config`.
-      search_space: `SearchSpace`.
-      data: `data_utils.DataSet`.
+      config: the settings.
+      search_space: what op ids stand for.
+      data: the images.
       log: function of a line.
-      fixed_arc: `Arc` or None.
+      fixed_arc: to train instead of searching, or None.
 
     Returns:
-      A `Search` at its beginning.
+      The search at its beginning.
     """
     log(DASHES)
     log("Build model child")
@@ -174,17 +169,19 @@ def build_search(config, search_space, data, log, fixed_arc=None):
     return kind(config, search_space, data, compiled, log, fixed_arc)
 
 
-def build_child(config, search_space, num_classes=10, fixed_arc=None):
+def build_child(
+    config: Config,
+    search_space: SearchSpace,
+    num_classes: int = 10,
+    fixed_arc: Arc | None = None,
+) -> MacroChild | FinalChild:
     """Returns the built child of a `Config`.
 
     Args:
-      config: `Config`.
-      search_space: `SearchSpace`.
-      num_classes: int, those of the data.
-      fixed_arc: `Arc` to train from scratch, if the config says so.
-
-    Returns:
-      A `MacroChild`, or a `FinalChild`.
+      config: the settings.
+      search_space: what op ids stand for.
+      num_classes: those of the data.
+      fixed_arc: to train from scratch, if the config says so.
     """
     options = config.child_options(num_classes)
     with _precision(config.mixed_precision):
@@ -197,7 +194,7 @@ def build_child(config, search_space, num_classes=10, fixed_arc=None):
 
 
 @contextlib.contextmanager
-def _precision(name):
+def _precision(name: str) -> Iterator[None]:
     """Gives layers that are made within this type for their products."""
     before = keras.config.dtype_policy()
     if name != "none":
@@ -208,8 +205,10 @@ def _precision(name):
         keras.config.set_dtype_policy(before)
 
 
-def build_controller(config, search_space):
-    """Returns the built `MacroController` of a `Config`."""
+def build_controller(
+    config: Config, search_space: SearchSpace, defence: Defence | None = None
+) -> MacroController:
+    """Returns the built controller of a `Config`."""
     controller = MacroController(
         ControllerOptions(
             num_layers=config.child_num_layers,
@@ -223,48 +222,22 @@ def build_controller(config, search_space):
             entropy_weight=config.controller_entropy_weight,
             seed=config.seed,
             profile=config.behaviour,
-        )
+        ),
+        (defence or Defence()).prior,
     )
     controller.build()
     return controller
 
 
-def _train(search, run_dir, log, signals):
-    config = search.config
-    if run_dir.resume(search):
-        log(f"Continuing after epoch {search.whole_epochs}")
-        if search.part.tensors():
-            log(
-                f"and after child step {search.global_step}, controller step "
-                f"{search.train_step} of the next"
-            )
-    search.after_step = Saver(search, run_dir, signals)
-    if search.whole_epochs >= config.num_epochs:
-        log(
-            f"{run_dir.path} holds all {config.num_epochs} epochs; see "
-            "result.json there. A larger --num_epochs goes on."
-        )
-    log("Starting session")
-    try:
-        while search.whole_epochs < config.num_epochs:
-            row, reports = search.run_epoch()
-            run_dir.record(search, row, reports)
-    except NonFiniteError as error:
-        log(f"error: {error}")
-        log(f"The state is in {run_dir.save_beside(search)}, to look at.")
-        return 1
-    log(f"Results are in {run_dir.path}: result.json, metrics.csv, stdout")
-    return 0
-
-
-def _fixed_arc(config, search_space):
-    text = config.child_fixed_arc
-    if text is None or text.strip().lower() in ("", "none"):
+def _fixed_arc(config: Config, search_space: SearchSpace) -> Arc | None:
+    if config.child_fixed_arc is None:
         return None
-    return Arc.parse(text, config.child_num_layers, search_space.num_ops)
+    return Arc.parse(
+        config.child_fixed_arc, config.child_num_layers, search_space.num_ops
+    )
 
 
-def _check_device(config):
+def _check_device(config: Config) -> None:
     if config.data_format == "NCHW" and "GPU" not in find_devices():
         raise UserError(
             "--data_format=NCHW needs a GPU: the CPU has no kernels for it. "
@@ -273,13 +246,13 @@ def _check_device(config):
         )
 
 
-def data_dir():
-    """Returns the folder that images are looked for and kept in, str."""
+def data_dir() -> str:
+    """Returns the folder that images are looked for and kept in."""
     return full_path(os.environ.get("ENAS_DATA_DIR", "data"))
 
 
-def read_data(config, log):
-    """Returns the `data_utils.DataSet` of a `Config`."""
+def read_data(config: Config, log: Callable[[str], None]) -> data_utils.DataSet:
+    """Returns the images of a `Config`."""
     return data_utils.read_data(
         config.dataset,
         data_path=config.data_path,

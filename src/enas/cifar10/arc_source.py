@@ -1,0 +1,47 @@
+"""Where the arcs of a search come from."""
+
+import numpy as np
+
+from enas.cifar10.arc import Arc
+from enas.cifar10.compiled import Compiled
+from enas.cifar10.macro_controller import Sample
+from enas.utils import seed_pair
+
+__all__ = ["ArcSource"]
+
+
+class ArcSource:
+    """Where arcs come from: the controller, or one fixed arc.
+
+    Args:
+      compiled: has the controller.
+      seed: the run's.
+      fixed_arc: or None.
+    """
+
+    def __init__(
+        self, compiled: Compiled, seed: int, fixed_arc: Arc | None = None
+    ) -> None:
+        self.fixed_arc = fixed_arc
+        self._compiled = compiled
+        self._seed = seed
+
+    def draw(self, n: int, stream: str, number: int) -> Sample:
+        """Returns n arcs as a `Sample` of NumPy arrays.
+
+        Args:
+          n: how many.
+          stream: what the arcs are for.
+          number: which draw for it.
+        """
+        if self.fixed_arc is not None:
+            return Sample(
+                op_ids=np.tile(np.int32(self.fixed_arc.op_ids), (n, 1)),
+                skips=np.tile(np.int32(self.fixed_arc.skips), (n, 1)),
+                **dict.fromkeys(Sample._fields[2:]),
+            )
+        seed = seed_pair(self._seed, stream, number)
+        sample = self._compiled.sample(n, seed)
+        return type(sample)(
+            *(None if part is None else part.numpy() for part in sample)
+        )
