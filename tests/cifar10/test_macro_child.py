@@ -193,9 +193,9 @@ def test_evaluation_changes_nothing():
         np.testing.assert_array_equal(before[name], variable.numpy())
 
 
-# Unique copies start from 100: below 1,000 weights TensorFlow writes zeros as
+# Unique copies start from 200: below 1,000 numbers TensorFlow writes zeros as
 # one constant node, above as two, and a single copy is not stacked.
-@pytest.mark.parametrize("sharing, few", [("shared", 1), ("unique", 100)])
+@pytest.mark.parametrize("sharing, few", [("shared", 1), ("unique", 200)])
 def test_graph_of_300_copies_is_no_larger_than_of_few(sharing, few):
     def nodes(q):
         child = small_child(space("grouped", q, sharing), layers=3, filters=2)
