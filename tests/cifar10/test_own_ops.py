@@ -19,9 +19,9 @@ from enas.tools.api import Run
 
 # A class and a row, with a setting, a cost and a Keras form.
 MIX = """
-from enas.cifar10.ops import Op, add_op
+from enas.cifar10.ops import Op, add_ops
 {code}
-add_op(Op("mix", Mix, poison_sets=("mixed_up",)))
+add_ops(Op("mix", Mix, poison_sets=("mixed_up",)))
 """
 SIZE = (
     *helpers.SMALL[:-2],

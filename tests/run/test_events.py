@@ -19,13 +19,14 @@ from enas.cifar10.config import Config
 from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
-from enas.drawing.op_shares import heat_map, shares_of
+from enas.drawing.op_shares import heat_map
 from enas.drawing.picture import POISON
-from enas.drawing.plan import plan
+from enas.drawing.plan import Drawing
 from enas.drawing.sheet import sheet
 from enas.errors import UserError
 from enas.run import event_pictures
 from enas.run.event_charts import FIRST, LAYOUT, RESULTS, tidy
+from enas.run.event_pictures import shares_of
 from enas.run.events import RunEvents, read_events
 from enas.run.lines import RunLines
 
@@ -252,9 +253,7 @@ def test_the_same_epoch_gives_the_same_bytes(tmp_path):
 
 
 def test_the_sheet_paints_poison_and_nothing_else_red():
-    drawings = [
-        (arc, SPACE, plan(arc, SPACE, OPTIONS), OPTIONS) for arc in ARCS
-    ]
+    drawings = [Drawing.of(arc, SPACE, OPTIONS) for arc in ARCS]
     figure = sheet(drawings, [("one", True), ("two", False), ("three", True)])
     for axes, arc in zip(figure.axes, ARCS, strict=True):
         boxes = [p for p in axes.patches if to_hex(p.get_facecolor()) == POISON]

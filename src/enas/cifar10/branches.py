@@ -1,33 +1,22 @@
 """What the ops of a layer are made from, and what the child tells them.
 
-Importing this module imports no TensorFlow: see `Lazy`.
+Importing this module imports no TensorFlow: see `lazy_modules`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from enas.cifar10.behaviours import ENAS, Profile
+from enas.cifar10.lazy_modules import common_ops, keras, tf
 from enas.drawing.costs import Cost
 from enas.errors import UserError
-from enas.lazy import Lazy
-
-if typing.TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-
-    from enas import common_ops
-else:
-    keras = Lazy("keras")
-    common_ops = Lazy("enas.common_ops")
 
 __all__ = [
     "Branch",
     "ChildOptions",
-    "Choices",
     "Mode",
     "Setting",
     "describe",
@@ -112,17 +101,6 @@ class Setting:
         return branch.options.op_settings.get(self.name, self.default)
 
 
-class Choices(typing.Protocol):
-    """What an export has chosen; see `tools/keras_layers.py`."""
-
-    @property
-    def copy(self) -> int:
-        """Which copy of a poisoning is exported."""
-
-    def lay(self, layer: Any, x: keras.KerasTensor) -> keras.KerasTensor:
-        """Lays what a layer of `image_ops` computes, and returns its map."""
-
-
 class Branch:
     """What a layer of the child can compute; same shape in and out.
 
@@ -171,14 +149,17 @@ class Branch:
         """
         return Cost(known=False)
 
-    def keras_form(
-        self, x: keras.KerasTensor, choices: Choices
-    ) -> keras.KerasTensor:
+    def keras_form(self, x: Any, choices: Any) -> Any:
         """Lays standard Keras layers that compute what the op evaluates.
 
         Args:
-          x: NHWC map.
-          choices: those of the export.
+          x: NHWC map, a `keras.KerasTensor`.
+          choices: those of the export, `tools.keras_layers.Choices`:
+            `choices.lay(layer, x)` lays a layer of `image_ops`, `choices.copy`
+            is the copy of a poisoning.
+
+        Returns:
+          The map after them.
 
         Raises:
           UserError: the class does not say.

@@ -3,36 +3,25 @@
 A class says what an op computes, what it costs, what it is in plain Keras
 layers and which settings it has. Its row gives it the name that flags take.
 `poison_ops.py` adds the poisonings to the table, `user_ops.py` those of files.
-Importing this module imports no TensorFlow: see `Lazy`.
+Importing this module imports no TensorFlow: see `lazy_modules`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Mapping
 from typing import Any
 
 from enas.cifar10.branches import (
     Branch,
     ChildOptions,
-    Choices,
     Mode,
     Setting,
     describe,
     make_layer,
 )
+from enas.cifar10.lazy_modules import image_ops, keras, tf
 from enas.drawing.costs import Cost, conv_cost
-from enas.lazy import Lazy
-
-if typing.TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-
-    from enas.cifar10 import image_ops
-else:
-    keras = Lazy("keras")
-    image_ops = Lazy("enas.cifar10.image_ops")
 
 __all__ = [
     "OPS",
@@ -43,7 +32,7 @@ __all__ = [
     "Op",
     "PoolBranch",
     "Setting",
-    "add_op",
+    "add_ops",
     "make_branch",
     "poison_sets",
 ]
@@ -81,18 +70,19 @@ class Op:
 OPS: dict[str, Op] = {}
 
 
-def add_op(op: Op) -> None:
-    """Adds a row to the table of ops.
+def add_ops(*ops: Op) -> None:
+    """Adds rows to the table of ops.
 
     Raises:
-      ValueError: its name is taken.
+      ValueError: a name is taken.
     """
-    if op.name in OPS or op.name in poison_sets():
-        raise ValueError(
-            f"An op named {op.name!r} exists. Taken names: {', '.join(OPS)}. "
-            "Choose another."
-        )
-    OPS[op.name] = op
+    for op in ops:
+        if op.name in {**OPS, **poison_sets()}:
+            raise ValueError(
+                f"An op named {op.name!r} exists. Taken names: "
+                f"{', '.join(OPS)}. Choose another."
+            )
+        OPS[op.name] = op
 
 
 def poison_sets() -> dict[str, tuple[str, ...]]:
@@ -125,6 +115,9 @@ class ConvBranch(Branch):
     Source: ENAS general_child.py `_conv_branch`, row 2; same.
     """
 
+    scopes = "inp_conv_1", "out_conv_{}"
+    masked_bn = relu = True
+
     def __init__(
         self,
         name: str,
@@ -138,11 +131,17 @@ class ConvBranch(Branch):
         self.separable = separable
 
     def build(self, shape: tuple) -> None:
-        scope = f"out_conv_{self.size}"
-        self.inp_conv = image_ops.ConvBN("inp_conv_1", 1, self.options)
-        self.inp_conv.build(shape)
+        inp, out = self.scopes
         kind = image_ops.SeparableConvBN if self.separable else image_ops.ConvBN
-        self.out_conv = kind(scope, self.size, self.options, masked_bn=True)
+        self.inp_conv = image_ops.ConvBN(inp, 1, self.options, relu=self.relu)
+        self.out_conv = kind(
+            out.format(self.size),
+            self.size,
+            self.options,
+            masked_bn=self.masked_bn,
+            relu=self.relu,
+        )
+        self.inp_conv.build(shape)
         self.out_conv.build(shape)
 
     def call(
@@ -158,9 +157,7 @@ class ConvBranch(Branch):
         inner_cost = conv_cost(inner, pixels, channels)
         return inner_cost + conv_cost(outer, pixels, channels)
 
-    def keras_form(
-        self, x: keras.KerasTensor, choices: Choices
-    ) -> keras.KerasTensor:
+    def keras_form(self, x: Any, choices: Any) -> Any:
         return choices.lay(self.out_conv, choices.lay(self.inp_conv, x))
 
 
@@ -169,6 +166,8 @@ class PoolBranch(Branch):
 
     Source: ENAS general_child.py `_pool_branch`, row 3; same.
     """
+
+    scope = "conv_1"
 
     def __init__(
         self,
@@ -181,7 +180,7 @@ class PoolBranch(Branch):
         self.kind = kind
 
     def build(self, shape: tuple) -> None:
-        self.conv = image_ops.ConvBN("conv_1", 1, self.options)
+        self.conv = image_ops.ConvBN(self.scope, 1, self.options)
         self.conv.build(shape)
 
     def call(
@@ -193,9 +192,7 @@ class PoolBranch(Branch):
     def cost(self, channels: int, pixels: int) -> Cost:
         return conv_cost(channels * channels, pixels, channels)
 
-    def keras_form(
-        self, x: keras.KerasTensor, choices: Choices
-    ) -> keras.KerasTensor:
+    def keras_form(self, x: Any, choices: Any) -> Any:
         return self.pooled_form(choices.lay(self.conv, x))
 
     def pooled_form(self, x: keras.KerasTensor) -> keras.KerasTensor:
@@ -208,12 +205,21 @@ class PoolBranch(Branch):
         return keras.layers.AveragePooling2D(3, 1)(x)
 
 
-for _name, _cls, _arguments in (
-    ("conv_3x3", ConvBranch, {"size": 3}),
-    ("sep_conv_3x3", ConvBranch, {"size": 3, "separable": True}),
-    ("conv_5x5", ConvBranch, {"size": 5}),
-    ("sep_conv_5x5", ConvBranch, {"size": 5, "separable": True}),
-    ("avg_pool_3x3", PoolBranch, {"kind": "avg"}),
-    ("max_pool_3x3", PoolBranch, {"kind": "max"}),
-):
-    add_op(Op(_name, _cls, _arguments, poison=False))
+add_ops(
+    Op("conv_3x3", ConvBranch, {"size": 3}, poison=False),
+    Op(
+        "sep_conv_3x3",
+        ConvBranch,
+        {"size": 3, "separable": True},
+        poison=False,
+    ),
+    Op("conv_5x5", ConvBranch, {"size": 5}, poison=False),
+    Op(
+        "sep_conv_5x5",
+        ConvBranch,
+        {"size": 5, "separable": True},
+        poison=False,
+    ),
+    Op("avg_pool_3x3", PoolBranch, {"kind": "avg"}, poison=False),
+    Op("max_pool_3x3", PoolBranch, {"kind": "max"}, poison=False),
+)

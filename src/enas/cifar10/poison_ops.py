@@ -14,32 +14,18 @@ they have no convolution, batch norm or ReLU of their own (its section 3).
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Callable
 from typing import Any
 
 from enas.cifar10.branches import (
     Branch,
     ChildOptions,
-    Choices,
     Mode,
     Setting,
 )
-from enas.cifar10.ops import OPS, ConvBranch, Op, add_op
+from enas.cifar10.lazy_modules import common_ops, image_ops, keras, tf
+from enas.cifar10.ops import OPS, ConvBranch, Op, add_ops
 from enas.drawing.costs import Cost, conv_cost
-from enas.lazy import Lazy
-
-if typing.TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-
-    from enas import common_ops
-    from enas.cifar10 import image_ops
-else:
-    keras = Lazy("keras")
-    tf = Lazy("tensorflow")
-    common_ops = Lazy("enas.common_ops")
-    image_ops = Lazy("enas.cifar10.image_ops")
 
 __all__ = ["SETTINGS", "register_poison"]
 
@@ -62,7 +48,7 @@ def register_poison(
     """
 
     def register(cls: type[Branch]) -> type[Branch]:
-        add_op(Op(name, cls, arguments, poison_sets))
+        add_ops(Op(name, cls, arguments, poison_sets))
         return cls
 
     return register
@@ -74,9 +60,7 @@ class Unchanged(Branch):
     def cost(self, channels: int, pixels: int) -> Cost:
         return Cost()
 
-    def keras_form(
-        self, x: keras.KerasTensor, choices: Choices
-    ) -> keras.KerasTensor:
+    def keras_form(self, x: Any, choices: Any) -> Any:
         return x
 
 
@@ -137,9 +121,7 @@ class TransposedConv(Branch):
     def cost(self, channels: int, pixels: int) -> Cost:
         return conv_cost((self.size * channels) ** 2, pixels)
 
-    def keras_form(
-        self, x: keras.KerasTensor, choices: Choices
-    ) -> keras.KerasTensor:
+    def keras_form(self, x: Any, choices: Any) -> Any:
         form = keras.layers.Conv2DTranspose(
             self.options.filters, self.size, padding="same", use_bias=False
         )
@@ -253,25 +235,15 @@ class StretchedConv(Branch):
     keras_form = ConvBranch.keras_form
 
 
-for _name, _cls, _sets, _arguments in (
-    ("identity", Identity, ("identity", "grouped"), {}),
-    (
-        "transposed_conv_3x3",
-        TransposedConv,
-        ("transposed_conv", "grouped"),
-        {"size": 3},
-    ),
-    (
-        "transposed_conv_5x5",
-        TransposedConv,
-        ("transposed_conv", "grouped"),
-        {"size": 5},
-    ),
-    ("dropout", Dropout, ("dropout", "grouped"), {}),
-    ("relative_gaussian", RelativeGaussian, ("relative_gaussian",), {}),
-    ("stretched_conv", StretchedConv, ("stretched_conv",), {}),
-):
-    add_op(Op(_name, _cls, _arguments, _sets))
+_TRANSPOSED = ("transposed_conv", "grouped")
+add_ops(
+    Op("identity", Identity, {}, ("identity", "grouped")),
+    Op("transposed_conv_3x3", TransposedConv, {"size": 3}, _TRANSPOSED),
+    Op("transposed_conv_5x5", TransposedConv, {"size": 5}, _TRANSPOSED),
+    Op("dropout", Dropout, {}, ("dropout", "grouped")),
+    Op("relative_gaussian", RelativeGaussian, {}, ("relative_gaussian",)),
+    Op("stretched_conv", StretchedConv, {}, ("stretched_conv",)),
+)
 
 # Settings of the ops that ship, each with a flag of its own.
 SETTINGS = [setting for op in OPS.values() for setting in op.settings]

@@ -14,7 +14,7 @@ import tensorflow as tf
 from enas.cifar10.branches import Branch, ChildOptions, Mode
 from enas.cifar10.config import Config
 from enas.cifar10.image_ops import FROZEN
-from enas.cifar10.ops import OPS, Cost, Op, add_op, make_branch
+from enas.cifar10.ops import OPS, Cost, Op, add_ops, make_branch
 from enas.cifar10.search_space import file_ops
 from enas.errors import UserError
 
@@ -132,7 +132,7 @@ def _add_class(module, name, path, flag):
             "docs/POISON.md shows one."
         )
     try:
-        add_op(Op(name, cls))
+        add_ops(Op(name, cls))
     except ValueError as error:
         raise UserError(f"{flag}={path}:{name}: {error}") from error
 

@@ -11,53 +11,10 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from enas.drawing.picture import POISON
-from enas.errors import UserError
-from enas.run.lines import ADVICE
 
-__all__ = ["heat_map", "shares_of"]
+__all__ = ["heat_map"]
 
 ACROSS = 3
-
-
-def shares_of(
-    ops: Any, search_space: Any, num_layers: int
-) -> tuple[int, np.ndarray]:
-    """Returns the share of each kind of op per epoch and layer.
-
-    Args:
-      ops: `RunLines` of ops.jsonl.
-      search_space: `SearchSpace`.
-      num_layers: L.
-
-    Returns:
-      (first, shares): the first epoch; float `[L, kinds, epochs]`, NaN
-      for an epoch that was not written down.
-
-    Raises:
-      UserError: the file holds other counts than the search has.
-    """
-    shape = num_layers, len(search_space.kinds)
-    lines = ops.read()
-    epochs = [line["epoch"] for line in lines]
-    first, last = min(epochs, default=1), max(epochs, default=1)
-    shares = np.full((*shape, last - first + 1), np.nan)
-    for line in lines:
-        counts = _numbers(line["counts"])
-        if counts.shape != shape or not (counts.sum(1) > 0).all():
-            raise UserError(
-                f"{ops.path} holds counts of {shape[0]} layers and {shape[1]} "
-                f"ops; received {str(line['counts'])[:80]}. {ADVICE}"
-            )
-        share = counts / counts.sum(1, keepdims=True)
-        shares[:, :, line["epoch"] - first] = share
-    return first, shares
-
-
-def _numbers(counts):
-    try:
-        return np.array(counts, float)
-    except (TypeError, ValueError):
-        return np.array([])
 
 
 def heat_map(first: int, shares: np.ndarray, search_space: Any) -> Figure:
@@ -65,7 +22,7 @@ def heat_map(first: int, shares: np.ndarray, search_space: Any) -> Figure:
 
     Args:
       first: epoch of the first column.
-      shares: float `[L, kinds, epochs]`, as `shares_of` returns it.
+      shares: float `[L, kinds, epochs]`, NaN where an epoch is missing.
       search_space: `SearchSpace`.
     """
     layers, kinds, epochs = shares.shape

@@ -3,16 +3,13 @@
 Imports matplotlib; no TensorFlow here.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 
-from enas.drawing.costs import Cost, layer_costs
-from enas.drawing.plan import Node, pool_layers, skip_sources
+from enas.drawing.costs import Cost
+from enas.drawing.plan import Drawing, pool_layers, skip_sources
 from enas.paths import MARK
 
 __all__ = ["POISON", "draw", "graph", "picture", "rows_of"]
@@ -24,40 +21,24 @@ HALF_WIDTH, HALF_HEIGHT = 1.15, 0.3
 WIDE, HIGH = 0.75, 0.42
 
 
-def draw(
-    path: str,
-    arc: Any,
-    search_space: Any,
-    nodes: Sequence[Node],
-    options: Any,
-) -> None:
-    """Writes the picture of an architecture.
-
-    Args:
-      path: ending in .png, .svg or .pdf.
-      arc: `Arc`.
-      search_space: `SearchSpace`.
-      nodes: the steps of the arc.
-      options: the child's `ChildOptions`.
-    """
-    figure = picture(arc, search_space, nodes, options)
+def draw(path: str, drawing: Drawing) -> None:
+    """Writes the picture of an architecture: a .png, .svg or .pdf."""
+    figure = picture(drawing)
     # A picture of ours may be replaced by the next.
     key = "Software" if path.lower().endswith(".png") else "Creator"
     figure.savefig(path, dpi=150, bbox_inches="tight", metadata={key: MARK})
 
 
-def picture(
-    arc: Any, search_space: Any, nodes: Sequence[Node], options: Any
-) -> Figure:
-    """Returns the picture; arguments as `draw` takes them."""
+def picture(drawing: Drawing) -> Figure:
+    """Returns the picture of an architecture with costs and legend."""
+    arc, search_space, *_ = drawing
     depth = rows_of(arc.num_layers)
     figure = Figure(figsize=(7.8 * WIDE, (depth + 3.5) * HIGH))
     axes = figure.add_axes((0, 0, 1, 1))
-    graph(axes, arc, search_space, nodes, options)
+    graph(axes, drawing)
     axes.set_xlim(-4.2, 3.6)
     axes.set_ylim(depth + 2.3, -1.2)
-    costs = layer_costs(nodes, options)
-    _cost_column(axes, _places(arc.num_layers), costs)
+    _cost_column(axes, _places(arc.num_layers), drawing.costs)
     _legend(axes, arc, search_space)
     return figure
 
@@ -67,22 +48,14 @@ def rows_of(num_layers: int) -> float:
     return _places(num_layers)["head"]
 
 
-def graph(
-    axes: Axes,
-    arc: Any,
-    search_space: Any,
-    nodes: Sequence[Node],
-    options: Any,
-) -> None:
+def graph(axes: Axes, drawing: Drawing) -> None:
     """Draws boxes, arrows and skips, without costs and legend.
 
     Args:
       axes: boxes are around 0, one row is 1 down.
-      arc: as `draw` takes it, and so the others.
-      search_space: `SearchSpace`.
-      nodes: the steps of the arc.
-      options: the child's `ChildOptions`.
+      drawing: of the architecture.
     """
+    arc, search_space, nodes, options = drawing
     places = _places(arc.num_layers)
     axes.axis("off")
     _boxes(axes, places, arc, search_space)

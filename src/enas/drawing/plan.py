@@ -8,11 +8,11 @@ Costs, pictures and exported models are read off them.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
-from enas.drawing.costs import Cost
+from enas.drawing.costs import Cost, layer_costs
 
-__all__ = ["Node", "plan", "pool_layers", "skip_sources"]
+__all__ = ["Drawing", "Node", "plan", "pool_layers", "skip_sources"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +46,42 @@ class Node:
     op_id: int | None = None
     copy: int = 0
     op_cost: Cost = Cost()
+
+
+class Drawing(NamedTuple):
+    """An architecture with all that its table and picture are made from.
+
+    Attributes:
+      arc: `Arc`.
+      search_space: `SearchSpace` it is of.
+      nodes: its steps.
+      options: the child's `ChildOptions`.
+    """
+
+    arc: Any
+    search_space: Any
+    nodes: list[Node]
+    options: Any
+
+    @classmethod
+    def of(
+        cls, arc: Any, search_space: Any, options: Any, final: bool = False
+    ) -> Drawing:
+        """Returns the drawing of an arc; arguments as `plan` takes them."""
+        nodes = plan(arc, search_space, options, final)
+        return cls(arc, search_space, nodes, options)
+
+    @classmethod
+    def of_search(cls, search: Any, arc: Any) -> Drawing:
+        """Returns the drawing of an arc of a `Search`."""
+        final = search.config.child_from_scratch
+        options = search.compiled.child.options
+        return cls.of(arc, search.search_space, options, final)
+
+    @property
+    def costs(self) -> dict[Any, Cost]:
+        """What each part costs; see `layer_costs`."""
+        return layer_costs(self.nodes, self.options)
 
 
 def pool_layers(num_layers: int) -> set[int]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from enas.drawing.picture import HIGH, POISON, WIDE, graph, rows_of
+from enas.drawing.plan import Drawing
 
 __all__ = ["sheet"]
 
@@ -19,16 +20,15 @@ LEFT, RIGHT = -1.3, 3.4
 
 
 def sheet(
-    drawings: Sequence[tuple], titles: Sequence[tuple[str, bool]]
+    drawings: Sequence[Drawing], titles: Sequence[tuple[str, bool]]
 ) -> Figure:
     """Draws several architectures.
 
     Args:
-      drawings: (arc, search_space, nodes, options), as
-        `picture.graph` takes them; at least one, all of the same depth.
+      drawings: at least one, all of the same depth.
       titles: a line above each, and whether it is red.
     """
-    depth = rows_of(drawings[0][0].num_layers)
+    depth = rows_of(drawings[0].arc.num_layers)
     down = math.ceil(len(drawings) / ACROSS)
     size = ACROSS * (RIGHT - LEFT) * WIDE, down * (depth + 1.9) * HIGH
     figure = Figure(figsize=size)
@@ -37,7 +37,7 @@ def sheet(
         zip(drawings, titles, strict=True), 1
     ):
         axes = figure.add_subplot(down, ACROSS, i)
-        graph(axes, *drawing)
+        graph(axes, drawing)
         axes.set_xlim(LEFT, RIGHT)
         axes.set_ylim(depth + 0.6, -1.3)
         colour = POISON if red else "black"

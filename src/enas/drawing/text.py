@@ -1,10 +1,7 @@
 """An architecture as a table of plain text. No TensorFlow here."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from enas.drawing.costs import Cost, layer_costs
-from enas.drawing.plan import Node, pool_layers, skip_sources
+from enas.drawing.costs import Cost
+from enas.drawing.plan import Drawing, pool_layers, skip_sources
 
 __all__ = ["COUNTED", "describe"]
 
@@ -14,21 +11,10 @@ COUNTED = (
 )
 
 
-def describe(
-    arc: Any, search_space: Any, nodes: Sequence[Node], options: Any
-) -> list[str]:
-    """Describes an architecture layer by layer.
-
-    Args:
-      arc: `Arc`.
-      search_space: `SearchSpace`.
-      nodes: the steps of the arc.
-      options: the child's `ChildOptions`.
-
-    Returns:
-      The lines.
-    """
-    costs = layer_costs(nodes, options)
+def describe(drawing: Drawing) -> list[str]:
+    """Returns the lines that describe an architecture layer by layer."""
+    arc, search_space, nodes, options = drawing
+    costs = drawing.costs
     sizes = {node.layer: node.size for node in nodes if node.kind == "op"}
     head = ("", "op id", "op", "map", "parameters", "multiply-adds", "skips")
     stem = f"{nodes[0].size}x{nodes[0].size}"

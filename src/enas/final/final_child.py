@@ -15,7 +15,7 @@ import tensorflow as tf
 from enas import common_ops
 from enas.cifar10 import image_ops
 from enas.cifar10.arc import Arc
-from enas.cifar10.branches import ChildOptions, Choices, Mode, make_layer
+from enas.cifar10.branches import ChildOptions, Mode, make_layer
 from enas.cifar10.factorized_reduction import FactorizedReduction
 from enas.cifar10.macro_child import classify
 from enas.cifar10.ops import OPS, ConvBranch, PoolBranch
@@ -33,20 +33,8 @@ class FixedConv(ConvBranch):
     separable, as in the search.
     """
 
-    def build(self, shape: tuple) -> None:
-        self.inp_conv = image_ops.ConvBN(
-            "conv_1x1", 1, self.options, relu=False
-        )
-        kind = image_ops.SeparableConvBN if self.separable else image_ops.ConvBN
-        self.out_conv = kind(
-            f"conv_{self.size}x{self.size}",
-            self.size,
-            self.options,
-            masked_bn=False,
-            relu=False,
-        )
-        self.inp_conv.build(shape)
-        self.out_conv.build(shape)
+    scopes = "conv_1x1", "conv_{0}x{0}"
+    masked_bn = relu = False
 
     def call(
         self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
@@ -54,9 +42,7 @@ class FixedConv(ConvBranch):
         x = self.inp_conv(tf.nn.relu(x), training=training)
         return self.out_conv(tf.nn.relu(x), training=training)
 
-    def keras_form(
-        self, x: keras.KerasTensor, choices: Choices
-    ) -> keras.KerasTensor:
+    def keras_form(self, x: Any, choices: Any) -> Any:
         x = choices.lay(self.inp_conv, keras.layers.ReLU()(x))
         return choices.lay(self.out_conv, keras.layers.ReLU()(x))
 
@@ -69,18 +55,14 @@ class FixedPool(PoolBranch):
     every fixed layer.
     """
 
-    def build(self, shape: tuple) -> None:
-        self.conv = image_ops.ConvBN("conv_1x1", 1, self.options)
-        self.conv.build(shape)
+    scope = "conv_1x1"
 
     def call(
         self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
     ) -> tf.Tensor:
         return super().call(tf.nn.relu(x), copy, training, seed)
 
-    def keras_form(
-        self, x: keras.KerasTensor, choices: Choices
-    ) -> keras.KerasTensor:
+    def keras_form(self, x: Any, choices: Any) -> Any:
         return super().keras_form(keras.layers.ReLU()(x), choices)
 
 

@@ -1,16 +1,20 @@
 """The pictures and texts of an epoch in TensorBoard. Imports matplotlib."""
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from enas.drawing.op_shares import heat_map, shares_of
+from enas.drawing.op_shares import heat_map
 from enas.drawing.picture import picture
-from enas.drawing.plan import plan
+from enas.drawing.plan import Drawing
 from enas.drawing.sheet import sheet
 from enas.drawing.text import describe
+from enas.errors import UserError
+from enas.run.lines import ADVICE
 
-__all__ = ["write_arcs", "write_fixed_arc", "write_ops"]
+__all__ = ["shares_of", "write_arcs", "write_fixed_arc", "write_ops"]
 
 DPI = 80
 LEVELS = np.uint8(np.round(np.arange(256) / 51) * 51)
@@ -31,7 +35,7 @@ def write_arcs(search, reports):
     ranked = sorted(reports, key=lambda r: r["accuracy"], reverse=True)
     best = next(report for report in reports if "valid_acc" in report)
     _write_arc(search, best["arc"], "best", "The best of the 10.", search.epoch)
-    drawings = [_drawing(search, report["arc"]) for report in ranked]
+    drawings = [Drawing.of_search(search, report["arc"]) for report in ranked]
     titles = [_title(search, report) for report in ranked]
     _image(
         "arcs/sampled",
@@ -71,19 +75,53 @@ def write_ops(search, ops):
     )
 
 
+def shares_of(
+    ops: Any, search_space: Any, num_layers: int
+) -> tuple[int, np.ndarray]:
+    """Returns the share of each kind of op per epoch and layer.
+
+    Args:
+      ops: `RunLines` of ops.jsonl.
+      search_space: `SearchSpace`.
+      num_layers: L.
+
+    Returns:
+      (first, shares): the first epoch; float `[L, kinds, epochs]`, NaN
+      for an epoch that was not written down.
+
+    Raises:
+      UserError: the file holds other counts than the search has.
+    """
+    shape = num_layers, len(search_space.kinds)
+    lines = ops.read()
+    epochs = [line["epoch"] for line in lines]
+    first, last = min(epochs, default=1), max(epochs, default=1)
+    shares = np.full((*shape, last - first + 1), np.nan)
+    for line in lines:
+        counts = _numbers(line["counts"])
+        if counts.shape != shape or not (counts.sum(1) > 0).all():
+            raise UserError(
+                f"{ops.path} holds counts of {shape[0]} layers and {shape[1]} "
+                f"ops; received {str(line['counts'])[:80]}. {ADVICE}"
+            )
+        share = counts / counts.sum(1, keepdims=True)
+        shares[:, :, line["epoch"] - first] = share
+    return first, shares
+
+
+def _numbers(counts):
+    try:
+        return np.array(counts, float)
+    except (TypeError, ValueError):
+        return np.array([])
+
+
 def _write_arc(search, arc, name, what, step):
-    drawing = _drawing(search, arc)
-    pixels = _flat(_pixels(picture(*drawing)))
+    drawing = Drawing.of_search(search, arc)
+    pixels = _flat(_pixels(picture(drawing)))
     _image(f"arcs/{name}", pixels, step, f"{what} {LEGEND}.")
-    lines = [f"    {line}" for line in describe(*drawing)]
+    lines = [f"    {line}" for line in describe(drawing)]
     _text(f"arcs/{name}_as_text", "\n".join(lines), step, what)
-
-
-def _drawing(search, arc):
-    """Returns the arguments of `picture` and `describe`."""
-    space, options = search.search_space, search.compiled.child.options
-    nodes = plan(arc, space, options, search.config.child_from_scratch)
-    return arc, space, nodes, options
 
 
 def _title(search, report):

@@ -175,24 +175,20 @@ class Run:
 
     def draw(self, arc: "Arc | str | Sequence | None" = None) -> "Figure":
         """Returns the picture of an arc, the best one by default."""
-        from enas.drawing import picture as arc_picture
+        from enas.drawing.picture import picture
 
-        return arc_picture.picture(*self._planned(arc))
+        return picture(self._drawing(arc))
 
     def describe(self, arc: "Arc | str | Sequence | None" = None) -> str:
         """Returns the table of an arc as text, the best one by default."""
-        from enas.drawing import text as arc_text
+        from enas.drawing.text import describe
 
-        return "\n".join(arc_text.describe(*self._planned(arc)))
+        return "\n".join(describe(self._drawing(arc)))
 
-    def _planned(self, arc):
-        from enas.drawing.plan import plan
+    def _drawing(self, arc):
+        from enas.drawing.plan import Drawing
 
-        arc, search = self._arc(arc), self.search
-        options = search.compiled.child.options
-        final = self.config.child_from_scratch
-        nodes = plan(arc, search.search_space, options, final)
-        return arc, search.search_space, nodes, options
+        return Drawing.of_search(self.search, self._arc(arc))
 
     def _arc(self, arc: "Arc | str | Sequence | None") -> Arc:
         return self.best_arc if arc is None else self.arc(arc)

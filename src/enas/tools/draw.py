@@ -17,7 +17,7 @@ from enas import tf_settings
 from enas.cifar10.arc import Arc, layers_of
 from enas.cifar10.flags import define_flags, read_flags
 from enas.cifar10.search_space import file_ops, make_search_space
-from enas.drawing.plan import plan
+from enas.drawing.plan import Drawing
 from enas.drawing.text import describe
 from enas.errors import UserError
 from enas.paths import check_free, read_text
@@ -79,11 +79,11 @@ def _run(argv):
     _check_picture(target, values["overwrite"].value)
     final = values["final"].value or config.child_from_scratch
     yield from _load_ops(config)
-    drawing = _planned(text, config, final)
-    yield from describe(*drawing)
+    drawing = _drawing(text, config, final)
+    yield from describe(drawing)
     from enas.drawing.picture import draw
 
-    draw(target, *drawing)
+    draw(target, drawing)
     yield f"Picture: {target}"
 
 
@@ -111,8 +111,8 @@ def _load_ops(config):
         user_ops.load_files(config)
 
 
-def _planned(text, config, final):
-    """Returns what `draw` draws; the number of layers follows from the text."""
+def _drawing(text, config, final):
+    """Returns the `Drawing`; the number of layers follows from the text."""
     layers = layers_of(text)
     space = make_search_space(
         config.poison,
@@ -122,8 +122,7 @@ def _planned(text, config, final):
         [name for _, _, name in file_ops(config)],
     )
     arc = Arc.parse(text, layers, space.num_ops)
-    options = config.child_options()
-    return arc, space, plan(arc, space, options, final), options
+    return Drawing.of(arc, space, config.child_options(), final)
 
 
 def _check_picture(path: str, overwrite: bool) -> None:
