@@ -195,7 +195,7 @@ def build_child(
 
 @contextlib.contextmanager
 def _precision(name: str) -> Iterator[None]:
-    """Gives layers that are made within this type for their products."""
+    """Gives layers that are made or built within this type for products."""
     before = keras.config.dtype_policy()
     if name != "none":
         keras.config.set_dtype_policy(f"mixed_{name}")
