@@ -277,9 +277,10 @@ def test_the_archive_is_unpacked_where_it_is_found(tmp_path):
     subprocess.run(archive, cwd=tmp_path, check=True)
     (command,) = [c for c in all_commands() if c.text.startswith("tar ")]
     subprocess.run(["bash", "-c", command.text], cwd=tmp_path, check=True)
-    from enas.cifar10.readers.cifar10 import holds_cifar10
+    from enas.cifar10.readers.cifar import holds
+    from enas.cifar10.readers.published import CIFAR
 
-    assert holds_cifar10(tmp_path / "data")
+    assert holds(CIFAR["cifar10"], tmp_path / "data")
 
 
 def test_the_picture_of_the_document_is_one_of_the_test_set():

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import pathlib
@@ -14,12 +15,13 @@ import pytest
 from enas.cifar10 import data_utils
 from enas.cifar10.batches import standardize
 from enas.cifar10.behaviours import PAPER
-from enas.cifar10.readers import cifar10 as cifar10_files
+from enas.cifar10.readers import tfds
+from enas.cifar10.readers.published import CIFAR
 from enas.errors import UserError
 
 PER_FILE = 20
 TRAIN, TEST = 5 * PER_FILE, PER_FILE
-NAMES = (*cifar10_files.TRAIN_FILES, cifar10_files.TEST_FILE)
+NAMES = tuple(CIFAR["cifar10"].files)
 
 
 def quiet(line):
@@ -28,10 +30,15 @@ def quiet(line):
 
 @pytest.fixture(autouse=True)
 def small_files_and_no_network(monkeypatch):
-    monkeypatch.setattr(cifar10_files, "IMAGES_PER_FILE", PER_FILE)
-    monkeypatch.setattr(
-        cifar10_files, "_probe", lambda *_: "no network in tests"
-    )
+    monkeypatch.setenv("HOME", "/nobody")
+    set_images_per_file(monkeypatch, PER_FILE)
+    monkeypatch.setattr(tfds, "_probe", lambda *_: "no network in tests")
+
+
+def set_images_per_file(monkeypatch, count):
+    files = dict.fromkeys(NAMES, count)
+    small = dataclasses.replace(CIFAR["cifar10"], files=files)
+    monkeypatch.setitem(CIFAR, "cifar10", small)
 
 
 @pytest.fixture(scope="session")
@@ -472,7 +479,7 @@ def test_a_foreign_tfds_folder_is_named(change, received, tfds_root):
 
 
 def test_a_tfds_folder_of_other_size_is_named(tfds_root, monkeypatch):
-    monkeypatch.setattr(cifar10_files, "IMAGES_PER_FILE", PER_FILE + 1)
+    set_images_per_file(monkeypatch, PER_FILE + 1)
     with pytest.raises(UserError, match=r"105 images; received 100\."):
         read(tfds_root)
 
@@ -493,19 +500,19 @@ def test_a_probe_that_hangs_is_given_up(monkeypatch):
         hang.wait(30)
         raise TimeoutError
 
-    monkeypatch.setattr(cifar10_files.urllib.request, "urlopen", urlopen)
+    monkeypatch.setattr(tfds.urllib.request, "urlopen", urlopen)
     start = time.monotonic()
-    reason = cifar10_files._probe("https://example.invalid/", 0.2)
+    reason = tfds._probe("https://example.invalid/", 0.2)
     hang.set()
     assert time.monotonic() - start < 5
     assert reason == "no answer within 0.2 seconds"
     # Leaves room for the rest of the 15 seconds that a user may wait.
-    assert cifar10_files.PROBE_TIMEOUT_S <= 10
+    assert tfds.PROBE_TIMEOUT_S <= 10
 
 
 def test_a_probe_that_fails_tells_why(monkeypatch):
     monkeypatch.undo()
-    reason = cifar10_files._probe("file:///nowhere/at/all", 5)
+    reason = tfds._probe("file:///nowhere/at/all", 5)
     assert "URLError" in reason
 
 
@@ -529,7 +536,7 @@ class Downloader:
 @pytest.fixture
 def downloader(monkeypatch, tmp_path):
     """Returns a function that installs a `Downloader`."""
-    real = cifar10_files._import_tfds
+    real = tfds._import_tfds
 
     def install(template=None):
         folder = tmp_path / "data"
@@ -538,8 +545,8 @@ def downloader(monkeypatch, tmp_path):
         def import_tfds():
             return real() if folder.exists() else fake
 
-        monkeypatch.setattr(cifar10_files, "_probe", lambda *_: None)
-        monkeypatch.setattr(cifar10_files, "_import_tfds", import_tfds)
+        monkeypatch.setattr(tfds, "_probe", lambda *_: None)
+        monkeypatch.setattr(tfds, "_import_tfds", import_tfds)
         return folder
 
     return install
@@ -573,8 +580,8 @@ def test_reading_files_needs_no_tensorflow(tmp_path, published):
     folder = write_binary(tmp_path / "any", published)
     code = (
         "import sys; from enas.cifar10 import data_utils; "
-        "from enas.cifar10.readers import cifar10 as cifar10_files; "
-        f"cifar10_files.IMAGES_PER_FILE = {PER_FILE}; "
+        "from enas.cifar10.readers.published import CIFAR; "
+        f"CIFAR['cifar10'].files.update(dict.fromkeys({NAMES}, {PER_FILE})); "
         "data_utils.read_data('cifar10', sys.argv[1], num_valids=10); "
         "assert 'tensorflow' not in sys.modules"
     )
@@ -585,7 +592,7 @@ def test_reading_files_needs_no_tensorflow(tmp_path, published):
 
 
 def test_a_tfds_folder_without_ids_is_taken_in_its_own_order():
-    positions = cifar10_files._positions({"label": np.zeros(3)}, 5)
+    positions = tfds._positions({"label": np.zeros(3)}, 5)
     np.testing.assert_array_equal(positions, [5, 6, 7])
 
 

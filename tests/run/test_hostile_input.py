@@ -22,7 +22,8 @@ from enas.cifar10 import main as main_program
 from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
 from enas.cifar10.main import main
-from enas.cifar10.readers import cifar10 as cifar10_files
+from enas.cifar10.readers import tfds
+from enas.cifar10.readers.published import CIFAR, read_one
 from enas.cifar10.readers.shapes import make_shapes
 from enas.errors import UserError
 from enas.parity.main import main as parity
@@ -76,11 +77,16 @@ def harmless(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shapes = functools.cache(make_shapes)
     monkeypatch.setattr(data_utils, "make_shapes", shapes)
-    monkeypatch.setattr(cifar10_files, "_probe", lambda *unused: "no network")
+    monkeypatch.setattr(tfds, "_probe", lambda *unused: "no network")
     monkeypatch.setattr(build, "build_search", lambda *unused: None)
     monkeypatch.setattr(main_program, "train", lambda *unused: 0)
     monkeypatch.setattr(build.tf1_checkpoint, "start", lambda *unused: None)
     monkeypatch.setattr(build.tf1_export, "export", lambda *unused: None)
+
+
+def read_batch(path, suffix):
+    content = path.read_bytes()
+    return read_one(CIFAR["cifar10"], path, content, suffix, 10_000)
 
 
 def listing():
@@ -268,9 +274,7 @@ def test_pickles(data):
     path = pathlib.Path("data_batch_1")
     path.write_bytes(data)
     before = listing()
-    read = functools.partial(
-        cifar10_files.checked, path, cifar10_files.read_python_file
-    )
+    read = functools.partial(read_batch, path, "")
     assert refused_or(read) is None
     assert listing() == before
 
@@ -291,9 +295,7 @@ def test_wrong_arrays(rows, width, kind, label):
     labels = [3] * (rows - 1) + [label]
     with path.open("wb") as stream:
         pickle.dump({b"data": images, b"labels": labels}, stream)
-    read = functools.partial(
-        cifar10_files.checked, path, cifar10_files.read_python_file
-    )
+    read = functools.partial(read_batch, path, "")
     if refused_or(read) is not None:
         assert (rows, width, kind) == (10_000, 3072, "u1") and label in range(
             10
@@ -319,9 +321,7 @@ def test_binary_batches(size, places):
             if image * 3073 < size:
                 stream.seek(image * 3073)
                 stream.write(bytes([label]))
-    read = functools.partial(
-        cifar10_files.checked, path, cifar10_files._read_binary_file
-    )
+    read = functools.partial(read_batch, path, ".bin")
     if refused_or(read) is not None:
         assert size == 30_730_000 and all(x < 10 for x in places.values())
 

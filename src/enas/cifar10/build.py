@@ -60,11 +60,9 @@ def opened(config: Config, log: Log) -> Iterator[tuple[Search, RunDir]]:
 
 def _open(config: Config, run_dir: RunDir, log: Log) -> Search:
     search_space, fixed_arc = _choices(config)
-    # One spelling of an arc, on one line, and paths that hold in every folder:
-    # flags.txt is compared and read.
+    # One spelling of an arc, on one line: flags.txt is compared and read.
     config = dataclasses.replace(
-        config,
-        child_fixed_arc=fixed_arc and str(fixed_arc),
+        config, child_fixed_arc=fixed_arc and str(fixed_arc)
     )
     run_dir.config = config
     run_dir.check()

@@ -2,17 +2,18 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from enas.cifar10 import fingerprint
 from enas.cifar10.batches import channel_statistics
-from enas.cifar10.behaviours import ENAS
-from enas.cifar10.readers import folder as folder_files
-from enas.cifar10.readers.cifar10 import find_cifar10
-from enas.cifar10.readers.cifar100 import CLASS_NAMES as CIFAR100_NAMES
-from enas.cifar10.readers.cifar100 import find_cifar100
+from enas.cifar10.behaviours import ENAS, Profile
+from enas.cifar10.readers.cifar import find_cifar
+from enas.cifar10.readers.folder import PREFIX, read_folder
+from enas.cifar10.readers.published import CIFAR
+from enas.cifar10.readers.scaling import fitted_all
 from enas.cifar10.readers.shapes import CLASS_NAMES, make_shapes
 from enas.errors import UserError
 
@@ -21,22 +22,6 @@ __all__ = ["DataSet", "Split", "read_data"]
 # Of the paper's code, in pixel values (row 29).
 FIXED_MEAN = (125.3, 123.0, 113.9)
 FIXED_STD = (63.0, 62.1, 66.7)
-CIFAR10_NAMES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
-_CIFAR = {
-    "cifar10": (find_cifar10, CIFAR10_NAMES),
-    "cifar100": (find_cifar100, CIFAR100_NAMES),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +29,14 @@ class Split:
     """Images with their labels.
 
     Attributes:
-        images: uint8 `[images, 32, 32, 3]`.
+        images: uint8 `[images, size, size, 3]`.
         labels: int32 `[images]`, in [0, classes).
     """
 
     images: np.ndarray
     labels: np.ndarray
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Returns the number of images."""
         return len(self.images)
 
@@ -61,17 +46,17 @@ class DataSet:
     """What a run trains on.
 
     Attributes:
-        name: str, the value of --dataset.
-        source: str, a sentence that says which form was read from where.
-        train: `Split`.
-        valid: `Split`, the images behind the rewards.
-        test: `Split`.
+        name: The value of --dataset.
+        source: A sentence that says which form was read from where.
+        train: What the child trains on.
+        valid: The images behind the rewards.
+        test: What errors are reported on.
         mean: float32 `[1, 1, 1, 3]`, of the training images / 255, or the
             fixed one of profile paper.
         std: float32 `[1, 1, 1, 3]`, population, of the same.
         border: float32 `[1, 1, 1, 3]`, standardised colour around an image
             that is shifted.
-        class_names: tuple of str, what the labels stand for.
+        class_names: What the labels stand for, in their order.
     """
 
     name: str
@@ -82,11 +67,11 @@ class DataSet:
     mean: np.ndarray
     std: np.ndarray
     border: np.ndarray
-    class_names: tuple[str, ...] = CIFAR10_NAMES
+    class_names: tuple[str, ...] = CIFAR["cifar10"].class_names
 
     @property
-    def num_classes(self):
-        """Number of classes, int."""
+    def num_classes(self) -> int:
+        """Number of classes."""
         return len(self.class_names)
 
     @functools.cached_property
@@ -109,17 +94,19 @@ class DataSet:
 
 
 def read_data(
-    dataset,
-    data_path=None,
-    data_dir="data",
-    num_train=None,
-    num_valid=None,
-    num_test=None,
-    num_valids=5000,
-    all_train=False,
-    profile=ENAS,
-    log=print,
-):
+    dataset: str,
+    data_path: str | None = None,
+    data_dir: str = "data",
+    num_train: int | None = None,
+    num_valid: int | None = None,
+    num_test: int | None = None,
+    num_valids: int = 5000,
+    all_train: bool = False,
+    image_size: int = 32,
+    resize: str = "area",
+    profile: Profile = ENAS,
+    log: Callable[[str], None] = print,
+) -> DataSet:
     """Reads a data set, splits it and measures its mean and std.
 
     CIFAR-10 is looked for in `data_path`, then in `data_dir`, in each as the
@@ -137,9 +124,11 @@ def read_data(
         num_test: Keep the first N test images; None for all.
         num_valids: Training images of CIFAR-10 set aside for validation,
             in [1, 49,999]. The shapes are drawn in three splits.
-        all_train: bool, train on the validation images as well and leave
+        all_train: Train on the validation images as well and leave
             that split empty, as for a final network.
-        profile: `Profile`; says which mean, std and border.
+        image_size: Side of the images, pixels, to which they are scaled.
+        resize: "area" or "crop", for images of a folder that are not square.
+        profile: Says which mean, std and border.
         log: Function that is called with each line of the log.
 
     Returns:
@@ -156,17 +145,19 @@ def read_data(
     """
     log("-" * 80)
     log("Reading data")
-    if dataset.startswith(folder_files.PREFIX):
-        source, pairs, names = folder_files.read_folder(dataset, log)
+    if dataset.startswith(PREFIX):
+        source, pairs, names = read_folder(dataset, image_size, resize, log)
         splits = [Split(*pair) for pair in pairs]
     elif dataset == "shapes":
         names = CLASS_NAMES
         source = "Shapes drawn from seed 0; --data_path is not used"
         log(source)
         splits = [Split(*pair) for pair in make_shapes()]
-    elif dataset in _CIFAR:
-        find, names = _CIFAR[dataset]
-        source, train, test = find(data_path, data_dir, log)
+    elif dataset in CIFAR:
+        names = CIFAR[dataset].class_names
+        source, (train, test) = find_cifar(
+            CIFAR[dataset], data_path, data_dir, log
+        )
         splits = [*_set_aside(Split(*train), num_valids), Split(*test)]
     else:
         raise UserError(
@@ -177,15 +168,23 @@ def read_data(
         splits[:2] = _joined(*splits[:2])
     counts = (num_train, num_valid, num_test)
     splits = list(map(_first, ("train", "valid", "test"), splits, counts))
+    splits = [
+        Split(fitted_all(split.images, image_size), split.labels)
+        for split in splits
+    ]
     statistics = _statistics(splits[0], profile, log)
     return DataSet(dataset, source, *splits, *statistics, names)
 
 
-def _statistics(train, profile, log):
+def _statistics(
+    train: Split, profile: Profile, log: Callable[[str], None]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns (mean, std, border) and logs the first two."""
     log("Prepropcess: [subtract mean], [divide std]")
     if profile.channel_statistics == "measured":
         mean, std = channel_statistics(train.images)
+        # A channel that is the same everywhere says nothing: it becomes 0.
+        std = np.where(std == 0, np.float32(1), std)
     else:
         mean, std = (
             np.float32(values).reshape(1, 1, 1, 3) / np.float32(255)
@@ -197,7 +196,7 @@ def _statistics(train, profile, log):
     return mean, std, -mean / std if black else np.zeros_like(mean)
 
 
-def _first(name, split, count):
+def _first(name: str, split: Split, count: int | None) -> Split:
     if count is None:
         return split
     if not 1 <= count <= len(split):
@@ -210,14 +209,14 @@ def _first(name, split, count):
     return Split(split.images[:count].copy(), split.labels[:count].copy())
 
 
-def _joined(train, valid):
+def _joined(train: Split, valid: Split) -> tuple[Split, Split]:
     """Returns all training images and an empty split."""
     images = np.concatenate([train.images, valid.images])
     labels = np.concatenate([train.labels, valid.labels])
     return Split(images, labels), Split(images[:0], labels[:0])
 
 
-def _set_aside(split, count):
+def _set_aside(split: Split, count: int) -> tuple[Split, Split]:
     if not 1 <= count < len(split):
         raise UserError(
             "num_valids sets training images aside for validation, at least 1 "

@@ -208,11 +208,12 @@ def _print_totals(entries):
 
 def _is_without_data(config):
     from enas.cifar10.build import data_dir
-    from enas.cifar10.readers.cifar10 import holds_cifar10
+    from enas.cifar10.readers.cifar import holds
+    from enas.cifar10.readers.published import CIFAR
 
     # A search would download the images; a look at a file should not.
     given = config.dataset != "cifar10" or config.data_path is not None
-    return not given and not holds_cifar10(data_dir())
+    return not given and not holds(CIFAR["cifar10"], data_dir())
 
 
 def _print_accuracies(config, search_space, compiled, arcs, split):

@@ -1,125 +1,307 @@
-"""Reads a data set of one's own: class sub-folders of 32x32 images."""
+"""Reads a data set of one's own: a sub-folder of images for each class."""
 
+import collections
+import concurrent.futures
+import functools
+import hashlib
 import os
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from enas.cifar10.readers.scaling import fitted
 from enas.errors import UserError
+from enas.paths import full_path
 
-__all__ = ["full_name", "read_folder"]
+__all__ = ["PREFIX", "decoded", "read_folder"]
 
 PREFIX = "folder:"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+# What TensorFlow decodes on every platform.
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif")
+KINDS = "PNG, JPEG, BMP and GIF"
+# Of macOS, Windows, Linux and storage boxes; hidden ones begin with a dot.
+SYSTEM = {
+    "__macosx",
+    "@eadir",
+    "$recycle.bin",
+    "desktop.ini",
+    "ehthumbs.db",
+    "lost+found",
+    "system volume information",
+    "thumbs.db",
+}
+# Split -> names that its folder may have.
+SPLITS = {
+    "train": ("train",),
+    "valid": ("val", "valid", "validation"),
+    "test": ("test",),
+}
+# Of the images, where a split has no folder of its own.
+SHARE = 10
+Log = Callable[[str], None]
 
 
-def full_name(dataset):
-    """Returns the value of --dataset with an absolute path, str."""
-    if not dataset.startswith(PREFIX):
-        return dataset
-    path = os.path.expanduser(dataset.removeprefix(PREFIX))
-    return PREFIX + os.path.abspath(path)
+class Image(NamedTuple):
+    """A file: its path, its name within the split, and its label."""
+
+    path: str
+    name: str
+    label: int
 
 
-def read_folder(dataset, log):
+def read_folder(
+    dataset: str, size: int, how: str, log: Log
+) -> tuple[str, list[tuple[np.ndarray, np.ndarray]], tuple[str, ...]]:
     """Reads the images of a folder.
 
-    The folder has either sub-folders train and test (and valid), each with a
-    sub-folder per class, or the sub-folders per class themselves. Without test
-    or valid a tenth of all images, drawn by a fixed seed, becomes each of them.
-    Images are shuffled by that seed, so that the first N are a mixture.
+    The folder holds a sub-folder for each class, or train, val (or valid, or
+    validation) and test, which do. What there is no folder for is drawn from
+    the training images: a tenth, by each image's own name, so that no image
+    changes its split when others come and go. Images are in the order of a
+    hash of their names, so that the first N are a mixture.
 
     Args:
-        dataset: str, folder:PATH.
+        dataset: folder:PATH.
+        size: Side of the images, pixels; they are scaled.
+        how: As `scaling.fitted` takes it.
         log: Function that is called with each line of the log.
 
     Returns:
-        (source, pairs, class_names): a sentence; three pairs (train, valid,
-        test) of uint8 images `[images, 32, 32, 3]` and int32 labels; tuple of
-        str, sorted.
+        (source, pairs, class_names): a sentence; images, uint8
+        `[images, size, size, 3]`, and labels, int32 `[images]`, of training,
+        validation and test set; the names of the classes, sorted by their
+        code points, in the order of the labels.
 
     Raises:
-        UserError: there are no classes, or an image is not 32x32.
+        UserError: there are no classes, splits differ in theirs, one has no
+            image that can be read, or an image is damaged.
     """
-    path = full_name(dataset).removeprefix(PREFIX)
-    parts = [
-        os.path.join(path, name)
-        for name in ("train", "valid", "test")
-        if os.path.isdir(os.path.join(path, name))
-    ]
-    split = [os.path.basename(part) for part in parts]
-    if not {"train", "test"} <= set(split):
-        parts, split = [path], ["train"]
-    names = _class_names(parts, path)
-    pairs = {
-        name: _read_part(part, names, log)
-        for name, part in zip(split, parts, strict=True)
+    path = full_path(dataset.removeprefix(PREFIX))
+    skipped: collections.Counter[str] = collections.Counter()
+    folders = _split_folders(path, skipped)
+    names = _class_names(folders, path, skipped)
+    images = {
+        split: _listed(folder, names, skipped)
+        for split, folder in folders.items()
     }
-    for name in ("test", "valid"):
-        if name not in pairs:
-            pairs["train"], pairs[name] = _cut(pairs["train"])
-    counts = ", ".join(f"{name} {len(pairs[name][1])}" for name in pairs)
-    source = f"Images of {len(names)} classes from {path}: {counts}"
+    origin = {
+        split: os.path.basename(folders[split]) + "/" for split in folders
+    }
+    if list(folders.values()) == [path]:
+        origin = {"train": "the classes' folders"}
+    for split in ("test", "valid"):
+        if split not in images:
+            images[split] = _drawn(images["train"], split)
+            images["train"] = sorted(
+                {*images["train"]} - {*images[split]}, key=_order
+            )
+            origin[split] = f"a tenth of {origin['train']} by name"
+    source = f"{len(names)} classes of images, from {path}"
     log(source)
-    return source, [pairs[n] for n in ("train", "valid", "test")], names
+    for split in SPLITS:
+        _check_not_empty(images[split], split, path)
+        log(f"{split}: {len(images[split])} images, {origin[split]}")
+    if skipped:
+        told = ", ".join(f"{n} {kind}" for kind, n in sorted(skipped.items()))
+        log(f"Skipped: {told}")
+    pairs = [_read(images[split], size, how) for split in SPLITS]
+    return source, pairs, names
 
 
-def _class_names(parts, path):
-    """Returns the names of the classes, which all parts must have."""
-    found = [
-        tuple(sorted(e.name for e in os.scandir(part) if e.is_dir()))
-        if os.path.isdir(part)
-        else ()
-        for part in parts
-    ]
-    if len(found[0]) < 2 or any(names != found[0] for names in found):
+def _entries(
+    folder: str, skipped: collections.Counter[str]
+) -> list[os.DirEntry[str]]:
+    """Returns what a user has put into a folder, sorted; counts the rest."""
+    try:
+        with os.scandir(folder) as scan:
+            found = sorted(scan, key=lambda entry: entry.name)
+    except OSError as error:
         raise UserError(
-            f"--dataset=folder:PATH needs at least 2 sub-folders of images, one"
-            " per class, in PATH itself or alike in PATH/train, PATH/test and, "
-            f"if you like, PATH/valid; {path} has {found}."
-        )
-    return found[0]
+            f"--dataset=folder:PATH reads the folder {folder}, which cannot be "
+            f"read ({error.strerror}). Check the path."
+        ) from error
+    kept = []
+    for entry in found:
+        if entry.name.startswith(".") or entry.name.lower() in SYSTEM:
+            skipped["hidden or of the system"] += 1
+        else:
+            kept.append(entry)
+    return kept
 
 
-def _read_part(part, names, log):
-    files = [
-        (os.path.join(part, name, file), label)
-        for label, name in enumerate(names)
-        for file in sorted(os.listdir(os.path.join(part, name)))
-        if file.lower().endswith(SUFFIXES)
-    ]
-    if len(files) < 10:
+def _sub_folders(
+    folder: str, skipped: collections.Counter[str]
+) -> list[os.DirEntry[str]]:
+    """Returns the sub-folders with something in them."""
+    found = []
+    for entry in _entries(folder, skipped):
+        if not entry.is_dir():
+            continue
+        if _entries(entry.path, collections.Counter()):
+            found.append(entry)
+        else:
+            skipped["empty folders"] += 1
+    return found
+
+
+def _split_folders(
+    path: str, skipped: collections.Counter[str]
+) -> dict[str, str]:
+    """Returns dict, split -> its folder; PATH itself as train without any."""
+    legal = {name: split for split in SPLITS for name in SPLITS[split]}
+    found: dict[str, list[str]] = collections.defaultdict(list)
+    rest, beside = [], collections.Counter()
+    for entry in _sub_folders(path, beside):
+        split = legal.get(entry.name.lower())
+        # A class may be called train: it holds images and no folders.
+        if split and _sub_folders(entry.path, collections.Counter()):
+            found[split].append(entry.path)
+        else:
+            rest.append(entry.name)
+    if not found:
+        return {"train": path}
+    skipped.update(beside)
+    doubled = any(len(folders) > 1 for folders in found.values())
+    if doubled or rest or "train" not in found:
+        told = [
+            os.path.basename(f) for folders in found.values() for f in folders
+        ]
         raise UserError(
-            f"{part} holds {len(files)} images ({', '.join(SUFFIXES)}) in its "
-            "sub-folders; at least 10 are needed. Check --dataset."
+            "--dataset=folder:PATH takes a folder train and, if you like, one "
+            "of val, valid and validation, and test, each with a sub-folder "
+            f"per class, and no others beside them; {path} has "
+            f"{', '.join(sorted([*told, *rest]))}. Rename or move the others."
         )
-    log(f"{part}: {len(files)} images")
-    order = np.random.default_rng(0).permutation(len(files))
-    images = np.stack([_read_image(files[i][0]) for i in order])
-    return images, np.int32([files[i][1] for i in order])
+    return {split: folders[0] for split, folders in found.items()}
 
 
-def _read_image(path):
+def _class_names(
+    folders: dict[str, str], path: str, skipped: collections.Counter[str]
+) -> tuple[str, ...]:
+    """Returns the names of the classes, which all splits must have."""
+    found = {
+        split: [entry.name for entry in _sub_folders(folder, skipped)]
+        for split, folder in folders.items()
+    }
+    names = found["train"]
+    if len(names) < 2:
+        raise UserError(
+            "--dataset=folder:PATH needs at least 2 sub-folders of images, one"
+            f" per class, in PATH itself or in PATH/train; {folders['train']} "
+            f"has {', '.join(names) or 'none'}."
+        )
+    for split, others in found.items():
+        if others != names:
+            lacking = ", ".join(sorted({*names} - {*others})) or "nothing"
+            more = ", ".join(sorted({*others} - {*names})) or "nothing"
+            raise UserError(
+                f"All splits must have the same classes; {folders[split]} "
+                f"lacks {lacking} and has {more} that {folders['train']} has "
+                "not. Rename, add or remove the sub-folders."
+            )
+    return tuple(names)
+
+
+def _listed(
+    folder: str, names: Sequence[str], skipped: collections.Counter[str]
+) -> list[Image]:
+    """Returns the images of a split in the order in which they are used."""
+    images = []
+    for label, name in enumerate(names):
+        place = os.path.join(folder, name)
+        found, others = [], collections.Counter()
+        for entry in _entries(place, skipped):
+            suffix = os.path.splitext(entry.name)[1].lower()
+            if entry.is_dir():
+                others["folders within classes"] += 1
+            elif suffix not in SUFFIXES:
+                others[f"{suffix or 'without suffix'}"] += 1
+            elif os.path.exists(entry.path) and not entry.stat().st_size:
+                others["empty files"] += 1
+            else:
+                found.append(Image(entry.path, f"{name}/{entry.name}", label))
+        if not found:
+            told = ", ".join(
+                f"{n} {kind}" for kind, n in sorted(others.items())
+            )
+            raise UserError(
+                f"The class {place} holds no image that can be read: it holds "
+                f"{told or 'hidden files only'}, and read are {KINDS} "
+                f"({', '.join(SUFFIXES)}). Convert them, or remove the folder."
+            )
+        skipped.update(others)
+        images += found
+    return sorted(images, key=_order)
+
+
+def _hash(purpose: str, image: Image) -> int:
+    # One spelling of accents: macOS writes others than Linux.
+    name = unicodedata.normalize("NFC", f"{purpose}/{image.name}")
+    content = name.encode(errors="surrogateescape")
+    return int.from_bytes(
+        hashlib.blake2b(content, digest_size=8).digest(), "big"
+    )
+
+
+def _order(image: Image) -> tuple[int, str]:
+    return _hash("order", image), image.name
+
+
+def _drawn(images: list[Image], split: str) -> list[Image]:
+    """Returns the images that a split without a folder takes."""
+    drawn = [image for image in images if _hash(split, image) % SHARE == 0]
+    if drawn or len(images) < 3:
+        return drawn
+    # Too few for a tenth by name to hold one: the one that comes closest.
+    return [min(images, key=functools.partial(_hash, split))]
+
+
+def _check_not_empty(images: list[Image], split: str, path: str) -> None:
+    if not images:
+        raise UserError(
+            f"{path} has too few images for a {split} set. Add images, or a "
+            f"folder {split}/ of its own."
+        )
+
+
+def _read(
+    images: list[Image], size: int, how: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns pixels and labels of images."""
+
+    def read(image: Image) -> np.ndarray:
+        return fitted(decoded(image.path), size, how)
+
+    # TensorFlow decodes without holding Python's lock.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        pixels = np.stack(list(pool.map(read, images)))
+    return pixels, np.int32([image.label for image in images])
+
+
+def decoded(path: str) -> np.ndarray:
+    """Returns the pixels of a picture file, uint8 `[height, width, 3]`.
+
+    Grey becomes three equal channels, transparency is dropped, of a moving
+    picture the first image is taken.
+
+    Raises:
+        UserError: It is none that can be read.
+    """
     import tensorflow as tf
 
     try:
+        content = tf.io.read_file(path)
+        # Of a BMP only as many channels as it has can be asked for.
+        channels = 0 if content.numpy()[:2] == b"BM" else 3
         image = tf.io.decode_image(
-            tf.io.read_file(path), channels=3, expand_animations=False
+            content, channels=channels, expand_animations=False
         ).numpy()
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, ValueError) as error:
         raise UserError(
-            f"{path} cannot be read as a picture. Mend or remove it."
+            f"{path} cannot be read as a picture: its content is none of "
+            f"{KINDS}, whatever its name says, or is damaged. Convert or "
+            "remove it."
         ) from error
-    if image.shape != (32, 32, 3):
-        raise UserError(
-            f"--dataset=folder:PATH takes images of 32x32 pixels; {path} has "
-            f"{image.shape[1]}x{image.shape[0]}. Scale the images first."
-        )
-    return image
-
-
-def _cut(pair):
-    """Returns (the rest, the last tenth) of shuffled images and labels."""
-    images, labels = pair
-    count = max(1, len(labels) // 10)
-    rest, cut = slice(0, -count), slice(-count, None)
-    return (images[rest], labels[rest]), (images[cut], labels[cut])
+    return image[..., :3] if image.shape[2] > 2 else image[..., :1].repeat(3, 2)

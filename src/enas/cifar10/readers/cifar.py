@@ -1,0 +1,190 @@
+"""Finds CIFAR-10 and CIFAR-100 where they lie, and reads them.
+
+Known are the unpacked Python and binary versions, prepared TFDS folders, an
+npz file, and the published archives, which are read as they are; and where
+Keras, torchvision and TFDS put them.
+"""
+
+import functools
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from enas.cifar10.readers import packed, tfds
+from enas.cifar10.readers.published import (
+    Pairs,
+    Published,
+    missing,
+    read_files,
+)
+from enas.errors import UserError
+from enas.paths import full_path
+
+__all__ = ["find_cifar", "holds"]
+
+# Where other programs keep what they download: a variable that names the
+# folder, its default, and the part of it.
+HOMES = (
+    ("KERAS_HOME", "~/.keras", "datasets"),
+    ("TFDS_DATA_DIR", "~/tensorflow_datasets", ""),
+)
+Log = Callable[[str], None]
+
+
+class Found(NamedTuple):
+    """A data set that was found: its form, its place, and how to read it."""
+
+    form: str
+    place: pathlib.Path
+    read: Callable[[pathlib.Path, Log], Pairs]
+
+
+def find_cifar(
+    what: Published, data_path: str | None, data_dir: str, log: Log
+) -> tuple[str, Pairs]:
+    """Reads the first copy of a published data set that is found.
+
+    Args:
+        what: Which data set.
+        data_path: Folder or file searched first, or None.
+        data_dir: Folder searched next, and at last downloaded into.
+        log: Function that is called with each line of the log.
+
+    Returns:
+        (source, pairs): a sentence that says what was taken, and images, uint8
+        `[images, 32, 32, 3]`, and labels, int32 `[images]`, of training and
+        test set in the order of the published files.
+
+    Raises:
+        UserError: None is found and none can be downloaded, or the one that
+            is found is damaged.
+    """
+    found = None
+    if data_path is not None:
+        found = _find(what, data_path)
+        if found is None:
+            log(
+                f"--data_path={data_path} {_missing(data_path)} of the forms "
+                f"of {what.title}; looking in {data_dir}"
+            )
+    places = [data_dir, *_homes()]
+    found = found or _first(what, places)
+    if found is None:
+        reason = tfds.download(what, data_dir, log)
+        found = _find(what, data_dir)
+    if found is None:
+        raise _not_found(what, data_path, places, reason)
+    source = f"{what.title} as {found.form}, from {found.place}"
+    log(source)
+    return source, found.read(found.place, log)
+
+
+def holds(what: Published, place: str | os.PathLike[str]) -> bool:
+    """Returns whether a place holds one of the forms."""
+    return _find(what, place) is not None
+
+
+def _homes() -> list[str]:
+    return [
+        full_path(os.path.join(os.environ.get(variable) or default, part))
+        for variable, default, part in HOMES
+    ]
+
+
+def _first(what: Published, places: list[str]) -> Found | None:
+    return next(filter(None, (_find(what, place) for place in places)), None)
+
+
+def _find(what: Published, place: str | os.PathLike[str]) -> Found | None:
+    """Returns the first form in a place, or None."""
+    path = pathlib.Path(full_path(place))
+    if path.is_file():
+        return _found_file(what, path)
+    for form, name, suffix in (
+        ("Python batches", what.python_folder, ""),
+        ("binary version", what.binary_folder, ".bin"),
+    ):
+        # Keras unpacks into a folder of its own.
+        for folder in (path, path / name, path / f"{name}-target" / name):
+            if any(
+                (folder / f"{file}{suffix}").is_file() for file in what.files
+            ):
+                read = functools.partial(_read_folder, what, suffix)
+                return Found(form, folder, read)
+    prepared = tfds.find(what, path)
+    if prepared is not None:
+        read = functools.partial(tfds.read, what)
+        return Found("prepared TFDS folder", prepared, read)
+    files = [path / f"{what.name}.npz", *sorted(path.glob(f"{_stem(what)}-*"))]
+    found = (_found_file(what, file) for file in files if file.is_file())
+    return next(filter(None, found), None)
+
+
+def _stem(what: Published) -> str:
+    return what.title.lower()
+
+
+def _found_file(what: Published, path: pathlib.Path) -> Found | None:
+    if path.suffix == ".npz":
+        return Found("npz file", path, functools.partial(packed.read_npz, what))
+    if packed.is_archive(path):
+        return Found(
+            "archive", path, functools.partial(packed.read_archive, what)
+        )
+    return None
+
+
+def _read_folder(
+    what: Published, suffix: str, folder: pathlib.Path, log: Log
+) -> Pairs:
+    return read_files(what, suffix, _contents(what, suffix, folder), log)
+
+
+def _contents(
+    what: Published, suffix: str, folder: pathlib.Path
+) -> Iterator[tuple[pathlib.Path, str, bytes]]:
+    for file in what.files:
+        path = folder / f"{file}{suffix}"
+        if not path.is_file():
+            raise missing(what, path)
+        yield path, path.name, path.read_bytes()
+
+
+def _missing(place: str) -> str:
+    """Returns what to say of a place that holds none."""
+    path = pathlib.Path(full_path(place))
+    if not path.exists():
+        return "does not exist and so holds none"
+    if path.is_file():
+        return "is a file of another kind and so holds none"
+    try:
+        names = sorted(entry.name for entry in path.iterdir())
+    except OSError as error:
+        return f"cannot be read ({error.strerror}) and so holds none"
+    if not names:
+        return "is empty and so holds none"
+    more = ", .." if len(names) > 5 else ""
+    return f"(in it: {', '.join(names[:5])}{more}) holds none"
+
+
+def _not_found(
+    what: Published,
+    data_path: str | None,
+    places: list[str],
+    reason: str | None,
+) -> UserError:
+    given = "no --data_path was given"
+    if data_path is not None:
+        given = f"--data_path {data_path!r} {_missing(data_path)}"
+    data_dir, *homes = places
+    files = list(what.files)
+    return UserError(
+        f"{what.title} was not found: {given}, {data_dir!r} "
+        f"{_missing(data_dir)} of its forms, {' and '.join(homes)} neither; "
+        f"the download from {what.url} failed: {reason}. Forms are the "
+        f"unpacked Python files ({files[0]} .. {files[-1]}), the binary "
+        f"version ({files[0]}.bin ..), their archives, {what.name}.npz and a "
+        f"folder prepared by TFDS ({what.name}/3.0.2). Name a place by "
+        "--data_path, or use the embedded data set by --dataset=shapes."
+    )

@@ -1,0 +1,114 @@
+"""Published data sets in one file: archives as they are, and npz files."""
+
+import functools
+import itertools
+import os
+import pathlib
+import tarfile
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from enas.cifar10.readers.published import (
+    Pairs,
+    Published,
+    Wrong,
+    check_labels,
+    damaged,
+    one_line,
+    read_files,
+)
+from enas.errors import UserError
+
+__all__ = ["is_archive", "read_archive", "read_npz"]
+
+NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
+Log = Callable[[str], None]
+
+
+def is_archive(path: pathlib.Path) -> bool:
+    """Returns whether a file is a tar file, packed or not, or should be."""
+    if path.name.endswith((".tar.gz", ".tgz", ".tar")):
+        return True
+    try:
+        return tarfile.is_tarfile(path)
+    # What a damaged file raises has no common kind.
+    except Exception:
+        return False
+
+
+def read_archive(what: Published, path: pathlib.Path, log: Log) -> Pairs:
+    """Reads a tar file, packed or not; nothing of it is written anywhere."""
+    try:
+        with tarfile.open(path) as archive:
+            members = _members(what, archive)
+            first = next(members, None)
+            if first is None:
+                legal = f"it holds {', '.join(what.files)}"
+                raise damaged(what, path, legal, "none of these")
+            suffix = ".bin" if first[1].endswith(".bin") else ""
+            contents = (
+                (f"{path}/{member}", name, content)
+                for member, name, content in itertools.chain([first], members)
+                if name.endswith(".bin") == bool(suffix)
+            )
+            return read_files(what, suffix, contents, log)
+    except UserError:
+        raise
+    # tarfile lets through what the packing below it raises.
+    except Exception as error:
+        legal = "an archive must be readable and whole"
+        raise damaged(what, path, legal, one_line(error)) from error
+
+
+def _members(
+    what: Published, archive: tarfile.TarFile
+) -> Iterator[tuple[str, str, bytes]]:
+    """Yields (path, name, contents) of the files that matter, once through."""
+    for member in archive:
+        name = os.path.basename(member.name)
+        stream = archive.extractfile(member) if member.isfile() else None
+        if stream is not None and name.removesuffix(".bin") in what.files:
+            yield member.name, name, stream.read()
+
+
+def read_npz(what: Published, path: pathlib.Path, log: Log) -> Pairs:
+    """Reads x_train, y_train, x_test and y_test of an npz file."""
+    log(path.name)
+    wrong = functools.partial(damaged, what, path)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if not set(NPZ_KEYS) <= set(arrays.files):
+                legal = f"it has the arrays {', '.join(NPZ_KEYS)}"
+                raise wrong(legal, ", ".join(arrays.files)[:200] or "none")
+            found = [arrays[key] for key in NPZ_KEYS]
+    except UserError:
+        raise
+    # Of a damaged zip file, a pickled array, ..
+    except Exception as error:
+        legal = "it must be readable and whole"
+        raise wrong(legal, one_line(error)) from error
+    counts = (what.num_train, what.num_test)
+    pairs = zip(found[::2], found[1::2], counts, strict=True)
+    return [_checked(what, wrong, *pair) for pair in pairs]
+
+
+def _checked(
+    what: Published,
+    wrong: Wrong,
+    images: np.ndarray,
+    labels: np.ndarray,
+    count: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns images and labels in our form, from planes too."""
+    labels = labels.reshape(-1)
+    if images.shape in ((count, 3072), (count, 3, 32, 32)):
+        images = images.reshape(count, 3, 32, 32).transpose(0, 2, 3, 1)
+    if images.dtype != np.uint8 or images.shape != (count, 32, 32, 3):
+        legal = f"its images are uint8 [{count}, 32, 32, 3]"
+        raise wrong(legal, f"{images.dtype} {list(images.shape)}")
+    if labels.dtype.kind not in "iu" or len(labels) != count:
+        legal = f"its labels are {count} integers"
+        raise wrong(legal, f"{labels.dtype} {list(labels.shape)}")
+    check_labels(labels, len(what.class_names), wrong)
+    return np.ascontiguousarray(images), labels.astype(np.int32)
