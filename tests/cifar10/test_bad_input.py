@@ -21,7 +21,7 @@ import enas
 from enas.cifar10 import build, data_utils
 from enas.cifar10 import main as main_program
 from enas.cifar10.main import main
-from enas.cifar10.readers import tfds
+from enas.cifar10.readers import cifar, tfds
 from enas.cifar10.readers.shapes import make_shapes
 
 # Sizes that end soon, should a mistake ever pass for good input.
@@ -51,8 +51,7 @@ def folder(tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    for name in ("KERAS_HOME", "TFDS_DATA_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setattr(cifar, "HOMES", ())
     monkeypatch.setenv("ENAS_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setattr(data_utils, "make_shapes", shapes)
     no_network = "no network in tests"
