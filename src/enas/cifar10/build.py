@@ -36,6 +36,7 @@ __all__ = [
     "load_search",
     "opened",
     "read_data",
+    "space_of",
 ]
 
 
@@ -99,15 +100,24 @@ def load_search(config: Config, log: Callable[[str], None]) -> Search:
     return build_search(config, search_space, data, _quiet, fixed_arc)
 
 
-def _choices(config: Config) -> tuple[SearchSpace, Arc | None]:
-    """Returns (search space, fixed arc or None), and checks the device."""
+def space_of(config: Config) -> SearchSpace:
+    """Returns the search space of a `Config`; ops of its files are loaded.
+
+    Raises:
+      UserError: a name or a number of copies is not legal.
+    """
     user_ops.load(config)
-    search_space = make_search_space(
+    return make_search_space(
         config.poison,
         config.q,
         config.poison_sharing,
         config.candidate_ops,
     )
+
+
+def _choices(config: Config) -> tuple[SearchSpace, Arc | None]:
+    """Returns (search space, fixed arc or None), and checks the device."""
+    search_space = space_of(config)
     _check_device(config)
     fixed_arc = _fixed_arc(config, search_space)
     if config.child_from_scratch and fixed_arc is None:

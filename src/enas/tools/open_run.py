@@ -18,7 +18,7 @@ from enas.tf_noise import without_noise
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
 
-__all__ = ["arcs_of", "best_arc", "load", "read_config"]
+__all__ = ["arcs_of", "best_arc", "given", "load", "read_config"]
 
 
 def read_config(
@@ -37,7 +37,7 @@ def read_config(
     Raises:
       UserError: there is no such run, or a flag is not legal.
     """
-    run = user_path(run or _value(argv, "output_dir") or "")
+    run = user_path(run or given(argv, "output_dir") or "")
     if not run:
         raise UserError(
             "--output_dir names the run directory of a search or a final "
@@ -54,7 +54,7 @@ def read_config(
     return config
 
 
-def _value(argv: Sequence[str], name: str) -> str | None:
+def given(argv: Sequence[str], name: str) -> str | None:
     """Returns the last value given, as in a search; None if there is none."""
     value = None
     for i, word in enumerate(argv):

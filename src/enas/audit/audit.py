@@ -1,0 +1,213 @@
+"""The audit of a search space: classes of op ids, findings, shares."""
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+from enas.audit.classes import OpClass, function_classes
+from enas.audit.findings import (
+    Finding,
+    Measures,
+    chain_nonlinearity,
+    findings,
+    measure,
+)
+from enas.audit.probes import Probed, feature_maps
+from enas.cifar10.config import Config
+from enas.cifar10.search_space import SearchSpace
+
+__all__ = ["Audit", "ClassAudit", "audit_child", "audit_space"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassAudit:
+    """One function that the controller may choose.
+
+    Attributes:
+      op_ids: its op ids.
+      relation: how they are one, see `OpClass`.
+      label: names for people; no verdict rests on them.
+      share: probability at the uniform controller.
+      least: smallest probability that the bounded logits can reach.
+      most: largest.
+      findings: reasons for suspicion, [] for a function worth choosing.
+      measures: what they rest on.
+    """
+
+    op_ids: tuple[int, ...]
+    relation: str
+    label: str
+    share: float
+    least: float
+    most: float
+    findings: tuple[Finding, ...]
+    measures: Measures
+
+    @property
+    def multiplicity(self) -> int:
+        """How many op ids stand for it."""
+        return len(self.op_ids)
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it is of no use, or stands there several times."""
+        return bool(self.findings) or self.multiplicity > 1
+
+    @property
+    def reasons(self) -> list[str]:
+        """All reasons in words."""
+        reasons = [finding.text for finding in self.findings]
+        if self.multiplicity > 1:
+            how = {
+                "same function": "equal answers",
+                "same computation": "one computation, weights of their own",
+                "alike": "answers within 10 %",
+            }[self.relation]
+            reasons.append(f"{self.multiplicity} op ids are one choice: {how}")
+        return reasons
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit:
+    """What an audit found.
+
+    Attributes:
+      classes: most suspicious first.
+      num_ops: op ids of the space.
+      num_layers: of the child.
+      tanh_constant: bound of the op logits, or None.
+      linear_chain: how far all linear functions, one after the other, are from
+        an affine one; None without any.
+    """
+
+    classes: tuple[ClassAudit, ...]
+    num_ops: int
+    num_layers: int
+    tanh_constant: float | None
+    linear_chain: float | None
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is suspicious."""
+        return not any(each.suspicious for each in self.classes)
+
+    @property
+    def useless_share(self) -> float:
+        """Probability of a function with findings at the uniform controller."""
+        return sum(each.share for each in self.classes if each.findings)
+
+    @property
+    def least_useless_share(self) -> float:
+        """The least of it that the bounded logits can reach."""
+        bad = sum(each.multiplicity for each in self.classes if each.findings)
+        return bounded_share(bad, self.num_ops, self.tanh_constant)[0]
+
+    def to_json(self) -> str:
+        """Returns everything for programs."""
+        content = dataclasses.asdict(self)
+        content |= {
+            "clean": self.clean,
+            "useless_share": self.useless_share,
+            "least_useless_share": self.least_useless_share,
+        }
+        return json.dumps(content, indent=2)
+
+    def __str__(self) -> str:
+        """Returns the table for people."""
+        from enas.audit.report import lines_of
+
+        return "\n".join(lines_of(self))
+
+
+def audit_space(config: Config) -> Audit:
+    """Audits the search space of a `Config` with a fresh child.
+
+    Args:
+      config: names the space, the sizes of the child and the images that go
+        through its stem.
+
+    Raises:
+      UserError: a setting or the data is not legal.
+    """
+    from enas.cifar10 import build
+
+    space, data = build.space_of(config), build.read_data(config, _quiet)
+    single = dataclasses.replace(config, child_num_layers=1)
+    child = build.build_child(single, space, data.num_classes)
+    return audit_child(child, space, config, data)
+
+
+def _quiet(line: str = "") -> None:
+    """Says nothing."""
+
+
+def audit_child(
+    child: Any, space: SearchSpace, config: Config, data: Any
+) -> Audit:
+    """Audits the ops of a child, fresh or trained, by its first layer."""
+    from enas.cifar10.batches import standardize
+
+    images = standardize(data.train.images[:4], data.mean, data.std)
+    maps = feature_maps(child, images)
+    audited, linear = [], []
+    for found in function_classes(child, space, maps):
+        first = found.op_ids[0]
+        branch = child.enas_layers[0].branches[child.branch_of[first]]
+        probed = Probed(branch, space.copy(first))
+        pixels = child.options.image_size**2
+        cost = branch.cost(config.filters, pixels)
+        measures = measure(probed, maps, cost)
+        audited.append(_class_audit(found, measures, space, config))
+        if any(each.kind == "linear" for each in audited[-1].findings):
+            linear.append(probed)
+    audited.sort(key=_suspicion, reverse=True)
+    return Audit(
+        classes=tuple(audited),
+        num_ops=space.num_ops,
+        num_layers=config.child_num_layers,
+        tanh_constant=config.tanh_constant,
+        linear_chain=chain_nonlinearity(linear, maps) if linear else None,
+    )
+
+
+def _class_audit(
+    found: OpClass, measures: Measures, space: SearchSpace, config: Config
+) -> ClassAudit:
+    count = len(found.op_ids)
+    least, most = bounded_share(count, space.num_ops, config.tanh_constant)
+    names = dict.fromkeys(map(space.op_name, found.op_ids))
+    return ClassAudit(
+        op_ids=found.op_ids,
+        relation=found.relation,
+        label=", ".join(names),
+        share=count / space.num_ops,
+        least=least,
+        most=most,
+        findings=tuple(findings(measures)),
+        measures=measures,
+    )
+
+
+def bounded_share(
+    count: int, num_ops: int, tanh_constant: float | None
+) -> tuple[float, float]:
+    """Returns the least and the most probability of some op ids together.
+
+    Args:
+      count: how many they are.
+      num_ops: op ids in all.
+      tanh_constant: bound c of the logits, which reach from -c to c.
+    """
+    rest = num_ops - count
+    if not count or not rest:
+        share = float(count > 0)
+        return share, share
+    if tanh_constant is None:
+        return 0.0, 1.0
+    factor = math.exp(2 * tanh_constant)
+    return count / (count + rest * factor), count / (count + rest / factor)
+
+
+def _suspicion(each: ClassAudit) -> tuple[bool, bool, float]:
+    return bool(each.findings), each.multiplicity > 1, each.share

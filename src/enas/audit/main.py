@@ -1,0 +1,120 @@
+"""Says what is in a search space, before a search.
+
+bash scripts/audit_space.sh --poison=identity --q=300
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+from absl import flags
+
+from enas import tf_settings
+from enas.cifar10.flags import define_flags, read_flags
+from enas.errors import UserError
+from enas.paths import check_free
+from enas.tf_noise import without_noise
+from enas.tools import open_run
+from enas.tools.command import run_tool
+
+__all__ = ["main"]
+
+USAGE = """Usage: bash scripts/audit_space.sh [--poison=.. --q=..]
+           [--candidate_ops=..] [--run=RUN] [--json=FILE] [--picture=FILE]
+           [--strict] [--overwrite] [other flags of the search]
+
+  --run=RUN       audit the space of a run, with its trained stem and ops;
+                  without it a fresh child is probed
+  --json=FILE     write everything for programs
+  --picture=FILE  draw the shares of the functions, .png, .svg or .pdf
+  --strict        exit with 3 if something is found
+  --overwrite     replace files that this project has not written
+
+Probes every distinct op on feature maps of three sizes, in evaluation and in
+training mode, and says which op ids are one function, which are of little use
+and why, and how often a controller must choose them. Names of ops play no part.
+"""
+SUFFIXES = (".png", ".svg", ".pdf")
+FOUND = 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the tool.
+
+    Args:
+      argv: the program's name first; sys.argv by default.
+
+    Returns:
+      Exit code: 0, 2 for a mistake of the user, or with --strict 3 if
+      something is found.
+    """
+    found: list[bool] = []
+    code = run_tool(lambda words: _run(words, found), argv)
+    return FOUND if not code and any(found) else code
+
+
+def _run(argv: list[str], found: list[bool]) -> Iterator[str]:
+    if "--help" in argv or "-h" in argv:
+        yield USAGE.rstrip()
+        return
+    values = flags.FlagValues()
+    define_flags(values)
+    for name in ("json", "picture", "run"):
+        flags.DEFINE_string(name, None, "", flag_values=values)
+    for name in ("strict", "overwrite"):
+        flags.DEFINE_boolean(name, False, "", flag_values=values)
+    run = open_run.given(argv, "run")
+    if run:
+        config = open_run.read_config(values, argv, run)
+    else:
+        config, _ = read_flags(values, argv)
+    _check_targets(values)
+    audit = _audit(config, run)
+    yield str(audit)
+    yield from _write(audit, values)
+    found.append(values["strict"].value and not audit.clean)
+
+
+def _check_targets(values: flags.FlagValues) -> None:
+    overwrite = values["overwrite"].value
+    path = values["picture"].value
+    if path and not path.lower().endswith(SUFFIXES):
+        raise UserError(
+            f"--picture ends in one of {', '.join(SUFFIXES)}; received {path}."
+        )
+    for name in ("json", "picture"):
+        if values[name].value:
+            check_free(values[name].value, f"--{name}", overwrite)
+
+
+def _audit(config, run):
+    tf_settings.before_import()
+    with without_noise():
+        from enas import devices
+
+        devices.find_devices()
+    from enas.audit.audit import audit_child, audit_space
+
+    if not run:
+        return audit_space(config)
+    search = open_run.load(config)
+    child = search.compiled.child
+    return audit_child(child, search.search_space, config, search.data)
+
+
+def _write(audit, values: flags.FlagValues) -> Iterator[str]:
+    path = values["json"].value
+    if path:
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(audit.to_json() + "\n")
+        yield f"JSON: {os.path.abspath(path)}"
+    path = values["picture"].value
+    if path:
+        from enas.audit.picture import draw
+
+        draw(path, audit)
+        yield f"Picture: {path}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""The audit finds every poisoning for the right reason, and not by its name."""
+
+import dataclasses
+import json
+
+import pytest
+import tensorflow as tf
+
+from enas.audit import audit_space
+from enas.audit.audit import bounded_share
+from enas.audit.main import main
+from enas.audit.probes import Probed
+from enas.cifar10.branches import Branch
+from enas.cifar10.config import Config
+from enas.cifar10.ops import OPS, Op
+from enas.cifar10.search_space import POISON_SETS
+
+SMALL = {
+    "dataset": "shapes",
+    "num_train": 16,
+    "num_valid": 8,
+    "num_test": 8,
+    "child_out_filters": 6,
+}
+
+
+def audited(**settings):
+    return audit_space(Config(**SMALL, **settings))
+
+
+def kinds_of(audit):
+    """Returns dict, label -> (kinds of findings, op ids, relation)."""
+    return {
+        each.label: (
+            {finding.kind for finding in each.findings},
+            each.multiplicity,
+            each.relation,
+        )
+        for each in audit.classes
+    }
+
+
+def test_the_six_candidates_are_clean():
+    audit = audited()
+    assert audit.clean and len(audit.classes) == 6
+    assert "Nothing suspicious" in str(audit)
+    assert audit.useless_share == 0 and audit.linear_chain is None
+
+
+WANTED = {
+    "identity": {"returns_input", "linear"},
+    "transposed_conv_3x3": {"linear"},
+    "transposed_conv_5x5": {"linear"},
+    "dropout": {"returns_input", "linear", "loses_information"},
+    "relative_gaussian": {"returns_input", "linear", "loses_information"},
+    "stretched_conv": {"unmet_weights", "receptive_field"},
+}
+
+
+@pytest.mark.parametrize("profile", ["enas", "paper"])
+@pytest.mark.parametrize("sharing", ["shared", "unique"])
+def test_every_poisoning_is_found_for_the_right_reason(sharing, profile):
+    poison = ",".join(WANTED)
+    audit = audited(poison=poison, q=3, poison_sharing=sharing, profile=profile)
+    found = kinds_of(audit)
+    has_weights = ("transposed_conv_3x3", "transposed_conv_5x5")
+    for name, wanted in WANTED.items():
+        kinds, count, relation = found.pop(name)
+        assert kinds == wanted, name
+        assert count == 3
+        own = sharing == "unique" and name in (*has_weights, "stretched_conv")
+        assert relation == ("same computation" if own else "same function")
+    assert all(kinds == set() and n == 1 for kinds, n, _ in found.values())
+    assert audit.linear_chain < 1e-4
+
+
+def test_every_shipped_poisoning_is_tested_above():
+    assert set(WANTED) >= {op for ops in POISON_SETS.values() for op in ops} & {
+        name for name, op in OPS.items() if op.poison and "jitter" not in name
+    } - {"mixed"}
+
+
+def add(monkeypatch, name, cls, **arguments):
+    monkeypatch.setitem(OPS, name, Op(name, cls, arguments))
+
+
+def test_no_verdict_rests_on_a_name(monkeypatch):
+    plain = kinds_of(audited(poison="dropout,stretched_conv", q=2))
+    for name in ("dropout", "stretched_conv"):
+        row = OPS[name]
+        monkeypatch.setitem(
+            OPS,
+            f"conv_9x9_of_{name}",
+            dataclasses.replace(row, name=f"conv_9x9_of_{name}"),
+        )
+    other = kinds_of(
+        audited(poison="conv_9x9_of_dropout,conv_9x9_of_stretched_conv", q=2)
+    )
+    renamed = {k.removeprefix("conv_9x9_of_"): v for k, v in other.items()}
+    assert renamed == plain
+
+
+def test_a_poison_among_the_candidates_is_found_as_well():
+    found = kinds_of(audited(candidate_ops="paper5"))
+    assert found["identity"] == (WANTED["identity"], 1, "one op id")
+
+
+class Twin(Branch):
+    """Identity with an operation that changes its graph and nothing else."""
+
+    def call(self, x, copy, training, seed):
+        return x + 0 * tf.nn.relu(x)
+
+
+class Jittered(Branch):
+    """Nearly the identity, each copy a little otherwise."""
+
+    def call(self, x, copy, training, seed):
+        return x * (1 + 0.01 * tf.cast(copy, tf.float32))
+
+
+class Changing(Branch):
+    """Each copy another function of the two."""
+
+    def call(self, x, copy, training, seed):
+        return tf.where(copy % 2 == 0, x, tf.nn.relu(x) - 1.0)
+
+
+class Dead(Branch):
+    """Says nothing of its input."""
+
+    def call(self, x, copy, training, seed):
+        return tf.zeros_like(x)
+
+
+def test_an_irrelevant_operation_hides_no_copy(monkeypatch):
+    add(monkeypatch, "twin", Twin)
+    found = kinds_of(audited(poison="identity,twin", q=4))
+    assert found["identity, twin"] == (WANTED["identity"], 8, "same function")
+
+
+def test_near_copies_are_one_choice(monkeypatch):
+    add(monkeypatch, "jittered", Jittered)
+    found = kinds_of(audited(poison="identity,jittered", q=5))
+    assert found["identity, jittered"][1:] == (10, "alike")
+    assert "returns_input" in found["identity, jittered"][0]
+
+
+def test_copies_that_do_different_things_are_different_functions(monkeypatch):
+    add(monkeypatch, "changing", Changing)
+    audit = audited(poison="changing", q=6)
+    found = [each for each in audit.classes if each.label == "changing"]
+    assert sorted(each.op_ids for each in found) == [(6, 8, 10), (7, 9, 11)]
+    assert [bool(each.findings) for each in found] == [True, False]
+
+
+def test_the_same_op_twice_under_two_names_is_one_computation(monkeypatch):
+    monkeypatch.setitem(
+        OPS, "other", dataclasses.replace(OPS["sep_conv_3x3"], name="other")
+    )
+    found = kinds_of(audited(candidate_ops="sep_conv_3x3,conv_5x5,other"))
+    assert found["sep_conv_3x3, other"] == (set(), 2, "same computation")
+    assert not audited(candidate_ops="sep_conv_3x3,conv_5x5,other").clean
+
+
+def test_a_constant_is_found(monkeypatch):
+    add(monkeypatch, "dead", Dead)
+    kinds, *_ = kinds_of(audited(poison="dead", q=1))["dead"]
+    assert "constant" in kinds
+
+
+def test_as_many_probes_for_300_copies_as_for_2(monkeypatch):
+    runs = []
+    run = Probed._run
+    monkeypatch.setattr(
+        Probed, "_run", lambda *args: runs.append(1) or run(*args)
+    )
+    counts = []
+    for q in (2, 300):
+        runs.clear()
+        audited(poison="grouped", q=q)
+        counts.append(len(runs))
+    assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.parametrize("bound", [0.5, 1.5, None])
+def test_shares_are_those_of_bounded_logits(bound):
+    least, most = bounded_share(300, 306, bound)
+    if bound is None:
+        assert (least, most) == (0.0, 1.0)
+    else:
+        logits = tf.constant([bound] * 6 + [-bound] * 300)
+        wanted = tf.reduce_sum(tf.nn.softmax(logits)[6:])
+        assert least == pytest.approx(float(wanted), rel=1e-5)
+        assert least < 300 / 306 < most
+
+
+FLAGS = [f"--{name}={value}" for name, value in SMALL.items()]
+
+
+def test_the_program_prints_writes_and_draws(tmp_path, capsys):
+    target, image = tmp_path / "a.json", tmp_path / "a.png"
+    arguments = [*FLAGS, "--poison=identity", "--q=20"]
+    files = [f"--json={target}", f"--picture={image}"]
+    assert main(["audit", *arguments, *files]) == 0
+    text = capsys.readouterr().out
+    assert "20 op ids are one choice" in text and "returns its input" in text
+    content = json.loads(target.read_text())
+    assert content["num_ops"] == 26 and not content["clean"]
+    assert content["classes"][0]["label"] == "identity"
+    assert image.stat().st_size > 5000
+    assert main(["audit", *arguments, "--strict"]) == 3
+    capsys.readouterr()
+    assert main(["audit", *FLAGS, "--strict"]) == 0
+    # JSON carries no mark of this project: it is not overwritten unasked.
+    assert main(["audit", *arguments, files[0]]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--poison=identity"], "--q"),
+        (["--picture=a.gif"], ".png, .svg, .pdf"),
+        (["--json="], "is empty"),
+        (["--run=nowhere"], "flags.txt"),
+        (["--strict=maybe"], "--strict"),
+    ],
+)
+def test_mistakes_are_told(arguments, wanted, capsys):
+    assert main(["audit", *FLAGS, *arguments]) == 2
+    assert wanted in capsys.readouterr().err
+
+
+def test_a_run_is_audited_with_its_own_weights(small_run, capsys):
+    assert main(["audit", f"--run={small_run}"]) == 0
+    text = capsys.readouterr().out
+    assert "transposed_conv_3x3" in text and "of 2 layers" in text
