@@ -64,6 +64,14 @@ RUN = {
 }
 # Run by another test, by the same program with its arguments.
 ELSEWHERE = {
+    "bash scripts/audit_space.sh --poison=identity --q=300": (
+        "audit/test_audit.py::test_the_program_prints_writes_and_draws"
+    ),
+    "bash scripts/audit_space.sh --poison=identity,transposed_conv,dropout,"
+    "relative_gaussian,stretched_conv --q=50": (
+        "audit/test_audit.py::"
+        "test_every_poisoning_is_found_for_the_right_reason"
+    ),
     f"{QUICK} --candidate_ops=my_mix.py:Mix,conv_3x3,max_pool_3x3 "
     "--op_setting=mix_share=0.25 --poison=identity --q=6 "
     "--output_dir=outputs/mix": (

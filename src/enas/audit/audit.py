@@ -143,13 +143,26 @@ def _quiet(line: str = "") -> None:
 
 
 def audit_child(
-    child: Any, space: SearchSpace, config: Config, data: Any
+    child: Any,
+    space: SearchSpace,
+    config: Config,
+    data: Any,
+    quick: bool = False,
 ) -> Audit:
-    """Audits the ops of a child, fresh or trained, by its first layer."""
+    """Audits the ops of a child, fresh or trained, by its first layer.
+
+    Args:
+      child: a built `MacroChild`.
+      space: what its op ids stand for.
+      config: its settings.
+      data: images that go through its stem.
+      quick: probe on maps of the smallest of the three sizes only.
+    """
     from enas.cifar10.batches import standardize
 
     images = standardize(data.train.images[:4], data.mean, data.std)
     maps = feature_maps(child, images)
+    maps = maps[2::3] if quick else maps
     audited, linear = [], []
     for found in function_classes(child, space, maps):
         first = found.op_ids[0]

@@ -45,16 +45,16 @@ def short_lines(audit: Audit) -> list[str]:
     if repeated:
         ids = sum(each.multiplicity for each in repeated)
         lines.append(
-            f"{ids} of {audit.num_ops} op ids are only {len(repeated)} "
-            "function(s)."
+            f"{ids} of {audit.num_ops} op ids are only "
+            f"{_count(len(repeated), 'function')}."
         )
     useless = [each for each in audit.classes if each.findings]
     if useless:
         share, least = audit.useless_share, audit.least_useless_share
         layers = audit.num_layers
         lines.append(
-            f"{len(useless)} function(s) are of little use. The uniform "
-            f"controller chooses them in {share * layers:.1f} of {layers} "
+            f"Of little use: {_count(len(useless), 'function')}. The uniform "
+            f"controller chooses such in {share * layers:.1f} of {layers} "
             f"layers ({100 * share:.1f} %); the bounded logits cannot get below"
             f" {least * layers:.1f} layers ({100 * least:.1f} %)."
         )
@@ -64,3 +64,7 @@ def short_lines(audit: Audit) -> list[str]:
             f"{audit.linear_chain:.0e}: a child of them alone has no ReLU."
         )
     return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")

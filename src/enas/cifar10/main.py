@@ -139,12 +139,26 @@ def train(
         while search.whole_epochs < config.num_epochs:
             numbers, reports = search.run_epoch()
             run_dir.record(search, numbers, reports)
+            if search.whole_epochs == 1 and config.pictures_every:
+                run_dir.note("audit", _audited(search))
     except NonFiniteError as error:
         log(f"error: {error}")
         log(f"The state is in {run_dir.save_beside(search)}, to look at.")
         return 1
     log(f"Results are in {run_dir.path}: result.json, metrics.csv, stdout")
     return 0
+
+
+def _audited(search: "Search") -> list[str]:
+    """Returns in a few lines what is suspicious in the search space."""
+    from enas.audit.audit import audit_child
+    from enas.audit.report import short_lines
+
+    if search.arcs.fixed_arc is not None:
+        return ["One architecture is trained; its search space is not audited."]
+    child, space = search.compiled.child, search.search_space
+    audit = audit_child(child, space, search.config, search.data, quick=True)
+    return short_lines(audit)
 
 
 def _log_place(search: "Search", log: Log) -> None:

@@ -83,6 +83,11 @@ class RunEvents:
             if reports:
                 _pictures().write_arcs(search, reports)
 
+    def add_text(self, tag: str, lines: list[str]) -> None:
+        """Writes lines as a text, of the first epoch."""
+        with self._step():
+            tf.summary.text(tag, "\n\n".join(lines), step=1)
+
     @contextlib.contextmanager
     def _step(self):
         with writing(self._folder), self._writer.as_default():

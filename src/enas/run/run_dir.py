@@ -186,6 +186,10 @@ class RunDir:
         self._events.add_pictures(search, reports, self.tables.ops)
         self.save(search)
 
+    def note(self, tag: str, lines: list[str]) -> None:
+        """Writes lines as a text of TensorBoard."""
+        self._events.add_text(tag, lines)
+
     def save(self, search):
         """Writes a checkpoint and deletes those that nobody needs.
 
