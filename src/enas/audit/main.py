@@ -6,16 +6,21 @@ bash scripts/audit_space.sh --poison=identity --q=300
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from enas import tf_settings
+from enas.cifar10.config import Config
 from enas.cifar10.flags import define_flags, read_flags
 from enas.errors import UserError
 from enas.paths import check_free
 from enas.tf_noise import without_noise
 from enas.tools import open_run
 from enas.tools.command import run_tool
+
+if TYPE_CHECKING:
+    from enas.audit.audit import Audit
 
 __all__ = ["main"]
 
@@ -72,22 +77,23 @@ def _run(argv: list[str], found: list[bool]) -> Iterator[str]:
     audit = _audit(config, run)
     yield str(audit)
     yield from _write(audit, values)
-    found.append(values["strict"].value and not audit.clean)
+    found.append(bool(values["strict"].value) and not audit.clean)
 
 
 def _check_targets(values: flags.FlagValues) -> None:
-    overwrite = values["overwrite"].value
+    overwrite = bool(values["overwrite"].value)
     path = values["picture"].value
     if path and not path.lower().endswith(SUFFIXES):
         raise UserError(
             f"--picture ends in one of {', '.join(SUFFIXES)}; received {path}."
         )
     for name in ("json", "picture"):
-        if values[name].value:
-            check_free(values[name].value, f"--{name}", overwrite)
+        path = values[name].value
+        if path:
+            check_free(path, f"--{name}", overwrite)
 
 
-def _audit(config, run):
+def _audit(config: Config, run: str | None) -> "Audit":
     tf_settings.before_import()
     with without_noise():
         from enas import devices
@@ -102,7 +108,7 @@ def _audit(config, run):
     return audit_child(child, search.search_space, config, search.data)
 
 
-def _write(audit, values: flags.FlagValues) -> Iterator[str]:
+def _write(audit: "Audit", values: flags.FlagValues) -> Iterator[str]:
     path = values["json"].value
     if path:
         with open(path, "w", encoding="utf-8") as stream:

@@ -34,10 +34,11 @@ class ArcSource:
           stream: what the arcs are for.
           number: which draw for it.
         """
-        if self.fixed_arc is not None:
+        arc = self.fixed_arc
+        if arc is not None:
             return Sample(
-                op_ids=np.tile(np.int32(self.fixed_arc.op_ids), (n, 1)),
-                skips=np.tile(np.int32(self.fixed_arc.skips), (n, 1)),
+                op_ids=np.tile(np.array(arc.op_ids, np.int32), (n, 1)),
+                skips=np.tile(np.array(arc.skips, np.int32), (n, 1)),
                 **dict.fromkeys(Sample._fields[2:]),
             )
         seed = seed_pair(self._seed, stream, number)

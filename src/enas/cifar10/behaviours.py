@@ -6,6 +6,7 @@ layer, an optimizer or a search is built, never inside a step.
 """
 
 import dataclasses
+from typing import Any
 
 from enas.errors import UserError
 
@@ -221,12 +222,11 @@ class Profile:
 
 
 ENAS = Profile()
-PAPER = Profile(
-    **{
-        field.name: field.metadata["paper"] or field.default
-        for field in dataclasses.fields(Profile)
-    }
-)
+_OF_PAPER: dict[str, Any] = {
+    field.name: field.metadata["paper"] or field.default
+    for field in dataclasses.fields(Profile)
+}
+PAPER = Profile(**_OF_PAPER)
 PROFILES = {"enas": ENAS, "paper": PAPER}
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import keras
 
@@ -63,7 +64,7 @@ def _open(config: Config, run_dir: RunDir, log: Log) -> Search:
     search_space, fixed_arc = _choices(config)
     # One spelling of an arc, on one line: flags.txt is compared and read.
     config = dataclasses.replace(
-        config, child_fixed_arc=fixed_arc and str(fixed_arc)
+        config, child_fixed_arc=str(fixed_arc) if fixed_arc else None
     )
     run_dir.config = config
     run_dir.check()
@@ -194,7 +195,7 @@ def build_child(
     options = config.child_options(num_classes)
     with _precision(config.mixed_precision):
         if config.child_from_scratch:
-            child = FinalChild(fixed_arc, search_space, options)
+            child = FinalChild(cast(Arc, fixed_arc), search_space, options)
         else:
             child = MacroChild(search_space, config.child_num_layers, options)
         child.build()

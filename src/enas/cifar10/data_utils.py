@@ -173,7 +173,10 @@ def read_data(
         for split in splits
     ]
     statistics = _statistics(splits[0], profile, log)
-    return DataSet(dataset, source, *splits, *statistics, names)
+    train_split, valid, test_split = splits
+    return DataSet(
+        dataset, source, train_split, valid, test_split, *statistics, names
+    )
 
 
 def _statistics(
@@ -187,7 +190,7 @@ def _statistics(
         std = np.where(std == 0, np.float32(1), std)
     else:
         mean, std = (
-            np.float32(values).reshape(1, 1, 1, 3) / np.float32(255)
+            np.array(values, np.float32).reshape(1, 1, 1, 3) / np.float32(255)
             for values in (FIXED_MEAN, FIXED_STD)
         )
     log(f"mean: {np.reshape(mean * np.float32(255), [-1])}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+from typing import Any
 
 import numpy as np
 
@@ -78,13 +79,17 @@ class EpochProgress:
         row = self.numbers.measured()
         del row["epoch"]
         return {
-            f"{_PREFIX}phase": np.int64(self.phase),
-            f"{_PREFIX}losses": np.float64(self.losses),
-            f"{_PREFIX}answers": np.int64([self.correct, self.images]),
-            f"{_PREFIX}updates": np.float32(updates).reshape(-1, len(UPDATE)),
-            f"{_PREFIX}op_counts": np.int64(self.op_counts),
-            **{_NORMS + name: np.float64(v) for name, v in self.norms.items()},
-            **{_ROW + name: np.float64(v) for name, v in row.items()},
+            f"{_PREFIX}phase": np.array(self.phase, np.int64),
+            f"{_PREFIX}losses": np.array(self.losses, np.float64),
+            f"{_PREFIX}answers": np.array(
+                [self.correct, self.images], np.int64
+            ),
+            f"{_PREFIX}updates": np.array(updates, np.float32).reshape(
+                -1, len(UPDATE)
+            ),
+            f"{_PREFIX}op_counts": np.array(self.op_counts, np.int64),
+            **{_NORMS + name: np.array(v) for name, v in self.norms.items()},
+            **{_ROW + name: np.array(v, np.float64) for name, v in row.items()},
         }
 
     @classmethod
@@ -97,13 +102,12 @@ class EpochProgress:
         if f"{_PREFIX}losses" not in tensors:
             return cls()
         correct, images = tensors[f"{_PREFIX}answers"].tolist()
-        numbers = EpochNumbers(
-            **{
-                name.removeprefix(_ROW): float(value)
-                for name, value in tensors.items()
-                if name.startswith(_ROW)
-            }
-        )
+        row: dict[str, Any] = {
+            name.removeprefix(_ROW): float(value)
+            for name, value in tensors.items()
+            if name.startswith(_ROW)
+        }
+        numbers = EpochNumbers(**row)
         return cls(
             phase=_phase_of(tensors, numbers),
             numbers=numbers,
@@ -119,7 +123,7 @@ class EpochProgress:
                 for name, value in tensors.items()
                 if name.startswith(_NORMS)
             },
-            op_counts=tensors.get(f"{_PREFIX}op_counts", np.int64([])).tolist(),
+            op_counts=tensors.get(f"{_PREFIX}op_counts", np.array([])).tolist(),
         )
 
 

@@ -85,7 +85,7 @@ class Evaluation:
           split: on which images.
           mode: "eval", or "train", with dropout and noise on.
         """
-        op_ids, skips = np.int32(arc.op_ids), np.int32(arc.skips)
+        op_ids, skips = _arrays(arc)
         return self._accuracy_over(
             split, itertools.repeat(op_ids), itertools.repeat(skips), mode
         )
@@ -110,7 +110,7 @@ class Evaluation:
           i: the batch's place in its set, for what is random.
         """
         search = self._search
-        choice = np.int32(arc.op_ids), np.int32(arc.skips)
+        choice = _arrays(arc)
         if mode == "eval":
             return search.compiled.logits(images, *choice).numpy()
         seed = self._noise_seed(i)
@@ -224,3 +224,7 @@ def arc_of(sample: Sample, i: int) -> Arc:
     """Returns the i-th `Arc` of a `Sample` of NumPy arrays."""
     op_ids, skips = sample.op_ids[i].tolist(), sample.skips[i].tolist()
     return Arc(tuple(op_ids), tuple(skips))
+
+
+def _arrays(arc: Arc) -> tuple[np.ndarray, np.ndarray]:
+    return np.array(arc.op_ids, np.int32), np.array(arc.skips, np.int32)

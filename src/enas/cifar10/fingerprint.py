@@ -45,6 +45,9 @@ def fingerprint_of(
 
 
 def _hash(content: np.ndarray | bytes) -> str:
-    if isinstance(content, np.ndarray):
-        content = np.ascontiguousarray(content)
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
+    flat = (
+        np.ascontiguousarray(content).data
+        if (isinstance(content, np.ndarray))
+        else content
+    )
+    return hashlib.blake2b(flat, digest_size=8).hexdigest()

@@ -72,7 +72,7 @@ def define_flags(values: flags.FlagValues) -> None:
         if field.type == tuple[str, ...]:
             flags.DEFINE_multi_string(
                 field.name,
-                list(field.default),
+                list(shown_default(field)),
                 field.metadata["help"],
                 flag_values=values,
             )

@@ -228,7 +228,7 @@ class Search:
             self.log(line)
         self.progress.add_norm("controller_grad_norm", float(norm))
         self.train_step += 1
-        measured = {
+        measured: dict[str, Any] = {
             "reward": np.mean(rewards),
             "entropy": np.mean(sample.entropy),
             "skip_rate": np.mean(sample.skip_count) / self._num_links(),
@@ -355,7 +355,11 @@ class Search:
         self.after_step()
 
     def _check_finite(
-        self, numbers: dict[str, float], sample: Sample, i: int, rate: float
+        self,
+        numbers: dict[str, float],
+        sample: Sample,
+        i: int,
+        rate: float | np.float32,
     ) -> None:
         """Stops a search of which a number is not finite.
 

@@ -7,8 +7,9 @@ Counterpart of ENAS's scripts/cifar10_macro_final.sh; the child is
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
+from enas.cifar10.arc import Arc
 from enas.cifar10.search import Search
 
 __all__ = ["FinalTraining", "result_of"]
@@ -31,8 +32,8 @@ class FinalTraining(Search):
         """Measures the test set; returns no architectures."""
         self.log(f"Epoch {self.epoch}: Eval")
         self.log(f"Eval at {self.global_step}")
-        arc, test = self.arcs.fixed_arc, self.data.test
-        accuracy = self.evaluation.accuracy_of(arc, test)
+        arc = cast(Arc, self.arcs.fixed_arc)
+        accuracy = self.evaluation.accuracy_of(arc, self.data.test)
         self.log(f"test_accuracy: {accuracy:<6.4f}")
         self.progress.numbers.test_acc = accuracy
         return []

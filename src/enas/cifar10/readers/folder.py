@@ -152,7 +152,8 @@ def _split_folders(
     """Returns dict, split -> its folder; PATH itself as train without any."""
     legal = {name: split for split in SPLITS for name in SPLITS[split]}
     found: dict[str, list[str]] = collections.defaultdict(list)
-    rest, beside = [], collections.Counter()
+    rest: list[str] = []
+    beside: collections.Counter[str] = collections.Counter()
     for entry in _sub_folders(path, beside):
         split = legal.get(entry.name.lower())
         # A class may be called train: it holds images and no folders.
@@ -211,7 +212,8 @@ def _listed(
     images = []
     for label, name in enumerate(names):
         place = os.path.join(folder, name)
-        found, others = [], collections.Counter()
+        found: list[Image] = []
+        others: collections.Counter[str] = collections.Counter()
         for entry in _entries(place, skipped):
             suffix = os.path.splitext(entry.name)[1].lower()
             if entry.is_dir():
@@ -277,7 +279,7 @@ def _read(
     # TensorFlow decodes without holding Python's lock.
     with concurrent.futures.ThreadPoolExecutor() as pool:
         pixels = np.stack(list(pool.map(read, images)))
-    return pixels, np.int32([image.label for image in images])
+    return pixels, np.array([image.label for image in images], np.int32)
 
 
 def decoded(path: str) -> np.ndarray:

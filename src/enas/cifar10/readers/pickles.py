@@ -3,7 +3,7 @@
 import io
 import pickle
 import re
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -41,7 +41,10 @@ def _pickled_bytes(text: str, encoding: str | bytes = "latin1") -> bytes:
 
 
 def _pickled_buffer(
-    buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str
+    buffer: bytes,
+    dtype: np.dtype,
+    shape: tuple[int, ...],
+    order: Literal["C", "F"],
 ) -> np.ndarray:
     return np.frombuffer(buffer, dtype).reshape(shape, order=order)
 

@@ -177,7 +177,7 @@ def read_files(
     }
     images = np.empty((stops[-1], 32, 32, 3), np.uint8)
     labels = np.empty(stops[-1], np.int32)
-    place = ""
+    place: object = ""
     for path, name, content in contents:
         place = path
         log(name)

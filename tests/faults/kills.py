@@ -13,10 +13,10 @@ import shutil
 import time
 
 from enas import tf_settings
-from enas.faults import fingerprint, lives
-from enas.faults.configurations import CONFIGURATIONS, arguments_of
-from enas.faults.moments import MOMENTS, phase_of
 from enas.tf_noise import without_noise
+from faults import fingerprint, forked_search
+from faults.configurations import CONFIGURATIONS, arguments_of
+from faults.kill_times import KILL_TIMES, phase_of
 
 __all__ = ["add_arguments", "run"]
 
@@ -64,7 +64,7 @@ def run(arguments):
     """
     with without_noise():
         tf_settings.before_import()
-        from enas.cifar10 import build  # noqa: F401 (for all the lives)
+        from enas.cifar10 import build  # noqa: F401 (for every fork)
     harness = Kills(arguments.directory, arguments.seed, arguments.flag)
     names = arguments.configurations.split(",")
     share = -(-arguments.kills // len(names))
@@ -93,7 +93,7 @@ class Kills:
         self._rng = random.Random(seed)
         self._kills = []
         self._runs = collections.Counter()
-        self._moments = 0
+        self._next_time = 0
         self.mismatches = []
 
     def run(self, configuration, kills):
@@ -123,8 +123,8 @@ class Kills:
     def _kill_until_it_ends(self, configuration, run, most):
         """Returns how often a search was killed."""
         for kills in range(most):
-            moment = MOMENTS[self._moments % len(MOMENTS)]
-            self._moments += 1
+            moment = KILL_TIMES[self._next_time % len(KILL_TIMES)]
+            self._next_time += 1
             started = time.time()
             log = os.path.join(run, "stdout")
             size = os.path.getsize(log) if os.path.exists(log) else 0
@@ -138,8 +138,8 @@ class Kills:
     def _live(self, configuration, run, moment):
         """Returns the exit code, or None if the process was killed."""
         argv = arguments_of(configuration, EPOCHS, run, self._flag)
-        child = lives.start(argv, f"{run}.log")
-        code = lives.kill(child, moment(run, self._rng))
+        child = forked_search.start(argv, f"{run}.log")
+        code = forked_search.kill(child, moment(run, self._rng))
         if code not in (None, 0):
             self.mismatches.append(f"{run}: exit code {code}, see {run}.log")
             raise RuntimeError(self.mismatches[-1])
@@ -159,7 +159,7 @@ class Kills:
 
     def _fingerprint(self, run):
         path = f"{run}.json"
-        lives.call_in_child(fingerprint.write, run, path)
+        forked_search.call_in_child(fingerprint.write, run, path)
         return fingerprint.read(path)
 
     def report(self):

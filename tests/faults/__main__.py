@@ -34,7 +34,7 @@ def main(argv=None):
     verbs = parser.add_subparsers(dest="verb", required=True)
     modules = {}
     for verb, text in VERBS.items():
-        modules[verb] = importlib.import_module(f"enas.faults.{verb}")
+        modules[verb] = importlib.import_module(f"faults.{verb}")
         modules[verb].add_arguments(verbs.add_parser(verb, help=text))
     arguments = parser.parse_args(argv)
     return modules[arguments.verb].run(arguments)

@@ -1,9 +1,9 @@
-"""Moments to kill a search at: seen from outside, by what it writes."""
+"""When to kill a search: seen from outside, by what it writes."""
 
 import os
 import time
 
-__all__ = ["MOMENTS", "phase_of"]
+__all__ = ["KILL_TIMES", "phase_of"]
 
 # The longest a small search lives after its first step, s.
 LIFE_SECONDS = 5.0
@@ -20,7 +20,7 @@ def at_any_time(run, rng):
 
 
 def at_start(run, rng):
-    """Waits for a random time: import, tracing, mending, restoring."""
+    """Waits for a random time: import, tracing, repairing, restoring."""
     del run
     return _later(lambda: True, rng.uniform(0, START_SECONDS))
 
@@ -100,7 +100,7 @@ def in_events(run, rng):
     return _later(grows, rng.uniform(0, WRITE_SECONDS))
 
 
-MOMENTS = (
+KILL_TIMES = (
     at_any_time,
     in_child,
     in_checkpoint,

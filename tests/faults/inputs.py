@@ -1,16 +1,15 @@
 """Gives hostile input to everything that reads input: the property tests."""
 
 import os
-import pathlib
 import re
 import subprocess
 import sys
 
-import enas
+import helpers
 
 __all__ = ["add_arguments", "run"]
 
-TESTS = "test_hostile_input.py"
+TESTS = helpers.ROOT / "tests" / "run" / "test_hostile_input.py"
 
 
 def add_arguments(parser):
@@ -36,9 +35,8 @@ def run(arguments):
     Returns:
       int, 0 if every input was read or refused as it should, else 1.
     """
-    tests = pathlib.Path(enas.__file__).parents[2] / "tests" / TESTS
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-s", str(tests)],
+        [sys.executable, "-m", "pytest", "-s", str(TESTS)],
         env=os.environ | {"ENAS_FAULT_CASES": str(arguments.cases)},
         stdout=subprocess.PIPE,
         text=True,

@@ -1,7 +1,7 @@
 """Searches that are started again and again, by forking, and killed.
 
 Importing TensorFlow takes most of the start of a small search, so it is done
-once and every life is forked off. Nothing of TensorFlow may have run by then.
+once and every start is forked off. Nothing of TensorFlow may have run by then.
 """
 
 import os

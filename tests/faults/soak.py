@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from enas.faults.configurations import CONFIGURATIONS, arguments_of
+from faults.configurations import CONFIGURATIONS, arguments_of
 
 __all__ = ["add_arguments", "run"]
 
