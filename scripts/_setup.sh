@@ -6,7 +6,7 @@
 #         setup_extras="test"    extras of setup.py to install (none if unset)
 # After:  PYTHON                 the Python to run the project with
 #         repo_root              the folder that holds setup.py
-#         and exported: PYTHONPATH, ENAS_DATA_DIR, TF_CPP_MIN_LOG_LEVEL
+#         and exported: PYTHONPATH, ENAS_DATA_DIR
 #
 # On a fresh machine it makes .venv in the repo and installs the project there,
 # with the CUDA libraries where nvidia-smi answers. Later starts compare a
@@ -200,5 +200,3 @@ fi
 # A script always runs the code it lies beside, whatever is installed.
 export PYTHONPATH=$repo_root/src${PYTHONPATH:+:$PYTHONPATH}
 export ENAS_DATA_DIR=${ENAS_DATA_DIR:-$repo_root/data}
-# 1 hides notes such as the list of CPU instructions and keeps warnings.
-export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-1}

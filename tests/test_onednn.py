@@ -26,8 +26,7 @@ def test_with_onednn_the_recorded_numbers_are_met_and_nothing_is_warned_of(
             "recordings",
             str(tmp_path),
         ],
-        env=os.environ
-        | {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "1"},
+        env=os.environ | {"TF_ENABLE_ONEDNN_OPTS": "1"},
         capture_output=True,
         text=True,
     )

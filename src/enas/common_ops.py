@@ -5,9 +5,14 @@ Counterpart of ENAS's src/common_ops.py.
 
 import math
 import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    from enas.cifar10.branches import ChildOptions
 
 __all__ = [
     "HeNormal",
@@ -23,6 +28,9 @@ __all__ = [
     "uniform",
 ]
 
+# Of one weight or one draw.
+Seed = tuple[int, int]
+
 
 class HeNormal(keras.initializers.Initializer):
     """Normal of std sqrt(2 / fan_in), cut at two std and not rescaled.
@@ -31,17 +39,17 @@ class HeNormal(keras.initializers.Initializer):
     makes up for it, TensorFlow up to 1.8 did not.
 
     Args:
-      fan_in: int, inputs of one output value.
-      seed: pair of ints, of this weight alone.
+      fan_in: inputs of one output value.
+      seed: of this weight alone.
 
     Source: row 13; same distribution, own random numbers.
     """
 
-    def __init__(self, fan_in, seed):
+    def __init__(self, fan_in: int, seed: Seed) -> None:
         self.fan_in = fan_in
         self.seed = seed
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: object = None) -> tf.Tensor:
         """Returns a tensor of `shape`."""
         stddev = math.sqrt(2.0 / self.fan_in)
         return tf.random.stateless_truncated_normal(
@@ -53,24 +61,24 @@ class Uniform(keras.initializers.Initializer):
     """Uniform on [-limit, limit).
 
     Args:
-      limit: float, > 0.
-      seed: pair of ints, of this weight alone.
+      limit: above 0.
+      seed: of this weight alone.
 
     Source: row 13; same distribution, own random numbers.
     """
 
-    def __init__(self, limit, seed):
+    def __init__(self, limit: float, seed: Seed) -> None:
         self.limit = limit
         self.seed = seed
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: object = None) -> tf.Tensor:
         """Returns a tensor of `shape`."""
         return tf.random.stateless_uniform(
             shape, self.seed, -self.limit, self.limit, dtype or tf.float32
         )
 
 
-def weight_seed(layer, name, seed):
+def weight_seed(layer: keras.layers.Layer, name: str, seed: int) -> Seed:
     """Returns the seed pair of one weight: the run's seed and its path.
 
     The path, not the order of creation, decides: a poisoned child starts from
@@ -80,20 +88,24 @@ def weight_seed(layer, name, seed):
     return (seed, zlib.crc32(path.encode()) & 0x7FFFFFFF)
 
 
-def child_weight(layer, name, shape, options, kind="conv", copies=1):
+def child_weight(
+    layer: keras.layers.Layer,
+    name: str,
+    shape: Sequence[int],
+    options: "ChildOptions",
+    kind: str = "conv",
+    copies: int = 1,
+) -> keras.Variable:
     """Adds a weight of the child to a layer that is being built.
 
     Args:
-      layer: the keras layer.
-      name: str, the variable's name.
-      shape: ints `[.., out]`; a depthwise kernel is `[k, k, channels, 1]`, a
+      layer: where it is added.
+      name: the variable's name.
+      shape: `[.., out]`; a depthwise kernel is `[k, k, channels, 1]`, a
         transposed one `[k, k, out, in]`.
-      options: the child's `ChildOptions`; its profile picks the distribution.
+      options: the child's; its profile picks the distribution.
       kind: "conv", "depthwise", "transposed_conv" or "linear".
-      copies: int; above 1 the weight is stacked `[copies, *shape]`.
-
-    Returns:
-      The keras variable, float32.
+      copies: above 1 the weight is stacked `[copies, *shape]`.
 
     Source: row 13; same distributions, own random numbers.
     """
@@ -102,18 +114,21 @@ def child_weight(layer, name, shape, options, kind="conv", copies=1):
     return add_weight(layer, name, shape, start, copies)
 
 
-def add_weight(layer, name, shape, initializer, copies=1):
+def add_weight(
+    layer: keras.layers.Layer,
+    name: str,
+    shape: Sequence[int],
+    initializer: keras.initializers.Initializer | str,
+    copies: int = 1,
+) -> keras.Variable:
     """Adds a weight to a layer that is being built, for one copy or stacked.
 
     Args:
-      layer: the keras layer.
-      name: str, the variable's name.
-      shape: ints, of one copy's part.
-      initializer: keras initializer or its name.
-      copies: int; above 1 the weight is stacked `[copies, *shape]`.
-
-    Returns:
-      The keras variable, float32.
+      layer: where it is added.
+      name: the variable's name.
+      shape: of one copy's part.
+      initializer: or its name.
+      copies: above 1 the weight is stacked `[copies, *shape]`.
     """
     shape = shape if copies == 1 else (copies, *shape)
     variable = layer.add_weight(name=name, shape=shape, initializer=initializer)
@@ -121,18 +136,18 @@ def add_weight(layer, name, shape, initializer, copies=1):
     return variable
 
 
-def is_copied(variable):
-    """Returns whether every copy has its own part of a keras variable, bool."""
+def is_copied(variable: keras.Variable) -> bool:
+    """Returns whether every copy has its own part of a variable."""
     return getattr(variable, "enas_copies", 1) > 1
 
 
-def _he_normal(shape, kind, seed):
+def _he_normal(shape: Sequence[int], kind: str, seed: Seed) -> HeNormal:
     """ENAS's: the fan-in is the product of all sizes but the last."""
     del kind
     return HeNormal(math.prod(shape[:-1]), seed)
 
 
-def _kaiming_uniform(shape, kind, seed):
+def _kaiming_uniform(shape: Sequence[int], kind: str, seed: Seed) -> Uniform:
     """The paper's code: +-sqrt(6 / fan-in) for convolutions.
 
     Its classifier and transposed convolutions keep PyTorch's own start,
@@ -147,12 +162,14 @@ def _kaiming_uniform(shape, kind, seed):
 _CHILD_INIT = {"he_normal": _he_normal, "kaiming_uniform": _kaiming_uniform}
 
 
-def of_copy(variable, copies, copy):
-    """Returns one copy's part of a weight, a tensor.
+def of_copy(
+    variable: keras.Variable, copies: int, copy: tf.Tensor
+) -> tf.Tensor:
+    """Returns one copy's part of a weight.
 
     Args:
-      variable: keras variable, stacked `[copies, ..]` if copies > 1.
-      copies: int, sets of weights.
+      variable: stacked `[copies, ..]` if copies > 1.
+      copies: sets of weights.
       copy: int32 scalar in [0, copies).
     """
     value = variable.value
@@ -162,7 +179,9 @@ def of_copy(variable, copies, copy):
     return tf.gather(value, copy)
 
 
-def set_copy(variable, copies, copy, value):
+def set_copy(
+    variable: keras.Variable, copies: int, copy: tf.Tensor, value: tf.Tensor
+) -> None:
     """Sets one copy's part of a variable; arguments as in `of_copy`."""
     if copies == 1:
         variable.assign(value)
@@ -170,35 +189,40 @@ def set_copy(variable, copies, copy, value):
         variable.value.scatter_update(tf.IndexedSlices(value, copy))
 
 
-def uniform(layer, name, shape, limit, seed):
+def uniform(
+    layer: keras.layers.Layer,
+    name: str,
+    shape: Sequence[int],
+    limit: float,
+    seed: int,
+) -> keras.Variable:
     """Adds a weight uniform in [-limit, limit) to a layer being built."""
     start = Uniform(limit, weight_seed(layer, name, seed))
     return layer.add_weight(name=name, shape=shape, initializer=start)
 
 
-def fold_in(seed, number):
+def fold_in(seed: tf.Tensor | Seed, number: int) -> tf.Tensor:
     """Returns a seed for one part of a step, int32 `[2]`.
 
     Args:
       seed: int `[2]`, of the whole.
-      number: int, of the part.
+      number: of the part.
     """
     return tf.random.fold_in(tf.cast(seed, tf.int32), number)
 
 
-def dropout(x, rate, seed):
+def dropout(
+    x: tf.Tensor, rate: float | tf.Tensor, seed: tf.Tensor | Seed
+) -> tf.Tensor:
     """Zeroes a share of the values and scales up the others.
 
     y = x * keep / (1 - rate), keep drawn for every value.
 
     Args:
-      x: float32 tensor of any shape.
-      rate: float in [0, 1], share that is zeroed; at 1 everything is. Or a
-        float32 scalar in [0, 1).
+      x: float32 of any shape.
+      rate: in [0, 1], share that is zeroed; at 1 everything is. Or a float32
+        scalar in [0, 1).
       seed: int32 `[2]`; the same seed zeroes the same values.
-
-    Returns:
-      float32 tensor of x's shape.
 
     Source: row 9 and poisoning set P3, TensorFlow 1 `tf.nn.dropout`; same,
     own random numbers, and a rate of 1 is legal.
@@ -212,7 +236,13 @@ def dropout(x, rate, seed):
     return x * tf.stop_gradient(kept / (1.0 - rate))
 
 
-def lstm(x, prev_c, prev_h, w, biases=()):
+def lstm(
+    x: tf.Tensor,
+    prev_c: tf.Tensor,
+    prev_h: tf.Tensor,
+    w: tf.Tensor,
+    biases: Sequence[tf.Tensor] = (),
+) -> tuple[tf.Tensor, tf.Tensor]:
     """One LSTM step: one matrix, gates i, f, o, g.
 
     Args:

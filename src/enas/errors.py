@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 __all__ = [
     "DamagedError",
@@ -26,41 +27,33 @@ class DamagedError(UserError):
 
 
 class NonFiniteError(RuntimeError):
-    """A loss, reward or weight is not a finite number: training cannot go on.
+    """A loss, reward or weight is not finite: training cannot continue.
 
     Programs print it without a traceback and exit with code 1.
     """
 
 
 class WriteError(OSError):
-    """A file cannot be written: no space, no permission, a broken disk.
+    """A file cannot be written: no space, no permission, a broken disk."""
 
-    Args:
-      path: str.
-      reason: str.
-    """
-
-    def __init__(self, path, reason):
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(f"{path} cannot be written: {reason}")
 
 
 class Stopped(KeyboardInterrupt):
     """A signal asked the program to end.
 
-    Args:
-      number: int, the signal's.
-
     Attributes:
-      number: int.
+      number: the signal's.
     """
 
-    def __init__(self, number):
+    def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
 
 
 @contextlib.contextmanager
-def naming(path):
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """Makes a failure to write in the `with` block say which file it was.
 
     Raises:

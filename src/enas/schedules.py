@@ -1,8 +1,12 @@
 """Learning rates of the child. No TensorFlow here."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from enas.cifar10.config import Config
 
 __all__ = ["cosine_restarts", "cosine_wave", "learning_rate"]
 
@@ -10,7 +14,14 @@ __all__ = ["cosine_restarts", "cosine_wave", "learning_rate"]
 PI = 3.1415926
 
 
-def cosine_restarts(epoch, first_step, lr_max, lr_min, t_0, t_mul):
+def cosine_restarts(
+    epoch: int,
+    first_step: bool,
+    lr_max: float,
+    lr_min: float,
+    t_0: int,
+    t_mul: int,
+) -> float:
     """Cosine learning rate with restarts, one value per epoch.
 
     The very first step of a restart epoch uses the old epoch count over the
@@ -18,15 +29,12 @@ def cosine_restarts(epoch, first_step, lr_max, lr_min, t_0, t_mul):
     the original reads T_curr before it resets it.
 
     Args:
-      epoch: int, from 0.
-      first_step: bool, whether this is the epoch's first step.
-      lr_max: float, rate at a restart.
-      lr_min: float, rate that a period ends near.
-      t_0: int, epochs of the first period.
-      t_mul: int, factor on the period at a restart.
-
-    Returns:
-      float, the learning rate.
+      epoch: from 0.
+      first_step: whether this is the epoch's first step.
+      lr_max: rate at a restart.
+      lr_min: rate that a period ends near.
+      t_0: epochs of the first period.
+      t_mul: factor on the period at a restart.
 
     Source: row 17, ENAS utils.py `get_train_ops`; same, the quirk included.
     """
@@ -39,17 +47,14 @@ def cosine_restarts(epoch, first_step, lr_max, lr_min, t_0, t_mul):
     return _cosine((epoch - last_reset) / period, lr_max, lr_min)
 
 
-def cosine_wave(epoch, lr_max, lr_min, t_0):
+def cosine_wave(epoch: int, lr_max: float, lr_min: float, t_0: int) -> float:
     """Cosine learning rate that rises as slowly as it fell, over and over.
 
     Args:
-      epoch: int, from 0.
-      lr_max: float, rate at epoch 0 and after every second half-wave.
-      lr_min: float, rate after the first half-wave.
-      t_0: int, epochs of half a wave.
-
-    Returns:
-      float, the learning rate.
+      epoch: from 0.
+      lr_max: rate at epoch 0 and after every second half-wave.
+      lr_min: rate after the first half-wave.
+      t_0: epochs of half a wave.
 
     Source: row 17, torch CosineAnnealingLR with T_max = t_0; same but for
     rounding: PyTorch goes from epoch to epoch.
@@ -57,17 +62,21 @@ def cosine_wave(epoch, lr_max, lr_min, t_0):
     return _cosine(epoch / t_0, lr_max, lr_min, math.pi)
 
 
-def _cosine(share, lr_max, lr_min, pi=PI):
+def _cosine(
+    share: float, lr_max: float, lr_min: float, pi: float = PI
+) -> float:
     return lr_min + 0.5 * (lr_max - lr_min) * (1.0 + math.cos(share * pi))
 
 
-def learning_rate(config, epoch, step_in_epoch):
+def learning_rate(
+    config: "Config", epoch: int, step_in_epoch: int
+) -> np.float32:
     """Returns the child's learning rate of one step, float32.
 
     Args:
-      config: `Config`, its child_lr_* settings.
-      epoch: int, from 0.
-      step_in_epoch: int, from 0.
+      config: its child_lr_* settings.
+      epoch: from 0.
+      step_in_epoch: from 0.
     """
     bounds = config.child_lr_max, config.child_lr_min
     if config.child_lr_cosine and config.behaviour.lr_schedule == "wave":

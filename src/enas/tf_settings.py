@@ -1,20 +1,75 @@
-"""What must be set before TensorFlow is imported. No TensorFlow here."""
+"""How TensorFlow is imported: settings first, and quietly. No TensorFlow here.
 
+TensorFlow's C++ code writes notes to file descriptor 2 before it reads any log
+level (2.21 at TF_CPP_MIN_LOG_LEVEL=3 still does), so the descriptor is held.
+"""
+
+import contextlib
 import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
 
-__all__ = ["before_import"]
+__all__ = ["before_import", "quiet_import"]
+
+# Notes (I), the header of early lines, and the complaint that there is no
+# driver on a machine that has no NVIDIA device at all.
+_NOTES: tuple[str, ...] = (
+    r"WARNING: All log messages before absl::InitializeLog\(\) is called .*",
+    r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: )?I\d* .*",
+    r"To enable the following instructions: .*",
+)
+_NO_DRIVER = r"(\S+ \S+: )?E\d* .*failed call to cuInit: .*"
 
 
-def before_import(onednn="1"):
-    """Chooses Keras' backend, and oneDNN's kernels unless the user did.
+def before_import(onednn: str = "1") -> None:
+    """Chooses Keras' backend, and log level and kernels unless the user did.
 
     TensorFlow leaves oneDNN's kernels out on CPUs without AVX-512, AMD's among
     them, where they halve the time of a convolution (docs/PERFORMANCE.md).
-    TF_ENABLE_ONEDNN_OPTS in the environment decides otherwise.
+    TF_ENABLE_ONEDNN_OPTS and TF_CPP_MIN_LOG_LEVEL in the environment decide
+    otherwise.
 
     Args:
-      onednn: str, "1", or "0" for TensorFlow's own kernels, whose sums have
-        the order of those that made the golden recordings.
+      onednn: "1", or "0" for TensorFlow's own kernels, whose sums have the
+        order of those that made the golden recordings.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", onednn)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+
+@contextlib.contextmanager
+def quiet_import(onednn: str = "1") -> Iterator[None]:
+    """Sets what `before_import` sets, then keeps notes off the terminal.
+
+    What the block writes to stderr is held back and passed on, without the
+    notes, when the block ends, also by an exception.
+    """
+    before_import(onednn)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            held.seek(0)
+            text = held.read().decode(errors="replace")
+            sys.stderr.write("".join(_warnings_and_errors(text)))
+
+
+def _warnings_and_errors(text: str) -> list[str]:
+    notes = _NOTES
+    if not os.path.exists("/dev/nvidiactl"):
+        notes += (_NO_DRIVER,)
+    note = re.compile("|".join(f"(?:{pattern})" for pattern in notes))
+    return [
+        line
+        for line in text.splitlines(keepends=True)
+        if not note.fullmatch(line.rstrip("\n"))
+    ]

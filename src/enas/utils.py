@@ -7,7 +7,10 @@ that read the original's logs read these lines, so blanks matter.
 import contextlib
 import sys
 import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO, TypeVar
 
+import numpy as np
 import tqdm
 
 from enas.errors import naming
@@ -23,13 +26,11 @@ __all__ = [
 ]
 
 DASHES = "-" * 80
+T = TypeVar("T")
 
 
-def flag_lines(settings):
+def flag_lines(settings: Mapping[str, Any]) -> list[str]:
     """Returns the flag listing: name, dots, value, 80 columns wide.
-
-    Args:
-      settings: dict, flag name -> value.
 
     Source: ENAS utils.py `print_user_flags`; same.
     """
@@ -39,19 +40,28 @@ def flag_lines(settings):
     ]
 
 
-def child_line(epoch, step, loss, lr, norm, correct, batch_size, minutes):
+def child_line(
+    epoch: int,
+    step: int,
+    loss: float,
+    lr: float | np.float32,
+    norm: float,
+    correct: int,
+    batch_size: int,
+    minutes: float,
+) -> str:
     """Returns the log line of one child step.
 
     Args:
-      epoch: int, global step // steps per epoch, so the last step of epoch e
-        (from 0) is printed as e + 1.
-      step: int, global step, counted after the step.
-      loss: float, cross-entropy without l2.
-      lr: float, learning rate.
-      norm: float, gradient norm with l2.
-      correct: int, right answers on the batch.
-      batch_size: int.
-      minutes: float, since the start.
+      epoch: global step // steps per epoch, so the last step of epoch e (from
+        0) is printed as e + 1.
+      step: global step, counted after the step.
+      loss: cross-entropy without l2.
+      lr: learning rate.
+      norm: gradient norm with l2.
+      correct: right answers on the batch.
+      batch_size: images of the batch.
+      minutes: since the start.
 
     Source: ENAS main.py `train`; same, blank for blank.
     """
@@ -62,18 +72,27 @@ def child_line(epoch, step, loss, lr, norm, correct, batch_size, minutes):
     )
 
 
-def controller_line(step, loss, entropy, lr, norm, accuracy, baseline, minutes):
+def controller_line(
+    step: int,
+    loss: float,
+    entropy: float,
+    lr: float,
+    norm: float,
+    accuracy: float,
+    baseline: float,
+    minutes: float,
+) -> str:
     """Returns the log line of one arc in the controller phase.
 
     Args:
-      step: int, updates done before.
-      loss: float, of this arc.
-      entropy: float, nats, of this arc's decisions.
-      lr: float.
-      norm: float, gradient norm of this arc's loss alone.
-      accuracy: float in [0, 1], of this arc on its validation batch.
-      baseline: float, after this arc.
-      minutes: float, since the start.
+      step: updates done before.
+      loss: of this arc.
+      entropy: nats, of this arc's decisions.
+      lr: learning rate.
+      norm: gradient norm of this arc's loss alone.
+      accuracy: in [0, 1], of this arc on its validation batch.
+      baseline: after this arc.
+      minutes: since the start.
 
     Source: ENAS main.py `train`; same, blank for blank.
     """
@@ -90,11 +109,11 @@ class Log:
     Lines from before the run directory exists are kept and written first.
     """
 
-    def __init__(self):
-        self._early = []
-        self._file = None
+    def __init__(self) -> None:
+        self._early: list[str] = []
+        self._file: TextIO | None = None
 
-    def __call__(self, line=""):
+    def __call__(self, line: object = "") -> None:
         """Prints and records one line."""
         with naming("Standard output"):
             tqdm.tqdm.write(str(line), file=sys.stdout)
@@ -106,7 +125,7 @@ class Log:
                 self._file.write(f"{line}\n")
                 self._file.flush()
 
-    def attach(self, path):
+    def attach(self, path: str) -> None:
         """Appends all lines, past and coming, to the file at `path`."""
         with naming(path):
             self._file = open(path, "a", encoding="utf-8")
@@ -114,7 +133,7 @@ class Log:
             self._file.flush()
         self._early = []
 
-    def close(self):
+    def close(self) -> None:
         """Closes the file."""
         if self._file is not None:
             # On a full disk closing writes again what could not be written.
@@ -122,14 +141,16 @@ class Log:
                 self._file.close()
 
 
-def progress(iterable, text, total, done=0):
+def progress(
+    iterable: Iterable[T], text: str, total: int, done: int = 0
+) -> Iterable[T]:
     """Wraps an iterable in a progress bar, shown on a terminal only.
 
     Args:
       iterable: what is left.
-      text: str.
-      total: int, with what is done.
-      done: int.
+      text: what the bar is called.
+      total: how many, with those done.
+      done: how many were done before.
     """
     return tqdm.tqdm(
         iterable,
@@ -142,15 +163,15 @@ def progress(iterable, text, total, done=0):
     )
 
 
-def seed_pair(seed, stream, number):
+def seed_pair(seed: int, stream: str, number: int) -> tuple[int, int]:
     """Returns the seed of one draw: everything random comes from these.
 
     Args:
-      seed: int, the run's.
-      stream: str, what is drawn.
-      number: int, which draw of it, such as the global step.
+      seed: the run's.
+      stream: what is drawn.
+      number: which draw of it, such as the global step.
 
     Returns:
-      Pair of ints in [0, 2^31).
+      Pair in [0, 2^31).
     """
     return (seed ^ zlib.crc32(stream.encode())) & 0x7FFFFFFF, number

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 
-from enas.tf_noise import without_noise
+from enas import tf_settings
 
 __all__ = ["call_in_child", "kill", "start"]
 
@@ -47,7 +47,7 @@ def call_in_child(function, *arguments):
     """
 
     def run():
-        with without_noise():
+        with tf_settings.quiet_import():
             function(*arguments)
         return 0
 

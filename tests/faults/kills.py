@@ -13,7 +13,6 @@ import shutil
 import time
 
 from enas import tf_settings
-from enas.tf_noise import without_noise
 from faults import fingerprint, forked_search
 from faults.configurations import CONFIGURATIONS, arguments_of
 from faults.kill_times import KILL_TIMES, phase_of
@@ -62,8 +61,7 @@ def run(arguments):
     Returns:
       int, 0 if every search ended as the one left alone, else 1.
     """
-    with without_noise():
-        tf_settings.before_import()
+    with tf_settings.quiet_import():
         from enas.cifar10 import build  # noqa: F401 (for every fork)
     harness = Kills(arguments.directory, arguments.seed, arguments.flag)
     names = arguments.configurations.split(",")

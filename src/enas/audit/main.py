@@ -15,7 +15,6 @@ from enas.cifar10.config import Config
 from enas.cifar10.flags import define_flags, read_flags
 from enas.errors import UserError
 from enas.paths import check_free
-from enas.tf_noise import without_noise
 from enas.tools import open_run
 from enas.tools.command import run_tool
 
@@ -94,8 +93,7 @@ def _check_targets(values: flags.FlagValues) -> None:
 
 
 def _audit(config: Config, run: str | None) -> "Audit":
-    tf_settings.before_import()
-    with without_noise():
+    with tf_settings.quiet_import():
         from enas import devices
 
         devices.find_devices()

@@ -10,7 +10,6 @@ import sys
 
 from enas import tf_settings
 from enas.bench.options import read_config
-from enas.tf_noise import without_noise
 
 __all__ = ["main"]
 
@@ -24,8 +23,7 @@ def main():
     # What TensorFlow prints must not get between the answers.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    tf_settings.before_import()
-    with without_noise():
+    with tf_settings.quiet_import():
         from enas.bench.subject import Subject
         from enas.devices import find_devices
 

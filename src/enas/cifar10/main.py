@@ -22,7 +22,6 @@ from enas.cifar10.flags import (
 from enas.errors import NonFiniteError, Stopped, UserError
 from enas.run.autosave import Autosave
 from enas.run.stop_signals import StopSignals
-from enas.tf_noise import without_noise
 from enas.utils import DASHES, Log, flag_lines
 
 if TYPE_CHECKING:
@@ -74,8 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(config: Config, idle: list[str], signals: StopSignals) -> int:
     # TensorFlow takes seconds to import, so flags are read before.
-    tf_settings.before_import()
-    with without_noise():
+    with tf_settings.quiet_import():
         from enas import devices
 
         if config.deterministic:

@@ -3,8 +3,8 @@
 import os
 import shutil
 
+from enas import tf_settings
 from enas.experiments.results import reading_columns
-from enas.tf_noise import without_noise
 
 __all__ = ["write_hparams"]
 
@@ -18,7 +18,7 @@ def write_hparams(sweep):
     Returns:
       str, the directory, for `tensorboard --logdir`.
     """
-    with without_noise():
+    with tf_settings.quiet_import():
         import tensorflow as tf
         from tensorboard.plugins.hparams import api
 

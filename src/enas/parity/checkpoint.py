@@ -23,7 +23,6 @@ from enas.tf1.names import (
     compare,
     port_name,
 )
-from enas.tf_noise import without_noise
 
 __all__ = ["add_arguments", "run"]
 
@@ -95,8 +94,7 @@ def run(arguments):
     Raises:
       UserError: the checkpoint, an arc, the data or a setting is not legal.
     """
-    tf_settings.before_import()
-    with without_noise():
+    with tf_settings.quiet_import():
         from enas import devices
         from enas.cifar10 import build
         from enas.cifar10.compiled import Compiled

@@ -3,9 +3,9 @@
 import os
 import shutil
 
+from enas import tf_settings
 from enas.errors import UserError
 from enas.parity.log_records import series
-from enas.tf_noise import without_noise
 
 __all__ = ["check_directory", "write_events"]
 
@@ -60,7 +60,7 @@ def write_events(path, runs):
       path: str, checked by `check_directory`.
       runs: dict, name of the run -> list of `Record`.
     """
-    with without_noise():
+    with tf_settings.quiet_import():
         import tensorflow as tf
 
         tf.config.list_logical_devices()

@@ -5,7 +5,6 @@ import pathlib
 import enas
 from enas import tf_settings
 from enas.errors import UserError
-from enas.tf_noise import without_noise
 
 __all__ = ["add_arguments", "compare_file", "find_recordings", "run"]
 
@@ -38,8 +37,7 @@ def run(arguments):
       UserError: there are no recordings, or one cannot be read.
     """
     # The recordings were made without oneDNN, whose sums have another order.
-    tf_settings.before_import(onednn="0")
-    with without_noise():
+    with tf_settings.quiet_import(onednn="0"):
         from enas import devices
 
         devices.find_devices()

@@ -22,7 +22,6 @@ from enas.cifar10.main import run
 from enas.errors import UserError
 from enas.paths import read_text, user_path
 from enas.run.stop_signals import StopSignals
-from enas.tf_noise import without_noise
 from enas.tools import open_run as trained
 from enas.tools.words import MODES, SPLITS, check_split, check_word
 
@@ -53,8 +52,7 @@ def run_search(config: Config, quiet: bool = False) -> "Run":
             f"run_search takes a Config; received {reprlib.repr(config)}. Make"
             ' one, for example Config(dataset="shapes", num_epochs=2).'
         )
-    tf_settings.before_import()
-    with without_noise():
+    with tf_settings.quiet_import():
         from enas import devices
 
         devices.find_devices()

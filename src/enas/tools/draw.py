@@ -21,7 +21,6 @@ from enas.drawing.plan import Drawing
 from enas.drawing.text import describe
 from enas.errors import UserError
 from enas.paths import check_free, read_text
-from enas.tf_noise import without_noise
 from enas.tools.command import run_tool
 
 __all__ = ["main"]
@@ -105,8 +104,7 @@ def _load_ops(config):
     for path in sorted(missing):
         yield f"There is no file {path}: its ops are named, not counted."
     if paths and not missing:
-        tf_settings.before_import()
-        with without_noise():
+        with tf_settings.quiet_import():
             from enas.cifar10 import user_ops
         user_ops.load_files(config)
 

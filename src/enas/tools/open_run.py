@@ -13,7 +13,6 @@ from enas.cifar10.config import Config
 from enas.cifar10.flags import read_flags
 from enas.errors import UserError
 from enas.paths import user_path
-from enas.tf_noise import without_noise
 
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
@@ -77,8 +76,7 @@ def load(
       UserError: the run has no whole checkpoint, it is of another search, or
         the images are not those that it has seen.
     """
-    tf_settings.before_import()
-    with without_noise():
+    with tf_settings.quiet_import():
         from enas import devices
         from enas.cifar10 import build
         from enas.run import checkpoint
