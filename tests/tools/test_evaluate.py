@@ -1,11 +1,13 @@
 """Measuring arcs of a run, and naming pictures."""
 
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from enas.cifar10.config import Config
 from enas.cifar10.flags import define_flags, flags
 from enas.tools import open_run as trained
 from enas.tools.evaluate import (
@@ -101,12 +103,21 @@ def test_an_image_is_named_alike_under_batch_statistics(small_run):
 
 def test_pictures_are_read_as_they_are_or_as_their_centred_square(tmp_path):
     image = write_picture(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_image(str(tmp_path / "a.png")), image)
+    path, config = str(tmp_path / "a.png"), Config()
+    np.testing.assert_array_equal(read_image(path, config), image)
     wide = np.zeros((64, 100, 3), np.uint8)
     wide[:, 18:82] = 200
     tf.io.write_file(str(tmp_path / "b.png"), tf.io.encode_png(wide))
-    found = read_image(str(tmp_path / "b.png"))
+    path = str(tmp_path / "b.png")
+    found = read_image(path, config)
     np.testing.assert_array_equal(found, np.full((32, 32, 3), 200))
+    # As the images of the run's folder were.
+    stretched = Config(dataset="folder:mine", image_size=8)
+    assert read_image(path, stretched)[0, :, 0].min() == 0
+    cropped = dataclasses.replace(stretched, resize="crop")
+    np.testing.assert_array_equal(
+        read_image(path, cropped), np.full((8, 8, 3), 200)
+    )
 
 
 def test_a_final_network_is_measured(small_final, capsys):

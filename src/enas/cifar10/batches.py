@@ -25,7 +25,8 @@ __all__ = [
     "train_batch",
 ]
 
-PADDING = 4
+# Of the side of an image, so 4 pixels of 32.
+PADDING = 1 / 8
 BATCHES_AHEAD = 2
 
 
@@ -39,7 +40,7 @@ def channel_statistics(images):
     pixel by pixel would be 32 from it.
 
     Args:
-        images: uint8 `[images, 32, 32, 3]`, at least one.
+        images: uint8 `[images, size, size, 3]`, at least one.
 
     Returns:
         Pair (mean, std), each float32 `[1, 1, 1, 3]`.
@@ -49,7 +50,9 @@ def channel_statistics(images):
     pixels = np.float32(images[..., 0].size)
 
     def mean_of(function):
-        chunks = np.split(images, range(1000, len(images), 1000))
+        # A thousand images of 32 x 32, or the memory of as many.
+        step = max(1, 1_024_000 // images[0, ..., 0].size)
+        chunks = np.split(images, range(step, len(images), step))
         sums = [np.sum(function(_planes(chunk)), axis=2) for chunk in chunks]
         totals = np.cumsum(np.concatenate(sums), axis=0, dtype=np.float32)
         return totals[-1] / pixels
@@ -94,8 +97,9 @@ def standardize(images, mean, std):
 def augment(images, rng, border, cutout_size=0):
     """Shifts, flips and blanks images, each at random.
 
-    Every image gets a border of 4 pixels of one colour and is cropped back to
-    its size at one of 9 x 9 places; half are flipped left to right; then a
+    Every image gets a border of one colour, 4 pixels wide at a side of 32 (an
+    eighth of it), and is cropped back to its size at one of 9 x 9 places (at
+    that side); half are flipped left to right; then a
     square of zeros is laid on. The top left corner of the square is any pixel,
     so it may stick out to the right and below.
 
@@ -112,7 +116,8 @@ def augment(images, rng, border, cutout_size=0):
     Source: row 29; original models.py, `_pre_process`, and the paper's
     dataset.py, which crops before it standardises. Same.
     """
-    corners = rng.integers(0, 2 * PADDING + 1, (2, len(images)))
+    padding = int(images.shape[1] * PADDING)
+    corners = rng.integers(-padding, padding + 1, (2, len(images)))
     flipped = rng.random(len(images)) < 0.5
     # The border where an image does not reach. A loop, because padding the
     # whole batch first takes several times as long, all of it fresh memory.
@@ -131,7 +136,7 @@ def augment(images, rng, border, cutout_size=0):
 def _move(image, out, corner):
     """Writes the window of the padded image that begins at the corner."""
     height, width, _ = image.shape
-    down, right = corner[0] - PADDING, corner[1] - PADDING
+    down, right = corner
     out[
         max(0, -down) : height - max(0, down),
         max(0, -right) : width - max(0, right),
@@ -216,7 +221,7 @@ def train_batch(data, batch_size, seed, step, cutout_size=0, partial=False):
             pass; else it is filled from the next pass.
 
     Returns:
-        Pair of images, float32 `[batch, 32, 32, 3]`, and labels, int32
+        Pair of images, float32 `[batch, size, size, 3]`, and labels, int32
         `[batch]`.
 
     Source: row 29; original models.py. Same: an epoch of 45,000 images is 352
@@ -245,7 +250,7 @@ def reward_batch(data, batch_size, seed, index, augmented=False):
         augmented: Whether images are shifted and flipped.
 
     Returns:
-        Pair of images, float32 `[batch_size, 32, 32, 3]`, and labels, int32
+        Pair of images, float32 `[batch_size, size, size, 3]`, and labels, int32
         `[batch_size]`.
 
     Source: row 24; original models.py, `build_valid_rl`. Same. The paper's code
@@ -278,7 +283,7 @@ def eval_batches(split, data, batch_size=100, rng=None):
             images as they are.
 
     Yields:
-        Pair of images, float32 `[batch, 32, 32, 3]`, and labels, int32
+        Pair of images, float32 `[batch, size, size, 3]`, and labels, int32
         `[batch]`.
 
     Source: row 30; original models.py. Deviates: its queues wrap round when

@@ -270,6 +270,8 @@ def read_data(config: Config, log: Callable[[str], None]) -> data_utils.DataSet:
         num_valid=config.num_valid,
         num_test=config.num_test,
         all_train=config.child_from_scratch,
+        image_size=config.image_size,
+        resize=config.resize,
         profile=config.behaviour,
         log=log,
     )

@@ -53,7 +53,8 @@ class Compiled:
         layers = config.child_num_layers
         ids = tf.TensorSpec([layers], tf.int32)
         bits = tf.TensorSpec([layers * (layers - 1) // 2], tf.int32)
-        images = tf.TensorSpec([None, 32, 32, 3], tf.float32)
+        side = config.image_size
+        images = tf.TensorSpec([None, side, side, 3], tf.float32)
         labels = tf.TensorSpec([None], tf.int32)
         pair = tf.TensorSpec([2], tf.int32)
         rate = tf.TensorSpec([], tf.float32)

@@ -37,16 +37,16 @@ class Config:
         "Data",
         "What to train on: cifar10; cifar100, its 100 fine classes; shapes, an"
         " embedded data set that needs no download; or folder:PATH, a folder of"
-        " yours with a sub-folder of 32x32 images for each class.",
+        " yours with a sub-folder of images for each class.",
         path="folder",
     )
     data_path: str | None = setting(
         None,
         "Data",
-        "Where CIFAR is: a folder that is, or holds, cifar-10-batches-py,"
-        " cifar-10-batches-bin or a prepared TFDS folder (cifar-100-python,"
-        " cifar-100-binary). Without it data/ is"
-        " searched, then TFDS downloads into data/.",
+        "Where CIFAR is: a folder or file that is, or holds, the unpacked"
+        " Python or binary files, their archive, an npz file or a prepared"
+        " TFDS folder (data/README.md). Then data/ and the folders of Keras"
+        " and TFDS are searched, and at last TFDS downloads into data/.",
         path="full",
         logging=True,
     )
@@ -68,6 +68,21 @@ class Config:
     num_test: int | None = setting(
         None, "Data", "Use only the first N test images.", lower=1
     )
+    image_size: int = setting(
+        32,
+        "Data",
+        "Side of the images that the child takes, in pixels, a multiple of 4;"
+        " images of other sizes are scaled to it once.",
+        lower=8,
+        upper=512,
+    )
+    resize: str = setting(
+        "area",
+        "Data",
+        "How an image of a folder that is not square becomes one: area scales"
+        " all of it, crop its largest centred square.",
+        choices=("area", "crop"),
+    )
     data_format: str = setting(
         "NHWC",
         "Data",
@@ -86,7 +101,6 @@ class Config:
         "Data",
         "Side of the square that cutout blanks, in pixels; 0 for none.",
         lower=0,
-        upper=32,
         alias="cutout",
     )
 
@@ -446,6 +460,7 @@ class Config:
             keep_prob=self.child_keep_prob,
             op_settings=self.op_settings,
             num_classes=num_classes,
+            image_size=self.image_size,
             profile=self.behaviour,
         )
 

@@ -179,6 +179,16 @@ def check_combinations(config: Any) -> None:
             f"received {config.dataset!r}. For images of your own give the "
             "folder that holds one sub-folder for each class."
         )
+    if config.image_size % 4:
+        raise UserError(
+            "--image_size is a multiple of 4, because it is halved twice; "
+            f"received {config.image_size}. Try {config.image_size // 4 * 4}."
+        )
+    if config.child_cutout_size > config.image_size:
+        raise UserError(
+            "--child_cutout_size is at most --image_size; received "
+            f"{config.child_cutout_size} and {config.image_size}."
+        )
     if config.child_out_filters % 2:
         raise UserError(
             "--child_out_filters must be even, because the factorized reduction"

@@ -141,7 +141,7 @@ class MacroChild(keras.Model):
       options: what every part of the child needs to know.
 
     Call arguments:
-      images: float32 `[batch, 32, 32, 3]`, standardised (always NHWC).
+      images: float32 `[batch, size, size, 3]`, standardised (always NHWC).
       arc: pair of int32 tensors: op ids `[num_layers]`, each in
         `[0, search_space.num_ops)` (checked where arcs enter, because
         `tf.switch_case` runs its last branch for any other), and skip bits

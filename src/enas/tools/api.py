@@ -218,7 +218,7 @@ class Run:
         """Returns probabilities, float32 `[images, classes]`.
 
         Args:
-          images: whole numbers from 0 to 255, `[images, 32, 32, 3]`.
+          images: whole numbers from 0 to 255, `[images, size, size, 3]`.
           arc: the best one by default.
         """
         from enas.tools import evaluate

@@ -12,7 +12,10 @@ import sys
 import numpy as np
 from absl import flags
 
+from enas.cifar10.config import Config
 from enas.cifar10.flags import define_flags
+from enas.cifar10.readers.folder import PREFIX, decoded
+from enas.cifar10.readers.scaling import fitted
 from enas.errors import UserError
 from enas.tools import open_run as trained
 from enas.tools.command import run_tool
@@ -30,9 +33,10 @@ USAGE = """Usage: bash scripts/evaluate.sh --output_dir=RUN [--arc="0  3 0 .."]
                      --predict then takes the run's best_arc.txt
   --mode=train       dropout and noise on, batch statistics (default: eval)
   --split=valid      images to measure on (default: test)
-  --predict FILE ..  name pictures instead: PNG, JPEG, GIF or BMP. The largest
-                     centred square is cut out and scaled to 32x32, bilinear
-                     with antialiasing; 32x32 pictures are taken as they are
+  --predict FILE ..  name pictures instead: PNG, JPEG, GIF or BMP. They are
+                     scaled to the run's --image_size as the images of its
+                     folder were; for other data sets the largest centred
+                     square is cut out first
 
 The settings are those of RUN/flags.txt; flags given here change them.
 """
@@ -163,7 +167,7 @@ def count_answers(search, arc, images, mode="eval"):
 
 def _prediction_lines(search, texts, paths):
     arcs = trained.arcs_of(search, texts, 1, "predict") if texts else None
-    images = np.stack([read_image(path) for path in paths])
+    images = np.stack([read_image(path, search.config) for path in paths])
     for arc in arcs or [trained.best_arc(search)]:
         yield f"arc {arc}"
         for path, shares in zip(
@@ -185,7 +189,7 @@ def predict(search, arc, images):
     Args:
       search: `Search`.
       arc: `Arc`.
-      images: uint8 `[images, 32, 32, 3]`.
+      images: uint8 `[images, size, size, 3]`.
 
     Returns:
       float32 `[images, classes]`, softmax of the logits.
@@ -208,37 +212,23 @@ def predict(search, arc, images):
     return shares / shares.sum(axis=1, keepdims=True)
 
 
-def read_image(path):
-    """Reads a picture as the child takes it.
+def read_image(path: str, config: Config) -> np.ndarray:
+    """Reads a picture as a run's child takes it.
 
     Args:
-      path: str, a PNG, JPEG, GIF or BMP.
+      path: a PNG, JPEG, GIF or BMP.
+      config: the run's: on a folder of images pictures are resized as these
+        were, else the largest centred square is cut out.
 
     Returns:
-      uint8 `[32, 32, 3]`: the largest centred square, scaled bilinearly with
-      antialiasing.
+      uint8 `[size, size, 3]`.
 
     Raises:
       UserError: it is not a picture.
     """
-    import tensorflow as tf
-
-    try:
-        image = tf.io.decode_image(
-            tf.io.read_file(path), channels=3, expand_animations=False
-        )
-    except tf.errors.OpError as error:
-        raise UserError(
-            f"--predict takes PNG, JPEG, GIF and BMP pictures; {path} is none,"
-            " or is damaged."
-        ) from error
-    height, width, _ = image.shape
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    image = image[top : top + side, left : left + side]
-    if side != 32:
-        image = tf.image.resize(image, [32, 32], antialias=True)
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    folder = config.dataset.startswith(PREFIX)
+    how = config.resize if folder else "crop"
+    return fitted(decoded(path), config.image_size, how)
 
 
 if __name__ == "__main__":

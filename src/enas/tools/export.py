@@ -33,8 +33,9 @@ USAGE = """Usage: bash scripts/export.sh --output_dir=RUN --to=FILE.keras|FOLDER
                     default is what the run itself evaluates with: moving, or
                     batch in --profile=paper
 
-The model takes float32 pixels [images, 32, 32, 3] from 0 to 255 and returns
-logits. At the end its logits are compared with the run's on test images.
+The model takes float32 pixels [images, 32, 32, 3] (or the run's --image_size)
+from 0 to 255 and returns logits. At the end its logits are compared with the
+run's on test images.
 """
 STATISTICS = ("moving", "batch", "measured")
 COMPARED_IMAGES = 100
@@ -139,7 +140,7 @@ def plain_model(search, arc, statistics):
       statistics: "moving", "batch" or "measured", what batch norm uses.
 
     Returns:
-      keras.Model, float32 pixels `[images, 32, 32, 3]` from 0 to 255 ->
+      keras.Model, float32 pixels `[images, size, size, 3]` from 0 to 255 ->
       logits `[images, classes]`.
 
     Raises:
@@ -150,7 +151,7 @@ def plain_model(search, arc, statistics):
     from enas.tools.keras_layers import Choices, lay
 
     child, data = search.compiled.child, search.data
-    images = keras.Input((32, 32, 3), name="pixels")
+    images = keras.Input(data.train.images.shape[1:], name="pixels")
     scale, offset = 1 / (255 * data.std), -data.mean / data.std
     x = keras.layers.Rescaling(scale.ravel().tolist(), offset.ravel().tolist())
     outputs = {None: x(images)}
