@@ -163,8 +163,8 @@ def other(name):
         return [each for each in rules["choices"] if each != default][0]
     if isinstance(default, bool):
         return not default
-    if name == "child_out_filters":
-        return default + 2
+    if name in ("child_out_filters", "image_size"):
+        return default + 4
     if "float" in str(FIELDS[name].type):
         return 0.25
     return int(rules["lower"]) + 7 if default is None else default + 1
