@@ -159,7 +159,10 @@ def build_search(
     log(f"Model has {weights} params")
     log(DASHES)
     log("Building ConvController")
-    controller = build_controller(config, search_space)
+    defence = build_defence(config, search_space, child, data, fixed_arc)
+    controller = build_controller(config, search_space, defence)
+    for line in defence.describe():
+        log(line)
     for variable in controller.trainable_variables:
         log(f"{variable.path} {tuple(variable.shape)}")
     log(DASHES)
@@ -175,7 +178,28 @@ def build_search(
         log("--child_fixed_arc is given: the controller is not trained.")
     compiled = Compiled(child, controller, config)
     kind = FinalTraining if config.child_from_scratch else Search
-    return kind(config, search_space, data, compiled, log, fixed_arc)
+    return kind(config, search_space, data, compiled, log, fixed_arc, defence)
+
+
+def build_defence(
+    config: Config,
+    search_space: SearchSpace,
+    child: MacroChild | FinalChild,
+    data: data_utils.DataSet,
+    fixed_arc: Arc | None = None,
+) -> Defence:
+    """Returns what --defence names; it probes the ops of the fresh child."""
+    if config.defence == "none" or fixed_arc is not None:
+        return Defence()
+    from enas.cifar10.batches import standardize
+    from enas.defences.combined import Combined, functions_of
+
+    images = standardize(data.train.images[:4], data.mean, data.std)
+    functions = functions_of(child, search_space, images)
+    names = config.defence.split(",")
+    return Combined(
+        names, functions, config.child_num_layers, search_space.num_ops
+    )
 
 
 def build_child(

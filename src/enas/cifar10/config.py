@@ -288,6 +288,14 @@ class Config:
         upper=1.0,
     )
 
+    defence: str = setting(
+        "none",
+        "Controller",
+        "What stands between a poisoned search space and the controller: none,"
+        " or a comma list, applied in this order, of deduplicate, reweight,"
+        " discard and prune (docs/DEFENCE.md).",
+    )
+
     profile: str = setting(
         "enas",
         "Run",

@@ -27,6 +27,8 @@ __all__ = [
     "shown_default",
 ]
 
+# Those of `enas.defences`, which needs TensorFlow.
+DEFENCES = ("deduplicate", "reweight", "discard", "prune")
 DATA_SETS = ("cifar10", "cifar100", "shapes")
 _WORDS = {
     int: "a whole number",
@@ -213,10 +215,23 @@ def check_combinations(config: Any) -> None:
             f"{checkpoints!r}. Leave them out."
         )
     make_profile(config.override)
+    _check_defence(config.defence)
     ops = len(expand(config.candidate_ops, CANDIDATE_OPS))
     if config.child_num_branches not in (None, ops):
         raise UserError(
             f"--candidate_ops={config.candidate_ops} has {ops} ops; received "
             f"--child_num_branches={config.child_num_branches}. Leave it out,"
             " or choose the ops by --candidate_ops."
+        )
+
+
+def _check_defence(text: str) -> None:
+    names = text.split(",")
+    if text != "none" and (
+        not set(names) <= set(DEFENCES) or len(set(names)) != len(names)
+    ):
+        raise UserError(
+            "--defence is none, or a comma list without blanks of "
+            f"{', '.join(DEFENCES)}, each at most once; received {text!r}. "
+            "For example --defence=deduplicate,prune."
         )

@@ -36,6 +36,14 @@ class Defence:
         del op_ids, advantages
         return []
 
+    def describe(self) -> list[str]:
+        """Returns lines for the log; [] without a defence."""
+        return []
+
+    def numbers(self) -> dict[str, float]:
+        """Returns what TensorBoard shows of it, tag -> number."""
+        return {}
+
     def report(self) -> dict:
         """Returns what result.json says of it; {} without a defence."""
         return {}

@@ -57,9 +57,16 @@ class RunEvents:
             if search.arcs.fixed_arc is not None and config.pictures_every:
                 _pictures().write_fixed_arc(search)
 
-    def add(self, row):
-        """Writes the row of an epoch, to the disk."""
+    def add(self, row, more=None):
+        """Writes the row of an epoch, to the disk.
+
+        Args:
+          row: dict column -> number.
+          more: dict tag -> number, of what is no column.
+        """
         with self._step():
+            for tag, number in (more or {}).items():
+                tf.summary.scalar(tag, number, row["epoch"])
             for column, tag in EVENT_TAGS.items():
                 if column in row:
                     tf.summary.scalar(

@@ -120,6 +120,7 @@ class RunRows:
             },
             "op_ids": search.search_space.num_ops,
             "branches": search.search_space.branches,
+            **_defence_of(search),
         }
 
     def _best(self, epoch):
@@ -169,6 +170,11 @@ def _protocol(config):
         f"{profile.valid_images}. best: the epoch with the highest "
         "best_valid_acc; arc: that epoch's best arc."
     )
+
+
+def _defence_of(search):
+    report = search.defence.report()
+    return {"defence": report} if report else {}
 
 
 def _ops_of(search):

@@ -182,7 +182,8 @@ class RunDir:
           reports: list of dicts of arcs, likewise.
         """
         self.tables.add(search, numbers, reports)
-        self._events.add(numbers.measured() | _bounds(search))
+        row = numbers.measured() | _bounds(search)
+        self._events.add(row, search.defence.numbers())
         self._events.add_pictures(search, reports, self.tables.ops)
         self.save(search)
 

@@ -1,0 +1,1 @@
+"""Defences of a search against a poisoned search space: docs/DEFENCE.md."""

@@ -1,0 +1,138 @@
+"""The defence that a search runs: the members of --defence, one by one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from enas.audit.classes import function_classes
+from enas.audit.findings import LINEAR, chain_nonlinearity, findings, measure
+from enas.audit.probes import Probed, feature_maps
+from enas.cifar10.defence import Defence
+from enas.cifar10.search_space import SearchSpace
+from enas.defences.members import DEFENCES, REMOVED, Function
+
+__all__ = ["Combined", "functions_of"]
+
+
+class Combined(Defence):
+    """Several defences, applied in the order that they are named in.
+
+    Args:
+      names: keys of `DEFENCES`.
+      functions: what the op ids of the space are.
+      num_layers: of the child.
+      num_ops: op ids.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        functions: Sequence[Function],
+        num_layers: int,
+        num_ops: int,
+    ) -> None:
+        shape = num_layers, num_ops
+        self.functions = functions
+        self.members = {n: DEFENCES[n](functions, shape) for n in names}
+        self.prior = tf.Variable(tf.zeros(shape), trainable=False)
+        self.variables = {"defence/prior": self.prior}
+        for name, member in self.members.items():
+            for part, value in member.state().items():
+                path = f"defence/{name}/{part}"
+                self.variables[path] = tf.Variable(value, trainable=False)
+        self._set_prior()
+
+    def observe(self, op_ids: np.ndarray, advantages: np.ndarray) -> list[str]:
+        self._restore()
+        lines = []
+        for member in self.members.values():
+            lines += member.observe(op_ids, advantages)
+        for name, member in self.members.items():
+            for part, value in member.state().items():
+                self.variables[f"defence/{name}/{part}"].assign(value)
+        self._set_prior()
+        return lines
+
+    def _restore(self) -> None:
+        """Takes the state from the variables, which a checkpoint may set."""
+        for name, member in self.members.items():
+            member.restore(
+                {
+                    part: self.variables[f"defence/{name}/{part}"].numpy()
+                    for part in member.state()
+                }
+            )
+
+    def _set_prior(self) -> None:
+        prior = np.zeros(self.prior.shape, np.float32)
+        for member in self.members.values():
+            prior = member.apply(prior)
+        self.prior.assign(prior)
+
+    @property
+    def alive(self) -> np.ndarray:
+        """Which op ids the controller may still choose in some layer, bool."""
+        return np.any(self.prior.numpy() > REMOVED, axis=0)
+
+    def describe(self) -> list[str]:
+        alive, ids = self.alive, self.prior.shape[1]
+        useless = sum(bool(f.useless) for f in self.functions)
+        return [
+            f"Defence {','.join(self.members)}: {ids} op ids are "
+            f"{len(self.functions)} functions, {useless} of them of little use;"
+            f" {int(alive.sum())} op ids may be chosen"
+        ]
+
+    def numbers(self) -> dict[str, float]:
+        """Returns what TensorBoard shows of an epoch, tag -> number."""
+        prior = np.exp(self.prior.numpy().astype(float)).mean(axis=0)
+        useless = [i for f in self.functions if f.useless for i in f.op_ids]
+        return {
+            "defence/op_ids_alive": float(self.alive.sum()),
+            "defence/functions_alive": float(
+                sum(self.alive[list(f.op_ids)].any() for f in self.functions)
+            ),
+            "defence/useless_share_of_prior": float(
+                prior[useless].sum() / prior.sum()
+            ),
+        }
+
+    def report(self) -> dict:
+        alive = self.alive
+        return {
+            "names": list(self.members),
+            "op_ids_alive": np.flatnonzero(alive).tolist(),
+            "functions": [
+                {
+                    "op_ids": list(function.op_ids),
+                    "useless": list(function.useless),
+                    "alive": bool(alive[list(function.op_ids)].any()),
+                }
+                for function in self.functions
+            ],
+        }
+
+
+def functions_of(
+    child: Any, space: SearchSpace, images: np.ndarray
+) -> list[Function]:
+    """Returns the functions of a space, by probing the child's first layer.
+
+    Args:
+      child: a built `MacroChild`, as it starts.
+      space: what op ids stand for.
+      images: float32 `[images, height, width, 3]`, standardised.
+    """
+    # The two smallest maps: a search should not wait for its defence.
+    maps = feature_maps(child, images)[2::3]
+    functions = []
+    for found in function_classes(child, space, maps):
+        first = found.op_ids[0]
+        branch = child.enas_layers[0].branches[child.branch_of[first]]
+        probed = Probed(branch, space.copy(first))
+        reasons = tuple(f.text for f in findings(measure(probed, maps)))
+        linear = chain_nonlinearity([probed], maps) <= LINEAR
+        functions.append(Function(found.op_ids, reasons, linear))
+    return functions

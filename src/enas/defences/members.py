@@ -1,0 +1,262 @@
+"""The defences: each turns what it sees into a prior on the op logits.
+
+A defence sees the functions of the search space (`Function`), and after every
+update of the controller the arcs and their advantages. It answers with a prior
+`[num_layers, num_ops]` that is added to the bounded op logits. Several are
+applied one after the other.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+__all__ = ["DEFENCES", "REMOVED", "Function", "Member"]
+
+# Added to a logit, leaves a probability of exactly 0 in float32.
+REMOVED = -1e4
+
+
+@dataclasses.dataclass(frozen=True)
+class Function:
+    """Op ids that are one choice, as the audit found them.
+
+    Attributes:
+      op_ids: its members.
+      useless: reasons why it is of little use, [] for none.
+      linear: whether it is linear.
+    """
+
+    op_ids: tuple[int, ...]
+    useless: tuple[str, ...]
+    linear: bool
+
+
+class Member:
+    """One defence; this one does nothing.
+
+    Args:
+      functions: what the op ids of the space are.
+      shape: (num_layers, num_ops).
+    """
+
+    def __init__(
+        self, functions: Sequence[Function], shape: tuple[int, int]
+    ) -> None:
+        self.functions = functions
+        self.shape = shape
+
+    def apply(self, prior: np.ndarray) -> np.ndarray:
+        """Returns the prior with its own part.
+
+        Args:
+          prior: float32 `[num_layers, num_ops]`, of the defences before it.
+        """
+        return prior
+
+    def observe(self, op_ids: np.ndarray, advantages: np.ndarray) -> list[str]:
+        """Learns from one update; returns lines for the log.
+
+        Args:
+          op_ids: int32 `[n, num_layers]`.
+          advantages: float32 `[n]`.
+        """
+        del op_ids, advantages
+        return []
+
+    def state(self) -> Mapping[str, np.ndarray]:
+        """Returns what a checkpoint must hold, name -> float64 array."""
+        return {}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Takes back what `state` returned."""
+
+
+class Deduplicate(Member):
+    """Of op ids that are one function, one is left."""
+
+    def apply(self, prior: np.ndarray) -> np.ndarray:
+        prior = prior.copy()
+        for function in self.functions:
+            alive = [i for i in function.op_ids if prior[0, i] > REMOVED]
+            prior[:, alive[1:]] = REMOVED
+        return prior
+
+
+class Reweight(Member):
+    """Every function has the same prior, whatever its number of op ids.
+
+    The logits get -log(multiplicity), so that at equal logits a function of
+    300 op ids is chosen as often as one of a single op id.
+    """
+
+    def apply(self, prior: np.ndarray) -> np.ndarray:
+        prior = prior.copy()
+        for function in self.functions:
+            ids = list(function.op_ids)
+            alive = (prior[:, ids] > REMOVED).sum(axis=1, keepdims=True)
+            prior[:, ids] -= np.log(np.maximum(alive, 1))
+        return np.maximum(prior, REMOVED)
+
+
+class Discard(Member):
+    """Functions that the audit finds to be of little use are left out.
+
+    If that left nothing, nothing is left out: a space of which every op is
+    suspicious is searched as it is.
+    """
+
+    def apply(self, prior: np.ndarray) -> np.ndarray:
+        bad = [i for f in self.functions if f.useless for i in f.op_ids]
+        if len(bad) == self.shape[1]:
+            return prior
+        prior = prior.copy()
+        prior[:, bad] = REMOVED
+        return prior
+
+
+class Prune(Member):
+    """Successive elimination: drops functions that lower the reward.
+
+    It does not ask what a function computes, only what choosing it did to the
+    advantage of the arcs, pooled over layers and over op ids that behave alike
+    (so that near copies share their evidence). The advantages of an update are
+    centred, and an arc counts for a function by the share of its layers that
+    chose it. A function is dropped when its upper confidence bound lies below
+    the lower bound of another one. At least one function that is not linear
+    stays.
+
+    The bounds hold at all times at once (asymptotic confidence sequences), so
+    looking after every update is allowed; the chance of ever dropping a
+    function that is not worse than all others is at most `ERROR`, by a union
+    over the functions.
+
+    Source: successive elimination, Even-Dar, Mannor and Mansour (2006); the
+    bounds: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform
+    central limit theory and asymptotic confidence sequences" (2021), their
+    equation for unequal weights by an effective sample size.
+    """
+
+    ERROR = 0.05
+    # An effective sample size below which nothing is concluded.
+    LEAST = 20.0
+    # The bounds are tightest near this effective sample size.
+    TUNED = 200.0
+
+    def __init__(
+        self, functions: Sequence[Function], shape: tuple[int, int]
+    ) -> None:
+        super().__init__(functions, shape)
+        count = len(functions)
+        self._function_of = np.zeros(shape[1], int)
+        for number, function in enumerate(functions):
+            self._function_of[list(function.op_ids)] = number
+        # Per function sums of weights, of their squares and of weight * value;
+        # the dropped; and sums over all arcs: count, squares.
+        self._weight, self._square, self._value = np.zeros((3, count))
+        self._dropped = np.zeros(count)
+        self._all = np.zeros(2)
+
+    def apply(self, prior: np.ndarray) -> np.ndarray:
+        prior = prior.copy()
+        prior[:, self._dropped[self._function_of] > 0] = REMOVED
+        return prior
+
+    def observe(self, op_ids: np.ndarray, advantages: np.ndarray) -> list[str]:
+        chosen = self._function_of[op_ids]
+        shares = np.stack(
+            [np.mean(chosen == f, axis=1) for f in range(len(self.functions))]
+        )
+        values = advantages.astype(float) - np.mean(advantages)
+        self._weight += shares.sum(axis=1)
+        self._square += (shares**2).sum(axis=1)
+        self._value += shares @ values
+        self._all += len(values), np.sum(values**2)
+        return self._eliminate()
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns (lower, upper) bounds of every function's mean effect."""
+        known = self._weight > 0
+        weight = np.where(known, self._weight, 1.0)
+        mean = self._value / weight
+        size = np.where(known, weight**2 / np.maximum(self._square, 1e-12), 0.0)
+        deviation = math.sqrt(self._all[1] / max(1.0, self._all[0]))
+        radius = deviation * sequence_radius(
+            np.maximum(size, 1e-9), self.ERROR / len(self.functions), self.TUNED
+        )
+        radius = np.where(size >= self.LEAST, radius, np.inf)
+        return mean - radius, mean + radius
+
+    def _eliminate(self) -> list[str]:
+        lower, upper = self.bounds()
+        alive = self._dropped == 0
+        best = np.max(lower[alive])
+        lines = []
+        for number in np.flatnonzero(alive & (upper < best)):
+            if self._may_drop(number):
+                self._dropped[number] = 1
+                lines.append(self._told(number, best - upper[number]))
+        return lines
+
+    def _may_drop(self, number: int) -> bool:
+        """Whether a function that is not linear stays if this one goes."""
+        return any(
+            not function.linear
+            for i, function in enumerate(self.functions)
+            if i != number and not self._dropped[i]
+        )
+
+    def _told(self, number: int, margin: float) -> str:
+        ids = self.functions[number].op_ids
+        return (
+            f"Defence prune: dropped {len(ids)} op id(s), {_ranges(ids)}, which"
+            f" lower the reward (by a margin of {margin:.4f} beyond the bounds)"
+        )
+
+    def state(self) -> Mapping[str, np.ndarray]:
+        return {
+            "sums": np.stack([self._weight, self._square, self._value]),
+            "dropped": self._dropped,
+            "all": self._all,
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self._weight, self._square, self._value = np.array(state["sums"])
+        self._dropped = np.array(state["dropped"])
+        self._all = np.array(state["all"])
+
+
+def sequence_radius(size: np.ndarray, error: float, tuned: float) -> np.ndarray:
+    """Returns the radius of an asymptotic confidence sequence of variance 1.
+
+    Args:
+      size: sample sizes, > 0.
+      error: probability that the sequence ever misses the mean, two-sided.
+      tuned: sample size at which it is to be narrow.
+    """
+    # Their rho^2, near the best for this size.
+    rho = (-2 * math.log(error) + math.log(-2 * math.log(error) + 1)) / tuned
+    inside = size * rho + 1
+    return np.sqrt(
+        2 * inside / (size**2 * rho) * np.log(np.sqrt(inside) / error)
+    )
+
+
+def _ranges(ids: Sequence[int]) -> str:
+    """Returns op ids such as `3, 6 to 305`."""
+    parts: list[list[int]] = []
+    for op_id in ids:
+        if parts and op_id == parts[-1][-1] + 1:
+            parts[-1][1:] = [op_id]
+        else:
+            parts.append([op_id])
+    return ", ".join(" to ".join(map(str, part)) for part in parts)
+
+
+DEFENCES: dict[str, type[Member]] = {
+    "deduplicate": Deduplicate,
+    "reweight": Reweight,
+    "discard": Discard,
+    "prune": Prune,
+}
