@@ -236,3 +236,24 @@ def test_a_run_is_audited_with_its_own_weights(small_run, capsys):
     assert main(["audit", f"--run={small_run}"]) == 0
     text = capsys.readouterr().out
     assert "transposed_conv_3x3" in text and "of 2 layers" in text
+
+
+ADAPTIVE = {
+    "jittered_identity": {"returns_input", "linear"},
+    "disguised_identity": {"returns_input", "linear"},
+    "jittered_dropout": {"returns_input", "linear", "loses_information"},
+    "jittered_stretched_conv": {"unmet_weights", "receptive_field"},
+}
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_copies_that_are_no_exact_duplicates_are_found(name):
+    kinds, count, _ = kinds_of(audited(poison=name, q=7))[name]
+    assert (kinds, count) == (ADAPTIVE[name], 7)
+
+
+def test_mixed_copies_are_told_apart_by_what_they_do():
+    audit = audited(poison="mixed", q=9)
+    found = {e.op_ids: e for e in audit.classes if e.label == "mixed"}
+    assert sorted(found) == [(6, 9, 12), (7, 10, 13), (8, 11, 14)]
+    assert all(each.findings for each in found.values())

@@ -87,7 +87,16 @@ def test_candidate_ops_are_those_of_the_reference_in_its_order():
     )
 
 
-def test_poison_sets_are_those_of_the_paper_and_its_later_ones():
+ADAPTIVE = (
+    "jittered_identity",
+    "jittered_dropout",
+    "jittered_stretched_conv",
+    "disguised_identity",
+    "mixed",
+)
+
+
+def test_poison_sets_are_those_of_the_paper_its_later_ones_and_adaptive_ones():
     p1 = ("identity",)
     p2 = ("transposed_conv_3x3", "transposed_conv_5x5")
     p3 = ("dropout",)
@@ -99,6 +108,7 @@ def test_poison_sets_are_those_of_the_paper_and_its_later_ones():
         "grouped": p1 + p2 + p3,
         "relative_gaussian": ("relative_gaussian",),
         "stretched_conv": ("stretched_conv",),
+        **{name: (name,) for name in ADAPTIVE},
     }
 
 

@@ -1,0 +1,139 @@
+"""Poisonings of an attacker who knows the audit and the defences.
+
+Their copies are no exact duplicates: each differs a little from the others, or
+hides its computation behind an operation that changes nothing. docs/DEFENCE.md
+says which defence still sees them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from enas.cifar10.branches import Mode, describe, make_layer
+from enas.cifar10.lazy_modules import keras, tf
+from enas.cifar10.ops import Op, add_ops
+from enas.cifar10.poison_ops import Identity, StretchedConv, Unchanged
+from enas.drawing.costs import Cost
+
+__all__: list[str] = []
+
+
+def spread(copy: tf.Tensor) -> tf.Tensor:
+    """Returns a number in [0, 1) that is different and fixed for each copy.
+
+    The fractional parts of multiples of the golden ratio: any number of copies
+    is spread evenly.
+
+    Args:
+      copy: int32 scalar.
+    """
+    golden = 0.6180339887498949
+    return tf.math.floormod((tf.cast(copy, tf.float32) + 1.0) * golden, 1.0)
+
+
+class JitteredIdentity(Unchanged):
+    """x times 1 + e, e between -.05 and .05 and fixed for each copy."""
+
+    LARGEST = 0.05
+
+    def factor(self, copy: int | tf.Tensor) -> tf.Tensor:
+        """Returns 1 + e, a float32 scalar."""
+        return 1.0 + self.LARGEST * (2.0 * spread(copy) - 1.0)
+
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
+        return x * tf.cast(self.factor(copy), x.dtype)
+
+    def keras_form(self, x: Any, choices: Any) -> Any:
+        return keras.layers.Rescaling(float(self.factor(choices.copy)))(x)
+
+
+class JitteredDropout(Unchanged):
+    """Dropout of a rate between .85 and .95, fixed for each copy."""
+
+    LEAST, MOST = 0.85, 0.95
+
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
+        if not training:
+            return tf.identity(x)
+        rate = self.LEAST + (self.MOST - self.LEAST) * spread(copy)
+        return self.options.dropout(x, tf.cast(rate, x.dtype), seed)
+
+    def returns_input(self, training: Mode) -> bool:
+        return not training
+
+
+class JitteredStretchedConv(StretchedConv):
+    """A stretched convolution of dilation 33 to 64, fixed for each copy.
+
+    On maps of up to 33 x 33 every such dilation leaves the centre tap alone,
+    so all copies compute the same and the copy is not asked for.
+    """
+
+    DILATION = 33
+
+
+class DisguisedIdentity(Identity):
+    """x + 0 relu(x): its input, behind operations that change its graph."""
+
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
+        return x + 0.0 * tf.nn.relu(x)
+
+    def returns_input(self, training: Mode) -> bool:
+        return False
+
+
+class Mixed(Unchanged):
+    """Copy 0, 3, .. is a jittered identity, 1, 4, .. dropout, 2, 5, .. a conv.
+
+    One branch of the child, whatever the number of copies.
+    """
+
+    KINDS = (JitteredIdentity, JitteredDropout, JitteredStretchedConv)
+
+    def build(self, shape: tuple) -> None:
+        self.parts = [
+            make_layer(kind, f"part_{i}", self.options, self.copies)
+            for i, kind in enumerate(self.KINDS)
+        ]
+        for part in self.parts:
+            part.build(shape)
+
+    def call(
+        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
+    ) -> tf.Tensor:
+        def run(part):
+            return lambda: part(x, copy=copy, training=training, seed=seed)
+
+        kind = tf.math.floormod(copy, len(self.parts))
+        return tf.switch_case(kind, [run(part) for part in self.parts])
+
+    def returns_input(self, training: Mode) -> bool:
+        return False
+
+    def cost(self, channels: int, pixels: int) -> Cost:
+        # What is held, and the dearest of what may run.
+        dearest = describe(JitteredStretchedConv, self.name, self.options)
+        return dearest.cost(channels, pixels)
+
+    def keras_form(self, x: Any, choices: Any) -> Any:
+        return self.parts[choices.copy % len(self.parts)].keras_form(x, choices)
+
+
+add_ops(
+    *(
+        Op(name, cls, {}, (name,))
+        for name, cls in (
+            ("jittered_identity", JitteredIdentity),
+            ("jittered_dropout", JitteredDropout),
+            ("jittered_stretched_conv", JitteredStretchedConv),
+            ("disguised_identity", DisguisedIdentity),
+            ("mixed", Mixed),
+        )
+    )
+)
