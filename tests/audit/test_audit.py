@@ -9,11 +9,11 @@ import tensorflow as tf
 from enas.audit import audit_space
 from enas.audit.audit import bounded_share
 from enas.audit.main import main
-from enas.audit.probes import Probed
 from enas.cifar10.branches import Branch
 from enas.cifar10.config import Config
 from enas.cifar10.ops import OPS, Op
 from enas.cifar10.search_space import POISON_SETS
+from enas.probing.probes import Probed
 
 SMALL = {
     "dataset": "shapes",

@@ -14,8 +14,8 @@ _MODULE_OF = {
     "Audit": "enas.audit.audit",
     "audit_child": "enas.audit.audit",
     "audit_space": "enas.audit.audit",
-    "OpClass": "enas.audit.classes",
-    "function_classes": "enas.audit.classes",
+    "OpClass": "enas.probing.classes",
+    "function_classes": "enas.probing.classes",
 }
 
 __all__ = list(_MODULE_OF)

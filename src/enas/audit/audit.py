@@ -5,17 +5,17 @@ import json
 import math
 from typing import Any
 
-from enas.audit.classes import OpClass, function_classes
-from enas.audit.findings import (
+from enas.cifar10.config import Config
+from enas.cifar10.search_space import SearchSpace
+from enas.probing.classes import OpClass, function_classes
+from enas.probing.findings import (
     Finding,
     Measures,
     chain_nonlinearity,
     findings,
     measure,
 )
-from enas.audit.probes import Probed, feature_maps
-from enas.cifar10.config import Config
-from enas.cifar10.search_space import SearchSpace
+from enas.probing.probes import Probed, feature_maps
 
 __all__ = ["Audit", "ClassAudit", "audit_child", "audit_space"]
 

@@ -7,6 +7,7 @@ says which defence still sees them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from enas.cifar10.branches import Mode, describe, make_layer
@@ -107,7 +108,7 @@ class Mixed(Unchanged):
     def call(
         self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
     ) -> tf.Tensor:
-        def run(part):
+        def run(part: Any) -> Callable[[], tf.Tensor]:
             return lambda: part(x, copy=copy, training=training, seed=seed)
 
         kind = tf.math.floormod(copy, len(self.parts))
@@ -118,7 +119,7 @@ class Mixed(Unchanged):
 
     def cost(self, channels: int, pixels: int) -> Cost:
         # What is held, and the dearest of what may run.
-        dearest = describe(JitteredStretchedConv, self.name, self.options)
+        dearest = describe(JitteredStretchedConv, "dearest", self.options)
         return dearest.cost(channels, pixels)
 
     def keras_form(self, x: Any, choices: Any) -> Any:

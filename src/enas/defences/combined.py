@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from enas.audit.classes import function_classes
-from enas.audit.findings import LINEAR, chain_nonlinearity, findings, measure
-from enas.audit.probes import Probed, feature_maps
 from enas.cifar10.defence import Defence
 from enas.cifar10.search_space import SearchSpace
 from enas.defences.members import DEFENCES, REMOVED, Function
+from enas.probing.classes import function_classes
+from enas.probing.findings import LINEAR, chain_nonlinearity, findings, measure
+from enas.probing.probes import Probed, feature_maps
 
 __all__ = ["Combined", "functions_of"]
 
@@ -25,6 +25,8 @@ class Combined(Defence):
       num_layers: of the child.
       num_ops: op ids.
     """
+
+    prior: tf.Variable
 
     def __init__(
         self,

@@ -193,7 +193,7 @@ class Prune(Member):
         alive = self._dropped == 0
         best = np.max(lower[alive])
         lines = []
-        for number in np.flatnonzero(alive & (upper < best)):
+        for number in np.flatnonzero(alive & (upper < best)).tolist():
             if self._may_drop(number):
                 self._dropped[number] = 1
                 lines.append(self._told(number, best - upper[number]))

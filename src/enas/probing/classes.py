@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from enas.audit.graphs import Signature, signature
-from enas.audit.probes import Probed, relative_distance
 from enas.cifar10.search_space import SearchSpace
+from enas.probing.graphs import Signature, signature
+from enas.probing.probes import Probed, relative_distance
 
 __all__ = ["ALIKE", "OpClass", "function_classes"]
 

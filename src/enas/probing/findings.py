@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from enas.audit.probes import Probed, correlation, relative_distance
+from enas.probing.probes import Probed, correlation, relative_distance
 
 __all__ = ["Finding", "Measures", "chain_nonlinearity", "findings", "measure"]
 
