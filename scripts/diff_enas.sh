@@ -14,4 +14,9 @@ set -euo pipefail
 
 source "$(dirname -- "${BASH_SOURCE[0]}")/_setup.sh"
 
-exec "$PYTHON" -m enas.parity.main "$@"
+# Without a directory, the recordings are those of this project.
+if [[ $# -eq 1 && $1 == recordings ]]; then
+  set -- recordings "$repo_root/tests/golden"
+fi
+
+exec "$PYTHON" -m enas.parity.diff_enas "$@"

@@ -22,7 +22,7 @@ def test_with_onednn_the_recorded_numbers_are_met_and_nothing_is_warned_of(
         [
             sys.executable,
             "-m",
-            "enas.parity.main",
+            "enas.parity.diff_enas",
             "recordings",
             str(tmp_path),
         ],

@@ -8,7 +8,7 @@ import pytest
 
 import helpers
 from enas.errors import UserError
-from enas.parity.checkpoint import add_arguments, run
+from enas.parity.checkpoint_diff import add_arguments, run
 from enas.parity.checkpoint_sizes import read_sizes
 from enas.run import checkpoint
 

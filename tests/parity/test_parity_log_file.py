@@ -1,5 +1,7 @@
-"""Reading logs of both dialects into records of one kind."""
+"""Reading logs of both dialects into numbers with a place in the run."""
 
+import itertools
+import json
 import math
 import pathlib
 
@@ -7,11 +9,11 @@ import pytest
 
 import helpers
 from enas.cifar10.metrics import COLUMNS
+from enas.parity.diff_enas import main
 from enas.parity.log_file import read_log
-from enas.parity.log_lines import parse_line
-from enas.parity.log_records import aggregate, records, series
-from enas.parity.log_steps import StepRange, common_steps
-from enas.parity.main import main
+from enas.parity.log_lines import events_of, lines_of
+from enas.parity.log_records import place, step_bounds
+from enas.parity.logs import _name, _place
 from enas.utils import child_line, controller_line
 
 GOLDEN = helpers.ROOT / "tests/golden"
@@ -25,16 +27,12 @@ def child(step, loss=2.0, steps=4, lr=0.05):
 
 def placed(path):
     log = read_log(str(path))
-    return records(log, log.steps.low)[0]
+    return place(log, step_bounds(log)[0])[0]
 
 
 def write(path, *lines, end="\n"):
     path.write_text("".join(line + end for line in lines), encoding="utf-8")
     return str(path)
-
-
-def of_phase(found, phase):
-    return [record for record in found if record.phase == phase]
 
 
 def compare(*arguments):
@@ -43,54 +41,50 @@ def compare(*arguments):
 
 def test_recorded_log_of_the_original_in_common_units():
     log = read_log(ENAS)
-    assert (log.dialect, log.name, log.steps) == ("enas", "enas", (4, 4))
-    found, unplaced = records(log, 4)
-    assert unplaced == 0
-    children = of_phase(found, "child")
-    assert [(r.epoch, r.position, r.step) for r in children] == [
-        *((0, 2, 2), (0, 4, 4), (1, 2, 6)),
-        *((1, 4, 8), (2, 2, 10), (2, 4, 12)),
-    ]
-    assert children[0].values == {
-        "loss": 2.477989,
-        "accuracy": 8 / 128,
-        "lr": 0.05,
-        "grad_norm": 1.4003,
+    assert (log.dialect, step_bounds(log)) == ("enas", (4, 4))
+    found, remarks = place(log, 4)
+    assert remarks == []
+    assert {
+        key: list(epochs[0].items())[0]
+        for key, epochs in found.items()
+        if key[0] == "child"
+    } == {
+        ("child", "loss"): (2, 2.477989),
+        ("child", "accuracy"): (2, 8 / 128),
+        ("child", "lr"): (2, 0.05),
+        ("child", "grad_norm"): (2, 1.4003),
     }
-    assert len(of_phase(found, "evaluation")) == 3 * (10 + 2)
+    # Printed under epochs 0, 1, 1, 2, 2, 3: counted after the step.
+    positions = {e: list(n) for e, n in found["child", "loss"].items()}
+    assert positions == {0: [2, 4], 1: [2, 4], 2: [2, 4]}
+    arcs = found["evaluation", "arc_accuracy"]
+    assert [len(numbers) for numbers in arcs.values()] == [10, 10, 10]
 
 
 def test_controller_arcs_of_the_original_are_counted_by_log_every():
-    log = read_log(ENAS)
-    assert aggregate(log) == 20
-    arcs = of_phase(placed(ENAS), "controller")
-    assert [r.position for r in arcs] == [*range(0, 60, 2)] * 3
-    assert {(r.epoch, r.step) for r in arcs} == {(0, 4), (1, 8), (2, 12)}
-    assert arcs[1].values["accuracy"] == 0.2734
-    # The line says ctrl_step=1: arc 0 of update 1.
-    assert divmod(arcs[10].position, 20) == (1, 0)
-    assert arcs[10].values["loss"] == 1.716
+    arcs = placed(ENAS)["controller", "accuracy"]
+    assert {epoch: list(numbers) for epoch, numbers in arcs.items()} == {
+        epoch: [*range(0, 60, 2)] for epoch in range(3)
+    }
+    assert arcs[0][2] == 0.2734
+    # The line says ctrl_step=1, and is of arc 0 of update 1.
+    assert placed(ENAS)["controller", "loss"][0][20] == 1.716
 
 
 def test_recorded_log_of_the_paper_in_common_units():
     log = read_log(PAPER)
-    assert (log.dialect, log.name, log.steps) == ("paper", "paper", (16, 20))
-    assert aggregate(log) == 20
-    found, unplaced = records(log, 18)
-    assert unplaced == 0
-    children = of_phase(found, "child")
-    assert [r.position for r in children] == [1, 6, 11, 16] * 3
-    assert [r.step for r in children[3:6]] == [16, 19, 24]
-    assert children[3].values["accuracy"] == 0.2125
-    arcs = of_phase(found, "controller")
-    assert [r.position for r in arcs[:5]] == [39, 79, 119, 159, 199]
-    whole = series(found)
-    assert whole["evaluation", "arc_accuracy"][0][2] == 0.1562
-    assert whole["evaluation", "test_accuracy"][2] == {0: 0.22}
-    assert whole["epoch", "best_test_acc"] == {
-        epoch: numbers
-        for epoch, numbers in whole["evaluation", "test_accuracy"].items()
-    }
+    assert (log.dialect, step_bounds(log)) == ("paper", (16, 20))
+    found, remarks = place(log, 18)
+    assert remarks == []
+    assert list(found["child", "loss"][2]) == [1, 6, 11, 16]
+    assert found["child", "accuracy"][0][16] == 0.2125
+    assert list(found["controller", "loss"][0]) == [39, 79, 119, 159, 199]
+    assert found["evaluation", "arc_accuracy"][0][2] == 0.1562
+    assert found["evaluation", "test_accuracy"][2] == {0: 0.22}
+    assert (
+        found["epoch", "best_test_acc"]
+        == (found["evaluation", "test_accuracy"])
+    )
 
 
 def test_paper_s_notebook_numbers_updates_instead_of_arcs(tmp_path):
@@ -103,33 +97,42 @@ def test_paper_s_notebook_numbers_updates_instead_of_arcs(tmp_path):
 
 @pytest.mark.parametrize("shown", ["0.1796875", "tensor(0.18)", "1.0", "nan"])
 def test_accuracies_of_the_ten_in_all_spellings(shown):
-    assert parse_line(f"val_acc={shown}").kind == "arc_accuracy"
-    on_gpu = parse_line("val_acc=tensor(0.25, device='cuda:0')")
-    assert on_gpu.fields == {"accuracy": 0.25}
+    (event,), damaged = events_of(f"val_acc={shown}")
+    assert event[0] == "evaluation" and not damaged
+    (on_gpu,), _ = events_of("val_acc=tensor(0.25, device='cuda:0')")
+    assert on_gpu[2] == {"arc_accuracy": 0.25}
 
 
 def test_steps_per_epoch_without_an_evaluation(tmp_path):
-    lines = [child(step) for step in range(1, 10)]
-    log = read_log(write(tmp_path / "log", *lines))
-    assert log.steps == (4, 4)
+    def bounds(*lines):
+        return step_bounds(read_log(write(tmp_path / "log", *lines)))
+
+    assert bounds(*(child(step) for step in range(1, 10))) == (4, 4)
     lines = [child(step, steps=352) for step in (100, 300, 400)]
-    assert read_log(write(tmp_path / "log", *lines)).steps == (301, 400)
-    lines = [child(1), child(2)]
-    assert read_log(write(tmp_path / "log", *lines)).steps == (3, None)
+    assert bounds(*lines) == (301, 400)
+    assert bounds(child(1), child(2)) == (3, math.inf)
 
 
-def test_steps_per_epoch_that_fit_all_logs_are_taken():
-    paper, original = read_log(PAPER), read_log(ENAS)
-    fitting = original._replace(steps=StepRange(18, 18))
-    assert common_steps([paper, fitting]) == [18, 18]
-    assert common_steps([paper, original]) == [16, 4]
+def test_steps_per_epoch_that_fit_all_logs_are_taken(tmp_path, capsys):
+    lines = [child(step, steps=18) for step in range(1, 20)]
+    fitting = write(tmp_path / "log", *lines)
+    for other, steps in ((fitting, [18, 18]), (ENAS, [16, 4])):
+        assert _place([read_log(PAPER), read_log(other)])[0] == steps
+    assert "(the log allows 16 to 20)" in capsys.readouterr().out
+
+
+def test_runs_are_named_after_the_file_or_its_folder(tmp_path):
+    names = ENAS, f"{tmp_path}/a b/stdout", f"{tmp_path}/x.log", str(tmp_path)
+    assert [_name(name) for name in names] == [
+        *("enas", "a_b", "x.log", tmp_path.name)
+    ]
 
 
 def test_continued_run_counts_as_logged_last(tmp_path):
     head = ["log_every....2", child(2, 9.0)]
     phase = ["Epoch 1: Training controller", *[ctrl(9.0)] * 3]
     again = [child(2, 1.0), child(4, 1.0), phase[0], *[ctrl(1.0)] * 3]
-    whole = series(placed(write(tmp_path / "log", *head, *phase, *again)))
+    whole = placed(write(tmp_path / "log", *head, *phase, *again))
     assert whole["child", "loss"] == {0: {2: 1.0, 4: 1.0}}
     assert whole["controller", "loss"] == {0: {0: 1.0, 2: 1.0, 4: 1.0}}
 
@@ -167,7 +170,8 @@ def test_torn_last_line_is_left_out_and_told(tmp_path):
     data = pathlib.Path(ENAS).read_bytes().rstrip()
     path = tmp_path / "log"
     found = damaged(path, data[:-2])  # test_accuracy: 0.20
-    assert len(found) == len(placed(ENAS)) - 1
+    accuracies = found["evaluation", "test_accuracy"]
+    assert sorted(accuracies) == [0, 1]
     assert "the last line is torn off" in read_log(str(path)).remarks[-1]
 
 
@@ -176,17 +180,17 @@ def test_damaged_records_are_counted_with_their_place(tmp_path):
     log = read_log(write(tmp_path / "log", *lines))
     assert len(log.events) == 1
     assert "1 hold no numbers" in log.remarks[0]
-    assert log.remarks[1].startswith("1 lines") and "line 2" in log.remarks[1]
+    assert log.remarks[1] == "1 lines are damaged, first 2"
 
 
 def test_numbers_that_are_not_finite_are_left_out_and_told(tmp_path, capsys):
     values = math.nan, 1.0, math.inf, 3.0
     lines = [child(step, loss) for step, loss in enumerate(values, 1)]
     path = write(tmp_path / "log", *lines)
-    assert series(placed(path))["child", "loss"] == {0: {2: 1.0, 4: 3.0}}
+    assert placed(path)["child", "loss"] == {0: {2: 1.0, 4: 3.0}}
     assert compare(path, path) == 0
     shown = capsys.readouterr().out
-    assert "2 values are nan or inf" in shown
+    assert "2 values that are nan or inf left out" in shown
     (line,) = [x for x in shown.splitlines() if x.startswith("child loss")]
     assert line.split()[2:6] == ["2", "lines", "2", "2"]
 
@@ -196,8 +200,132 @@ def test_run_directory_counts_its_table(tmp_path):
     row = {"epoch": "1", "best_valid_acc": "0.25", "seconds_eval": "9"}
     cells = [row.get(column, "") for column in COLUMNS]
     write(tmp_path / "metrics.csv", ",".join(COLUMNS), ",".join(cells))
-    whole = series(placed(tmp_path))
+    whole = placed(tmp_path)
     assert whole["epoch", "best_valid_acc"] == {0: {0: 0.25}}
-    assert ("epoch", "best_valid_acc") not in series(
-        placed(tmp_path / "stdout")
-    )
+    assert ("epoch", "best_valid_acc") not in placed(tmp_path / "stdout")
+
+
+# What may stand around the records of a log.
+STAMPS = [
+    "2026-11-27 13:19:38,123 INFO enas: ",
+    "[2026-11-27T13:19:38.123456Z] ",
+    "Nov 27 13:19:38 node17 python[4711]: ",
+    "I1127 13:19:38.123456 140 main.py:45] ",
+    "13:19:38 | ",
+    "[1,0]<stdout>:",
+    "rank0:",
+    "[rank0]: ",
+    "[default0]:",
+    "0: ",
+    "worker-1  | ",
+    "2026-11-27T13:19:38.123456789Z stdout F ",
+    "(pid=4711, ip=10.0.0.3) ",
+    "> ",
+    "- `",
+    "\x1b[32m",
+    "[0m",
+    "\u2502 ",
+    "100%|##########| 22/22 [00:01<00:00, 19.8it/s] ",
+    "12:",
+    "C:\\runs\\new> ",
+]
+
+
+@pytest.mark.parametrize("name", [ENAS, PAPER], ids=["enas", "paper"])
+@pytest.mark.parametrize("stamp", STAMPS)
+def test_what_stands_before_a_record_is_passed_over(stamp, name, tmp_path):
+    text = pathlib.Path(name).read_text()
+    lines = [stamp + line for line in text.splitlines()]
+    assert placed(write(tmp_path / "log", *lines)) == placed(name)
+
+
+AROUND = {
+    "fence": lambda text: f"# A run\n\n```text\n{text}```\n",
+    "ticks": lambda text: "".join(f"`{x}`\n" for x in text.splitlines()),
+    "colours": lambda text: text.replace("loss=", "\x1b[1mloss=\x1b[0m"),
+    "lost escapes": lambda text: text.replace("loss=", "[1;31mloss=[0m"),
+    "bar": lambda text: text.replace("\n", "\n 5/9 [0:01]\r 9/9 [0:02]\r"),
+    "old line ends": lambda text: text.replace("\n", "\r"),
+    "docker": lambda text: "".join(
+        json.dumps({"log": f"{x}\n", "stream": "stdout", "time": "1:2"}) + "\n"
+        for x in text.splitlines()
+    ),
+    "json": lambda text: "".join(
+        json.dumps({"level": "info", "message": x, "n": 3}) + "\n"
+        for x in text.splitlines()
+    ),
+    "bytes": lambda text: "".join(
+        f"{x.encode()!r}\n" for x in text.splitlines()
+    ),
+    "table": lambda text: "".join(
+        f"| 3 | {x.replace('|', chr(92) + '|')} |\n" for x in text.splitlines()
+    ),
+    "numbered": lambda text: "".join(
+        f"{i}: {x}\n" for i, x in enumerate(text.splitlines(), 1)
+    ),
+    "two ranks": lambda text: "".join(
+        f"[1,{rank}]<stdout>:{x}\n"
+        for x, rank in itertools.product(text.splitlines(), (0, 1))
+    ),
+    "ten ranks": lambda text: "".join(
+        f"{rank}: {x}\n"
+        for x, rank in itertools.product(text.splitlines(), range(11, 1, -1))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [ENAS, PAPER], ids=["enas", "paper"])
+@pytest.mark.parametrize("around", AROUND)
+def test_what_stands_around_records_is_passed_over(around, name, tmp_path):
+    text = AROUND[around](pathlib.Path(name).read_text())
+    (tmp_path / "log").write_bytes(text.encode())
+    assert placed(tmp_path / "log") == placed(name)
+
+
+@pytest.mark.parametrize("name", [ENAS, PAPER], ids=["enas", "paper"])
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "utf-8-sig",
+        "utf-16",
+        "utf-16-le",
+        "utf-16-be",
+        "utf-32",
+        "utf-16-be-sig",
+    ],
+)
+def test_text_in_other_encodings_is_read(encoding, name, tmp_path):
+    text = pathlib.Path(name).read_text() + "\u2588 \u010d \u00e9\r\n"
+    if encoding.endswith("-be-sig"):
+        text, encoding = "\ufeff" + text, "utf-16-be"
+    (tmp_path / "log").write_bytes(text.encode(encoding))
+    assert placed(tmp_path / "log") == placed(name)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "best_valid_accuracy: 0.93",
+        "valid_accuracy: 0.93 was the best so far",
+        "num_log_every....5",
+        "Epoch 3: Evaluating",
+        "see val_acc=0.93 in epoch 4",
+    ],
+)
+def test_prose_is_no_record(line):
+    assert events_of(line)[0] == []
+
+
+def test_a_bar_may_follow_a_step_and_steps_each_other():
+    bar = " 9/9 [00:01<00:00, 5.5it/s]"
+    (line,) = lines_of((child(4) + bar + child(8) + bar).encode())
+    events, damaged = events_of(line)
+    assert [fields["step"] for _, _, fields in events] == [4, 8]
+    assert not damaged
+
+
+def test_several_ranks_are_told(tmp_path, capsys):
+    text = AROUND["two ranks"](pathlib.Path(ENAS).read_text())
+    path = write(tmp_path / "log", text, end="")
+    assert compare(path, ENAS) == 0
+    assert "2 ranks, of which 0 counts" in capsys.readouterr().out

@@ -3,8 +3,6 @@
 import csv
 import math
 import pathlib
-import random
-import statistics
 
 import pytest
 from hypothesis import given, settings
@@ -12,11 +10,9 @@ from hypothesis import strategies as st
 
 import helpers
 from enas.errors import UserError
-from enas.parity.log_align import align
+from enas.parity.diff_enas import main
 from enas.parity.log_file import read_log
-from enas.parity.log_spread import summarize
-from enas.parity.log_texts import CHANCE
-from enas.parity.main import main
+from enas.parity.log_table import align, spread
 from enas.utils import child_line
 
 GOLDEN = helpers.ROOT / "tests/golden"
@@ -47,6 +43,7 @@ def compare(*arguments):
         ("none", None, "cannot be read"),
         ("empty", b"", "No record of any dialect"),
         ("binary", bytes(range(256)) * 9, "No record of any dialect"),
+        ("wide", b"\xff\xfe" + bytes(range(1, 256)) * 9, "No record of any"),
         ("head", b"Epoch 1: Eval\nEval at 4\n", "No record of any dialect"),
         ("cut", b"valid_accuracy: 0.2000\n", "from its beginning"),
         ("stdout", pathlib.Path(ENAS).read_bytes() * 0, "No record"),
@@ -88,7 +85,7 @@ def test_table_of_a_run_that_is_none_is_told(table, tmp_path, capsys):
     write(tmp_path / "stdout", child(4))
     write(tmp_path / "metrics.csv", table)
     assert compare(ENAS, tmp_path) == 2
-    assert "metrics.csv is not a table" in capsys.readouterr().err
+    assert "metrics.csv is a table of numbers" in capsys.readouterr().err
 
 
 def test_logs_without_a_common_epoch_are_told(tmp_path, capsys):
@@ -118,9 +115,9 @@ def test_same_steps_are_paired_and_others_compared_as_means():
     b = one({0: {50: 2.0, 100: 5.0}, 1: {1: 1.0, 51: 3.0}, 2: {1: 0.0}})
     (points,) = align(a, b, same_steps=True).values()
     assert [point[2:] for point in points] == [
-        (0, 50, 1.0, 2.0, 1, 1),
-        (0, 100, 3.0, 5.0, 1, 1),
-        (1, None, 4.0, 2.0, 1, 2),
+        (0, 50, 1.0, 2.0),
+        (0, 100, 3.0, 5.0),
+        (1, None, 4.0, 2.0),
     ]
 
 
@@ -128,7 +125,7 @@ def test_few_common_steps_do_not_stand_for_the_epoch():
     a = one({0: {1: 1.0, 2: 2.0, 3: 3.0}})
     b = one({0: {3: 9.0, 4: 9.0, 5: 9.0}})
     (points,) = align(a, b, same_steps=True).values()
-    assert [point[2:] for point in points] == [(0, None, 2.0, 9.0, 3, 3)]
+    assert [point[2:] for point in points] == [(0, None, 2.0, 9.0)]
 
 
 def test_child_steps_of_epochs_of_other_lengths_are_not_paired():
@@ -139,93 +136,29 @@ def test_child_steps_of_epochs_of_other_lengths_are_not_paired():
         assert points[0].position == position
 
 
-def judge(a, b, *again, key=("child", "loss")):
-    a, b, *again = (one(numbers, key) for numbers in (a, b, *again))
-    (points,) = align(a, b, same_steps=True).values()
-    return summarize(points, a, b, again)
+def points_of(a, b):
+    (points,) = align(one(a), one(b), same_steps=True).values()
+    return points
 
 
-def test_noise_from_the_lines_by_hand():
-    # Deviations +-1 in A and +-2 in B about the means of two epochs.
-    a = {0: {1: 0.0, 2: 2.0}, 1: {1: 10.0, 2: 12.0}}
-    b = {0: {1: 3.0, 2: 7.0}, 1: {1: 13.0, 2: 17.0}}
-    row = judge(a, b)
-    assert (row.mean_a, row.mean_b, row.difference) == (6.0, 10.0, 4.0)
-    assert row.spread == pytest.approx(math.sqrt((2 + 8) / 2))
-    assert row.noise == pytest.approx(math.sqrt((2 + 8) / 4))
-    assert row.ratio == pytest.approx(4 / math.sqrt(2.5))
-    assert (row.farthest.epoch, row.farthest.position) == (0, 2)
+def test_spread_of_differences_by_hand():
+    # Differences 1, 3 and 5.
+    points = points_of(
+        {0: {1: 0, 2: 0}, 1: {1: 7}}, {0: {1: 1, 2: 3}, 1: {1: 12}}
+    )
+    assert spread(points, []) == pytest.approx(2.0)
+    assert spread(points[:1], []) is None
 
 
-def test_noise_of_means_counts_the_lines_behind_them():
-    a = {0: {1: 0.0, 3: 2.0}}
-    b = {0: {2: 0.0, 4: 2.0, 6: 0.0, 8: 2.0}}
-    row = judge(a, b)
-    assert row.noise == pytest.approx(math.sqrt(2 / 2 + (4 / 3) / 4))
-
-
-def test_noise_of_one_number_an_epoch_is_from_epoch_to_epoch():
-    key = ("evaluation", "test_accuracy")
-    a = {epoch: {0: 0.1 * (epoch % 2)} for epoch in range(5)}
-    row = judge(a, a, key=key)
-    assert row.spread == pytest.approx(0.1 / math.sqrt(2))
-    alone = judge({0: {0: 0.1}}, {0: {0: 0.2}}, key=key)
-    assert (alone.spread, alone.noise, alone.ratio) == (None, None, None)
-
-
-def test_noise_from_further_runs_by_hand():
-    a, b = {0: {1: 1.0, 2: 1.0}}, {0: {1: 7.0, 2: 7.0}}
-    ahead = {0: {1: 3.0, 2: 3.0}}
-    row = judge(a, b, ahead)
-    assert row.spread == pytest.approx(math.sqrt(2))
-    # A run that is ahead at every point: averaging does not help.
-    assert row.noise == pytest.approx(2.0)
-    assert row.ratio == pytest.approx(3.0)
-    crossing = {0: {1: 3.0, 2: -1.0}}
-    assert judge(a, b, crossing).noise == pytest.approx(math.sqrt(2))
-
-
-def test_further_runs_without_the_points_tell_nothing():
-    a, b = {0: {1: 1.0}}, {0: {1: 7.0}}
-    assert judge(a, b, {1: {1: 3.0}}).spread is None
-
-
-def test_rounding_is_not_taken_for_a_difference():
-    key = ("child", "lr")
-    a = {0: {1: 0.0488, 2: 0.0488}}
-    b = {0: {1: 0.0487, 2: 0.0487}}
-    assert judge(a, b, key=key).ratio == pytest.approx(1.0)
-    assert judge(a, a, key=key).ratio == 0.0
-
-
-def test_ratio_tells_a_shift_from_chance():
-    # 200 pairs of logs of 60 lines. By chance a ratio is above 3 in 0.3 % of
-    # pairs: 5 or more of 200 have a probability below 1e-3. A shift of one
-    # spread is sqrt(30) = 5.5 noises, so below 3 in 0.6 % of pairs.
-    rng = random.Random(0)
-
-    def run(shift):
-        return {
-            epoch: {p: rng.gauss(shift, 1.0) for p in range(20)}
-            for epoch in range(3)
-        }
-
-    chance = [judge(run(0.0), run(0.0)).ratio for _ in range(200)]
-    shifted = [judge(run(0.0), run(1.0)).ratio for _ in range(200)]
-    assert sum(ratio > 3 for ratio in chance) < 5
-    assert sum(ratio < 3 for ratio in shifted) < 8
-
-
-def test_chance_with_few_further_runs_is_stated_right():
-    # 20,000 draws: one standard deviation of the share is 0.0015.
-    rng = random.Random(0)
-    for runs, limit in CHANCE.items():
-        above = 0
-        for _ in range(20_000):
-            b, *means = (rng.gauss(0.0, 1.0) for _ in range(runs + 1))
-            noise = math.sqrt(2) * statistics.stdev(means)
-            above += abs(b - means[0]) > limit * noise
-        assert 0.044 < above / 20_000 < 0.056, runs
+def test_spread_of_further_runs_by_hand():
+    a = {0: {1: 1.0, 2: 5.0}}
+    points = points_of(a, {0: {1: 9.0, 2: 9.0}})
+    # A and a further run are 2 apart: a standard deviation of sqrt(2).
+    again = points_of(a, {0: {1: 3.0, 2: 3.0}})
+    assert spread(points, again) == pytest.approx(math.sqrt(2))
+    # One more, 4 apart from A: (2^2 + 2^2 + 4^2 + 4^2) / 4 / 2 = 5.
+    again += points_of(a, {0: {1: 5.0, 2: 1.0}})
+    assert spread(points, again) == pytest.approx(math.sqrt(5))
 
 
 # The whole verb
@@ -239,8 +172,8 @@ def test_a_log_does_not_differ_from_itself(tmp_path, capsys):
         names = ("child ", "controller ", "evaluation ", "epoch ")
         table = [line for line in lines if line.startswith(names)]
         assert len(table) >= 13
-        assert all(line.endswith(" 0.0") for line in table)
-        assert not any("dialects differ" in line for line in lines)
+        assert all(line.split()[-1] in ("0", "-") for line in table)
+        assert not any("DIFF_LOGS.md lists" in line for line in lines)
         with open(points, newline="") as stream:
             rows = list(csv.DictReader(stream))
         assert all(row["a"] == row["b"] for row in rows)
@@ -253,10 +186,7 @@ def test_points_of_the_table_are_what_the_logs_print(tmp_path):
         rows = [r for r in csv.DictReader(stream) if r["quantity"] == "loss"]
     assert [float(row["a"]) for row in rows[:2]] == [2.477989, 2.460391]
     arc = rows[6 + 11]
-    assert (arc["phase"], arc["position"], arc["update"], arc["arc"]) == (
-        *("controller", "22"),
-        *("1", "2"),
-    )
+    assert (arc["phase"], arc["position"]) == ("controller", "22")
     assert float(arc["a"]) == 5.388
 
 
@@ -264,9 +194,25 @@ def test_two_dialects_are_compared_and_their_conventions_listed(capsys):
     assert compare(ENAS, PAPER) == 0
     shown = capsys.readouterr().out
     assert "child loss                 3 means     2.1779    2.2412" in shown
-    assert "16 in B, so data or batch size" in shown
-    assert "The two dialects differ" in shown
-    assert "scatter of a log's lines" in shown
+    assert "docs/DIFF_LOGS.md lists them" in shown
+    assert "of B - A over the points" in shown
+
+
+def test_the_table_has_mean_largest_and_last_difference(tmp_path, capsys):
+    logs = []
+    for name, losses in (("a", (2.0, 2.0, 2.0)), ("b", (2.5, 5.0, 1.75))):
+        lines = [child(step, loss) for step, loss in enumerate(losses, 1)]
+        logs.append(write(tmp_path / name, *lines))
+    assert compare(*logs) == 0
+    (row,) = [
+        line.split()[2:]
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("child loss")
+    ]
+    assert row == [
+        *("3", "lines", "2", "3.0833", "+1.08"),
+        *("+3", "epoch", "0", "step", "2", "-0.25", "1.7"),
+    ]
 
 
 def test_the_table_says_where_the_spread_is_from(tmp_path, capsys):
@@ -274,9 +220,8 @@ def test_the_table_says_where_the_spread_is_from(tmp_path, capsys):
     other = write(tmp_path / "other", text.replace("loss=2", "loss=3"))
     assert compare(ENAS, PAPER, f"--again={other}") == 0
     shown = capsys.readouterr().out
-    assert "further runs of its program (--again),\n        2 in all" in shown
-    assert "scatter of a log's lines" not in shown
-    assert "with 2, a ratio of up to 11.0" in shown
+    assert "from run to run, by A and 1 --again" in shown
+    assert "over the points" not in shown
 
 
 def test_file_that_is_no_table_of_points_is_left_alone(tmp_path, capsys):

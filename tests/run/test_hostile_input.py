@@ -26,7 +26,7 @@ from enas.cifar10.readers import tfds
 from enas.cifar10.readers.published import CIFAR, read_one
 from enas.cifar10.readers.shapes import make_shapes
 from enas.errors import UserError
-from enas.parity.main import main as parity
+from enas.parity.diff_enas import main as parity
 from enas.run import checkpoint
 from enas.run.events import RunEvents
 from enas.run.lock import RunLock

@@ -5,11 +5,13 @@ No TensorFlow here.
 
 import dataclasses
 import re
+from collections.abc import Mapping, Sequence
 
 from enas.errors import UserError
 
 __all__ = ["Sizes", "read_sizes"]
 
+Shapes = Mapping[str, Sequence[int]]
 _STEM = "child/stem_conv/w"
 _SOFTMAX = "controller/softmax/w"
 _LSTM = "controller/lstm/layer_0/w"
@@ -20,11 +22,11 @@ class Sizes:
     """What a checkpoint's network is.
 
     Attributes:
-      num_layers: int, layers of the child.
-      filters: int, channels of a layer.
-      num_ops: int, op ids of the controller, or branches without one.
-      lstm_size: int, units of an LSTM layer of the controller.
-      lstm_layers: int, its LSTM layers.
+      num_layers: layers of the child.
+      filters: channels of a layer.
+      num_ops: op ids of the controller, or branches without one.
+      lstm_size: units of an LSTM layer of the controller.
+      lstm_layers: its LSTM layers.
     """
 
     num_layers: int
@@ -33,23 +35,32 @@ class Sizes:
     lstm_size: int
     lstm_layers: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         """Returns the sizes in words."""
         return (
             f"{self.num_layers} layers, {self.filters} filters, {self.num_ops} "
             f"ops, {self.lstm_layers} LSTM layer(s) of {self.lstm_size}"
         )
 
+    def settings(self) -> dict[str, int]:
+        """Returns them as settings of a search."""
+        return {
+            "child_num_layers": self.num_layers,
+            "child_out_filters": self.filters,
+            "controller_lstm_size": self.lstm_size,
+            "controller_lstm_num_layers": self.lstm_layers,
+        }
 
-def read_sizes(shapes, prefix):
-    """Returns the `Sizes` of a checkpoint.
+
+def read_sizes(shapes: Shapes, prefix: str) -> Sizes:
+    """Returns the sizes of a checkpoint.
 
     A controller that is not there gets the original's LSTM, so that all of
     it is reported missing.
 
     Args:
-      shapes: dict, TensorFlow 1 name -> shape.
-      prefix: str, the checkpoint's path, for the message.
+      shapes: by TensorFlow 1 name.
+      prefix: the checkpoint's path, for the message.
 
     Raises:
       UserError: it is not a checkpoint of macro search.
@@ -72,12 +83,12 @@ def read_sizes(shapes, prefix):
     )
 
 
-def _last(shapes, name, default):
+def _last(shapes: Shapes, name: str, default: int) -> int:
     shape = shapes.get(name)
     return shape[-1] if shape else default
 
 
-def _count(shapes, pattern):
+def _count(shapes: Shapes, pattern: str) -> int:
     """Returns 1 + the largest number that a pattern finds, or 0."""
     matches = (re.fullmatch(pattern, name) for name in shapes)
     return max((int(match[1]) + 1 for match in matches if match), default=0)

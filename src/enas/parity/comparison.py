@@ -1,52 +1,52 @@
 """Compares what is computed here with what was recorded. NumPy only."""
 
+import collections
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Case", "Row", "compare"]
+__all__ = ["Measure", "Nudge", "Quantity", "Verdict", "compare", "unchanged"]
 
 NUDGE = 1e-5
 NUDGED_RUNS = 2
 NOISE_FACTOR = 10.0
 
+# Turns a recorded first weight into the one to start from.
+Nudge = Callable[[np.ndarray], np.ndarray]
 
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One recording, and how to compute the same.
+
+def unchanged(weight: np.ndarray) -> np.ndarray:
+    """Is the nudge that changes nothing."""
+    return weight
+
+
+class Quantity(NamedTuple):
+    """What one line of the table compares.
 
     Attributes:
-      recorded: dict, quantity -> dict, name -> array. A quantity is a line of
-        the table; its names are told apart only where one is off.
-      compute: function without arguments -> the like of `recorded`.
-      nudged: function of `nudge`, which turns a first weight into the one to
-        start from, -> the same, of the chaotic quantities at least; None where
-        there are none.
-      chaotic: chains of quantities that rounding can change by more than
-        itself: through the kink of a ReLU, which a gradient feels, and over
-        the steps; in a chain every quantity follows from the one before.
-      used: set of str, arrays of the file that were compared or put in.
+      name: of the line.
+      pairs: name of an array -> (recorded, computed here).
+      chain: of quantities that rounding can change by more than itself,
+        through the kink of a ReLU, which a gradient feels, and over the steps;
+        each follows from those before it. Empty where there is no such thing.
     """
 
-    recorded: dict
-    compute: Callable
-    nudged: Callable | None
-    chaotic: tuple
-    used: frozenset
+    name: str
+    pairs: dict[str, tuple[np.ndarray, np.ndarray]]
+    chain: str = ""
+
+
+Measure = Callable[[Nudge], list[Quantity]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
-    """One line of the table.
+class Verdict:
+    """One line of the table: absolute numbers, and where the tolerance is from.
 
     Attributes:
-      quantity: str.
-      difference: float, largest absolute difference.
-      magnitude: float, largest absolute value recorded.
-      tolerance: float, largest difference that passes.
-      rule: str, where the tolerance comes from.
-      worst: str, name of the array with the largest difference.
+      worst: the array with the largest difference.
     """
 
     quantity: str
@@ -57,61 +57,54 @@ class Row:
     worst: str = ""
 
     @property
-    def passes(self):
-        """Whether the difference is within the tolerance; NaN is not, bool."""
+    def passes(self) -> bool:
+        """Whether the difference is within the tolerance; NaN is not."""
         return bool(self.difference <= self.tolerance)
 
 
-def compare(case):
-    """Returns the list of `Row` of a `Case`.
+def compare(measure: Measure) -> list[Verdict]:
+    """Compares all that is measured.
 
-    A chaotic quantity that misses its tolerance is computed again from weights
-    nudged by one part in 100,000, which is how far two right implementations
-    are apart on the logits; what that changes here, in this or an earlier step,
-    times ten, is then its tolerance.
+    A chain with a miss is computed again from weights nudged by one part in
+    100,000, which is how far two right implementations are apart on the logits;
+    what that changes here, in this or an earlier quantity of the chain, times
+    ten, is then the tolerance.
     """
-    ours = case.compute()
-    rows = {
-        name: _row(name, recorded, ours[name])
-        for name, recorded in case.recorded.items()
-    }
-    chains = [
-        chain
-        for chain in case.chaotic
-        if not all(rows[name].passes for name in chain)
-    ]
-    noise = _noise(case, ours, chains) if chains else {}
-    for name, change in noise.items():
-        if not rows[name].passes:
-            rows[name] = dataclasses.replace(
-                rows[name],
-                tolerance=max(rows[name].tolerance, NOISE_FACTOR * change),
+    quantities = measure(unchanged)
+    verdicts = {quantity.name: _verdict(quantity) for quantity in quantities}
+    missed = {q.chain for q in quantities if not verdicts[q.name].passes}
+    chaotic = [q for q in quantities if q.chain and q.chain in missed]
+    changes = _sensitivity(measure, chaotic) if chaotic else {}
+    for name, change in changes.items():
+        if not verdicts[name].passes:
+            verdicts[name] = dataclasses.replace(
+                verdicts[name],
+                tolerance=max(verdicts[name].tolerance, NOISE_FACTOR * change),
                 rule=f"{NOISE_FACTOR:g} x own change when weights move by"
                 f" {NUDGE:g}",
             )
-    return list(rows.values())
+    return list(verdicts.values())
 
 
-def _row(quantity, recorded, ours):
-    magnitude = max(_largest(array) for array in recorded.values())
-    base, rule = _tolerance(quantity, magnitude)
-    if all(
-        np.issubdtype(np.asarray(a).dtype, np.integer)
-        for a in recorded.values()
-    ):
-        base, rule = 0.0, "whole numbers"
+def _verdict(quantity: Quantity) -> Verdict:
+    recorded = [np.asarray(array) for array, _ in quantity.pairs.values()]
+    magnitude = max(map(_largest, recorded))
+    tolerance, rule = _tolerance(quantity.name, magnitude)
+    if all(np.issubdtype(array.dtype, np.integer) for array in recorded):
+        tolerance, rule = 0.0, "whole numbers"
     differences = {
-        name: _largest(np.asarray(ours[name]) - array)
-        for name, array in recorded.items()
+        name: _largest(np.asarray(ours) - array)
+        for name, (array, ours) in quantity.pairs.items()
     }
     # NaN is larger than anything.
     worst = max(
         differences, key=lambda name: np.nan_to_num(differences[name], nan=1e38)
     )
-    return Row(quantity, differences[worst], magnitude, base, rule, worst)
+    found = differences[worst], magnitude, tolerance
+    return Verdict(quantity.name, *found, rule, worst)
 
 
-def _tolerance(quantity, magnitude):
+def _tolerance(quantity: str, magnitude: float) -> tuple[float, str]:
     """Float32 has 7 digits, so tolerances grow with the numbers."""
     if "logits" in quantity:
         scale = max(1.0, magnitude / 40)
@@ -120,28 +113,30 @@ def _tolerance(quantity, magnitude):
     return 1e-5 * scale, "1e-5, relative above 1: some 100 float32 roundings"
 
 
-def _largest(array):
+def _largest(array: np.ndarray) -> float:
     array = np.asarray(array, np.float64)
     return float(np.max(np.abs(array))) if array.size else 0.0
 
 
-def _noise(case, ours, chains):
-    """Returns dict, quantity -> largest change under a nudge so far."""
-    changes = {name: 0.0 for chain in chains for name in chain}
+def _sensitivity(measure: Measure, chaotic: list[Quantity]) -> dict[str, float]:
+    """Returns quantity -> largest change under a nudge, so far in its chain."""
+    changes: dict[str, float] = collections.defaultdict(float)
     for seed in range(NUDGED_RUNS):
-        nudged = case.nudged(_nudge(np.random.default_rng(seed)))
-        for name in changes:
-            parts = ours[name].items()
-            moved = [_largest(nudged[name][key] - old) for key, old in parts]
-            changes[name] = max(changes[name], *moved)
-    for chain in chains:
-        so_far = np.maximum.accumulate([changes[name] for name in chain])
-        changes |= dict(zip(chain, so_far.tolist(), strict=True))
+        nudged = {q.name: q for q in measure(_nudge(seed))}
+        for name, pairs, _ in chaotic:
+            for key, (_, ours) in pairs.items():
+                moved = _largest(nudged[name].pairs[key][1] - np.asarray(ours))
+                changes[name] = max(changes[name], moved)
+    so_far: dict[str, float] = collections.defaultdict(float)
+    for name, _, chain in chaotic:
+        changes[name] = so_far[chain] = max(so_far[chain], changes[name])
     return changes
 
 
-def _nudge(rng):
-    def nudge(weight):
+def _nudge(seed: int) -> Nudge:
+    rng = np.random.default_rng(seed)
+
+    def nudge(weight: np.ndarray) -> np.ndarray:
         factor = 1 + NUDGE * rng.standard_normal(np.shape(weight))
         return np.float32(weight * factor)
 

@@ -1,200 +1,151 @@
-"""Places the lines of a log in epochs and common units. No TensorFlow here."""
+"""Places records in epochs and common units. No TensorFlow here."""
 
+import itertools
 import math
-from typing import NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 
 from enas.errors import UserError
+from enas.parity.log_file import Log
 
-__all__ = ["Record", "aggregate", "records", "series"]
+__all__ = ["Series", "place", "step_bounds"]
 
-# Updates of the original and of the paper's code average so many arcs unless
-# a flag says otherwise.
-DEFAULT_AGGREGATE = 20
-
-
-class Record(NamedTuple):
-    """Numbers of one moment of a run.
-
-    Attributes:
-      phase: "child", "controller", "evaluation" or "epoch" (metrics.csv).
-      epoch: int, from 0.
-      position: int within phase and epoch: the child step, from 1; the
-        controller's arc, from 0; which of the ten architectures, from 0.
-      step: int, child steps done since the start of the run.
-      values: dict, quantity -> float. Accuracies are shares in [0, 1],
-        losses and entropies are in nats.
-    """
-
-    phase: str
-    epoch: int
-    position: int
-    step: int
-    values: dict
+# (phase, quantity) -> epoch from 0 -> position -> number. The position is the
+# child's step in the epoch, from 1; the controller's arc, from 0; which of the
+# ten architectures, from 0. Accuracies are shares, losses and entropies nats.
+Series = dict[tuple[str, str], dict[int, dict[int, float]]]
+# A log has the same accuracies; and a time is no property of the program.
+_LEFT_OUT = ("epoch", "valid_acc", "test_acc", "seconds_")
+# The paper's notebook numbers updates of so many arcs.
+_ARCS_PER_UPDATE = 20
 
 
-def aggregate(log):
-    """Returns how many arcs a controller update averages, int."""
-    for event in log.events:
-        if event.kind == "aggregate" and event.fields["value"]:
-            return event.fields["value"]
-    if log.dialect == "paper" and _counts_arcs(log):
-        return (_first_ctrl_step(log) + 1) // 2
-    return DEFAULT_AGGREGATE
+def step_bounds(log: Log) -> tuple[int, float]:
+    """Returns the fewest and the most child steps that an epoch can have.
 
-
-def _first_ctrl_step(log):
-    steps = [e.fields["step"] for e in log.events if e.kind == "controller"]
-    return min(steps, default=0)
-
-
-def _counts_arcs(log):
-    """Tells two versions of the paper's code apart.
-
-    Both print every second update, one as the number of its last arc (39, 79,
-    ..), the one of the notebook as the number of the update (1, 3, ..).
-    """
-    return _first_ctrl_step(log) > 1
-
-
-def records(log, steps):
-    """Converts a log.
-
-    A moment that is logged twice, by a run that was continued, counts as it
-    was logged last.
-
-    Args:
-      log: `Log`.
-      steps: int, child steps per epoch.
-
-    Returns:
-      (records, unplaced): list of `Record`, and the number of lines whose
-      epoch cannot be told, as in a log that lacks its beginning.
+    The original prints epoch = step // n and evaluates at n * epoch (ENAS
+    main.py `train`). The paper's steps count from 0 and restart each epoch.
 
     Raises:
-      UserError: that is so for all of them.
+      UserError: the lines contradict each other.
     """
-    placer = _Placer(log, steps)
-    for event in log.events:
-        placer.add(event)
-    for row in log.rows:
-        values = {c: value for c, value in row.items() if c != "epoch"}
-        placer.put("epoch", int(row["epoch"]) - 1, 0, values)
-    if not placer.found:
+    steps = log.printed_steps("child")
+    if log.dialect == "paper":
+        low, every = max(steps, default=0) + 1, math.gcd(*steps)
+        whole = any(kind == "phase" for kind, _, _ in log.events)
+        return low, low - 1 + every if whole and every else math.inf
+    low, high, epoch, last, exact = 1, math.inf, 0, 0, Counter[int]()
+    for kind, _, fields in log.events:
+        step, epoch = fields.get("step", 0), fields.get("epoch", epoch)
+        if kind == "phase" and epoch:
+            low = max(low, math.ceil(last / epoch))
+        elif kind == "child":
+            last = step
+            low = max(low, step // (epoch + 1) + 1)
+            high = min(high, step // epoch if epoch else math.inf)
+        elif kind == "eval_at" and epoch and step and not step % epoch:
+            exact[step // epoch] += 1
+    if exact:
+        low = high = exact.most_common(1)[0][0]
+    if low > high:
         raise UserError(
-            f"No line of {log.path} can be placed in an epoch. Legal is a log "
-            "with the line 'Epoch 1: Training controller' or 'Epoch 1: Eval' "
-            "before what belongs to it, or with child lines (epoch= ..). Give "
-            "the log from its beginning."
+            f"The child lines of {log.path} contradict each other: an epoch "
+            f"has at least {low} and at most {high} steps. If the file is of "
+            "several runs, split it."
         )
-    return list(placer.found.values()), placer.unplaced
+    return low, high
 
 
-def series(all_records):
-    """Sorts the finite numbers of records by what they measure.
+def place(log: Log, steps: int) -> tuple[Series, list[str]]:
+    """Returns the finite numbers of a log, and remarks on what was left out.
+
+    What is logged twice, by a run that was continued, counts as logged last.
 
     Args:
-      all_records: list of `Record`.
+      log: the log.
+      steps: child steps of an epoch.
 
-    Returns:
-      dict (phase, quantity) -> dict epoch -> dict position -> float.
+    Raises:
+      UserError: the epoch of no record can be told.
     """
-    found = {}
-    for record in all_records:
-        for quantity, value in record.values.items():
-            if math.isfinite(value):
-                epochs = found.setdefault((record.phase, quantity), {})
-                epochs.setdefault(record.epoch, {})[record.position] = value
-    return found
+    placer = _Placer(log, steps)
+    for kind, _, fields in log.events:
+        placer.add(kind, dict(fields))
+    for row in log.rows:
+        values = {c: v for c, v in row.items() if not c.startswith(_LEFT_OUT)}
+        placer.put("epoch", int(row["epoch"]) - 1, 0, values)
+    if not placer.series:
+        raise UserError(
+            f"No line of {log.path} can be placed in an epoch, which child "
+            "lines (epoch= ..), 'Epoch 1: Training controller' and 'Epoch 1: "
+            "Eval' tell. Give the log from its beginning."
+        )
+    left_out = placer.left_out.items()
+    return placer.series, [f"{n} {what} left out" for what, n in left_out]
 
 
 class _Placer:
-    """Walks through the events of a log and keeps where it is."""
+    """Walks through the records of a log and keeps where it is."""
 
-    def __init__(self, log, steps):
-        self.found = {}
-        self.unplaced = 0
-        self._paper = log.dialect == "paper"
-        self._steps = steps
-        # From the number printed to that of the last arc before the line.
-        self._arcs_per_count = 1 if _counts_arcs(log) else aggregate(log)
-        self._log_every = math.gcd(
-            *(e.fields["step"] for e in log.events if e.kind == "child")
-        )
-        self._epoch = None  # of the phase whose header was read last
-        self._lines = {}  # kind -> lines of it in this phase
+    def __init__(self, log: Log, steps: int):
+        self.series: Series = defaultdict(lambda: defaultdict(dict))
+        self.left_out: Counter[str] = Counter()
+        self._paper, self._steps = log.dialect == "paper", steps
+        self._log_every = math.gcd(*log.printed_steps("child"))
+        # The paper's code counts arcs: 39, 79, ..; its notebook updates: 1, ..
+        counts_arcs = min(log.printed_steps("controller"), default=0) > 1
+        self._arcs = 1 if counts_arcs else _ARCS_PER_UPDATE
+        self._epoch = -1  # of the phase whose header was read last
+        self._lines: dict[str, Iterator[int]] = defaultdict(itertools.count)
 
-    def add(self, event):
-        fields = dict(event.fields)
-        if event.kind == "log_every":
+    def add(self, kind: str, fields: dict) -> None:
+        if kind == "log_every":
             self._log_every = fields["value"]
-        elif event.kind == "phase":
-            self._start_phase(fields["epoch"] - (not self._paper))
-        elif event.kind == "child":
-            self._epoch = None
-            self._add_child(fields)
-        elif event.kind in ("controller", "arc_accuracy"):
-            line = self._lines.get(event.kind, 0)
-            self._lines[event.kind] = line + 1
-            self._add_arc(event.kind, line, fields)
-        elif event.kind in ("valid_accuracy", "test_accuracy"):
-            self._add_accuracy(event.kind, fields["accuracy"])
+        elif kind == "phase":
+            epoch = fields["epoch"] - (not self._paper)
+            if epoch != self._epoch:
+                self._epoch = epoch
+                self._lines.clear()
+        elif kind == "child":
+            self._epoch = -1
+            self.put(kind, *self._child_place(fields), fields)
+        elif kind == "controller":
+            self.put(kind, self._epoch, self._arc(fields.pop("step")), fields)
+        elif kind == "evaluation":
+            ((name, value),) = fields.items()
+            arc = next(self._lines[name]) if name == "arc_accuracy" else 0
+            self.put(kind, self._epoch, arc, fields)
+            if self._paper and name != "arc_accuracy" and self._epoch >= 0:
+                # What the paper's code prints is what metrics.csv calls so.
+                column = f"best_{name.removesuffix('uracy')}"
+                self.put("epoch", self._epoch, 0, {column: value})
 
-    def put(self, phase, epoch, position, values):
-        step = (epoch + 1) * self._steps
-        if phase == "child":
-            step += position - self._steps
-        key = (phase, epoch, position, *values)
-        self.found[key] = Record(phase, epoch, position, step, values)
-
-    def _start_phase(self, epoch):
-        if epoch != self._epoch:
-            self._lines = {}
-        self._epoch = epoch if epoch >= 0 else None
-
-    def _add_child(self, fields):
-        if self._paper:
-            epoch, position = fields["epoch"], fields["step"] + 1
-        else:
-            # Counted after the step, so the last step of an epoch is printed
-            # under the next one.
-            epoch, before = divmod(fields["step"] - 1, self._steps)
-            position = before + 1
-            images = fields["images"]
-            fields["accuracy"] = fields["correct"] / (images or math.nan)
-        if epoch < 0:
-            self.unplaced += 1
+    def put(self, phase: str, epoch: int, position: int, values: dict) -> None:
+        """Keeps the numbers of a moment, if it has a place."""
+        if not 0 <= epoch < 10**9 or position < 0:
+            self.left_out["lines before the first epoch"] += 1
             return
-        names = ("loss", "accuracy", "lr", "grad_norm")
-        self.put("child", epoch, position, {n: fields[n] for n in names})
+        for name, value in values.items():
+            numbers = self.series[phase, name][epoch]
+            numbers[position] = value
+            if not math.isfinite(value):
+                del numbers[position]
+                self.left_out["values that are nan or inf"] += 1
 
-    def _add_arc(self, kind, line, fields):
-        if self._epoch is None:
-            self.unplaced += 1
-        elif kind == "arc_accuracy":
-            values = {"arc_accuracy": fields["accuracy"]}
-            self.put("evaluation", self._epoch, line, values)
-        else:
-            names = ("loss", "entropy", "lr", "grad_norm", "accuracy")
-            values = {n: fields[n] for n in (*names, "baseline")}
-            self._put_arc(line, fields["step"], values)
-
-    def _put_arc(self, line, printed, values):
+    def _child_place(self, fields: dict) -> tuple[int, int]:
+        """Returns (epoch, step in it), and makes the accuracy a share."""
+        epoch, step = fields.pop("epoch"), fields.pop("step")
         if self._paper:
-            arc = (printed + 1) * self._arcs_per_count - 1
-        elif self._log_every:
-            # Not by ctrl_step, which lags behind in the original (row 28).
-            arc = line * self._log_every
-        else:
-            self.unplaced += 1
-            return
-        self.put("controller", self._epoch, arc, values)
+            return epoch, step + 1
+        images = fields.pop("images") or math.nan
+        fields["accuracy"] = fields.pop("correct") / images
+        # Counted after the step: an epoch's last is printed under the next one.
+        epoch, before = divmod(step - 1, self._steps)
+        return epoch, before + 1
 
-    def _add_accuracy(self, quantity, accuracy):
-        if self._epoch is None:
-            self.unplaced += 1
-            return
-        self.put("evaluation", self._epoch, 0, {quantity: accuracy})
+    def _arc(self, printed: int) -> int:
         if self._paper:
-            # What the paper's code prints is what metrics.csv calls so.
-            column = f"best_{quantity.removesuffix('uracy')}"
-            self.put("epoch", self._epoch, 0, {column: accuracy})
+            return (printed + 1) * self._arcs - 1
+        # Not by ctrl_step, which lags behind in the original (row 28).
+        line = next(self._lines["controller"])
+        return line * self._log_every if self._log_every else -1

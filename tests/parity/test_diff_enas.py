@@ -8,7 +8,7 @@ import pytest
 
 import helpers
 from enas.errors import UserError
-from enas.parity import main as program
+from enas.parity import diff_enas as program
 
 
 @pytest.fixture
@@ -25,7 +25,8 @@ def verb(monkeypatch):
     module.add_arguments = lambda parser: parser.add_argument("thing")
     module.run = run
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(program.VERBS, "trial", "does something")
+    entry = module.__name__, "does something"
+    monkeypatch.setitem(program.VERBS, "trial", entry)
     return module
 
 
@@ -41,7 +42,7 @@ def test_help_lists_the_verbs_with_their_summaries(capsys):
         assert program.main([option]) == 0
         shown = capsys.readouterr().out
         for name in ("recordings", "logs", "checkpoint"):
-            assert f"  {name}" in shown and program.VERBS[name] in shown
+            assert f"  {name}" in shown and program.VERBS[name][1] in shown
 
 
 @pytest.mark.parametrize("argv", [[], ["lgos"], [""], ["--logs"], ["main"]])
@@ -93,7 +94,7 @@ def test_errors_are_told_without_a_traceback(verb, error, code, capsys):
 def test_help_and_logs_need_no_tensorflow():
     code = (
         "import sys\n"
-        "from enas.parity.main import main\n"
+        "from enas.parity.diff_enas import main\n"
         "assert main(['--help']) == main(['logs', '--help']) == 0\n"
         "assert not {'tensorflow', 'keras', 'numpy'} & set(sys.modules)\n"
     )
@@ -104,7 +105,14 @@ def test_help_and_logs_need_no_tensorflow():
 
 def test_a_reader_that_has_had_enough_is_no_error():
     logs = str(helpers.GOLDEN / "enas/stdout.txt")
-    command = [sys.executable, "-m", "enas.parity.main", "logs", logs, logs]
+    command = [
+        sys.executable,
+        "-m",
+        "enas.parity.diff_enas",
+        "logs",
+        logs,
+        logs,
+    ]
     command += ["--tensorboard", "none"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -9,6 +9,8 @@ import argparse
 import importlib
 import os
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 from enas.errors import UserError
 
@@ -16,30 +18,39 @@ __all__ = ["VERBS", "main"]
 
 PROGRAM = "bash scripts/diff_enas.sh"
 
-# Verb, which is also the name of its module here -> what it does.
+# Verb -> its module and what it does.
 VERBS = {
-    "recordings": "compares the port with recordings of the original",
-    "logs": "compares two training logs, number by number and as curves",
-    "checkpoint": "compares a checkpoint of the original with the port's",
+    "recordings": (
+        "enas.parity.recordings",
+        "compares the port with recordings of the original",
+    ),
+    "logs": (
+        "enas.parity.logs",
+        "compares two training logs, number by number and as curves",
+    ),
+    "checkpoint": (
+        "enas.parity.checkpoint_diff",
+        "compares a checkpoint of the original with the port's",
+    ),
 }
 
 
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are `UserError`s."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}. `{self.prog} --help` lists what is legal.")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb.
 
     Args:
-      argv: list of str without the program's name; sys.argv by default.
+      argv: without the program's name; sys.argv by default.
 
     Returns:
-      int, the exit code: that of the verb, 0 for help, 1 if a file cannot be
-      read or written, 2 for a mistake of the user, 130 when interrupted.
+      The exit code: that of the verb, 0 for help, 1 if a file cannot be read
+      or written, 2 for a mistake of the user, 130 when interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
@@ -65,7 +76,7 @@ def main(argv=None):
         return 130
 
 
-def _run(argv):
+def _run(argv: Sequence[str]) -> int:
     if not argv or argv[0] not in VERBS:
         received = f"received {argv[0]!r}" if argv else "received none"
         raise UserError(
@@ -73,29 +84,30 @@ def _run(argv):
             f"{received}. `{PROGRAM} --help` says what they do."
         )
     verb = argv[0]
-    module = importlib.import_module(f"enas.parity.{verb}")
+    place, summary = VERBS[verb]
+    module = importlib.import_module(place)
     parser = _Parser(
         prog=f"{PROGRAM} {verb}",
-        description=f"Verb {verb}: {VERBS[verb]}.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=f"Verb {verb}: {summary}.",
         allow_abbrev=False,
     )
     module.add_arguments(parser)
     try:
         arguments = parser.parse_args(argv[1:])
-    except SystemExit as leaving:  # argparse's way to end --help
-        return leaving.code
+    except SystemExit:  # argparse's way to end --help
+        return 0
     return module.run(arguments)
 
 
-def _help():
+def _help() -> str:
     width = max(map(len, VERBS))
+    verbs = [f"  {verb:<{width}}  {VERBS[verb][1]}" for verb in VERBS]
     return "\n".join(
         [
             f"usage: {PROGRAM} VERB ...",
             "",
             "Compares this project with the original. Verbs:",
-            *(f"  {verb:<{width}}  {VERBS[verb]}" for verb in VERBS),
+            *verbs,
             "",
             f"`{PROGRAM} VERB --help` lists a verb's arguments.",
         ]

@@ -4,6 +4,7 @@ NumPy only: a name is looked up, an array transposed.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,13 +20,13 @@ _MODULES = {
 _BN = {"scale": "weight", "offset": "bias"}
 
 
-def torch_child_names(names):
-    """Returns dict, our name -> PyTorch's, of a child's trainable variables.
+def torch_child_names(names: Sequence[str]) -> dict[str, str]:
+    """Returns our name -> PyTorch's, of a child's trainable variables.
 
     Args:
-      names: list of str, our names in the child's order.
+      names: ours, in the child's order.
     """
-    reductions = []
+    reductions: list[str] = []
     for name in names:
         found = re.match(r"child/(layer_\d+/pool_at_\d+/from_\d+)/", name)
         if found and found[1] not in reductions:
@@ -33,7 +34,7 @@ def torch_child_names(names):
     return {name: _torch_name(name, reductions) for name in names}
 
 
-def _torch_name(name, reductions):
+def _torch_name(name: str, reductions: list[str]) -> str:
     scope, leaf = name.removeprefix("child/").rsplit("/", 1)
     bn = scope.endswith("/bn")
     scope = scope.removesuffix("/bn")
@@ -53,13 +54,13 @@ def _torch_name(name, reductions):
     return f"layers.{layer}.{branch}{module}{_leaf_name(leaf, bn, module)}"
 
 
-def _reduction_name(index, part, leaf):
+def _reduction_name(index: int, part: str, leaf: str) -> str:
     if part in ("/path1_conv", "/path2_conv"):
         return f"pooled_layers.{index}.{part[1:6]}.1.weight"
     return f"pooled_layers.{index}.bn.{leaf}"
 
 
-def _leaf_name(leaf, bn, module):
+def _leaf_name(leaf: str, bn: bool, module: str) -> str:
     if bn:
         return f".1.{leaf}"
     separable = {
@@ -69,15 +70,14 @@ def _leaf_name(leaf, bn, module):
     return separable.get(leaf, ".0.weight" if module else ".weight")
 
 
-def child_arrays(arrays, names):
-    """Returns a child's weights from PyTorch's.
+def child_arrays(
+    arrays: Mapping[str, np.ndarray], names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Returns a child's weights from PyTorch's, by our names in our layout.
 
     Args:
-      arrays: dict, PyTorch name -> array; may lack some.
-      names: list of str, our names in the child's order.
-
-    Returns:
-      dict, our name -> float32 array in our layout, of those that are there.
+      arrays: PyTorch's, by name; those that are missing are left out.
+      names: ours, in the child's order.
     """
     return {
         ours: _our_layout(ours, arrays[theirs])
@@ -86,7 +86,7 @@ def child_arrays(arrays, names):
     }
 
 
-def _our_layout(name, array):
+def _our_layout(name: str, array: np.ndarray) -> np.ndarray:
     if name.endswith("/w_point"):
         return array[:, :, 0, 0]
     if name.endswith("/w_depth"):
@@ -96,16 +96,12 @@ def _our_layout(name, array):
     return array.T
 
 
-def controller_arrays(arrays):
-    """Returns a controller's weights from PyTorch's, of one LSTM layer.
+def controller_arrays(
+    arrays: Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Returns a controller's weights, of one LSTM layer, likewise.
 
     PyTorch orders the gates i, f, g, o; here they are i, f, o, g.
-
-    Args:
-      arrays: dict, PyTorch name -> array.
-
-    Returns:
-      dict, our name -> float32 array in our layout.
     """
     scope = "controller/lstm/layer_0"
     matrix = np.concatenate(
@@ -124,6 +120,6 @@ def controller_arrays(arrays):
     }
 
 
-def _gates(array):
+def _gates(array: np.ndarray) -> np.ndarray:
     i, f, g, o = np.split(array, 4, axis=-1)
     return np.concatenate([i, f, o, g], axis=-1)

@@ -1,8 +1,12 @@
-"""Lays a checkpoint of the original beside the port, tensor by tensor.
+"""The verb checkpoint: the original's checkpoint and the port, side by side.
 
 Prints what every tensor is and whether the port has it, then the accuracy of
 arcs under its weights. The sizes of the network are read off the checkpoint.
 """
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from enas import tf_settings
 from enas.cifar10.arc import Arc
@@ -15,14 +19,18 @@ from enas.cifar10.search_space import (
     make_search_space,
 )
 from enas.errors import UserError
-from enas.parity.checkpoint_sizes import read_sizes
+from enas.parity.checkpoint_sizes import Sizes, read_sizes
 from enas.tf1.names import (
     KINDS,
     STATISTIC,
     WEIGHT,
+    Entry,
     compare,
     port_name,
 )
+
+if TYPE_CHECKING:
+    from enas.cifar10.compiled import Compiled
 
 __all__ = ["add_arguments", "run"]
 
@@ -40,12 +48,8 @@ _SETTINGS = (
 _VERDICTS = ("matched", "missing", "left over", "shape differs")
 
 
-def add_arguments(parser):
-    """Declares the arguments of the verb.
-
-    Args:
-      parser: argparse.ArgumentParser.
-    """
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's arguments."""
     parser.add_argument(
         "path",
         help="the checkpoint: its path without .index, or a folder with one",
@@ -82,68 +86,79 @@ def add_arguments(parser):
     )
 
 
-def run(arguments):
+def run(arguments: argparse.Namespace) -> int:
     """Prints the mapping and the accuracies.
 
-    Args:
-      arguments: argparse.Namespace.
-
     Returns:
-      int: 0 if every weight of child and controller matched, else 1.
+      0 if every weight of child and controller matched, else 1.
 
     Raises:
       UserError: the checkpoint, an arc, the data or a setting is not legal.
     """
     with tf_settings.quiet_import():
         from enas import devices
-        from enas.cifar10 import build
-        from enas.cifar10.compiled import Compiled
         from enas.run import checkpoint
-        from enas.tf1 import files as tf1_files
-        from enas.tf1 import load as tf1_checkpoint
+        from enas.tf1 import files
+        from enas.tf1.load import wanted_shapes
 
         devices.find_devices()
-    prefix = tf1_files.find_prefix(arguments.path)
+    prefix = files.find_prefix(arguments.path)
     tensors = checkpoint.read_tensors(prefix)
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     sizes = read_sizes(shapes, prefix)
     config = _config(arguments, sizes)
     search_space = _search_space(config, sizes.num_ops)
-    arcs = [
-        Arc.parse(text, sizes.num_layers, search_space.num_ops)
-        for text in arguments.arc or ()
-    ]
-    compiled = Compiled(
-        build.build_child(config, search_space),
-        build.build_controller(config, search_space),
-        config,
-    )
-    wanted = tf1_checkpoint.wanted_shapes(compiled, config)
-    entries = compare(shapes, wanted)
+    ids = sizes.num_layers, search_space.num_ops
+    arcs = [Arc.parse(text, *ids) for text in arguments.arc or ()]
+    compiled = _compiled(config, search_space)
+    entries = compare(shapes, wanted_shapes(compiled, config))
     print(f"{prefix}: {len(tensors)} tensors; {sizes}")
     _print_mapping(entries)
     _print_totals(entries)
-    wrong = _wrong(entries, (WEIGHT, STATISTIC))
-    if arguments.no_accuracy:
-        pass
-    elif wrong:
-        print(f"Accuracy: not measured, {wrong} tensors do not match.")
-    elif _is_without_data(config):
-        print("Accuracy: not measured, no CIFAR-10 here; give --data_path.")
-    else:
+    reason = _why_no_accuracy(entries, config)
+    if not arguments.no_accuracy and reason:
+        print(f"Accuracy: not measured, {reason}.")
+    elif not arguments.no_accuracy:
         checkpoint.assign(compiled, tensors)
         _print_accuracies(config, search_space, compiled, arcs, arguments.split)
     return int(_wrong(entries, (WEIGHT,)) > 0)
 
 
-def _wrong(entries, kinds):
-    """Returns how many tensors of some kinds do not match, int."""
+def _compiled(config: Config, search_space: SearchSpace) -> "Compiled":
+    from enas.cifar10 import build
+    from enas.cifar10.compiled import Compiled
+
+    return Compiled(
+        build.build_child(config, search_space),
+        build.build_controller(config, search_space),
+        config,
+    )
+
+
+def _why_no_accuracy(entries: Sequence[Entry], config: Config) -> str:
+    """Returns why no accuracy can be measured, or an empty text."""
+    from enas.cifar10.build import data_dir
+    from enas.cifar10.readers.cifar import holds
+    from enas.cifar10.readers.published import CIFAR
+
+    wrong = _wrong(entries, (WEIGHT, STATISTIC))
+    if wrong:
+        return f"{wrong} tensors do not match"
+    # A search would download the images; a look at a file should not.
+    given = config.dataset != "cifar10" or config.data_path is not None
+    if given or holds(CIFAR["cifar10"], data_dir()):
+        return ""
+    return "no CIFAR-10 here; give --data_path"
+
+
+def _wrong(entries: Sequence[Entry], kinds: Sequence[str]) -> int:
+    """Returns how many tensors of some kinds do not match."""
     return sum(
         entry.kind in kinds and entry.verdict != "matched" for entry in entries
     )
 
 
-def _config(arguments, sizes):
+def _config(arguments: argparse.Namespace, sizes: Sizes) -> Config:
     if arguments.num_images is not None and arguments.num_images < 1:
         raise UserError(
             "--num_images is how many images to measure on, at least 1; "
@@ -153,16 +168,13 @@ def _config(arguments, sizes):
     settings[f"num_{arguments.split}"] = arguments.num_images
     return Config(
         override=tuple(arguments.override),
-        child_num_layers=sizes.num_layers,
-        child_out_filters=sizes.filters,
-        controller_lstm_size=sizes.lstm_size,
-        controller_lstm_num_layers=sizes.lstm_layers,
+        **sizes.settings(),
         **settings,
     )
 
 
-def _search_space(config, num_ops):
-    """Returns the `SearchSpace` of the arguments, else the first ops."""
+def _search_space(config: Config, num_ops: int) -> SearchSpace:
+    """Returns the space of the arguments, else the first ops."""
     from enas.cifar10 import user_ops
 
     user_ops.load(config)
@@ -183,7 +195,7 @@ def _search_space(config, num_ops):
     return SearchSpace(ops[:num_ops], (), 0, config.poison_sharing)
 
 
-def _print_mapping(entries):
+def _print_mapping(entries: Sequence[Entry]) -> None:
     row = "{:<15}{:<18}{:<18}{}".format
     print(row("verdict", "kind", "shape", "TF1 name (the port's, if another)"))
     for entry in entries:
@@ -196,7 +208,7 @@ def _print_mapping(entries):
         print(row(entry.verdict, entry.kind, shape, name))
 
 
-def _print_totals(entries):
+def _print_totals(entries: Sequence[Entry]) -> None:
     print(" " * 18 + "".join(f"{verdict:>15}" for verdict in _VERDICTS))
     for kind in KINDS:
         found = [entry.verdict for entry in entries if entry.kind == kind]
@@ -204,17 +216,13 @@ def _print_totals(entries):
         print(f"{kind:18}" + "".join(f"{count:15}" for count in counts))
 
 
-def _is_without_data(config):
-    from enas.cifar10.build import data_dir
-    from enas.cifar10.readers.cifar import holds
-    from enas.cifar10.readers.published import CIFAR
-
-    # A search would download the images; a look at a file should not.
-    given = config.dataset != "cifar10" or config.data_path is not None
-    return not given and not holds(CIFAR["cifar10"], data_dir())
-
-
-def _print_accuracies(config, search_space, compiled, arcs, split):
+def _print_accuracies(
+    config: Config,
+    search_space: SearchSpace,
+    compiled: "Compiled",
+    arcs: list[Arc],
+    split: str,
+) -> None:
     from enas.cifar10.build import read_data
     from enas.cifar10.evaluation import arc_of
     from enas.cifar10.search import Search
@@ -233,5 +241,5 @@ def _print_accuracies(config, search_space, compiled, arcs, split):
     print(f"mean {mean:.4f}, best {max(accuracies):.4f}")
 
 
-def _quiet(line=""):
+def _quiet(line: str = "") -> None:
     """Is a log that nobody reads: the mapping is the output here."""

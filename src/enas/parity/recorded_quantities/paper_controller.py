@@ -1,0 +1,126 @@
+"""controller_L*_b*.npz: arcs through two updates of the controller."""
+
+import collections
+
+import numpy as np
+
+from enas.cifar10.behaviours import PAPER
+from enas.cifar10.macro_controller import (
+    ControllerOptions,
+    MacroController,
+    Sample,
+)
+from enas.cifar10.train_steps import controller_gradients
+from enas.optimizers import Adam, GradientRules
+from enas.parity.comparison import Measure, Nudge, Quantity
+from enas.parity.recorded_quantities.arrays import Arrays, named, pair_up
+from enas.parity.recorded_quantities.paper_child import arcs_of
+from enas.parity.recorded_quantities.torch_names import controller_arrays
+
+__all__ = ["updates"]
+
+RULES = GradientRules(clip="global", bound=5.0)
+ENTROPY_WEIGHT, RATE, ARCS_PER_UPDATE = 1e-4, 1e-3, 20
+
+
+def updates(arrays: Arrays) -> Measure:
+    """Measures the arcs through updates of 20 each.
+
+    Source: rows 18 to 27 of profile paper.
+    """
+
+    def measure(nudge: Nudge) -> list[Quantity]:
+        controller = _build(arrays)
+        adam = Adam(controller, PAPER.adam_epsilon, RULES)
+        op_ids, skips = arcs_of(arrays)
+        baselines = np.float32([])
+        per_arc: dict[str, list] = collections.defaultdict(list)
+        found: list[Quantity] = []
+        for first in range(0, len(op_ids), ARCS_PER_UPDATE):
+            rows = slice(first, first + ARCS_PER_UPDATE)
+            arcs = op_ids[rows], skips[rows]
+            sample = controller.score(*arcs)
+            accuracy = arrays["val_acc"][rows]
+            reward = accuracy + ENTROPY_WEIGHT * sample.entropy.numpy()
+            baselines = _baselines(baselines[-1:], accuracy, reward)
+            step = controller_gradients(
+                controller, adam, arcs, reward - baselines
+            )
+            values = {
+                "log_prob": -sample.neg_log_prob,
+                "entropy": sample.entropy,
+                "skip_penalty": sample.skip_penalty,
+                "skip_count": sample.skip_count,
+                "reward": reward,
+                "baseline": baselines,
+                "loss": step.losses,
+                "val_acc": accuracy,
+            }
+            for name, value in values.items():
+                per_arc[name].extend(np.asarray(value))
+            found += _logits(arrays, sample) if first == 0 else []
+            adam.apply(step.gradients, RATE)
+            number = first // ARCS_PER_UPDATE + 1
+            found += _update(arrays, controller, number, step)
+        return found + [
+            Quantity(name, {name: (arrays[name], np.array(values))})
+            for name, values in per_arc.items()
+        ]
+
+    return measure
+
+
+def _build(arrays: Arrays) -> MacroController:
+    """Returns a controller with the recorded weights."""
+    layers, num_ops, size = map(int, arrays["cfg"])
+    options = ControllerOptions(layers, num_ops, size, profile=PAPER)
+    controller = MacroController(options)
+    controller.build()
+    weights = controller_arrays(arrays.below("sd/"))
+    for variable in controller.trainable_variables:
+        variable.assign(weights[variable.path])
+    return controller
+
+
+def _baselines(
+    last: np.ndarray, accuracy: np.ndarray, reward: np.ndarray
+) -> np.ndarray:
+    """Returns the baseline after each arc, row 25; the last one may be none."""
+    baseline = last[0] if len(last) else None
+    moved = []
+    for one_accuracy, one_reward in zip(accuracy, reward, strict=True):
+        if baseline is None:
+            baseline = np.float32(one_accuracy)
+        else:
+            baseline -= np.float32(0.01) * (baseline - one_reward)
+        moved.append(baseline)
+    return np.float32(moved)
+
+
+def _logits(arrays: Arrays, sample: Sample) -> list[Quantity]:
+    found = []
+    for name in arrays:
+        if name.startswith("op_pre_tanh_"):
+            ours = sample.op_logits[int(name.rsplit("_", 1)[1])]
+        elif name.startswith("skip_query_"):
+            ours = sample.skip_logits[int(name.rsplit("_", 1)[1]), :, 1]
+        else:
+            continue
+        pair = 1.5 * np.tanh(arrays[name]), ours.numpy()
+        found.append(Quantity(f"logits of {name}", {name: pair}))
+    return found
+
+
+def _update(
+    arrays: Arrays, controller: MacroController, number: int, step
+) -> list[Quantity]:
+    weights = [v.numpy() for v in controller.trainable_variables]
+    norm = f"gnorm{number}"
+    found = [Quantity(norm, {norm: (arrays[norm], step.norm.numpy())})]
+    for name, values in (("grad", step.gradients), ("sd_after", weights)):
+        recorded = arrays.below(f"{name}{number}/")
+        if recorded:
+            ours = named(controller, values)
+            pairs = pair_up(controller_arrays(recorded), ours)
+            found.append(Quantity(f"{name}{number}", pairs))
+    return found
