@@ -199,9 +199,10 @@ def _print_mapping(entries: Sequence[Entry]) -> None:
     row = "{:<15}{:<18}{:<18}{}".format
     print(row("verdict", "kind", "shape", "TF1 name (the port's, if another)"))
     for entry in entries:
-        shape = str(list(entry.wanted if entry.found is None else entry.found))
+        wanted = list(entry.wanted or ())
+        shape = str(wanted if entry.found is None else list(entry.found))
         if entry.verdict == "shape differs":
-            shape += f", port {list(entry.wanted)} "
+            shape += f", port {wanted} "
         port = port_name(entry.name)
         other = port != entry.name and entry.wanted is not None
         name = f"{entry.name} ({port})" if other else entry.name

@@ -6,6 +6,7 @@ No TensorFlow here.
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from enas.errors import UserError
 
@@ -42,7 +43,7 @@ class Sizes:
             f"ops, {self.lstm_layers} LSTM layer(s) of {self.lstm_size}"
         )
 
-    def settings(self) -> dict[str, int]:
+    def settings(self) -> dict[str, Any]:
         """Returns them as settings of a search."""
         return {
             "child_num_layers": self.num_layers,

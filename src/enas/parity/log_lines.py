@@ -5,11 +5,12 @@ the paper's PyTorch code. No TensorFlow here.
 """
 
 import re
+from typing import Any
 
 __all__ = ["RANK", "Event", "events_of", "lines_of"]
 
 # Kind, the dialect it proves or None, its numbers.
-Event = tuple[str, str | None, dict[str, float]]
+Event = tuple[str, str | None, dict[str, Any]]
 _STEP = "step={step:d} loss={loss:f}"
 _NORM = " lr={lr:f} |g|={grad_norm:f}"
 _CHILD = "epoch={epoch:d} ch_" + _STEP + _NORM

@@ -37,7 +37,10 @@ def arcs_of(
     """Returns (op ids, skips), int32, of each arc in ENAS's flat form."""
     layers = int((np.sqrt(8 * flat.shape[1] + 1) - 1) / 2)
     arcs = [Arc.from_flat(row, layers, num_ops) for row in flat]
-    return [(np.int32(arc.op_ids), np.int32(arc.skips)) for arc in arcs]
+    return [
+        (np.array(arc.op_ids, np.int32), np.array(arc.skips, np.int32))
+        for arc in arcs
+    ]
 
 
 def build_child(

@@ -1,6 +1,7 @@
 """controller.npz: samples with gradients (A), runs with updates (B)."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -118,7 +119,9 @@ class _RecordedRuns:
             "lr": [RATE] * len(op_ids),
         }
 
-    def _gradients(self, models: Models, group: str, rows: list[int]) -> dict:
+    def _gradients(
+        self, models: Models, group: str, rows: Sequence[int]
+    ) -> dict:
         op_ids, skips = (values[rows] for values in self.arcs[group])
         after = self.arrays[f"{group}/baseline_after"]
         advantage = (self.arrays[f"{group}/reward"] - after)[rows]
@@ -127,7 +130,7 @@ class _RecordedRuns:
 
     def _update(self, update: int) -> list[Quantity]:
         controller, adam = models = self._build(update - 1)
-        runs = self.arrays[f"B/runs_in_update{update}"]
+        runs = self.arrays[f"B/runs_in_update{update}"].tolist()
         gradients = self._gradients(models, "B", runs)
         adam.apply(list(gradients.values()), RATE)
         variables = {**model_variables(controller), **adam.slots}

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -99,11 +100,11 @@ class RecordedChild:
         self.labels = np.int32(arrays["labels"])
         self.arcs = list(zip(*arcs_of(arrays), strict=True))
 
-    def build(self, profile: Profile = PAPER, **options) -> MacroChild:
+    def build(self, profile: Profile = PAPER, **options: Any) -> MacroChild:
         """Returns a child with the recorded weights."""
         layers, filters = map(int, self.arrays["cfg"][:2])
-        options = ChildOptions(filters, profile=profile, **options)
-        child = MacroChild(search_space(self.arrays), layers, options)
+        sizes = ChildOptions(filters, profile=profile, **options)
+        child = MacroChild(search_space(self.arrays), layers, sizes)
         child.build()
         weights = self._weights(child)
         for variable in child.trainable_variables:
@@ -128,7 +129,9 @@ class RecordedChild:
             if name in self.arrays
         ]
 
-    def _logits(self, profile: Profile = PAPER, training=False) -> list:
+    def _logits(
+        self, profile: Profile = PAPER, training: bool | str = False
+    ) -> list:
         child = self.build(profile)
         arcs = self.arcs
         return [child(self.images, arc, training=training) for arc in arcs]

@@ -10,7 +10,7 @@ from enas.cifar10.macro_controller import (
     MacroController,
     Sample,
 )
-from enas.cifar10.train_steps import controller_gradients
+from enas.cifar10.train_steps import ControllerStep, controller_gradients
 from enas.optimizers import Adam, GradientRules
 from enas.parity.comparison import Measure, Nudge, Quantity
 from enas.parity.recorded_quantities.arrays import Arrays, named, pair_up
@@ -33,7 +33,7 @@ def updates(arrays: Arrays) -> Measure:
         controller = _build(arrays)
         adam = Adam(controller, PAPER.adam_epsilon, RULES)
         op_ids, skips = arcs_of(arrays)
-        baselines = np.float32([])
+        baselines = np.zeros(0, np.float32)
         per_arc: dict[str, list] = collections.defaultdict(list)
         found: list[Quantity] = []
         for first in range(0, len(op_ids), ARCS_PER_UPDATE):
@@ -94,7 +94,7 @@ def _baselines(
         else:
             baseline -= np.float32(0.01) * (baseline - one_reward)
         moved.append(baseline)
-    return np.float32(moved)
+    return np.array(moved, np.float32)
 
 
 def _logits(arrays: Arrays, sample: Sample) -> list[Quantity]:
@@ -112,7 +112,10 @@ def _logits(arrays: Arrays, sample: Sample) -> list[Quantity]:
 
 
 def _update(
-    arrays: Arrays, controller: MacroController, number: int, step
+    arrays: Arrays,
+    controller: MacroController,
+    number: int,
+    step: ControllerStep,
 ) -> list[Quantity]:
     weights = [v.numpy() for v in controller.trainable_variables]
     norm = f"gnorm{number}"

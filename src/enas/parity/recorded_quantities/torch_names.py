@@ -46,7 +46,7 @@ def _torch_name(name: str, reductions: list[str]) -> str:
     for index, reduction in enumerate(reductions):
         if scope.startswith(f"{reduction}/") or scope == reduction:
             return _reduction_name(index, scope[len(reduction) :], leaf)
-    layer, rest = re.fullmatch(r"layer_(\d+)/(.*)", scope).groups()
+    layer, rest = scope.removeprefix("layer_").split("/", 1)
     if rest == "skip":
         return f"layers.{layer}.bn.{leaf}"
     branch, _, module = rest.partition("/")
