@@ -50,7 +50,7 @@ class _Steps:
         variables = {**model_variables(child), **optimizer.variables}
         found = [self._gradients(nudge)]
         for t in range(len(self.arcs)):
-            rate = learning_rate(Config(), t, 0)
+            rate = float(learning_rate(Config(), t, 0))
             step = self._step(child, optimizer, t, rate)
             found += self._numbers(t, step, rate)
             state = {name: v.numpy() for name, v in variables.items()}
