@@ -101,7 +101,7 @@ def _audit(config: Config, run: str | None) -> "Audit":
 
     if not run:
         return audit_space(config)
-    search = open_run.load(config)
+    search = open_run.load(config, print)
     child = search.compiled.child
     return audit_child(child, search.search_space, config, search.data)
 

@@ -33,7 +33,7 @@ class Subject:
     """
 
     def __init__(self, config):
-        self.search = build.load_search(config, lambda line="": None)
+        self.search = build.load_search(config)
         self.compiled = self.search.compiled
         self.batch = self.search.train_batch(0)
         self.reward_batch = self.search.reward_batch(0)

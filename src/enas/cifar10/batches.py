@@ -9,8 +9,13 @@ import concurrent.futures
 import functools
 import itertools
 import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from enas.cifar10.data_utils import DataSet, Split
 
 __all__ = [
     "augment",
@@ -28,9 +33,12 @@ __all__ = [
 # Of the side of an image, so 4 pixels of 32.
 PADDING = 1 / 8
 BATCHES_AHEAD = 2
+Batch = tuple[np.ndarray, np.ndarray]
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 
 
-def channel_statistics(images):
+def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and population std of images / 255, float32 `[1, 1, 1, 3]`.
 
     The original takes `np.mean` and `np.std` of float32 images whose memory
@@ -49,7 +57,7 @@ def channel_statistics(images):
     """
     pixels = np.float32(images[..., 0].size)
 
-    def mean_of(function):
+    def mean_of(function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         # A thousand images of 32 x 32, or the memory of as many.
         step = max(1, 1_024_000 // images[0, ..., 0].size)
         chunks = np.split(images, range(step, len(images), step))
@@ -63,7 +71,7 @@ def channel_statistics(images):
     return mean.reshape(1, 1, 1, 3), std.reshape(1, 1, 1, 3)
 
 
-def _planes(images):
+def _planes(images: np.ndarray) -> np.ndarray:
     """Returns images / 255 plane by plane, float32 `[images, 3, pixels]`."""
     planes = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     rows = planes.reshape(len(images), 3, -1).astype(np.float32)
@@ -71,7 +79,9 @@ def _planes(images):
     return rows
 
 
-def standardize(images, mean, std):
+def standardize(
+    images: np.ndarray, mean: np.ndarray, std: np.ndarray
+) -> np.ndarray:
     """Returns (images / 255 - mean) / std, computed in float32 in this order.
 
     Args:
@@ -94,7 +104,12 @@ def standardize(images, mean, std):
     return result
 
 
-def augment(images, rng, border, cutout_size=0):
+def augment(
+    images: np.ndarray,
+    rng: np.random.Generator,
+    border: np.ndarray,
+    cutout_size: int = 0,
+) -> np.ndarray:
     """Shifts, flips and blanks images, each at random.
 
     Every image gets a border of one colour, 4 pixels wide at a side of 32 (an
@@ -105,7 +120,7 @@ def augment(images, rng, border, cutout_size=0):
 
     Args:
         images: float32 `[batch, height, width, channels]`, standardised.
-        rng: `np.random.Generator`.
+        rng: Says which.
         border: float32 `[1, 1, 1, channels]`: zeros, which are the mean colour,
             as in ENAS, or black, as in the paper's code.
         cutout_size: Side of the square, pixels, >= 0; 0 for none.
@@ -133,7 +148,7 @@ def augment(images, rng, border, cutout_size=0):
     return result
 
 
-def _move(image, out, corner):
+def _move(image: np.ndarray, out: np.ndarray, corner: list[int]) -> None:
     """Writes the window of the padded image that begins at the corner."""
     height, width, _ = image.shape
     down, right = corner
@@ -146,7 +161,9 @@ def _move(image, out, corner):
     ]
 
 
-def _squares(rng, shape, side):
+def _squares(
+    rng: np.random.Generator, shape: tuple[int, ...], side: int
+) -> np.ndarray:
     """Returns bool `[batch, height, width]`, true in a square of each image."""
     batch, height, width, _ = shape
     top = rng.integers(0, height, (batch, 1, 1))
@@ -158,14 +175,18 @@ def _squares(rng, shape, side):
 # An epoch asks for the same permutation at every step, a reward batch for
 # another one in between.
 @functools.lru_cache(maxsize=8)
-def _permutation(num_images, seed, stream, number):
+def _permutation(
+    num_images: int, seed: int, stream: bytes, number: int
+) -> np.ndarray:
     sequence = np.random.SeedSequence([seed, zlib.crc32(stream), number])
     order = np.random.default_rng(sequence).permutation(num_images)
     order.flags.writeable = False
     return order.astype(np.int64, copy=False)
 
 
-def shuffled_indices(num_images, seed, stream, start, count):
+def shuffled_indices(
+    num_images: int, seed: int, stream: str, start: int, count: int
+) -> np.ndarray:
     """Returns a stretch of the endless row of shuffled passes over images.
 
     Pass p is a permutation that depends on seed, stream and p alone, so the
@@ -173,8 +194,8 @@ def shuffled_indices(num_images, seed, stream, start, count):
 
     Args:
         num_images: Images in a pass, >= 1.
-        seed: Integer >= 0, the run's.
-        stream: str, the use; other streams are shuffled otherwise.
+        seed: The run's, >= 0.
+        stream: The use; other streams are shuffled otherwise.
         start: First position, >= 0.
         count: Number of positions, >= 0.
 
@@ -194,27 +215,41 @@ def shuffled_indices(num_images, seed, stream, start, count):
     return np.concatenate(passes)
 
 
-def _batch(split, data, seed, stream, start, count):
+def _batch(
+    split: "Split",
+    data: "DataSet",
+    seed: int,
+    stream: str,
+    start: int,
+    count: int,
+) -> Batch:
     chosen = shuffled_indices(len(split), seed, stream, start, count)
     images = standardize(split.images[chosen], data.mean, data.std)
     return images, split.labels[chosen]
 
 
-def generator(seed, stream, number):
-    """Returns the `np.random.Generator` of one use of random numbers."""
+def generator(seed: int, stream: str, number: int) -> np.random.Generator:
+    """Returns the generator of one use of random numbers."""
     sequence = np.random.SeedSequence(
         [seed, zlib.crc32(stream.encode()), number]
     )
     return np.random.default_rng(sequence)
 
 
-def train_batch(data, batch_size, seed, step, cutout_size=0, partial=False):
+def train_batch(
+    data: "DataSet",
+    batch_size: int,
+    seed: int,
+    step: int,
+    cutout_size: int = 0,
+    partial: bool = False,
+) -> Batch:
     """Returns the augmented training batch of a step.
 
     Args:
-        data: `data_utils.DataSet`.
+        data: The images.
         batch_size: Images in a batch, >= 1.
-        seed: Integer >= 0, the run's.
+        seed: The run's, >= 0.
         step: Global step of the child, from 0, counted over all epochs.
         cutout_size: Side of the cutout square, pixels; 0 for none.
         partial: Whether the last batch of an epoch is what is left of the
@@ -239,13 +274,19 @@ def train_batch(data, batch_size, seed, step, cutout_size=0, partial=False):
     return augment(images, rng, data.border, cutout_size), labels
 
 
-def reward_batch(data, batch_size, seed, index, augmented=False):
-    """Returns the shuffled validation batch behind a reward.
+def reward_batch(
+    data: "DataSet",
+    batch_size: int,
+    seed: int,
+    index: int,
+    augmented: bool = False,
+) -> Batch:
+    """Returns the shuffled validation batch that a reward is measured on.
 
     Args:
-        data: `data_utils.DataSet`.
+        data: The images.
         batch_size: Images in a batch, >= 1; every batch is full.
-        seed: Integer >= 0, the run's.
+        seed: The run's, >= 0.
         index: Number of the reward, from 0, counted over all epochs.
         augmented: Whether images are shifted and flipped.
 
@@ -254,7 +295,7 @@ def reward_batch(data, batch_size, seed, index, augmented=False):
         `[batch_size]`.
 
     Source: row 24; original models.py, `build_valid_rl`. Same. The paper's code
-    shuffles anew for every arc (row 28); here the passes go on.
+    shuffles anew for every arc (row 28); here the passes continue.
     """
     start = index * batch_size
     images, labels = _batch(data.valid, data, seed, "reward", start, batch_size)
@@ -264,7 +305,7 @@ def reward_batch(data, batch_size, seed, index, augmented=False):
     return images, labels
 
 
-def num_train_batches(num_train, batch_size):
+def num_train_batches(num_train: int, batch_size: int) -> int:
     """Returns the steps of an epoch, `num_train / batch_size` rounded up.
 
     Source: row 29; original models.py, `num_train_batches`. Same.
@@ -272,15 +313,19 @@ def num_train_batches(num_train, batch_size):
     return -(-num_train // batch_size)
 
 
-def eval_batches(split, data, batch_size=100, rng=None):
+def eval_batches(
+    split: "Split",
+    data: "DataSet",
+    batch_size: int = 100,
+    rng: np.random.Generator | None = None,
+) -> Iterator[Batch]:
     """Yields a split once, in order and standardised.
 
     Args:
-        split: `data_utils.Split`.
-        data: `data_utils.DataSet` that it is of.
+        split: What is measured.
+        data: The data set that it is of.
         batch_size: Images in a batch, >= 1; the last may have fewer.
-        rng: `np.random.Generator` to shift and flip images with; None for
-            images as they are.
+        rng: Shifts and flips images; None leaves them as they are.
 
     Yields:
         Pair of images, float32 `[batch, size, size, 3]`, and labels, int32
@@ -298,7 +343,9 @@ def eval_batches(split, data, batch_size=100, rng=None):
         yield images, split.labels[part]
 
 
-def prefetch(function, arguments):
+def prefetch(
+    function: Callable[[Argument], Result], arguments: Iterable[Argument]
+) -> Iterator[Result]:
     """Yields `function(argument)` for each argument, computed ahead.
 
     One thread computes at most two results that have not been asked for. What
@@ -307,7 +354,7 @@ def prefetch(function, arguments):
 
     Args:
         function: Called in the thread, with one argument.
-        arguments: Iterable, may be endless.
+        arguments: May be endless.
 
     Yields:
         The results, in order.
@@ -316,14 +363,13 @@ def prefetch(function, arguments):
     """
     arguments = iter(arguments)
     with concurrent.futures.ThreadPoolExecutor(1, "batches") as pool:
-        submit = functools.partial(pool.submit, function)
         first = itertools.islice(arguments, BATCHES_AHEAD)
-        pending = collections.deque(map(submit, first))
+        pending = collections.deque(pool.submit(function, x) for x in first)
         try:
             while pending:
                 result = pending.popleft().result()
-                more = itertools.islice(arguments, 1)
-                pending.extend(map(submit, more))
+                for argument in itertools.islice(arguments, 1):
+                    pending.append(pool.submit(function, argument))
                 yield result
         finally:
             for future in pending:

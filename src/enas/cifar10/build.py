@@ -80,24 +80,27 @@ def _open(config: Config, run_dir: RunDir, log: Log) -> Search:
     return search
 
 
-def load_search(config: Config, log: Callable[[str], None]) -> Search:
+def load_search(
+    config: Config,
+    check_data: Callable[[data_utils.DataSet], None] = lambda data: None,
+) -> Search:
     """Builds the search of a run on its data; its directory is only read.
 
     Args:
       config: its output_dir is the run.
-      log: function of a line, which says what data was read.
+      check_data: called with what was read, before anything is built.
 
     Returns:
       The search at its beginning.
 
     Raises:
-      UserError: a setting is not legal, or the data or an op of the user's is
+      UserError: a setting or the data is not legal, or an op of the user's is
         not what it was.
     """
     search_space, fixed_arc = _choices(config)
     user_files.check(config)
     data = read_data(config, _quiet)
-    data_record.check(config, data, log)
+    check_data(data)
     return build_search(config, search_space, data, _quiet, fixed_arc)
 
 

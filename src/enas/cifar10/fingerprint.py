@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["describe", "fingerprint_of"]
+__all__ = ["describe", "fingerprint_of", "told"]
 
 IMAGES_PER_PART = 10_000
 
@@ -42,6 +42,17 @@ def fingerprint_of(
     """Returns the fingerprint of described splits, 16 hexadecimal digits."""
     whole = {"classes": list(class_names), "splits": splits}
     return _hash(json.dumps(whole, sort_keys=True).encode())
+
+
+def told(facts: Mapping[str, Any]) -> str:
+    """Returns fingerprint, sizes and place of `DataSet.facts` in words."""
+    splits = facts["splits"]
+    counts = " + ".join(str(split["images"]) for split in splits.values())
+    shape = "x".join(map(str, splits["train"]["shape"]))
+    return (
+        f"fingerprint {facts['fingerprint']}, {counts} images of {shape} in "
+        f"{len(facts['classes'])} classes, {facts['place']}"
+    )
 
 
 def _hash(content: np.ndarray | bytes) -> str:

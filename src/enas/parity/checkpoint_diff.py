@@ -226,9 +226,11 @@ def _print_accuracies(
 ) -> None:
     from enas.cifar10.build import read_data
     from enas.cifar10.evaluation import arc_of
+    from enas.cifar10.fingerprint import told
     from enas.cifar10.search import Search
 
     data = read_data(config, log=_quiet)
+    print(f"Data: {told(data.facts)}")
     search = Search(config, search_space, data, compiled, _quiet)
     if not arcs:
         sample = search.arcs.draw(NUM_ARCS, "checkpoint", 0)

@@ -11,6 +11,8 @@ import contextlib
 import os
 import re
 import shutil
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +27,10 @@ from enas.errors import (
 )
 from enas.run.files import rename, sync_directory
 from enas.stacks import Part
+
+if TYPE_CHECKING:
+    from enas.cifar10.compiled import Compiled
+    from enas.cifar10.search import Search
 
 __all__ = [
     "PREFIX",
@@ -45,12 +51,14 @@ __all__ = [
 ]
 
 PREFIX = "model.ckpt"
+Variables = dict[str, tf.Variable | Part]
+Tensors = dict[str, np.ndarray]
 # Whole epochs; and within an epoch the child steps and controller updates.
 _NAME = re.compile(r"epoch-(\d{1,9})(?:-step-(\d{1,9})-(\d{1,9}))?")
 _STATISTICS = re.compile(r"(.*/bn)/(moving|statistics)")
 
 
-def model_variables(*models):
+def model_variables(*models: Any) -> Variables:
     """Returns what built models hold, by its name in TensorFlow 1.
 
     Args:
@@ -60,17 +68,17 @@ def model_variables(*models):
       dict, name -> tf.Variable, or `Part` of one where a batch norm holds its
       statistics as one variable.
     """
-    found = {}
+    found: Variables = {}
     for variable in (v for model in models for v in model.variables):
         statistics = _STATISTICS.fullmatch(variable.path)
         if statistics:
-            found |= _parts(*statistics.groups(), variable.value)
+            found |= _parts(statistics[1], statistics[2], variable.value)
         else:
             found[variable.path] = variable.value
     return found
 
 
-def _parts(scope, name, variable):
+def _parts(scope: str, name: str, variable: tf.Variable) -> Variables:
     """Returns the parts of a batch norm's statistics by their names."""
     width = variable.shape[-1]
     forms = {"{0}/{1}": slice(0, width)}
@@ -89,12 +97,8 @@ def _parts(scope, name, variable):
     }
 
 
-def search_variables(compiled):
-    """Returns dict, name -> tf.Variable, of the models and slots.
-
-    Args:
-      compiled: `Compiled`.
-    """
+def search_variables(compiled: "Compiled") -> Variables:
+    """Returns what models and slots hold, by name."""
     return {
         **model_variables(compiled.child, compiled.controller),
         **compiled.child_optimizer.variables,
@@ -102,14 +106,13 @@ def search_variables(compiled):
     }
 
 
-def search_tensors(search):
+def search_tensors(
+    search: "Search",
+) -> tuple[Variables, dict[str, Any]]:
     """Returns what a checkpoint of a search holds.
 
-    Args:
-      search: `Search`.
-
     Returns:
-      (variables, counters): dict name -> tf.Variable; dict name -> number.
+      (variables, counters): by name, variables, and numbers.
     """
     variables = search_variables(search.compiled) | search.defence.variables
     counters = {
@@ -120,15 +123,15 @@ def search_tensors(search):
     return variables, counters | search.progress.tensors()
 
 
-def write(search, folder):
+def write(search: "Search", folder: str) -> str:
     """Writes a checkpoint, which appears whole or not at all.
 
     Args:
-      search: `Search`.
-      folder: str, of the checkpoints.
+      search: the search to be saved.
+      folder: that of the checkpoints.
 
     Returns:
-      str, the checkpoint's own directory.
+      The checkpoint's own directory.
 
     Raises:
       NonFiniteError: a tensor holds a number that is not finite.
@@ -146,26 +149,26 @@ def write(search, folder):
     return write_beside(search, os.path.join(folder, _name(search)))
 
 
-def _finite(tensor):
+def _finite(tensor: Any) -> bool:
     return bool(tf.reduce_all(tf.math.is_finite(tensor)))
 
 
-def _name(search):
+def _name(search: "Search") -> str:
     name = f"epoch-{search.whole_epochs}"
     if search.progress.has_begun:
         name += f"-step-{search.global_step}-{search.train_step}"
     return name
 
 
-def write_beside(search, directory):
+def write_beside(search: "Search", directory: str) -> str:
     """Writes a state of whatever numbers to a directory of any name.
 
     Args:
-      search: `Search`.
-      directory: str, replaced if it exists.
+      search: the search to be saved.
+      directory: replaced if it exists.
 
     Returns:
-      str, the directory.
+      The directory.
     """
     variables, counters = search_tensors(search)
     aside = f"{directory}.part"
@@ -184,19 +187,19 @@ def write_beside(search, directory):
     return directory
 
 
-def _sync_files(directory):
+def _sync_files(directory: str) -> None:
     for name in os.listdir(directory):
         with open(os.path.join(directory, name), "rb+") as stream:
             os.fsync(stream.fileno())
     sync_directory(directory)
 
 
-def save(prefix, tensors):
+def save(prefix: str, tensors: dict[str, Any]) -> None:
     """Writes the files `prefix`.index and `prefix`.data-00000-of-00001.
 
     Args:
-      prefix: str.
-      tensors: dict, name -> tf.Variable or number.
+      prefix: path without the endings.
+      tensors: variables and numbers, by name.
 
     Raises:
       WriteError: they cannot be written.
@@ -215,7 +218,7 @@ def save(prefix, tensors):
 
 
 @contextlib.contextmanager
-def writing(path):
+def writing(path: str) -> Iterator[None]:
     """Makes what TensorFlow cannot write an error that names the file.
 
     Raises:
@@ -228,12 +231,16 @@ def writing(path):
         raise WriteError(path, error.message) from error
 
 
-def assign(compiled, tensors, names=None):
+def assign(
+    compiled: "Compiled",
+    tensors: Tensors,
+    names: Iterable[str] | None = None,
+) -> None:
     """Sets variables of models and slots to tensors of the same name.
 
     Args:
-      compiled: `Compiled`.
-      tensors: dict, TensorFlow 1 name -> NumPy array.
+      compiled: holds the variables.
+      tensors: arrays by TensorFlow 1 name.
       names: which ones, those that are no variable apart; None for all.
     """
     variables = search_variables(compiled)
@@ -243,7 +250,7 @@ def assign(compiled, tensors, names=None):
     compiled.child_optimizer.assigned(found)
 
 
-def positions(folder):
+def positions(folder: str) -> list[str]:
     """Returns the directories of all checkpoints in it, oldest first."""
     found = []
     for name in os.listdir(folder) if os.path.isdir(folder) else ():
@@ -255,7 +262,7 @@ def positions(folder):
     return [path for _, path in sorted(found)]
 
 
-def directories(folder):
+def directories(folder: str) -> list[str]:
     """Returns the directories of whole epochs in it, oldest first."""
     return [
         path
@@ -264,14 +271,14 @@ def directories(folder):
     ]
 
 
-def set_aside(directory):
+def set_aside(directory: str) -> None:
     """Renames a damaged checkpoint, so that it is kept and not read again."""
     shutil.rmtree(f"{directory}.damaged", ignore_errors=True)
     rename(directory, f"{directory}.damaged")
 
 
-def read(directory):
-    """Returns all tensors of a checkpoint, dict name -> NumPy array.
+def read(directory: str) -> Tensors:
+    """Returns all tensors of a checkpoint, arrays by name.
 
     Raises:
       DamagedError: it cannot be read whole.
@@ -279,11 +286,11 @@ def read(directory):
     return read_tensors(os.path.join(directory, PREFIX))
 
 
-def read_tensors(prefix):
-    """Returns all tensors of a checkpoint, dict name -> NumPy array.
+def read_tensors(prefix: str) -> Tensors:
+    """Returns all tensors of a checkpoint, arrays by name.
 
     Args:
-      prefix: str, the path of its files without their endings.
+      prefix: the path of its files without their endings.
 
     Raises:
       DamagedError: it cannot be read whole.
@@ -303,12 +310,12 @@ def read_tensors(prefix):
         ) from error
 
 
-def restore(search, directory):
+def restore(search: "Search", directory: str) -> None:
     """Sets a search to where a checkpoint left it.
 
     Args:
-      search: `Search`, its models built.
-      directory: str, the checkpoint's own directory.
+      search: its models are built.
+      directory: the checkpoint's own.
 
     Raises:
       DamagedError: it cannot be read.
@@ -329,11 +336,11 @@ def restore(search, directory):
     search.baseline = np.float32(tensors["Variable"])
     search.progress = EpochProgress.of(tensors)
     # Not from the steps: an epoch may have more of them than it had.
-    match = _NAME.fullmatch(os.path.basename(os.path.normpath(directory)))
-    search.whole_epochs = int(match[1])
+    name = os.path.basename(os.path.normpath(directory))
+    search.whole_epochs = int(name.split("-")[1])
 
 
-def _check_same(found, wanted, directory):
+def _check_same(found: Tensors, wanted: dict[str, Any], directory: str) -> None:
     wrong = sorted({n for n in found if not is_progress(n)} ^ set(wanted))
     wrong += [
         name

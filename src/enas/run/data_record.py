@@ -12,6 +12,7 @@ from typing import Any
 
 from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet
+from enas.cifar10.fingerprint import told
 from enas.errors import DamagedError, UserError
 from enas.run import checkpoint
 from enas.run.files import read_lines, write_whole
@@ -35,7 +36,7 @@ def check(config: Config, data: DataSet, log: Callable[[str], None]) -> None:
         allow, or its record is damaged.
     """
     new = data.facts
-    log(f"Data: {_told(new)}")
+    log(f"Data: {told(new)}")
     if config.reset_output_dir:
         return
     records = _read(config.output_dir)
@@ -62,8 +63,8 @@ def _allow_or_refuse(
         if new["splits"][name] != old["splits"].get(name)
     ] or ["the names of the classes"]
     text = (
-        f"The run in {config.output_dir} has seen {_told(old)}; received "
-        f"{_told(new)}. Different: {', '.join(differ)}."
+        f"The run in {config.output_dir} has seen {told(old)}; received "
+        f"{told(new)}. Different: {', '.join(differ)}."
     )
     if config.data_changed == ALLOW:
         log(f"warning: {text} --data_changed=allow was given.")
@@ -150,17 +151,6 @@ def _history(records: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _told(facts: Mapping[str, Any]) -> str:
-    """Returns fingerprint, sizes and place in words."""
-    splits = facts["splits"]
-    counts = " + ".join(str(split["images"]) for split in splits.values())
-    shape = "x".join(map(str, splits["train"]["shape"]))
-    return (
-        f"fingerprint {facts['fingerprint']}, {counts} images of {shape} in "
-        f"{len(facts['classes'])} classes, {facts['place']}"
-    )
-
-
 def _same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return all(old[name] == new[name] for name in ("fingerprint", "place"))
 
@@ -186,7 +176,7 @@ def _read(folder: str) -> list[dict[str, Any]]:
         if records:
             _history([*records, records[0]])
         for record in records:
-            _told(record)
+            told(record)
     except (
         AttributeError,
         KeyError,

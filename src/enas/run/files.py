@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from typing import IO
 
 from enas.errors import UserError, naming
 
@@ -15,12 +16,8 @@ __all__ = [
 ]
 
 
-def write_whole(path, text):
+def write_whole(path: str, text: str | bytes) -> None:
     """Writes a file whole or not at all, also where the power fails.
-
-    Args:
-      path: str.
-      text: str, or bytes.
 
     Raises:
       WriteError: it cannot be written; what was there is untouched.
@@ -40,12 +37,12 @@ def write_whole(path, text):
             raise
 
 
-def append(path, text):
+def append(path: str, text: str) -> None:
     """Adds text to the end of a file.
 
     Args:
-      path: str.
-      text: str, whole lines.
+      path: the file, which need not exist.
+      text: whole lines.
 
     Raises:
       WriteError: it cannot be written; a torn line may be left.
@@ -55,18 +52,18 @@ def append(path, text):
         _sync(stream)
 
 
-def _sync(stream):
+def _sync(stream: IO) -> None:
     stream.flush()
     os.fsync(stream.fileno())
 
 
-def rename(old, new):
+def rename(old: str, new: str) -> None:
     """Moves a file or directory, on the disk as well as in memory."""
     os.replace(old, new)
     sync_directory(os.path.dirname(os.path.abspath(new)))
 
 
-def sync_directory(path):
+def sync_directory(path: str) -> None:
     """Makes the names in a directory outlive a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -75,14 +72,14 @@ def sync_directory(path):
         os.close(descriptor)
 
 
-def cut_torn_line(path):
+def cut_torn_line(path: str) -> bool:
     """Cuts off a last line without an end, which a kill left half written.
 
     Args:
-      path: str; the file need not exist.
+      path: the file, which need not exist.
 
     Returns:
-      bool, whether there was one.
+      Whether there was one.
     """
     if not os.path.isfile(path):
         return False
@@ -94,7 +91,7 @@ def cut_torn_line(path):
     return whole < len(text)
 
 
-def read_lines(path):
+def read_lines(path: str) -> list[str]:
     """Returns the lines of a file without their ends, [] if there is none.
 
     Raises:
@@ -109,5 +106,5 @@ def read_lines(path):
         raise UserError(
             f"{path} is text in UTF-8, one line per entry; received bytes "
             f"that are not ({error.reason} at {error.start}). It was changed "
-            "from outside; mend it, or take another --output_dir."
+            "from outside; correct it, or take another --output_dir."
         ) from None

@@ -6,11 +6,14 @@ import json
 import os
 import socket
 import time
+from collections.abc import Callable
+from typing import Any
 
 from enas.errors import UserError, naming
 
 __all__ = ["RunLock"]
 
+NOT_HELD = -1
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -22,14 +25,14 @@ class RunLock:
     holder and is emptied when it lets go.
 
     Args:
-      path: str, the lock file.
+      path: the lock file.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._descriptor = None
+        self._descriptor = NOT_HELD
 
-    def check(self):
+    def check(self) -> None:
         """Refuses a lock that another process holds; writes nothing.
 
         Raises:
@@ -40,7 +43,7 @@ class RunLock:
                 self._take()
             self._close()
 
-    def take(self, log):
+    def take(self, log: Callable[[str], None]) -> None:
         """Takes the lock and writes down who holds it.
 
         Args:
@@ -57,7 +60,7 @@ class RunLock:
                 )
             self._sign(log)
 
-    def _take(self):
+    def _take(self) -> bool:
         """Returns whether the file system has locks."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         self._descriptor = descriptor
@@ -73,7 +76,7 @@ class RunLock:
             return False
         return True
 
-    def _sign(self, log):
+    def _sign(self, log: Callable[[str], None]) -> None:
         dead = _read(self._descriptor)
         if dead:
             log(
@@ -88,18 +91,18 @@ class RunLock:
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, json.dumps(holder).encode(), 0)
 
-    def release(self):
+    def release(self) -> None:
         """Lets go, if it is held."""
-        if self._descriptor is not None:
+        if self._descriptor != NOT_HELD:
             os.ftruncate(self._descriptor, 0)
             self._close()
 
-    def _close(self):
+    def _close(self) -> None:
         os.close(self._descriptor)
-        self._descriptor = None
+        self._descriptor = NOT_HELD
 
 
-def _read(descriptor):
+def _read(descriptor: int) -> dict[str, Any]:
     """Returns who signed, a dict, empty if nobody or if it is unreadable."""
     try:
         holder = json.loads(os.pread(descriptor, 1000, 0))
@@ -108,7 +111,7 @@ def _read(descriptor):
     return holder if isinstance(holder, dict) else {}
 
 
-def _busy(path, holder):
+def _busy(path: str, holder: dict[str, Any]) -> UserError:
     return UserError(
         f"--output_dir={os.path.dirname(path)} is in use by process "
         f"{holder.get('pid', '(unknown)')} on {holder.get('host', 'unknown')}"

@@ -1,14 +1,22 @@
 """One directory per run: the only code that writes files during a search."""
 
+import contextlib
 import os
 import shutil
+from typing import TYPE_CHECKING
 
+from enas.cifar10.config import Config
 from enas.errors import DamagedError, UserError, naming
 from enas.run import checkpoint, flag_file, reset, user_files, versions
 from enas.run.events import RunEvents
 from enas.run.files import cut_torn_line, write_whole
 from enas.run.lock import RunLock
 from enas.run.rows import RunRows
+from enas.utils import Log
+
+if TYPE_CHECKING:
+    from enas.cifar10.metrics import EpochNumbers
+    from enas.cifar10.search import Search
 
 __all__ = ["RunDir", "check_parent"]
 
@@ -21,24 +29,25 @@ class RunDir:
     """The files of one run.
 
     Args:
-      config: `Config`; its output_dir is the directory.
+      config: its output_dir is the directory.
 
     Attributes:
-      path: str.
+      path: that directory.
     """
 
-    def __init__(self, config):
+    def __init__(self, config: Config) -> None:
         self.config = config
         self.path = config.output_dir
         self.tables = RunRows(self.path)
+        self._events: RunEvents
+        self._opened = contextlib.ExitStack()
         self._lock = RunLock(self.file(LOCK))
-        self._events = None
 
-    def file(self, *names):
+    def file(self, *names: str) -> str:
         """Returns the path of a file in the run directory."""
         return os.path.join(self.path, *names)
 
-    def check(self):
+    def check(self) -> None:
         """Refuses a directory that a run may not use, before anything else.
 
         Raises:
@@ -73,11 +82,8 @@ class RunDir:
             flag_file.check(self.config, bool(self.positions()))
             user_files.check(self.config)
 
-    def open(self, log):
+    def open(self, log: Log) -> None:
         """Makes the directory, starts its files, points the log there.
-
-        Args:
-          log: `utils.Log`.
 
         Raises:
           UserError: another process runs a search there.
@@ -87,6 +93,7 @@ class RunDir:
             os.makedirs(self.path, exist_ok=True)
         # First of all: whatever comes before the lock, two processes may do.
         write_whole(self.file(MARKER), "A run of enas-ssp; see flags.txt.\n")
+        self._opened.callback(self._lock.release)
         self._lock.take(log)
         if self.config.reset_output_dir:
             self._empty()
@@ -98,7 +105,7 @@ class RunDir:
         log.attach(self.file("stdout"))
         versions.keep(self.path, log)
 
-    def _empty(self):
+    def _empty(self) -> None:
         """Deletes all but the lock and, so that it stays a run, the marker."""
         for name in set(os.listdir(self.path)) - {LOCK, MARKER}:
             path = self.file(name)
@@ -108,17 +115,17 @@ class RunDir:
                 else:
                     os.remove(path)
 
-    def resume(self, search):
+    def resume(self, search: "Search") -> bool:
         """Goes back to the newest checkpoint that can be read, if there is one.
 
-        Rows and events behind it are dropped, damaged checkpoints are kept
+        Rows and events after it are dropped, damaged checkpoints are kept
         under another name.
 
         Args:
-          search: `Search`, its models built.
+          search: its models are built.
 
         Returns:
-          bool, whether there was one.
+          Whether there was one.
 
         Raises:
           UserError: there are checkpoints and none can be read, or there were
@@ -137,22 +144,27 @@ class RunDir:
         if not found and (damaged or len(done) > 1):
             raise self._no_checkpoint(damaged, done)
         for directory in damaged:
-            search.log(f"Kept as {directory}.damaged; going on before it")
+            search.log(
+                f"Kept as {directory}.damaged; continuing from the one before"
+            )
             checkpoint.set_aside(directory)
         self.tables.keep(search.whole_epochs)
-        self._events = RunEvents(self.file("events"), search.whole_epochs)
+        events = RunEvents(self.file("events"), search.whole_epochs)
+        self._events = self._opened.enter_context(contextlib.closing(events))
         self._events.start(search, flag_file.lines_of(self.config))
         return bool(found)
 
-    def _tidy(self):
-        """Mends torn lines and deletes checkpoints that were being written."""
+    def _tidy(self) -> None:
+        """Cuts off torn lines; deletes checkpoints that were being written."""
         self.tables.mend()
         folder = self.file("checkpoints")
         for name in os.listdir(folder):
             if name.endswith(".part"):
                 shutil.rmtree(os.path.join(folder, name))
 
-    def _restore(self, search, directory, done):
+    def _restore(
+        self, search: "Search", directory: str, done: set[int]
+    ) -> None:
         checkpoint.restore(search, directory)
         # An epoch's row is on the disk before its checkpoint.
         lost = search.whole_epochs > max(done) if done else self.checkpoints()
@@ -162,24 +174,26 @@ class RunDir:
                 f"no row of epoch {search.whole_epochs}."
             )
 
-    def _no_checkpoint(self, damaged, done):
+    def _no_checkpoint(self, damaged: list[str], done: set[int]) -> UserError:
         found = f"{len(damaged)} that cannot be read or used"
         if not damaged:
             found = f"none, and rows of {len(done)} epochs"
         return UserError(
-            f"{self.file('checkpoints')} holds no checkpoint to go on from; "
+            f"{self.file('checkpoints')} holds no checkpoint to continue from; "
             f"received {found}. Put one back from a copy, or begin anew with "
             "another --output_dir or with --reset_output_dir, which deletes "
             "the run."
         )
 
-    def record(self, search, numbers, reports):
-        """Writes everything an epoch leaves behind; the checkpoint last.
+    def record(
+        self, search: "Search", numbers: "EpochNumbers", reports: list[dict]
+    ) -> None:
+        """Writes everything that an epoch leaves; the checkpoint last.
 
         Args:
-          search: `Search`, after the epoch.
-          numbers: `EpochNumbers`, as `Search.run_epoch` returns it.
-          reports: list of dicts of arcs, likewise.
+          search: after the epoch.
+          numbers: as `Search.run_epoch` returns them.
+          reports: of the architectures shown, likewise.
         """
         self.tables.add(search, numbers, reports)
         row = numbers.measured() | _bounds(search)
@@ -191,17 +205,14 @@ class RunDir:
         """Writes lines as a text of TensorBoard."""
         self._events.add_text(tag, lines)
 
-    def save(self, search):
+    def save(self, search: "Search") -> str:
         """Writes a checkpoint and deletes those that nobody needs.
 
-        Kept are the last two whole epochs and, behind them, the last two
+        Kept are the last two whole epochs and, after them, the last two
         within an epoch: the one before is there if the last is damaged.
 
-        Args:
-          search: `Search`.
-
         Returns:
-          str, the checkpoint's directory.
+          The checkpoint's directory.
 
         Raises:
           NonFiniteError: a weight is not finite; nothing is written.
@@ -216,37 +227,26 @@ class RunDir:
                 shutil.rmtree(path)
         return written
 
-    def save_beside(self, search):
-        """Saves a state that is not to be gone on from.
-
-        Args:
-          search: `Search`.
-
-        Returns:
-          str, the directory.
-        """
+    def save_beside(self, search: "Search") -> str:
+        """Saves a state from which nothing continues; returns its directory."""
         path = self.file("checkpoints", "nonfinite")
         return checkpoint.write_beside(search, path)
 
-    def checkpoints(self):
+    def checkpoints(self) -> list[str]:
         """Returns the checkpoints of whole epochs, oldest first."""
         return checkpoint.directories(self.file("checkpoints"))
 
-    def positions(self):
+    def positions(self) -> list[str]:
         """Returns all checkpoints, also within an epoch, oldest first."""
         return checkpoint.positions(self.file("checkpoints"))
 
-    def close(self):
+    def close(self) -> None:
         """Closes the event file and lets go of the directory."""
-        try:
-            if self._events is not None:
-                self._events.close()
-        finally:
-            self._lock.release()
+        self._opened.close()
 
 
-def _bounds(search):
-    """Returns what the share of poison is laid beside, dict."""
+def _bounds(search: "Search") -> dict[str, float]:
+    """Returns what the share of poison is compared with."""
     space = search.search_space
     good = space.max_good_share(search.config.tanh_constant)
     return {
@@ -255,12 +255,12 @@ def _bounds(search):
     }
 
 
-def check_parent(path, flag):
+def check_parent(path: str, flag: str) -> None:
     """Refuses a path that no directory can be made at.
 
     Args:
-      path: str.
-      flag: str, the flag that gave it.
+      path: where it should be.
+      flag: the flag that gave it.
 
     Raises:
       UserError: what holds it is not a directory or cannot be written to.

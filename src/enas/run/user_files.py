@@ -1,12 +1,13 @@
 """Copies of a user's op files in the run directory, which they explain.
 
-A run depends on what is in these files, so nothing goes on from it, or
-measures it, with other contents.
+A run depends on what is in these files, so nothing continues it, or measures
+it, with other contents.
 """
 
 import os
 
 from enas.cifar10 import user_ops
+from enas.cifar10.config import Config
 from enas.errors import UserError, naming
 from enas.run.files import write_whole
 
@@ -15,11 +16,11 @@ __all__ = ["check", "keep"]
 FOLDER = "user_ops"
 
 
-def keep(config):
+def keep(config: Config) -> None:
     """Copies the files that a search takes ops from into the run directory.
 
     Args:
-      config: `Config`; its files were run by `user_ops.load`. What was run is
+      config: its files were run by `user_ops.load`. What was run is
         kept, whatever became of the files since.
 
     Raises:
@@ -31,11 +32,11 @@ def keep(config):
         write_whole(copy, user_ops.source_of(path))
 
 
-def check(config):
+def check(config: Config) -> None:
     """Refuses files whose contents are not those that the run began with.
 
     Args:
-      config: `Config`; its output_dir is the run, which may be a new one. Its
+      config: its output_dir is the run, which may be a new one. Its
         files were run by `user_ops.load`.
 
     Raises:
@@ -50,14 +51,14 @@ def check(config):
             raise UserError(
                 f"--output_dir={config.output_dir} holds a run with ops from "
                 f"{path}, whose contents may not change; received others than "
-                f"those kept in {copy}. Put that file back to go on with the "
+                f"those kept in {copy}. Put that file back to continue the "
                 "run or to measure it, or give the changed file a run of its "
                 "own by another --output_dir."
             )
 
 
-def _copies(config):
-    """Returns (path, path of its copy) of every file, list of pairs."""
+def _copies(config: Config) -> list[tuple[str, str]]:
+    """Returns (path, path of its copy) of every file."""
     folder = os.path.join(config.output_dir, FOLDER)
     # Two files in two folders may have one name.
     return [

@@ -79,7 +79,7 @@ def load(
     with tf_settings.quiet_import():
         from enas import devices
         from enas.cifar10 import build
-        from enas.run import checkpoint
+        from enas.run import checkpoint, data_record
 
         devices.find_devices()
     folder = os.path.join(config.output_dir, "checkpoints")
@@ -89,7 +89,9 @@ def load(
             f"{config.output_dir} has no whole checkpoint yet. Name the run "
             "directory of a search that has ended an epoch."
         )
-    search = build.load_search(config, log)
+    search = build.load_search(
+        config, lambda data: data_record.check(config, data, log)
+    )
     checkpoint.restore(search, directories[-1])
     return search
 

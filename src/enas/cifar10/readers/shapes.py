@@ -16,7 +16,9 @@ TILT_DEGREES = 8.0
 PIXEL_NOISE = 6.0
 
 
-def _noise(rng, count, rows, columns):
+def _noise(
+    rng: np.random.Generator, count: int, rows: float, columns: float
+) -> np.ndarray:
     """Returns noise of Gaussian spectrum, its grain about rows x columns."""
     white = rng.standard_normal((count, IMAGE_SIZE, IMAGE_SIZE))
     y = np.fft.fftfreq(IMAGE_SIZE)[:, None] * rows
@@ -25,7 +27,12 @@ def _noise(rng, count, rows, columns):
     return np.fft.irfft2(smooth, s=(IMAGE_SIZE, IMAGE_SIZE))
 
 
-def _coordinates(rng, count, period, degrees=0.0):
+def _coordinates(
+    rng: np.random.Generator,
+    count: int,
+    period: float,
+    degrees: float | np.ndarray = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns two tilted axes in radians, shifted by a random phase."""
     tilt = degrees + rng.uniform(-TILT_DEGREES, TILT_DEGREES, (count, 1, 1))
     # No pattern may keep step with strides 2 and 4: the mean over every second
@@ -38,26 +45,30 @@ def _coordinates(rng, count, period, degrees=0.0):
     return along * scale + phase[0], across * scale + phase[1]
 
 
-def _stripes(rng, count, degrees):
+def _stripes(
+    rng: np.random.Generator, count: int, degrees: float | np.ndarray
+) -> np.ndarray:
     return np.sin(_coordinates(rng, count, 6.5, degrees)[1])
 
 
-def _diagonals(rng, count):
+def _diagonals(rng: np.random.Generator, count: int) -> np.ndarray:
     # Both directions, so that a flipped picture stays in its class.
     return _stripes(rng, count, rng.choice([-45.0, 45.0], (count, 1, 1)))
 
 
-def _checkers(rng, count, period):
+def _checkers(
+    rng: np.random.Generator, count: int, period: float
+) -> np.ndarray:
     along, across = _coordinates(rng, count, period)
     return np.sin(along) * np.sin(across)
 
 
-def _squares(rng, count):
+def _squares(rng: np.random.Generator, count: int) -> np.ndarray:
     along, across = _coordinates(rng, count, 9.0)
     return np.maximum(np.cos(along), np.cos(across))
 
 
-def _rings(rng, count):
+def _rings(rng: np.random.Generator, count: int) -> np.ndarray:
     y, x = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE]
     centre = rng.uniform(8, 24, (2, count, 1, 1))
     period = 9.0 * rng.uniform(0.9, 1.1, (count, 1, 1))
@@ -82,7 +93,7 @@ _FIELDS = {
 CLASS_NAMES = tuple(_FIELDS)
 
 
-def _patterns(rng, labels):
+def _patterns(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
     """Returns +1 and -1, 512 of each, `[images, height, width, 1]`."""
     fields = np.empty((len(labels), IMAGE_SIZE, IMAGE_SIZE), np.float32)
     for label, draw in enumerate(_FIELDS.values()):
@@ -92,7 +103,9 @@ def _patterns(rng, labels):
     return np.where(fields > medians, np.float32(1), np.float32(-1))[..., None]
 
 
-def _colours(rng, count):
+def _colours(
+    rng: np.random.Generator, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the mean colour and half the difference, `[count, 1, 1, 3]`."""
     middle = rng.uniform(100, 155, (count, 1, 1, 3))
     # Mostly light against dark, so that one filter serves many images; which
@@ -103,7 +116,9 @@ def _colours(rng, count):
     return middle.astype(np.float32), contrast.astype(np.float32)
 
 
-def _draw(rng, count):
+def _draw(
+    rng: np.random.Generator, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns uint8 images `[count, 32, 32, 3]` and int32 labels `[count]`."""
     labels = rng.permutation(np.arange(count, dtype=np.int32) % len(_FIELDS))
     middle, contrast = _colours(rng, count)
@@ -115,14 +130,19 @@ def _draw(rng, count):
     return np.clip(np.rint(images), 0, 255).astype(np.uint8), labels
 
 
-def make_shapes(seed=0, num_train=5000, num_valid=1000, num_test=1000):
+def make_shapes(
+    seed: int = 0,
+    num_train: int = 5000,
+    num_valid: int = 1000,
+    num_test: int = 1000,
+) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     """Draws the data set: ten patterns in random colours.
 
     Every split has its own stream of random numbers, so the size of one does
     not change the others. Classes are balanced to within one image.
 
     Args:
-        seed: Integer >= 0; the same seed gives the same bytes.
+        seed: At least 0; the same seed gives the same bytes.
         num_train: Number of training images, >= 1.
         num_valid: Number of validation images, >= 1.
         num_test: Number of test images, >= 1.

@@ -101,7 +101,13 @@ def read(
     return splits
 
 
-def _read_split(builder, name, count, wrong, log):
+def _read_split(
+    builder: Any,
+    name: str,
+    count: int,
+    wrong: Callable[[object, str, object], UserError],
+    log: Callable[[str], None],
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the images of a split in the order of the published files."""
     info = builder.info.splits[name]
     legal = f"its {name} split has {count} images"
