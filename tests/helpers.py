@@ -12,7 +12,6 @@ from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
 from enas.cifar10.train_steps import Draw, child_step
-from enas.run.checkpoint import model_variables
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/golden"
@@ -55,15 +54,6 @@ def assign(variables, values, prefix=""):
     """Sets variables, dict name -> tf.Variable, from recorded arrays."""
     for name, variable in variables.items():
         variable.assign(values[prefix + name])
-
-
-def recorded_child():
-    """Returns (child, its variables by name, recording child_intended)."""
-    recording = load("enas/child_intended.npz")
-    child = small_child()
-    variables = model_variables(child)
-    assign(variables, recording)
-    return child, variables, recording
 
 
 def child_gradients(child, images, labels, arc, seed, rules):
