@@ -25,9 +25,7 @@ def step_bounds(log: Log) -> tuple[int, float]:
 
     The original prints epoch = step // n and evaluates at n * epoch (ENAS
     main.py `train`). The paper's steps count from 0 and restart each epoch.
-
-    Raises:
-      UserError: the lines contradict each other.
+    Raises a UserError if the lines contradict each other.
     """
     steps = log.printed_steps("child")
     if log.dialect == "paper":
@@ -57,16 +55,11 @@ def step_bounds(log: Log) -> tuple[int, float]:
 
 
 def place(log: Log, steps: int) -> tuple[Series, list[str]]:
-    """Returns the finite numbers of a log, and remarks on what was left out.
+    """Returns the finite numbers of a log, and what was left out.
 
     What is logged twice, by a run that was continued, counts as logged last.
-
-    Args:
-      log: the log.
-      steps: child steps of an epoch.
-
-    Raises:
-      UserError: the epoch of no record can be told.
+    `steps` are the child steps of an epoch. Raises a UserError if the epoch of
+    no record can be told.
     """
     placer = _Placer(log, steps)
     for kind, _, fields in log.events:

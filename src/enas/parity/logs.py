@@ -102,24 +102,22 @@ def _place(logs: list[Log]) -> tuple[list[int], list[Series]]:
     bounds = [step_bounds(log) for log in logs]
     low = max(low for low, _ in bounds)
     fits = all(low <= high for _, high in bounds)
-    steps = [low if fits else own for own, _ in bounds]
-    placed = []
-    for i, (log, n) in enumerate(zip(logs, steps, strict=True)):
+    steps, placed = [low if fits else own for own, _ in bounds], []
+    for i, (log, n, (low, high)) in enumerate(
+        zip(logs, steps, bounds, strict=True)
+    ):
         series, remarks = place(log, n)
         epochs = {epoch for numbers in series.values() for epoch in numbers}
-        print(f"{('A', 'B', 'again')[min(i, 2)]}: {log.path}")
         program = {"enas": "original's format", "paper": "paper's code"}
+        allowed = "" if low == high else f" (the log allows {low} to {high})"
         print(
+            f"{('A', 'B', 'again')[min(i, 2)]}: {log.path}\n"
             f"   {program[log.dialect]}, epochs {min(epochs)} to {max(epochs)},"
-            f" {n} child steps in an epoch{_allowed(*bounds[i])}"
+            f" {n} child steps in an epoch{allowed}\n"
+            f"   {'; '.join([*log.remarks, *remarks])}"
         )
-        print(f"   {'; '.join([*log.remarks, *remarks])}")
         placed.append(series)
     return steps, placed
-
-
-def _allowed(low: int, high: float) -> str:
-    return "" if low == high else f" (the log allows {low} to {high})"
 
 
 def _name(path: str) -> str:
