@@ -64,6 +64,10 @@ RUN = {
 }
 # Run by another test, by the same program with its arguments.
 ELSEWHERE = {
+    "python -m enas.experiments.correlations docs/table1/table1.csv": (
+        "experiments/test_correlations.py::"
+        "test_the_documents_say_what_the_table_gives"
+    ),
     "bash scripts/audit_space.sh --poison=identity --q=300": (
         "audit/test_audit.py::test_the_program_prints_writes_and_draws"
     ),

@@ -54,11 +54,11 @@ class EpochNumbers:
         "any clipping.",
     )
     valid_acc: float | None = _number(
-        "accuracy/valid_sampled_arcs",
+        "accuracy/valid_as_printed",
         f"{_PRINTED} validation set.",
     )
     test_acc: float | None = _number(
-        "accuracy/test_sampled_arcs", f"{_PRINTED} test set."
+        "accuracy/test_as_printed", f"{_PRINTED} test set."
     )
     best_valid_acc: float | None = _number(
         "accuracy/valid_best_of_10",

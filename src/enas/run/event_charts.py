@@ -35,8 +35,8 @@ LAYOUT = {
             "accuracy/test_best_of_10",
         ),
         "Accuracy printed: validation, test, training": (
-            "accuracy/valid_sampled_arcs",
-            "accuracy/test_sampled_arcs",
+            "accuracy/valid_as_printed",
+            "accuracy/test_as_printed",
             "child/train_accuracy",
         ),
     },
@@ -61,7 +61,7 @@ LAYOUT = {
 RESULTS = {
     "accuracy/valid_best_of_10": "valid, best",
     "accuracy/test_best_of_10": "test, best",
-    "accuracy/test_sampled_arcs": "test, printed",
+    "accuracy/test_as_printed": "test, printed",
     "poison/share_of_sampled_ops": "poison share",
 }
 # TensorBoard shows five settings at first, those that differ before others,
