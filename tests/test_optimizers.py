@@ -117,3 +117,30 @@ def test_idle_weights_count_and_move_as_weights_without_gradient(l2, clip):
         factors, weights[1:], wanted[1:], strict=True
     ):
         np.testing.assert_allclose(factor * weight, moved, rtol=1e-6)
+
+
+@pytest.mark.parametrize("clip", ["none", "global", "norm"])
+@pytest.mark.parametrize("l2", ["in_loss", "weight_decay"])
+def test_rules_by_their_formulas(l2, clip):
+    # By the formulas of the class, weight by weight in float64; 1e-5 relative.
+    rng = np.random.default_rng(0)
+    weights, gradients = (
+        [tf.constant(rng.normal(size=s), tf.float32) for s in ((3,), (2, 2))]
+        for _ in range(2)
+    )
+    rules = GradientRules(0.01, l2, clip, bound=2.0)
+    found, norm = rules.apply(gradients, weights)
+    w = [np.float64(each) for each in weights]
+    g = [np.float64(each) for each in gradients]
+    if l2 == "in_loss":
+        g = [a + 0.02 * b for a, b in zip(g, w, strict=True)]
+    expected_norm = np.sqrt(sum(np.sum(a**2) for a in g))
+    if clip == "global":
+        g = [a * min(1, 2.0 / (expected_norm + 1e-6)) for a in g]
+    if clip == "norm":
+        g = [a * min(1, 2.0 / np.linalg.norm(a)) for a in g]
+    if l2 == "weight_decay":
+        g = [a + 0.01 * b for a, b in zip(g, w, strict=True)]
+    np.testing.assert_allclose(norm, expected_norm, rtol=1e-5)
+    for ours, expected in zip(found, g, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-7)

@@ -173,7 +173,7 @@ def of_copy(
       copy: int32 scalar in [0, copies).
     """
     value = variable.value
-    # In the scope of `Picked` it already is one copy's part.
+    # While a step looks weights up, it already is one copy's part.
     if copies == 1 or len(value.shape) < len(variable.shape):
         return tf.convert_to_tensor(value)
     return tf.gather(value, copy)

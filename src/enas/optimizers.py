@@ -6,10 +6,10 @@ walk elsewhere when the rate changes; these two use the kernels of TensorFlow 1.
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
-
-from enas.stacks import Stacks
 
 __all__ = ["Adam", "GradientRules", "Momentum", "nesterov"]
 
@@ -36,7 +36,13 @@ class GradientRules:
     clip: str = "none"
     bound: float = 5.0
 
-    def apply(self, gradients, variables, decays=None, idle=None):
+    def apply(
+        self,
+        gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
+        variables: Sequence[tf.Variable | tf.Tensor],
+        decays: Sequence[tf.Tensor] | None = None,
+        idle: Any = None,
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Turns the gradients of a loss into what an optimizer applies.
 
         Args:
@@ -56,9 +62,6 @@ class GradientRules:
             tf.zeros_like(variable) if gradient is None else gradient
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
-        stacks = self._stacks(gradients, variables, decays)
-        gradients, variables = stacks.put(gradients), stacks.put(variables)
-        decays = decays and stacks.put(decays)
         if self.l2 == "in_loss":
             gradients = _add_l2(gradients, variables, 2 * self.l2_reg, decays)
         if self.clip != "none":
@@ -70,9 +73,9 @@ class GradientRules:
         gradients = _CLIP[self.clip](gradients, norm, self.bound)
         if self.l2 == "weight_decay":
             gradients = _add_l2(gradients, variables, self.l2_reg, decays)
-        return list(map(tf.convert_to_tensor, stacks.take(gradients))), norm
+        return list(map(tf.convert_to_tensor, gradients)), norm
 
-    def idle_factors(self, idle, norm):
+    def idle_factors(self, idle: Any, norm: tf.Tensor) -> tf.Tensor:
         """Returns how many times itself the gradient of an idle weight is.
 
         Args:
@@ -91,18 +94,6 @@ class GradientRules:
     def _idle_l2(self, idle):
         """Returns how many times itself the gradient of l2 in the loss is."""
         return 2 * self.l2_reg * idle.decays
-
-    def _stacks(self, gradients, variables, decays):
-        """Returns the `Stacks` in which all rules mean the same."""
-        alone = {
-            place
-            for place, gradient in enumerate(gradients)
-            if isinstance(gradient, tf.IndexedSlices) or self.clip == "norm"
-        }
-        alone |= {
-            place for place, decay in enumerate(decays or ()) if decay.shape
-        }
-        return Stacks([variable.shape for variable in variables], alone)
 
 
 def _add_l2(gradients, variables, factor, decays):
@@ -154,81 +145,72 @@ class Momentum:
 
     Attributes:
       variables: list of tf.Variable, what is trained.
-      slots: dict, TensorFlow 1 name of a slot -> tf.Variable or `Part`.
+      slots: dict, TensorFlow 1 name of a slot -> tf.Variable.
 
     Source: row 15, TensorFlow 1 MomentumOptimizer(use_nesterov=True), and
     torch.optim.SGD(nesterov=True); same.
     """
 
-    def __init__(self, model, without=()):
+    def __init__(self, model: Any, without: Sequence[Any] = ()) -> None:
         left = set(map(id, without))
         trained = [v for v in model.trainable_variables if id(v) not in left]
         self.variables = [v.value for v in trained]
-        self._stacks = Stacks([v.shape for v in trained])
-        self._slots = [tf.Variable(tf.zeros(s)) for s in self._stacks.shapes]
-        names = [f"{v.path}/Momentum" for v in trained]
-        parts = self._stacks.parts(self._slots)
-        self.slots = dict(zip(names, parts, strict=True))
+        self.slots = {
+            f"{v.path}/Momentum": tf.Variable(tf.zeros(v.shape))
+            for v in trained
+        }
 
-    def apply(self, gradients, learning_rate):
+    def apply(
+        self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor
+    ) -> None:
         """Applies one step.
 
         Args:
-          gradients: list of float32 tensors, one per variable.
+          gradients: float32 tensors, one per variable.
           learning_rate: float32 scalar.
         """
-        steps = []
-        for slot, variable, gradient in zip(
-            self._slots,
-            self._stacks.singles(self.variables),
-            self._stacks.put(gradients),
-            strict=True,
+        for variable, slot, gradient in zip(
+            self.variables, self.slots.values(), gradients, strict=True
         ):
-            if variable is None:
-                moved, step = nesterov(slot, gradient, learning_rate)
-                slot.assign(moved)
-                steps.append(step)
-            else:
-                steps.append(None)
-                _apply_momentum(variable, slot, gradient, learning_rate)
-        self._subtract(steps)
+            tf.raw_ops.ResourceApplyMomentum(
+                var=variable.handle,
+                accum=slot.handle,
+                lr=learning_rate,
+                grad=gradient,
+                momentum=0.9,
+                use_nesterov=True,
+            )
 
-    def _subtract(self, steps):
-        for variable, step in zip(
-            self.variables, self._stacks.take(steps), strict=True
-        ):
-            if step is not None:
-                variable.assign_sub(step)
-
-    def apply_where(self, moves, gradients, learning_rate):
+    def apply_where(
+        self,
+        moves: Sequence[tf.Tensor],
+        gradients: Sequence[tf.Tensor],
+        learning_rate: tf.Tensor,
+    ) -> None:
         """Applies one step to some weights; the others and their slots stay.
 
         Args:
-          moves: list of float32 tensors that broadcast to the variables: 1
-            for weights that move, else 0.
-          gradients: list of float32 tensors, one per variable.
+          moves: float32 tensors that broadcast to the variables: 1 for weights
+            that move, else 0.
+          gradients: float32 tensors, one per variable.
           learning_rate: float32 scalar.
 
         Source: row 12, torch.optim.SGD where gradients of unused weights are
         None in every step, which is PyTorch's default since 2.0; same.
         """
-        put = self._stacks.put
-        # Weights of one shape may have moves of different ones.
-        moves = [
-            tf.broadcast_to(move, variable.shape)
-            for move, variable in zip(moves, self.variables, strict=True)
-        ]
-        steps = []
-        for slot, gradient, move in zip(
-            self._slots, put(gradients), put(moves), strict=True
+        for variable, slot, gradient, move in zip(
+            self.variables, self.slots.values(), gradients, moves, strict=True
         ):
             moved, step = nesterov(slot, gradient, learning_rate)
             slot.assign(tf.where(move > 0, moved, slot))
-            steps.append(move * step)
-        self._subtract(steps)
+            variable.assign_sub(move * step)
 
 
-def nesterov(slot, gradient, learning_rate):
+def nesterov(
+    slot: tf.Tensor | tf.Variable,
+    gradient: tf.Tensor,
+    learning_rate: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Computes a step of Nesterov momentum; nothing is assigned.
 
     Args:
@@ -244,18 +226,6 @@ def nesterov(slot, gradient, learning_rate):
     """
     moved = 0.9 * slot + gradient
     return moved, learning_rate * gradient + learning_rate * (0.9 * moved)
-
-
-def _apply_momentum(variable, slot, gradient, learning_rate):
-    """The same in one pass over a large weight."""
-    tf.raw_ops.ResourceApplyMomentum(
-        var=variable.handle,
-        accum=slot.handle,
-        lr=learning_rate,
-        grad=gradient,
-        momentum=0.9,
-        use_nesterov=True,
-    )
 
 
 class Adam:
@@ -282,7 +252,12 @@ class Adam:
 
     BETA1, BETA2, EPSILON = 0.0, 0.999, 1e-3
 
-    def __init__(self, model, epsilon="outside", rules=None):
+    def __init__(
+        self,
+        model: Any,
+        epsilon: str = "outside",
+        rules: GradientRules | None = None,
+    ) -> None:
         self._inside = epsilon == "inside"
         self.rules = rules or GradientRules()
         trained = model.trainable_variables
@@ -302,11 +277,13 @@ class Adam:
             "beta2_power": self._beta2_power,
         }
 
-    def apply(self, gradients, learning_rate):
+    def apply(
+        self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor
+    ) -> None:
         """Applies one step.
 
         Args:
-          gradients: list of float32 tensors, one per variable.
+          gradients: float32 tensors, one per variable.
           learning_rate: float32 scalar.
         """
         epsilon = tf.constant(self.EPSILON)

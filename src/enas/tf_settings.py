@@ -27,7 +27,7 @@ def before_import(onednn: str = "1") -> None:
     """Chooses Keras' backend, and log level and kernels unless the user did.
 
     TensorFlow leaves oneDNN's kernels out on CPUs without AVX-512, AMD's among
-    them, where they halve the time of a convolution (docs/PERFORMANCE.md).
+    them, where they halve the time of a convolution (docs/history/speed.md).
     TF_ENABLE_ONEDNN_OPTS and TF_CPP_MIN_LOG_LEVEL in the environment decide
     otherwise.
 

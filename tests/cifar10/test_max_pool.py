@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from enas.cifar10 import max_pool
+from enas.cifar10.branches import ChildOptions
 from enas.cifar10.max_pool import max_pool_3x3
+from enas.cifar10.ops import make_branch
 
 
 def both(function, x, dy):
@@ -38,3 +41,24 @@ def test_it_works_within_a_graph_of_unknown_sizes():
         x = tf.random.stateless_normal([batch, side, side, 2], [1, batch])
         # Every window sends one.
         assert float(tf.reduce_sum(gradient(x))) == batch * side * side * 2
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_with_a_gpu_tensorflows_own_kernel_runs(monkeypatch, gpus):
+    calls = []
+
+    @tf.custom_gradient
+    def fused(x):
+        calls.append("fused")
+        return tf.identity(x), lambda dy: dy
+
+    monkeypatch.setattr(max_pool, "max_pool_3x3", fused)
+    cards = [tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")] * gpus
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: cards)
+    options = ChildOptions(filters=4)
+    branch = make_branch("max_pool_3x3", 5, options, 1)
+    branch.build(options.feature_shape)
+    # What was chosen when the layer was built stays.
+    monkeypatch.undo()
+    branch(tf.ones([1, 4, 4, 4]), copy=0, training=True, seed=[0, 0])
+    assert calls == ["fused"] * (1 - gpus)

@@ -8,7 +8,7 @@ import numpy as np
 
 from enas.bench.yardstick import static_step
 from enas.cifar10 import batches, build
-from enas.cifar10.compiled import rewrite
+from enas.cifar10.lazy_weights.graph_rewriting import rewrite
 from enas.utils import seed_pair
 
 __all__ = ["Subject"]

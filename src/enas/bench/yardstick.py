@@ -1,6 +1,5 @@
 """The yardstick: one architecture as a plain network, without any switch."""
 
-import contextlib
 import itertools
 
 import keras
@@ -46,10 +45,6 @@ class StaticChild(keras.Model):
             for k in range(len(op_ids))
         ]
         self.built = True
-
-    def picked(self, arc, parts=None):
-        """Returns a scope that does nothing: every weight is its own."""
-        return contextlib.nullcontext()
 
     def call(self, images, arc, training=False, seed=None):
         cache = [self.stem_conv(images, training=training)]

@@ -7,12 +7,13 @@ this file knows of that.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import tensorflow as tf
 
-from enas.cifar10.lazy_weights.copy_momentum import Copies
-from enas.cifar10.lazy_weights.copy_step import CopiesStep
+from enas.cifar10.lazy_weights.copy_momentum import CopyMomentum
+from enas.cifar10.lazy_weights.copy_step import CopyStep
+from enas.cifar10.lazy_weights.lookup import Lookup
 from enas.cifar10.unselected_weights import WeightUse
 from enas.optimizers import GradientRules, Momentum
 
@@ -31,7 +32,7 @@ class ChildOptimizer:
         same numbers but for rounding.
 
     Attributes:
-      variables: what checkpoints hold, name -> tf.Variable or `Part`.
+      variables: what checkpoints hold, name -> tf.Variable.
     """
 
     def __init__(
@@ -44,7 +45,10 @@ class ChildOptimizer:
         self.child = child
         self.rules = rules
         self.unselected = unselected
-        self.copies = Copies(child) if child.copied and lazy else None
+        self.lookup = Lookup(child)
+        self.copies = None
+        if self.lookup.copied and lazy:
+            self.copies = CopyMomentum(child, self.lookup)
         left_out = self.copies.variables if self.copies else ()
         self.momentum = Momentum(child, left_out)
         self.variables = dict(self.momentum.slots)
@@ -92,14 +96,16 @@ class Update:
     ) -> None:
         self._optimizer, self._arc = optimizer, arc
         child, use = optimizer.child, optimizer.use
-        self.weights = [v.value for v in child.trainable_variables]
+        self.weights: Sequence[tf.Tensor] = [
+            v.value for v in child.trainable_variables
+        ]
         self._decays = use.add(arc) if use else None
         self._moves = None
         if use and optimizer.unselected == "stay":
             self._moves = use.of(arc)
         self._lazy = None
-        if optimizer.copies:
-            self._lazy = CopiesStep(optimizer.copies, arc)
+        if optimizer.copies and arc is not None:
+            self._lazy = CopyStep(optimizer.copies, arc)
             self.weights, self._decays = self._lazy.narrow(
                 self.weights, self._decays
             )
@@ -108,7 +114,7 @@ class Update:
     def reading(self, tape: tf.GradientTape) -> Iterator[None]:
         """Has the child read its weights so that the tape sees them."""
         parts = self._lazy.weights if self._lazy else None
-        with self._optimizer.child.picked(self._arc, parts):
+        with self._optimizer.lookup.scope(self._arc, parts):
             tape.watch(parts or [])
             yield
 
@@ -122,7 +128,7 @@ class Update:
         )
         return gradients, self._norm
 
-    def apply(self, gradients: list[tf.Tensor], rate: tf.Tensor) -> None:
+    def apply(self, gradients: Sequence[tf.Tensor], rate: tf.Tensor) -> None:
         """Moves the weights.
 
         Args:

@@ -1,10 +1,14 @@
 """The compiled steps of a search: the only place that applies tf.function."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.config import Config
 from enas.cifar10.image_ops import FROZEN
+from enas.cifar10.lazy_weights.graph_rewriting import rewrite
 from enas.cifar10.macro_controller import MacroController, Sample
 from enas.cifar10.train_steps import (
     Draw,
@@ -14,7 +18,7 @@ from enas.cifar10.train_steps import (
 )
 from enas.optimizers import Adam, GradientRules
 
-__all__ = ["Compiled", "CompiledStep", "rewrite"]
+__all__ = ["Compiled", "CompiledStep"]
 
 
 class Compiled:
@@ -145,17 +149,18 @@ class Compiled:
 class CompiledStep:
     """A function of tensors, traced once, at its first call.
 
-    A training step runs without TensorFlow's rewriting of its graph, which
-    costs it 8 s at the start and gains nothing; evaluation gains 3 to 8 % from
-    it (docs/EXPERIMENTS.md).
-
     Args:
       function: of tensors.
       signature: list of `tf.TensorSpec`, or nests of them, of each.
-      rewritten: bool, whether TensorFlow rewrites the graph.
+      rewritten: whether TensorFlow rewrites the graph (`graph_rewriting`).
     """
 
-    def __init__(self, function, signature, rewritten=True):
+    def __init__(
+        self,
+        function: Callable,
+        signature: Sequence[Any],
+        rewritten: bool = True,
+    ) -> None:
         self._function = tf.function(
             function, input_signature=signature, autograph=False
         )
@@ -170,19 +175,6 @@ class CompiledStep:
         # Called directly, what it reads and writes, hundreds of variables, is
         # looked through less often.
         return self.get_concrete_function()(*arguments)
-
-
-def rewrite(wanted):
-    """Has TensorFlow rewrite graphs from now on, or not.
-
-    Nothing happens if it does so already: a change costs 1 ms.
-
-    Args:
-      wanted: bool.
-    """
-    key, options = "disable_meta_optimizer", tf.config.optimizer
-    if options.get_experimental_options().get(key, False) is wanted:
-        options.set_experimental_options({key: not wanted})
 
 
 def _correct(logits, labels):

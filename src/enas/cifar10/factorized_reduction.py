@@ -33,8 +33,8 @@ class FactorizedReduction(keras.layers.Layer):
 
     Source: ENAS general_child.py `_factorized_reduction`, row 8; same result,
     different form: in training one matrix product for each path, in evaluation
-    one 2x2 convolution of stride 2 whose other taps are zero; padding, slicing
-    and two poolings cost several times as much.
+    one 2x2 convolution of stride 2 whose other taps are zero
+    (docs/history/speed.md).
     """
 
     def __init__(self, name: str, options: ChildOptions):
@@ -70,43 +70,19 @@ class FactorizedReduction(keras.layers.Layer):
         return self.bn(x, training=training)
 
 
-@tf.custom_gradient
 def _reduce_lines(x, path1, path2):
     """Returns both paths of a reduction, NHWC.
 
     Two pixels side by side are one row of a matrix. Path 1 weighs its left half
     in the even lines of an image, path 2 its right half in the odd ones, so
-    that nothing but whole lines is copied. The gradient copies them again:
-    that takes no more time than keeping them until then.
+    that nothing but whole lines is copied.
     """
     shape, channels = tf.shape(x), x.shape[3]
     left = tf.pad(path1[0, 0], [[0, channels], [0, 0]])
     right = tf.pad(path2[0, 0], [[channels, 0], [0, 0]])
-
-    def gradient(dy):
-        parts = [_rows(part) for part in tf.split(dy, 2, axis=3)]
-        dw = [
-            tf.matmul(line, part, transpose_a=True)
-            for line, part in zip(_lines(x), parts, strict=True)
-        ]
-        dx = [
-            tf.reshape(tf.matmul(part, w, transpose_b=True), [-1, width])
-            for part, w in zip(parts, (left, right), strict=True)
-        ]
-        first, second = dw[0][:channels], dw[1][channels:]
-        dx = tf.reshape(tf.stack(dx, axis=1), shape)
-        return dx, first[None, None], second[None, None]
-
-    width = shape[2] * channels
     even, odd = _lines(x)
     y = tf.concat([tf.matmul(even, left), tf.matmul(odd, right)], axis=1)
-    return tf.reshape(
-        y, [-1, shape[1] // 2, shape[2] // 2, y.shape[1]]
-    ), gradient
-
-
-def _rows(x):
-    return tf.reshape(x, [-1, x.shape[3]])
+    return tf.reshape(y, [-1, shape[1] // 2, shape[2] // 2, y.shape[1]])
 
 
 def _lines(x):

@@ -3,14 +3,16 @@
 Counterpart of ENAS's src/cifar10/image_ops.py.
 """
 
+import functools
 import math
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from enas import common_ops
 from enas.cifar10.branches import ChildOptions, Mode
-from enas.cifar10.max_pool import max_pool_3x3
+from enas.cifar10.max_pool import max_pool
 
 __all__ = [
     "FROZEN",
@@ -299,22 +301,25 @@ class Classifier(keras.layers.Layer):
         return logits if self.b is None else logits + self.b.value
 
 
-def pool_3x3(x: tf.Tensor, kind: str, options: ChildOptions) -> tf.Tensor:
-    """Pools 3x3 with stride 1 and the same size.
+def pool_3x3(
+    kind: str, options: ChildOptions
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns 3x3 pooling with stride 1 and the same size.
 
     Args:
-      x: float32 `[batch, height, width, channels]`.
       kind: "max", or "avg", which leaves padding out of the mean or counts it
         as zeros, as the profile says.
       options: the child's.
 
     Source: ENAS general_child.py `_pool_branch`, row 3; same.
     """
-    data_format = options.data_format
-    if kind == "max" and not tf.config.list_physical_devices("GPU"):
-        return max_pool_3x3(x)
     if kind == "max":
-        return tf.nn.max_pool2d(x, 3, 1, "SAME", data_format=data_format)
+        return max_pool(options.data_format)
+    return functools.partial(_avg_pool, options=options)
+
+
+def _avg_pool(x, options):
+    data_format = options.data_format
     if options.profile.avg_pool_padding == "excluded":
         return tf.nn.avg_pool2d(x, 3, 1, "SAME", data_format=data_format)
     border = [[0, 0], [1, 1], [1, 1], [0, 0]]

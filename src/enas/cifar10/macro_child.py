@@ -16,7 +16,6 @@ from enas import common_ops
 from enas.cifar10 import image_ops
 from enas.cifar10.branches import ChildOptions, Mode
 from enas.cifar10.factorized_reduction import FactorizedReduction
-from enas.cifar10.lazy_weights.lookup import Picked
 from enas.cifar10.ops import make_branch
 from enas.cifar10.search_space import SearchSpace
 from enas.cifar10.skip_connections import SKIPS, plain
@@ -188,28 +187,12 @@ class MacroChild(keras.Model):
         self.stem_conv.build(channels)
         for layer in self.enas_layers:
             layer.build(self.options.feature_shape)
-        self._picked = Picked(self.enas_layers)
         self.fc.build((self.options.filters, self.options.num_classes))
 
-    def picked(self, arc, parts=None):
-        """Returns the scope in which the child is called to train it.
-
-        Args:
-          arc: as in a call.
-          parts: as `Picked.scope` takes it.
-        """
-        return self._picked.scope(*self._branches_and_copies(arc[0]), parts)
-
-    @property
-    def copied(self):
-        """What is stacked by copy, list of keras variables; see `Picked`."""
-        return self._picked.copied
-
-    def rows(self, arc):
-        """Returns which copy's part of each is read, as `Picked.rows`."""
-        return self._picked.rows(*self._branches_and_copies(arc[0]))
-
-    def _branches_and_copies(self, op_ids):
+    def branches_and_copies(
+        self, op_ids: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the branch and the copy that each layer runs, int32 `[L]`."""
         branches = tf.gather(self.branch_of, op_ids)
         return branches, tf.gather(self.copy_of, op_ids)
 
@@ -226,7 +209,7 @@ class MacroChild(keras.Model):
         seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         op_ids, skips = arc
-        branches, copies = self._branches_and_copies(op_ids)
+        branches, copies = self.branches_and_copies(op_ids)
         seed = tf.zeros([2], tf.int32) if seed is None else seed
         if self.options.data_format == "NCHW":
             images = tf.transpose(images, [0, 3, 1, 2])

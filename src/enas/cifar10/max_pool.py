@@ -5,18 +5,37 @@ costs more than that of a 5x5 convolution. This one computes the same numbers
 in two loops over whole tensors, which XLA fuses.
 """
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["max_pool_3x3"]
+__all__ = ["max_pool", "max_pool_3x3"]
 
 PLACES = range(9)
 NO_PLACE = np.uint8(9)
 BORDER = [[0, 0], [1, 1], [1, 1], [0, 0]]
 
 
+def max_pool(data_format: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns 3x3 max pooling of stride 1 for the devices there are.
+
+    With a GPU it is TensorFlow's own: the fused gradient is for CPUs.
+    """
+    if data_format == "NHWC" and not tf.config.list_physical_devices("GPU"):
+        return max_pool_3x3
+    return functools.partial(
+        tf.nn.max_pool2d,
+        ksize=3,
+        strides=1,
+        padding="SAME",
+        data_format=data_format,
+    )
+
+
 @tf.custom_gradient
-def max_pool_3x3(x):
+def max_pool_3x3(x: tf.Tensor) -> tf.Tensor:
     """Returns the largest of each value's neighbours, padding left out.
 
     Args:

@@ -182,12 +182,13 @@ class PoolBranch(Branch):
     def build(self, shape: tuple) -> None:
         self.conv = image_ops.ConvBN(self.scope, 1, self.options)
         self.conv.build(shape)
+        self.pool = image_ops.pool_3x3(self.kind, self.options)
 
     def call(
         self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
     ) -> tf.Tensor:
         x = self.conv(x, training=training)
-        return image_ops.pool_3x3(x, self.kind, self.options)
+        return self.pool(x)
 
     def cost(self, channels: int, pixels: int) -> Cost:
         return conv_cost(channels * channels, pixels, channels)

@@ -6,7 +6,6 @@ it and did not.
 """
 
 import functools
-import itertools
 
 import keras
 import tensorflow as tf
@@ -14,9 +13,6 @@ import tensorflow as tf
 from enas.cifar10 import image_ops
 
 __all__ = ["SKIPS", "plain"]
-
-# Tensors of one switch, which has a sum for every choice among them.
-GROUP = 3
 
 
 def _add_chosen(total, bits, candidates):
@@ -27,27 +23,13 @@ def _add_chosen(total, bits, candidates):
       bits: list of int32 scalars, 0 or 1, one for each candidate.
       candidates: list of tensors of total's shape.
     """
-    for start in range(0, len(candidates), GROUP):
-        group = candidates[start : start + GROUP]
-        powers = [2**i for i in range(len(group))]
-        place = tf.reduce_sum(tf.stack(bits[start:][: len(group)]) * powers)
-        total = tf.switch_case(place, _sums(total, group))
-    return total
-
-
-def _sums(total, group):
-    """Returns the sum of every choice; bit i of its place is group[i]'s."""
-    choices = itertools.product([0, 1], repeat=len(group))
-    return [
-        functools.partial(
-            _sum, [total, *itertools.compress(group, reversed(choice))]
+    for bit, x in zip(bits, candidates, strict=True):
+        total = tf.cond(
+            bit > 0,
+            functools.partial(tf.add, total, x),
+            functools.partial(tf.identity, total),
         )
-        for choice in choices
-    ]
-
-
-def _sum(tensors):
-    return tf.add_n(tensors) if len(tensors) > 1 else tf.identity(tensors[0])
+    return total
 
 
 def _total(out, bits, candidates):
@@ -136,7 +118,7 @@ def _add_outputs(out, outputs, bits):
         for i, x in enumerate(outputs)
     ]
     read = [x[0] for x in outputs]
-    total = _total(out, bits[0], read)
+    total = _total(out, bits[0][: len(read)], read)
     return total, [x[1:] for x in outputs]
 
 

@@ -4,7 +4,6 @@ Counterpart of `_fixed_layer` in ENAS's src/cifar10/general_child.py. Only what
 leads to the logits is built; nothing is switched.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -189,13 +188,6 @@ class FinalChild(keras.Model):
     def build(self, input_shape: tuple | None = None) -> None:
         for layer, shape in self.scopes:
             layer.build(shape)
-
-    # No copies of poisonings are in it.
-    copied: tuple = ()
-
-    def picked(self, arc: Any, parts: Any = None) -> Any:
-        """Returns a scope that does nothing: every weight is its own."""
-        return contextlib.nullcontext()
 
     def call(
         self,

@@ -26,7 +26,7 @@ from enas.errors import (
     naming,
 )
 from enas.run.files import rename, sync_directory
-from enas.stacks import Part
+from enas.run.variable_part import Part
 
 if TYPE_CHECKING:
     from enas.cifar10.compiled import Compiled

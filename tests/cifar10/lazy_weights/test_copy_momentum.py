@@ -97,7 +97,7 @@ def test_copies_end_where_steps_over_all_weights_end(name):
         np.testing.assert_allclose(found[path], array, rtol=1e-4, atol=1e-6)
     moved = [
         np.any(wanted[v.path] != begin[v.path], axis=tuple(range(1, v.ndim)))
-        for v in apart.child.copied
+        for v in apart.copies.variables
     ]
     assert np.any(np.concatenate(moved))
 
@@ -132,13 +132,13 @@ def traced(q):
     arc = tf.TensorSpec([LAYERS], tf.int32), tf.TensorSpec([links], tf.int32)
     rate, seed = tf.TensorSpec([]), tf.TensorSpec([2], tf.int32)
     step = trained.compiled.get_concrete_function(arc, rate, seed)
-    return trained.child, step.graph
+    return trained.copies.variables, step.graph
 
 
 def test_a_step_holds_no_tensor_of_all_copies_and_as_many_nodes_for_any_q():
     _, few = traced(2)
-    child, many = traced(11)
-    whole = {tuple(variable.shape) for variable in child.copied}
+    copied, many = traced(11)
+    whole = {tuple(variable.shape) for variable in copied}
     shapes = [
         tuple(tensor.shape)
         for op in many.get_operations()

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from enas.cifar10.lazy_weights.lookup import Lookup
 from enas.cifar10.ops import OPS, Branch, Op
 from enas.cifar10.search_space import make_search_space
 from enas.optimizers import GradientRules
@@ -25,7 +26,7 @@ def arc(*op_ids):
 def test_a_branch_reads_its_own_weights_in_the_scope():
     child = built(POISON, 1)
     for op_id in range(child.search_space.num_ops):
-        with child.picked(arc(op_id, op_id)):
+        with Lookup(child).scope(arc(op_id, op_id)):
             for layer in child.enas_layers:
                 branch = layer.branches[child.branch_of[op_id]]
                 for variable in branch.trainable_variables:
@@ -34,10 +35,10 @@ def test_a_branch_reads_its_own_weights_in_the_scope():
                     np.testing.assert_array_equal(variable.value, own)
 
 
-def test_counterparts_read_what_was_picked():
+def test_counterparts_read_what_was_looked_up():
     child = built()
     conv_3x3, conv_5x5 = child.enas_layers[1].branches[0:3:2]
-    with child.picked(arc(0, 2)):
+    with Lookup(child).scope(arc(0, 2)):
         mine, other = conv_5x5.inp_conv.w.value, conv_3x3.inp_conv.w.value
     np.testing.assert_array_equal(mine, other)
     np.testing.assert_array_equal(mine, conv_5x5.inp_conv.w.value)

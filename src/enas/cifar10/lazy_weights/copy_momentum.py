@@ -9,26 +9,31 @@ weight, and what `Momentum` does is then linear in the weight and its slot:
 
 So the product of these matrices is kept for each copy since its weights last
 moved. They move when an arc picks the copy again, and all of them before
-anything but a training step reads them. `copies_step.py` is the training step.
+anything but a training step reads them. `copy_step.py` is the training step.
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Copies", "identities", "product", "spread", "sums"]
+from enas.cifar10.lazy_weights.lookup import Lookup
+
+__all__ = ["CopyMomentum", "identities", "product", "spread", "sums"]
 
 
-class Copies:
+class CopyMomentum:
     """The weights of a child that are stacked by copy, and their momentum.
 
     Args:
       child: a built `MacroChild` that has such weights.
+      lookup: its `Lookup`.
 
     Attributes:
       child: the child.
-      variables: list of keras variables `[copies, ..]`, its `copied`.
+      lookup: its `Lookup`.
+      variables: list of keras variables `[copies, ..]`, those weights.
       slots: dict, TensorFlow 1 name of a slot -> tf.Variable.
       pairs: list of (tf.Variable, tf.Variable), each weight and its slot.
       starts: int32 `[weights]`, the first row of each.
@@ -41,9 +46,10 @@ class Copies:
     Source: rows 14 and 15; same result, different form.
     """
 
-    def __init__(self, child):
+    def __init__(self, child: Any, lookup: Lookup) -> None:
         self.child = child
-        self.variables = child.copied
+        self.lookup = lookup
+        self.variables = lookup.copied
         slots = [tf.Variable(tf.zeros(v.shape)) for v in self.variables]
         names = [f"{v.path}/Momentum" for v in self.variables]
         self.slots = dict(zip(names, slots, strict=True))
@@ -58,19 +64,19 @@ class Copies:
         self.measure()
 
     @property
-    def state(self):
+    def state(self) -> dict[str, tf.Variable]:
         """What checkpoints hold besides weights and slots, name -> variable."""
         return {
             "child/copies/matrices": self.matrices,
             "child/copies/squares": self.squares,
         }
 
-    def measure(self):
+    def measure(self) -> None:
         """Sums up the squares of all rows, as they are stored."""
         rows = [sums(*pair) for pair in self.pairs]
         self.squares.assign(tf.concat(rows, axis=0))
 
-    def settle(self):
+    def settle(self) -> None:
         """Moves all rows to where training has brought them."""
         matrices = tf.split(self.matrices, self._counts)
         for pair, part in zip(self.pairs, matrices, strict=True):
@@ -79,7 +85,7 @@ class Copies:
                 variable.assign(value)
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         """Takes all rows to be where they are stored."""
         self.matrices.assign(identities(sum(self._counts)))
         self.measure()
@@ -92,17 +98,19 @@ def _slices(shapes):
     return [slice(*pair) for pair in itertools.pairwise(bounds)]
 
 
-def identities(count):
+def identities(count: int) -> np.ndarray:
     """Returns float64 `[count, 2, 2]`."""
     return np.tile(np.eye(2), [count, 1, 1])
 
 
-def spread(x, like):
+def spread(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """Returns `[n]` as `[n, 1, ..]`, to be multiplied with `like`."""
     return tf.reshape(x, [-1, *[1] * (like.shape.rank - 1)])
 
 
-def product(matrices, w, a):
+def product(
+    matrices: tf.Tensor, w: tf.Tensor, a: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns matrices `[n, 2, 2]` times (w, a), both `[n, ..]`."""
     m = tf.cast(matrices, w.dtype)
     to_w, from_a, w_to_a, keep_a = (
@@ -111,7 +119,7 @@ def product(matrices, w, a):
     return to_w * w + from_a * a, w_to_a * w + keep_a * a
 
 
-def sums(w, a):
+def sums(w: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
     """Returns float64 `[n, 3]`, sums of w w, w a and a a, both `[n, ..]`."""
     axes = range(1, w.shape.rank)
     sums = [tf.reduce_sum(x, axes) for x in (w * w, w * a, a * a)]

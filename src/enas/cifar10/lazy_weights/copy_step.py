@@ -1,13 +1,15 @@
 """A training step for weights that every copy of a poisoning has of its own.
 
-See `copies.py`.
+See `copy_momentum.py`.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from enas.cifar10.lazy_weights.copy_momentum import (
+    CopyMomentum,
     identities,
     product,
     spread,
@@ -15,7 +17,7 @@ from enas.cifar10.lazy_weights.copy_momentum import (
 )
 from enas.optimizers import nesterov
 
-__all__ = ["CopiesStep", "Idle"]
+__all__ = ["CopyStep", "Idle"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +34,13 @@ class Idle:
     decays: tf.Tensor
 
 
-class CopiesStep:
-    """What a training step does to `Copies`.
+class CopyStep:
+    """What a training step does to the weights of `CopyMomentum`.
 
     Of a branch that does not run some row is picked too; its gradient is zero.
 
     Args:
-      copies: `Copies`.
+      copies: their momentum.
       arc: pair of int32 tensors, as `MacroChild` takes it.
 
     Attributes:
@@ -47,12 +49,14 @@ class CopiesStep:
       idle: `Idle`, once `narrow` was called.
     """
 
-    def __init__(self, copies, arc):
+    def __init__(
+        self, copies: CopyMomentum, arc: tuple[tf.Tensor, tf.Tensor]
+    ) -> None:
         self._copies = copies
         trained = copies.child.trainable_variables
         places = {id(variable): i for i, variable in enumerate(trained)}
         self._places = [places[id(v)] for v in copies.variables]
-        rows = copies.child.rows(arc)
+        rows = copies.lookup.rows(arc)
         self._rows = tf.unstack(rows)
         self._at = rows + copies.starts
         matrices = tf.gather(copies.matrices, self._at)
@@ -80,7 +84,11 @@ class CopiesStep:
             for variable, row, part in zip(variables, rows, parts, strict=True):
                 variable.scatter_update(tf.IndexedSlices(part, row))
 
-    def narrow(self, weights, decays):
+    def narrow(
+        self,
+        weights: Sequence[tf.Variable],
+        decays: Sequence[tf.Tensor] | None,
+    ) -> tuple[Sequence[tf.Tensor], Sequence[tf.Tensor] | None]:
         """Puts picked rows in the places of whole weights.
 
         Args:
@@ -124,7 +132,13 @@ class CopiesStep:
         parts = [tf.reshape(decays[place], [-1]) for place in self._places]
         return Idle(squares, tf.concat(parts, axis=0))
 
-    def apply(self, gradients, factors, rate, moves=None):
+    def apply(
+        self,
+        gradients: Sequence[tf.Tensor],
+        factors: tf.Tensor,
+        rate: tf.Tensor,
+        moves: Sequence[tf.Tensor] | None = None,
+    ) -> tuple[Sequence[tf.Tensor], Sequence[tf.Tensor] | None]:
         """Moves the picked rows, and keeps how the idle ones move.
 
         Args:
@@ -146,10 +160,10 @@ class CopiesStep:
             new = w - step, a
             if moved is not None:
                 where = spread(moved[family] > 0, old[0])
-                new = [
+                new = tuple(
                     tf.where(where, *pair)
                     for pair in zip(new, old, strict=True)
-                ]
+                )
             self._write(family, new)
             new_sums.append(sums(*new))
         if moves is None:

@@ -9,6 +9,9 @@ of its own, they read the picked copy's part.
 """
 
 import collections
+import contextlib
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,25 +19,30 @@ import tensorflow as tf
 
 from enas import common_ops
 
-__all__ = ["Picked"]
+__all__ = ["Lookup"]
+
+Arc = tuple[tf.Tensor, tf.Tensor]
 
 
-class Picked:
+class Lookup:
     """Which weights of a child are counterparts, and the look-up.
 
     The n-th weight of a shape in a branch is a counterpart of the n-th of that
     shape in every other branch.
 
     Args:
-      layers: list of built `EnasLayer`, with the same branches each.
+      child: built; one without `enas_layers` has no switches, and all its
+        weights are read as they are.
 
     Attributes:
       copied: list of keras variables `[copies, ..]`, the weights that are
         stacked by copy, those of one shape side by side.
     """
 
-    def __init__(self, layers):
-        families = collections.defaultdict(dict)
+    def __init__(self, child: Any) -> None:
+        self._child = child
+        layers = getattr(child, "enas_layers", [])
+        families: dict = collections.defaultdict(dict)
         copied = []
         for k, layer in enumerate(layers):
             for b, branch in enumerate(layer.branches):
@@ -44,30 +52,34 @@ class Picked:
                     else:
                         families[key][k, b] = variable
         copied.sort(key=lambda member: tuple(member[2].shape))
-        self._layers = np.int32([k for k, _, _ in copied])
-        self._branches = np.int32([b for _, b, _ in copied])
+        self._layers = np.array([k for k, _, _ in copied], np.int32)
+        self._branches = np.array([b for _, b, _ in copied], np.int32)
         self.copied = [variable for _, _, variable in copied]
         self._families = [
             (members, _rows(members, len(layers), len(layers[0].branches)))
             for members in families.values()
         ]
 
-    def scope(self, branches, copies, parts=None):
-        """Returns a scope in which the layers read what is picked.
+    def scope(
+        self, arc: Arc | None, parts: Iterable[tf.Tensor] | None = None
+    ) -> contextlib.AbstractContextManager:
+        """Returns a scope in which the layers read what was looked up.
 
         Args:
-          branches: int32 `[layers]`, the branch that runs in each.
-          copies: int32 `[layers]`, and its copy.
-          parts: list of float32 tensors, what to read in place of `copied`;
-            None for the picked copy's part.
+          arc: as the child takes it.
+          parts: float32 tensors, what to read instead of `copied`; None for
+            the part of the copy that runs.
         """
+        if arc is None or not self._families:
+            return contextlib.nullcontext()
+        branches, _ = self._child.branches_and_copies(arc[0])
         scope = _Scope(
             pair
             for members, rows in self._families
             for pair in _pick(members, rows, branches)
         )
         if parts is None:
-            rows = tf.unstack(self.rows(branches, copies))
+            rows = tf.unstack(self.rows(arc))
             values = [variable.value for variable in self.copied]
             parts = map(tf.gather, values, rows)
         for variable, part in zip(self.copied, parts, strict=True):
@@ -75,16 +87,13 @@ class Picked:
             scope.state_mapping[id(variable)] = part
         return scope
 
-    def rows(self, branches, copies):
+    def rows(self, arc: Arc) -> tf.Tensor:
         """Returns the copy whose part of each copied weight is read.
-
-        Args:
-          branches: as `scope` takes it.
-          copies: as `scope` takes it.
 
         Returns:
           int32 `[copied]`; 0 where the branch does not run.
         """
+        branches, copies = self._child.branches_and_copies(arc[0])
         runs = tf.gather(branches, self._layers) == self._branches
         return tf.where(runs, tf.gather(copies, self._layers), 0)
 
