@@ -97,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     with tf_settings.quiet_import():
         from enas import devices
+        from enas.parity.recorded_quantities.enas_tables import build_models
         from enas.run import checkpoint
         from enas.tf1 import files
         from enas.tf1.load import wanted_shapes
@@ -110,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
     search_space = _search_space(config, sizes.num_ops)
     ids = sizes.num_layers, search_space.num_ops
     arcs = [Arc.parse(text, *ids) for text in arguments.arc or ()]
-    compiled = _compiled(config, search_space)
+    compiled = build_models(config, search_space)
     entries = compare(shapes, wanted_shapes(compiled, config))
     print(f"{prefix}: {len(tensors)} tensors; {sizes}")
     _print_mapping(entries)
@@ -122,17 +123,6 @@ def run(arguments: argparse.Namespace) -> int:
         checkpoint.assign(compiled, tensors)
         _print_accuracies(config, search_space, compiled, arcs, arguments.split)
     return int(_wrong(entries, (WEIGHT,)) > 0)
-
-
-def _compiled(config: Config, search_space: SearchSpace) -> "Compiled":
-    from enas.cifar10 import build
-    from enas.cifar10.compiled import Compiled
-
-    return Compiled(
-        build.build_child(config, search_space),
-        build.build_controller(config, search_space),
-        config,
-    )
 
 
 def _why_no_accuracy(entries: Sequence[Entry], config: Config) -> str:

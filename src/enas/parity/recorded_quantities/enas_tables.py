@@ -18,7 +18,7 @@ from enas.tf1.files import find_prefix
 from enas.tf1.load import restart_state
 from enas.tf1.names import kind_of
 
-__all__ = ["checkpoint_values", "preprocessing", "schedule"]
+__all__ = ["build_models", "checkpoint_values", "preprocessing", "schedule"]
 
 
 def schedule(arrays: Arrays) -> Measure:
@@ -83,7 +83,10 @@ def checkpoint_values(arrays: Arrays) -> Measure:
     def measure(nudge: Nudge) -> list[Quantity]:
         prefix = find_prefix(str(arrays.path.parent))
         tensors = checkpoint.read_tensors(prefix)
-        compiled = _compiled_for(tensors, prefix)
+        shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        sizes = read_sizes(shapes, prefix)
+        space = SearchSpace(CANDIDATE_OPS["enas6"][: sizes.num_ops])
+        compiled = build_models(Config(**sizes.settings()), space)
         checkpoint.assign(compiled, tensors)
         variables = checkpoint.search_variables(compiled)
         held = {name: v.numpy() for name, v in variables.items()}
@@ -98,11 +101,8 @@ def checkpoint_values(arrays: Arrays) -> Measure:
     return measure
 
 
-def _compiled_for(tensors: Mapping[str, np.ndarray], prefix: str) -> Compiled:
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    sizes = read_sizes(shapes, prefix)
-    config = Config(**sizes.settings())
-    space = SearchSpace(CANDIDATE_OPS["enas6"][: sizes.num_ops])
+def build_models(config: Config, space: SearchSpace) -> Compiled:
+    """Returns a child and a controller with their optimizers."""
     return Compiled(
         build.build_child(config, space),
         build.build_controller(config, space),
