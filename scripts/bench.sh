@@ -17,4 +17,4 @@ set -euo pipefail
 
 source "$(dirname -- "${BASH_SOURCE[0]}")/_setup.sh"
 
-exec "$PYTHON" -m enas.bench.main "$@"
+exec "$PYTHON" -m enas.bench "$@"

@@ -4,11 +4,10 @@ import json
 
 import pytest
 
-from enas.bench.cases import CASES, Case, draw_arcs, flat_pairs, translate
-from enas.bench.main import main
-from enas.bench.options import cases_of, read_options
-from enas.bench.rows import make_row
-from enas.bench.table import lines_of
+from enas.bench.__main__ import main
+from enas.bench.options import read_options, spaces_of
+from enas.bench.spaces import MEASURED, Space, draw_arcs, flat_pairs, translate
+from enas.bench.table import lines_of, row
 
 SMOKE = ["--quick", "--layers=2", "--filters=4", "--batch=8", "--arcs=1"]
 CASE = ["--poison=identity", "--q=3", "--yardstick_arcs=1", "--flat_arcs=1"]
@@ -16,8 +15,8 @@ CASE = ["--poison=identity", "--q=3", "--yardstick_arcs=1", "--flat_arcs=1"]
 
 @pytest.mark.parametrize("pair", flat_pairs(), ids=lambda pair: pair[1].name)
 def test_arcs_of_one_copy_run_the_ops_of_many(pair):
-    few, many = (case.space for case in pair)
-    arcs = draw_arcs(many.num_ops, layers=5, count=20, seed=0)
+    few, many = (space.make() for space in pair)
+    arcs = draw_arcs(many.num_ops, layers=5, count=20)
     ours = translate(arcs, many, few)
     for (op_ids, skips), (translated, same) in zip(arcs, ours, strict=True):
         assert list(map(many.op_name, op_ids)) == list(
@@ -31,13 +30,13 @@ def test_every_poison_set_is_compared_with_one_copy():
     assert [pair[0].q for pair in flat_pairs("dropout")] == [1, 1]
 
 
-def test_cases_are_named_and_flagged():
-    assert [case.name for case in CASES] == [
+def test_spaces_are_named_and_flagged():
+    assert [space.name for space in MEASURED] == [
         "clean",
         "identity q=300",
         "grouped q=50",
     ]
-    assert Case("dropout", 6, "unique").flags == [
+    assert Space("dropout", 6, "unique").flags == [
         "--poison=dropout",
         "--q=6",
         "--poison_sharing=unique",
@@ -46,7 +45,7 @@ def test_cases_are_named_and_flagged():
 
 def test_the_clean_space_can_be_measured_alone(capsys):
     options = read_options(["--poison=none"])
-    assert [case.name for case in cases_of(options)] == ["clean"]
+    assert [space.name for space in spaces_of(options)] == ["clean"]
     assert flat_pairs(options.poison) == []
     for wrong in (["--poison=none", "--q=1"], ["--poison=dropout"], ["--q=2"]):
         with pytest.raises(SystemExit):
@@ -55,12 +54,16 @@ def test_the_clean_space_can_be_measured_alone(capsys):
 
 
 def test_spread_leaves_a_tenth_out_on_each_side():
-    row = make_row("steps", "x", "clean", "s", [float(i) for i in range(30)])
-    assert (row["median"], row["low"], row["high"]) == (14.5, 3.0, 26.0)
+    spread = row("x", "clean", "s", [float(i) for i in range(30)])
+    assert (spread["median"], spread["low"], spread["high"]) == (
+        14.5,
+        3.0,
+        26.0,
+    )
 
 
 def result_of(median):
-    rows = [make_row("steps", "child step", "clean", "s", [median])]
+    rows = [{"part": "steps", **row("child step", "clean", "s", [median])}]
     return {
         "options": vars(read_options([])),
         "machine": {"processor": "2 x A", "tensorflow": "2"},
@@ -91,7 +94,7 @@ def test_it_runs_and_writes_its_rows(tmp_path, capsys):
     assert main([*SMOKE, *CASE, f"--json={path}"]) == 0
     assert "| child step | identity q=3 |" in capsys.readouterr().out
     rows = json.loads(path.read_text())["rows"]
-    assert [row["what"] for row in rows] == [
+    assert [each["what"] for each in rows] == [
         "start to end of first child step",
         "peak memory of a search",
         "child step",
@@ -102,6 +105,6 @@ def test_it_runs_and_writes_its_rows(tmp_path, capsys):
         "epoch / its child steps",
         *["step", "start", "peak memory"] * 2,
     ]
-    assert all(row["median"] > 0 for row in rows)
+    assert all(each["median"] > 0 for each in rows)
     assert main([f"--show={path}", f"--compare={path}"]) == 0
     assert "| 1.000 |" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from enas.bench.yardstick import StaticChild
+from enas.bench.static_network import StaticNetwork
 from enas.cifar10.compiled import CompiledStep
 from enas.cifar10.lazy_weights.graph_rewriting import rewrite
 from enas.cifar10.skip_connections import _readers, _total
@@ -57,7 +57,7 @@ def test_gradients_are_those_of_the_network_without_switches(layers):
     skips = [rng.randrange(2) for _ in range(layers * (layers - 1) // 2)]
     child = small_child(layers=layers, filters=2)
     arc = np.int32(ops), np.int32(skips)
-    static = StaticChild(child, ops, skips)
+    static = StaticNetwork(child, ops, skips)
     rules = GradientRules()
     wanted, expected, *_ = child_gradients(
         static, IMAGES, LABELS, None, SEED, rules

@@ -1,14 +1,19 @@
 """Starts workers and whole searches, and reads what they measure."""
 
+import concurrent.futures
 import contextlib
-import json
+import multiprocessing
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from enas import tf_settings
+from enas.bench.options import read_config
+from enas.bench.spaces import BareArc
 from enas.errors import UserError
 
 __all__ = ["Worker", "run_search", "start_workers"]
@@ -20,122 +25,96 @@ SEARCH = (
     "--log_every=1",
     "--readings=printed",
 )
-FIRST_STEP = "ch_step=1 "
+_of_this_process: list[Any] = []
 
 
 class Worker:
     """A process with a search in it that is asked for measurements.
 
-    Args:
-      flags: list of str, of the search.
-
     Attributes:
-      seconds_to_first_step: float, from the start of the process to the end of
-        its first child step, once that was asked for.
+      start: seconds from the start of the process to the end of its first
+        child step, once `train_first` was called.
     """
 
-    def __init__(self, flags):
-        self.seconds_to_first_step = None
-        self._start = time.perf_counter()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "enas.bench.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._send(flags)
+    def __init__(self, flags: Sequence[str]) -> None:
+        self.start, self._from = 0.0, time.perf_counter()
+        context = multiprocessing.get_context("spawn")
+        self._pool = concurrent.futures.ProcessPoolExecutor(1, context)
+        self._pool.submit(_begin, flags)
 
-    def ask(self, method, *arguments):
-        """Returns the answer of a method of `Subject`."""
-        self._send([method, *arguments])
-        line = self._process.stdout.readline()
-        if not line:
-            raise UserError(
-                f"A worker ended with exit code {self._process.wait()} when "
-                f"asked for {method}; what it printed is above."
-            )
-        return json.loads(line)
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """Returns the answer of a method of `TimedSearch`."""
+        return self._pool.submit(_answer, method, *arguments).result()
 
-    def train_first(self, arc):
+    def train_first(self, arc: BareArc) -> None:
         """Does the first child step and takes the time."""
         self.ask("child", arc)
-        self.seconds_to_first_step = time.perf_counter() - self._start
+        self.start = time.perf_counter() - self._from
 
-    def _send(self, message):
-        # A worker that ended says why by itself.
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
-
-    def close(self):
+    def close(self) -> None:
         """Ends the process."""
-        self._process.kill()
-        self._process.communicate()
+        self._pool.shutdown()
+
+
+def _begin(flags: Sequence[str]) -> None:
+    with tf_settings.quiet_import():
+        from enas.bench.timed_search import TimedSearch
+        from enas.devices import find_devices
+
+        find_devices()
+    _of_this_process.append(TimedSearch(read_config(flags)))
+
+
+def _answer(method: str, *arguments: Any) -> Any:
+    return getattr(_of_this_process[0], method)(*arguments)
 
 
 @contextlib.contextmanager
-def start_workers(all_flags, *arcs):
-    """Starts workers, and ends them with the block.
+def start_workers(
+    searches: Sequence[Sequence[str]], firsts: Sequence[BareArc] = ()
+) -> Iterator[list[Worker]]:
+    """Starts a worker for the flags of each search, and ends them at last.
 
     Args:
-      all_flags: list of lists of str, the flags of each.
-      *arcs: (op ids, skip bits), one of each worker that it trains first;
-        workers then start one after the other, and the time is taken.
-
-    Yields:
-      List of `Worker`.
+      searches: the flags of each.
+      firsts: an arc that each trains first; workers then start one after the
+        other, and the time is taken.
     """
     with contextlib.ExitStack() as stack:
         workers = []
-        for i, flags in enumerate(all_flags):
+        for i, flags in enumerate(searches):
             workers.append(Worker(flags))
             stack.callback(workers[-1].close)
-            if arcs:
-                workers[-1].train_first(arcs[i])
+            if firsts:
+                workers[-1].train_first(firsts[i])
         yield workers
 
 
-def run_search(flags):
+def run_search(flags: Sequence[str]) -> tuple[float, float]:
     """Runs a search of one short epoch from its command line.
 
-    Args:
-      flags: list of str; the epoch's length is among them.
-
     Returns:
-      (first_step, peak): seconds from the start of the program to the end of
-      the first child step; largest resident memory until its end, GB.
+      (seconds from the start of the program to the end of the first child
+      step, largest resident memory until its end in GB).
 
     Raises:
       UserError: the search failed.
     """
+    command = [sys.executable, "-m", "enas.cifar10.main", *flags, *SEARCH]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "enas.cifar10.main", *flags, *SEARCH]
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            [*command, f"--output_dir={folder}/run"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            first_step = _seconds_to_first_step(process, start)
+        command.append(f"--output_dir={folder}/run")
+        start, times = time.perf_counter(), []
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True
+        ) as process:
+            for line in process.stdout or ():
+                if "ch_step=1 " in line:
+                    times.append(time.perf_counter() - start)
             _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            raise
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode or first_step is None:
+            process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode or not times:
         raise UserError(
-            f"The search ended with exit code {process.returncode}; what it "
-            "printed is above."
+            f"The search ended with {process.returncode}; what it printed is "
+            "above."
         )
-    return first_step, usage.ru_maxrss / 1e6
-
-
-def _seconds_to_first_step(process, start):
-    """Reads all that a search prints; None if it did no step."""
-    seconds = None
-    for line in process.stdout:
-        if FIRST_STEP in line and seconds is None:
-            seconds = time.perf_counter() - start
-    return seconds
+    return times[0], usage.ru_maxrss / 1e6

@@ -1,6 +1,8 @@
-"""The yardstick: one architecture as a plain network, without any switch."""
+"""One architecture as a plain network, without any switch, to compare with."""
 
 import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,33 +10,40 @@ import tensorflow as tf
 
 from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.compiled import CompiledStep
-from enas.cifar10.macro_child import classify
+from enas.cifar10.config import Config
+from enas.cifar10.macro_child import MacroChild, classify
 from enas.cifar10.train_steps import Draw, child_step
 from enas.optimizers import GradientRules
 
-__all__ = ["StaticChild", "static_step"]
+__all__ = ["StaticNetwork", "static_step"]
 
 
-class StaticChild(keras.Model):
+class StaticNetwork(keras.Model):
     """One arc of a `MacroChild`, its ops and skips known when it is traced.
 
     It is made of the child's own layers and has only the weights of the arc.
 
     Args:
-      child: a built `MacroChild` whose skip sum is "new".
-      op_ids: list of int.
-      skips: list of int, skip bits.
+      child: built, its skip sum is "new".
+      op_ids: `[L]`.
+      skips: skip bits.
 
     Call arguments: those of `MacroChild`; `arc` is not looked at.
     """
 
-    def __init__(self, child, op_ids, skips):
+    copied = ()  # No weight is stacked by copy.
+
+    def __init__(
+        self, child: MacroChild, op_ids: Sequence[int], skips: Sequence[int]
+    ) -> None:
         super().__init__(name="static")
         self.options = child.options
         self.stem_conv = child.stem_conv
         self.fc = child.fc
         self.copies = [child.copy_of[op_id] for op_id in op_ids]
-        self.ops, self.norms, self.pools = [], [], []
+        self.ops: list[Any] = []
+        self.norms: list[Any] = []
+        self.pools: list[Any] = []
         for layer, op_id in zip(child.enas_layers, op_ids, strict=True):
             self.ops.append(layer.branches[child.branch_of[op_id]])
             self.norms.append(layer.skip and layer.skip.bn)
@@ -46,12 +55,17 @@ class StaticChild(keras.Model):
         ]
         self.built = True
 
-    def call(self, images, arc, training=False, seed=None):
+    def call(
+        self,
+        images: tf.Tensor,
+        arc: Any,
+        training: bool = False,
+        seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         cache = [self.stem_conv(images, training=training)]
         for k, op in enumerate(self.ops):
-            out = op(
-                cache[-1], copy=self.copies[k], training=training, seed=seed
-            )
+            copy = self.copies[k]
+            out = op(cache[-1], copy=copy, training=training, seed=seed)
             out.set_shape(self.options.feature_shape)
             for i in self.chosen[k]:
                 out += cache[i]
@@ -64,32 +78,32 @@ class StaticChild(keras.Model):
         return classify(cache[-1], self.fc, self.options, training, seed, place)
 
 
-def static_step(child, op_ids, skips, config):
+def static_step(
+    child: MacroChild,
+    op_ids: Sequence[int],
+    skips: Sequence[int],
+    config: Config,
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     """Returns the training step of one arc as a network of its own.
-
-    Args:
-      child: as `StaticChild` takes it.
-      op_ids: list of int.
-      skips: list of int.
-      config: `Config`.
 
     Returns:
       Function (images, labels, rate, seed) -> (loss, norm, logits).
     """
-    static = StaticChild(child, op_ids, skips)
+    static, behaviour = StaticNetwork(child, op_ids, skips), config.behaviour
     rules = GradientRules(
         config.child_l2_reg,
-        config.behaviour.l2,
-        config.behaviour.clip,
+        behaviour.l2,
+        behaviour.clip,
         config.child_grad_bound,
     )
-
     optimizer = ChildOptimizer(static, rules)
 
-    def step(images, labels, rate, seed):
+    def step(
+        images: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         draw = Draw(rate, seed)
-        step = child_step(static, optimizer, (images, labels), None, draw)
-        return step.loss, step.norm, step.logits
+        done = child_step(static, optimizer, (images, labels), None, draw)
+        return done.loss, done.norm, done.logits
 
     signature = [
         tf.TensorSpec([None, 32, 32, 3], tf.float32),

@@ -1,17 +1,18 @@
 """The benchmark: measures, prints a table, writes JSON, compares."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from enas.bench.measure import MEASURE
 from enas.bench.options import read_options
 from enas.bench.table import lines_of
 from enas.errors import UserError
-
-__all__ = ["main"]
 
 THREADS = (
     "TF_NUM_INTRAOP_THREADS",
@@ -20,42 +21,33 @@ THREADS = (
 )
 
 
-def main(argv=None):
-    """Runs the benchmark.
-
-    Args:
-      argv: list of str without the program's name; sys.argv by default.
-
-    Returns:
-      int, exit code: 0, 1 if something that was measured failed.
-    """
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the benchmark; returns 1 if what was measured failed, else 0."""
     options = read_options(argv)
     earlier = _read(options.compare) if options.compare else None
-    if options.show:
-        _print(_read(options.show), earlier)
-        return 0
     try:
-        result = _measure(options)
+        result = _read(options.show) if options.show else _measure(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    _print(result, earlier)
-    if options.json:
+    print("\n".join(lines_of(result, earlier)))
+    if options.json and not options.show:
         with open(options.json, "w", encoding="utf-8") as stream:
             json.dump(result, stream, indent=1)
     return 0
 
 
-def _measure(options):
-    """Returns what is written as JSON, a dict."""
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Returns what is written as JSON."""
     if options.threads:
         os.environ |= dict.fromkeys(THREADS, str(options.threads))
     start, rows, machine = time.time(), [], _machine()
     speeds = [machine.pop("speed")]
     for part in options.parts.split(","):
         for row in MEASURE[part](options):
-            rows.append(row)
-            _say(f"{row['what']}, {row['case']}: {row['median']:.3f}")
+            rows.append({"part": part, **row})
+            text = f"{row['what']}, {row['case']}: {row['median']:.3f}"
+            print(text, file=sys.stderr, flush=True)
         speeds.append(_machine()["speed"])
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime(start)),
@@ -67,24 +59,15 @@ def _measure(options):
     }
 
 
-def _machine():
+def _machine() -> dict[str, Any]:
     """Asks a new process, because NumPy counts its threads when imported."""
     command = [sys.executable, "-m", "enas.bench.machine"]
     return json.loads(subprocess.check_output(command))
 
 
-def _read(path):
+def _read(path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8") as stream:
         return json.load(stream)
-
-
-def _print(result, earlier):
-    for line in lines_of(result, earlier):
-        print(line)
-
-
-def _say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
