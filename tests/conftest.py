@@ -11,10 +11,26 @@ from enas.cifar10.main import main
 # oneDNN's, which searches use, differ by is in test_onednn.py.
 tf_settings.before_import(onednn="0")
 import helpers  # noqa: E402 (it imports TensorFlow)
+from enas.cifar10.readers import tfds  # noqa: E402
 
 # A shell ignores SIGINT for what it starts in the background, and programs
 # started from there inherit that; tests send it and want it heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def own_folder(monkeypatch, tmp_path):
+    """Runs a test in an empty folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """Hides the images of this machine and of the network from a test."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("KERAS_HOME", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tfds, "_probe", lambda *unused: "no network in tests")
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,22 @@
 
 import functools
 import pathlib
+import types
 
 import numpy as np
 import tensorflow as tf
 
 from enas.cifar10.arc import Arc
 from enas.cifar10.child_optimizer import ChildOptimizer
+from enas.cifar10.defence import Defence
+from enas.cifar10.epoch_progress import EpochProgress
 from enas.cifar10.macro_child import MacroChild
+from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
 from enas.cifar10.train_steps import Draw, child_step
+from enas.optimizers import Adam, GradientRules
+from enas.run import checkpoint
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/golden"
@@ -54,6 +60,41 @@ def assign(variables, values, prefix=""):
     """Sets variables, dict name -> tf.Variable, from recorded arrays."""
     for name, variable in variables.items():
         variable.assign(values[prefix + name])
+
+
+def small_search(step=0, layers=2, space=CLEAN):
+    """Returns what a checkpoint reads and writes of a search."""
+    child = small_child(space, layers=layers, filters=2)
+    controller = MacroController(ControllerOptions(layers, 6, lstm_size=4))
+    controller.build()
+    compiled = types.SimpleNamespace(
+        child=child,
+        controller=controller,
+        child_optimizer=ChildOptimizer(child, GradientRules()),
+        controller_optimizer=Adam(controller),
+    )
+    return types.SimpleNamespace(
+        compiled=compiled,
+        global_step=step,
+        train_step=3 * step,
+        baseline=np.float32(step / 7),
+        whole_epochs=step // 5,
+        progress=EpochProgress(),
+        defence=Defence(),
+        steps_per_epoch=5,
+    )
+
+
+def filled(search):
+    """Gives every variable numbers of its own, and returns them by name."""
+    variables, _ = checkpoint.search_tensors(search)
+    rng = np.random.default_rng(0)
+    values = {
+        name: rng.normal(size=variable.shape).astype(np.float32)
+        for name, variable in variables.items()
+    }
+    assign(variables, values)
+    return values
 
 
 def child_gradients(child, images, labels, arc, seed, rules):

@@ -20,7 +20,6 @@ import enas
 from enas.cifar10 import build, data_utils
 from enas.cifar10 import main as main_program
 from enas.cifar10.main import main
-from enas.cifar10.readers import cifar, tfds
 from enas.cifar10.readers.shapes import make_shapes
 
 # Sizes that end soon, should a mistake ever pass for good input.
@@ -43,18 +42,14 @@ build_search = build.build_search
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+def folder(own_folder, offline, tmp_path, monkeypatch):
     """Runs every test in a folder of its own, and neither builds nor trains.
 
     What is refused is refused before; the shapes are drawn once.
     """
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    monkeypatch.setattr(cifar, "HOMES", ())
     monkeypatch.setenv("ENAS_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setattr(data_utils, "make_shapes", shapes)
-    no_network = "no network in tests"
-    monkeypatch.setattr(tfds, "_probe", lambda *unused: no_network)
     monkeypatch.setattr(build, "build_search", lambda *unused: None)
     monkeypatch.setattr(main_program, "train", lambda *unused: 0)
     monkeypatch.setattr(build.tf1_checkpoint, "start", lambda *unused: None)

@@ -28,11 +28,12 @@ def quiet(line):
     pass
 
 
+pytestmark = pytest.mark.usefixtures("offline")
+
+
 @pytest.fixture(autouse=True)
-def small_files_and_no_network(monkeypatch):
-    monkeypatch.setenv("HOME", "/nobody")
+def small_files(monkeypatch):
     set_images_per_file(monkeypatch, PER_FILE)
-    monkeypatch.setattr(tfds, "_probe", lambda *_: "no network in tests")
 
 
 def set_images_per_file(monkeypatch, count):

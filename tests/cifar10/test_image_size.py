@@ -29,9 +29,7 @@ TINY = (
 )
 
 
-@pytest.fixture(autouse=True)
-def here(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None)

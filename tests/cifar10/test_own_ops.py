@@ -48,9 +48,8 @@ CASES = {
 
 
 @pytest.fixture(autouse=True)
-def folder(monkeypatch, tmp_path):
+def file_of_the_op(own_folder):
     """Starts in a folder with the op of the document, leaves no row."""
-    monkeypatch.chdir(tmp_path)
     text = (helpers.ROOT / "docs/POISON.md").read_text()
     code = re.findall(r"```python\n(.*?)```", text, flags=re.S)[1]
     pathlib.Path("my_mix.py").write_text(MIX.format(code=code))

@@ -29,11 +29,10 @@ class {name}(Branch):
 
 
 @pytest.fixture(autouse=True)
-def registry(monkeypatch, tmp_path):
+def registry(own_folder):
     """Starts without the ops of other files, leaves the registry as it was."""
     user_ops._forget_earlier_files()
     kept = dict(OPS)
-    monkeypatch.chdir(tmp_path)
     yield
     user_ops._forget_earlier_files()
     OPS.clear()

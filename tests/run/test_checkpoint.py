@@ -2,55 +2,18 @@
 
 import glob
 import os
-import types
 
 import numpy as np
 import pytest
 
 import helpers
 from enas.cifar10.child_optimizer import ChildOptimizer
-from enas.cifar10.defence import Defence
-from enas.cifar10.epoch_progress import EpochProgress
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.search_space import make_search_space
 from enas.errors import UserError
 from enas.optimizers import Adam, GradientRules
 from enas.run import checkpoint
-from helpers import small_child
-
-
-def small_search(step=0, layers=2, space=helpers.CLEAN):
-    child = small_child(space, layers=layers, filters=2)
-    controller = MacroController(ControllerOptions(layers, 6, lstm_size=4))
-    controller.build()
-    compiled = types.SimpleNamespace(
-        child=child,
-        controller=controller,
-        child_optimizer=ChildOptimizer(child, GradientRules()),
-        controller_optimizer=Adam(controller),
-    )
-    return types.SimpleNamespace(
-        compiled=compiled,
-        global_step=step,
-        train_step=3 * step,
-        baseline=np.float32(step / 7),
-        whole_epochs=step // 5,
-        progress=EpochProgress(),
-        defence=Defence(),
-        steps_per_epoch=5,
-    )
-
-
-def filled(search):
-    """Gives every variable numbers of its own, and returns them by name."""
-    variables, _ = checkpoint.search_tensors(search)
-    rng = np.random.default_rng(0)
-    values = {
-        name: rng.normal(size=variable.shape).astype(np.float32)
-        for name, variable in variables.items()
-    }
-    helpers.assign(variables, values)
-    return values
+from helpers import filled, small_child, small_search
 
 
 def test_everything_comes_back_bit_for_bit(tmp_path):

@@ -11,7 +11,6 @@ import sys
 import types
 
 import pytest
-from test_checkpoint import filled, small_search
 
 from enas.cifar10 import build
 from enas.cifar10 import main as main_program
@@ -25,6 +24,7 @@ from enas.run.files import append, cut_torn_line, write_whole
 from enas.run.lock import RunLock
 from enas.run.run_dir import RunDir
 from enas.utils import Log
+from helpers import filled, small_search
 
 
 def make_run(path, epochs=(), **settings):

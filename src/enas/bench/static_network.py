@@ -1,7 +1,7 @@
 """One architecture as a plain network, without any switch, to compare with."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,11 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from enas.cifar10.child_optimizer import ChildOptimizer
-from enas.cifar10.compiled import CompiledStep
-from enas.cifar10.config import Config
+from enas.cifar10.compiled import Compiled, CompiledStep
 from enas.cifar10.macro_child import MacroChild, classify
 from enas.cifar10.train_steps import Draw, child_step
-from enas.optimizers import GradientRules
 
 __all__ = ["StaticNetwork", "static_step"]
 
@@ -30,8 +28,6 @@ class StaticNetwork(keras.Model):
 
     Call arguments: those of `MacroChild`; `arc` is not looked at.
     """
-
-    copied = ()  # No weight is stacked by copy.
 
     def __init__(
         self, child: MacroChild, op_ids: Sequence[int], skips: Sequence[int]
@@ -79,24 +75,20 @@ class StaticNetwork(keras.Model):
 
 
 def static_step(
-    child: MacroChild,
-    op_ids: Sequence[int],
-    skips: Sequence[int],
-    config: Config,
-) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    compiled: Compiled, arc: tuple[Sequence[int], Sequence[int]], side: int
+) -> CompiledStep:
     """Returns the training step of one arc as a network of its own.
 
+    Args:
+      compiled: the steps of the search, whose weights and rules it shares.
+      arc: op ids and skip bits.
+      side: of the images, pixels.
+
     Returns:
-      Function (images, labels, rate, seed) -> (loss, norm, logits).
+      (images, labels, rate, seed) -> (loss, norm, logits).
     """
-    static, behaviour = StaticNetwork(child, op_ids, skips), config.behaviour
-    rules = GradientRules(
-        config.child_l2_reg,
-        behaviour.l2,
-        behaviour.clip,
-        config.child_grad_bound,
-    )
-    optimizer = ChildOptimizer(static, rules)
+    static = StaticNetwork(compiled.child, *arc)
+    optimizer = ChildOptimizer(static, compiled.child_optimizer.rules)
 
     def step(
         images: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor, seed: tf.Tensor
@@ -106,7 +98,7 @@ def static_step(
         return done.loss, done.norm, done.logits
 
     signature = [
-        tf.TensorSpec([None, 32, 32, 3], tf.float32),
+        tf.TensorSpec([None, side, side, 3], tf.float32),
         tf.TensorSpec([None], tf.int32),
         tf.TensorSpec([], tf.float32),
         tf.TensorSpec([2], tf.int32),

@@ -81,8 +81,8 @@ class TimedSearch:
         """
         kinds = {"child": self.child, "fed": self._fed, "reward": self._reward}
         if with_static:
-            child, config = self._compiled.child, self._search.config
-            step = static_step(child, *arc, config)
+            side = self._search.config.image_size
+            step = static_step(self._compiled, arc, side)
             kinds["static"] = functools.partial(self._static, step)
         seconds: dict[str, list[float]] = {name: [] for name in kinds}
         for _ in range(times + 1):

@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 
 from enas.cifar10 import data_utils
-from enas.cifar10.readers import tfds
 from enas.cifar10.readers.published import CIFAR
 from enas.errors import UserError
 
 COUNTS = {"train": 60, "test": 20}
 
 
+pytestmark = pytest.mark.usefixtures("own_folder", "offline")
+
+
 @pytest.fixture(autouse=True)
-def few_images(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+def few_images(monkeypatch):
     small = dataclasses.replace(CIFAR["cifar100"], files=COUNTS)
     monkeypatch.setitem(CIFAR, "cifar100", small)
-    monkeypatch.setattr(tfds, "_probe", lambda *unused: "no network")
 
 
 def read(dataset, **settings):

@@ -13,10 +13,7 @@ from enas.cifar10.main import main
 from enas.errors import UserError
 from enas.tools import evaluate
 
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def read(folder="mine", **settings):

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from enas.cifar10.data_utils import read_data
-from enas.cifar10.readers import tfds
 from enas.cifar10.readers.published import CIFAR
 from enas.errors import UserError
 
@@ -21,17 +20,15 @@ NAMES = tuple(CIFAR["cifar10"].files)
 PY, BIN = "cifar-10-batches-py", "cifar-10-batches-bin"
 
 
+pytestmark = pytest.mark.usefixtures("own_folder", "offline")
+
+
 @pytest.fixture(autouse=True)
-def small_files(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("KERAS_HOME", "TFDS_DATA_DIR"):
-        monkeypatch.delenv(name, raising=False)
+def small_files(monkeypatch):
     small = dataclasses.replace(
         CIFAR["cifar10"], files=dict.fromkeys(NAMES, COUNT)
     )
     monkeypatch.setitem(CIFAR, "cifar10", small)
-    monkeypatch.setattr(tfds, "_probe", lambda *unused: "no network")
 
 
 def published():
