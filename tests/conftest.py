@@ -25,9 +25,9 @@ def own_folder(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def offline(monkeypatch, tmp_path):
+def offline(monkeypatch, tmp_path_factory):
     """Hides the images of this machine and of the network from a test."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HOME", str(tmp_path_factory.getbasetemp() / "home"))
     for name in ("KERAS_HOME", "TFDS_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(tfds, "_probe", lambda *unused: "no network in tests")

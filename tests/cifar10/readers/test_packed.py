@@ -20,11 +20,9 @@ NAMES = tuple(CIFAR["cifar10"].files)
 PY, BIN = "cifar-10-batches-py", "cifar-10-batches-bin"
 
 
-pytestmark = pytest.mark.usefixtures("own_folder", "offline")
-
-
 @pytest.fixture(autouse=True)
-def small_files(monkeypatch):
+def small_files(monkeypatch, own_folder, offline):
+    monkeypatch.setenv("HOME", os.path.abspath("home"))
     small = dataclasses.replace(
         CIFAR["cifar10"], files=dict.fromkeys(NAMES, COUNT)
     )
