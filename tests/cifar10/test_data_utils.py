@@ -229,6 +229,18 @@ def test_every_version_of_tfds_is_read_the_newest_first(tfds_root, published):
     assert str(versions / "3.0.10") in read(tfds_root).source
 
 
+@pytest.mark.parametrize("place", ["", "copy", "copy/of it"])
+def test_a_tfds_folder_may_have_another_name(
+    place, tfds_template, tmp_path, published
+):
+    shutil.copytree(
+        tfds_template / "cifar10/3.0.2",
+        tmp_path / "tfds" / place,
+        dirs_exist_ok=True,
+    )
+    assert_published(read(tmp_path / "tfds"), published)
+
+
 def test_tfds_writes_nothing_to_the_terminal(tfds_root, capfd):
     read(tfds_root)
     written = capfd.readouterr()
