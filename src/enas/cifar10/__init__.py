@@ -1,4 +1,4 @@
-"""Macro search on 32x32 images: child, controller, search space, search.
+"""Macro search on small images: child, controller, search space, search.
 
 The names below are the public ones; docs/PYTHON.md shows how they are used.
 Importing the package imports none of them, so that what needs no TensorFlow

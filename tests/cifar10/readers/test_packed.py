@@ -179,6 +179,15 @@ def test_every_form_has_one_fingerprint(tmp_path):
     assert len(found) == 1
 
 
+def test_an_archive_is_read_though_another_is_beside_it():
+    PLACES["archive in the path"]()
+    write_archive("x/cifar-10-matlab.tar.gz", [("m/data_batch_1.mat", b"x")])
+    whole = pathlib.Path("x/cifar-10-python.tar.gz").read_bytes()
+    for name in ("cifar-10-binary.tar.gz.part", "cifar-10-a.crdownload"):
+        pathlib.Path("x", name).write_bytes(whole[:100])
+    assert_published(read("x")[0])
+
+
 def damage(how):
     write_archive("x/cifar-10-python.tar.gz", [*python_files()])
     path = pathlib.Path("x/cifar-10-python.tar.gz")

@@ -29,6 +29,7 @@ HOMES = (
     ("KERAS_HOME", "~/.keras", "datasets"),
     ("TFDS_DATA_DIR", "~/tensorflow_datasets", ""),
 )
+BROKEN = (".part", ".partial", ".tmp", ".crdownload", ".incomplete")
 Log = Callable[[str], None]
 
 
@@ -116,13 +117,22 @@ def _find(what: Published, place: str | os.PathLike[str]) -> Found | None:
     if prepared is not None:
         read = functools.partial(tfds.read, what)
         return Found("prepared TFDS folder", prepared, read)
-    files = [path / f"{what.name}.npz", *sorted(path.glob(f"{_stem(what)}-*"))]
+    files = [path / f"{what.name}.npz", *_archives(what, path)]
     found = (_found_file(what, file) for file in files if file.is_file())
     return next(filter(None, found), None)
 
 
-def _stem(what: Published) -> str:
-    return what.title.lower()
+def _archives(what: Published, folder: pathlib.Path) -> list[pathlib.Path]:
+    """Returns what may be an archive of the data set, usual names first."""
+    stem = what.title.lower()
+    usual = (f"{stem}-python.tar.gz", f"{stem}-binary.tar.gz")
+    found = sorted(
+        folder.glob(f"{stem}-*"), key=lambda p: (p.name not in usual, p)
+    )
+    # Downloads that were broken off, and files for another program.
+    return [
+        p for p in found if p.suffix not in BROKEN and "matlab" not in p.name
+    ]
 
 
 def _found_file(what: Published, path: pathlib.Path) -> Found | None:
