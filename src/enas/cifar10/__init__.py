@@ -6,6 +6,7 @@ does without it.
 """
 
 import importlib
+from typing import Any
 
 _MODULE_OF = {
     "Arc": "enas.cifar10.arc",
@@ -21,7 +22,7 @@ _MODULE_OF = {
 __all__ = list(_MODULE_OF)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """Imports a public name when it is first asked for."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -29,6 +30,6 @@ def __getattr__(name):
     return getattr(module, name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     """Returns the public names as well."""
     return sorted({*globals(), *_MODULE_OF})

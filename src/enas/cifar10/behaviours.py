@@ -6,6 +6,7 @@ layer, an optimizer or a search is built, never inside a step.
 """
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from enas.errors import UserError
@@ -13,14 +14,14 @@ from enas.errors import UserError
 __all__ = ["ENAS", "PAPER", "PROFILES", "Profile", "make_profile"]
 
 
-def _choice(row, text, *legal, paper=None):
+def _choice(row: int, text: str, *legal: str, paper: str | None = None) -> Any:
     """Declares a choice; ENAS's value is the first legal one.
 
     Args:
-      row: int, of the behaviour table; 0 for section 2 of the notes.
-      text: str, what is chosen.
-      *legal: str, the values.
-      paper: str, the value of the paper's code; None if it is ENAS's.
+      row: of the behaviour table; 0 for section 2 of the notes.
+      text: what is chosen.
+      *legal: the values.
+      paper: the value of the paper's code; None if it is ENAS's.
     """
     metadata = {"row": row, "text": text, "legal": legal, "paper": paper}
     return dataclasses.field(default=legal[0], metadata=metadata)
@@ -211,7 +212,7 @@ class Profile:
         paper="train",
     )
 
-    def describe(self):
+    def describe(self) -> list[str]:
         """Returns a line for each choice in force: row, name, value, text."""
         return [
             f"  row {row or '-':>2} {field.name}={getattr(self, field.name)}"
@@ -230,15 +231,12 @@ PAPER = Profile(**_OF_PAPER)
 PROFILES = {"enas": ENAS, "paper": PAPER}
 
 
-def make_profile(overrides, base=ENAS):
+def make_profile(overrides: Iterable[str], base: Profile = ENAS) -> Profile:
     """Returns a profile with some choices changed.
 
     Args:
-      overrides: sequence of str, each "choice=value".
-      base: `Profile` to start from.
-
-    Returns:
-      A `Profile`.
+      overrides: each "choice=value".
+      base: to start from.
 
     Raises:
       UserError: a choice or value does not exist.
@@ -256,11 +254,12 @@ def make_profile(overrides, base=ENAS):
                 f"--override takes {_legal([fields[name]])}; received "
                 f"{override!r}. Give it once per choice."
             )
-        base = dataclasses.replace(base, **{name: value})
+        changed: dict[str, Any] = {name: value}
+        base = dataclasses.replace(base, **changed)
     return base
 
 
-def _legal(fields):
+def _legal(fields: Iterable[dataclasses.Field]) -> str:
     return "; ".join(
         f"{field.name}={'|'.join(field.metadata['legal'])}" for field in fields
     )

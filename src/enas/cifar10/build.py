@@ -304,5 +304,5 @@ def read_data(config: Config, log: Callable[[str], None]) -> data_utils.DataSet:
     )
 
 
-def _quiet(line=""):
+def _quiet(line: str = "") -> None:
     """Is a log that nobody reads: a tool prints what it found."""

@@ -87,18 +87,26 @@ class Compiled:
             self._train_controller, [*arcs, rate]
         )
 
-    def settle(self):
+    def settle(self) -> None:
         """Ends a phase of training steps: all weights are what they are."""
         self.child_optimizer.settle()
 
-    def graph(self):
+    def graph(self) -> Any:
         """Returns the child in evaluation as a GraphDef, to look at."""
         graph = self.count_correct.get_concrete_function().graph.as_graph_def()
         # TensorBoard would lay out every branch of every layer beside it.
         graph.ClearField("library")
         return graph
 
-    def _train_child(self, images, labels, op_ids, skips, rate, seed):
+    def _train_child(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        op_ids: tf.Tensor,
+        skips: tf.Tensor,
+        rate: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns (loss, gradient norm, right answers) of one step."""
         arc, draw = (op_ids, skips), Draw(rate, seed)
         step = child_step(
@@ -106,30 +114,53 @@ class Compiled:
         )
         return step.loss, step.norm, _correct(step.logits, labels)
 
-    def _logits(self, images, op_ids, skips):
+    def _logits(
+        self, images: tf.Tensor, op_ids: tf.Tensor, skips: tf.Tensor
+    ) -> tf.Tensor:
         """Returns the logits of an arc in evaluation."""
         return self.child(images, (op_ids, skips))
 
-    def _logits_in_training(self, images, op_ids, skips, seed):
+    def _logits_in_training(
+        self,
+        images: tf.Tensor,
+        op_ids: tf.Tensor,
+        skips: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> tf.Tensor:
         """Returns the same in training mode: dropout and noise are on."""
         arc = op_ids, skips
         return self.child(images, arc, training=FROZEN, seed=seed)
 
-    def _count_correct(self, images, labels, op_ids, skips):
+    def _count_correct(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        op_ids: tf.Tensor,
+        skips: tf.Tensor,
+    ) -> tf.Tensor:
         """Returns the right answers of an arc in evaluation, int32."""
         return _correct(self._logits(images, op_ids, skips), labels)
 
-    def _count_correct_in_training(self, images, labels, op_ids, skips, seed):
+    def _count_correct_in_training(
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        op_ids: tf.Tensor,
+        skips: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> tf.Tensor:
         """Returns the same in training mode: dropout and noise are on."""
         logits = self._logits_in_training(images, op_ids, skips, seed)
         return _correct(logits, labels)
 
-    def _sample(self, n, seed):
+    def _sample(self, n: tf.Tensor, seed: tf.Tensor) -> Sample:
         """Returns a `Sample` of n arcs, without the logits."""
         sample = self.controller.sample(n, seed)
         return Sample(*sample[:-2], op_logits=None, skip_logits=None)
 
-    def _score_arcs(self, op_ids, skips, advantages):
+    def _score_arcs(
+        self, op_ids: tf.Tensor, skips: tf.Tensor, advantages: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns (losses, gradient norm) of arcs; nothing is applied."""
         arcs = op_ids, skips
         step = controller_gradients(
@@ -137,7 +168,13 @@ class Compiled:
         )
         return step.losses, step.norm
 
-    def _train_controller(self, op_ids, skips, advantages, rate):
+    def _train_controller(
+        self,
+        op_ids: tf.Tensor,
+        skips: tf.Tensor,
+        advantages: tf.Tensor,
+        rate: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns (losses, gradient norm) of an update."""
         arcs, optimizer = (op_ids, skips), self.controller_optimizer
         step = controller_step(
@@ -166,17 +203,17 @@ class CompiledStep:
         )
         self._rewritten = rewritten
 
-    def get_concrete_function(self):
+    def get_concrete_function(self) -> Any:
         """Returns the traced function."""
         return self._function.get_concrete_function()
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments: Any) -> Any:
         rewrite(self._rewritten)
         # Called directly, what it reads and writes, hundreds of variables, is
         # looked through less often.
         return self.get_concrete_function()(*arguments)
 
 
-def _correct(logits, labels):
+def _correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     answers = tf.argmax(logits, axis=1, output_type=tf.int32)
     return tf.reduce_sum(tf.cast(tf.equal(answers, labels), tf.int32))

@@ -196,7 +196,7 @@ class MacroChild(keras.Model):
         branches = tf.gather(self.branch_of, op_ids)
         return branches, tf.gather(self.copy_of, op_ids)
 
-    def _stage_end(self, k):
+    def _stage_end(self, k: int) -> int:
         """Returns the layer after the next pooling, or after the last."""
         ends = [layer + 1 for layer in pool_layers(self.num_layers)]
         return min(end for end in [*ends, self.num_layers] if end > k)

@@ -7,7 +7,7 @@ the q instances of a poisoning an op id is. No TensorFlow here.
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from enas.cifar10 import (  # noqa: F401 (they fill the table of ops)
@@ -253,7 +253,13 @@ def file_ops(config: Any) -> list[tuple[str, str, str]]:
     ]
 
 
-def _check(flag, text, names, sets, legal):
+def _check(
+    flag: str,
+    text: str,
+    names: Sequence[str],
+    sets: Iterable[str],
+    legal: Collection[str],
+) -> None:
     for name in names:
         if name not in legal:
             kind = "poison" if flag == "poison" else "candidate op"

@@ -6,6 +6,7 @@ before a search begins.
 
 import os
 import types
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -69,14 +70,14 @@ def source_of(path: str) -> bytes:
     return _SOURCES[path]
 
 
-def _forget_earlier_files():
+def _forget_earlier_files() -> None:
     for names in _ADDED.values():
         for name in names:
             OPS.pop(name, None)
     _ADDED.clear()
 
 
-def _load_file(path, names, flag):
+def _load_file(path: str, names: Iterable[str], flag: str) -> None:
     if not os.path.isfile(path):
         raise UserError(
             f"{flag}=FILE.py:NAME takes an op from a Python file of yours; "
@@ -94,7 +95,7 @@ def _load_file(path, names, flag):
         _ADDED[path] = set(OPS) - before
 
 
-def _run_file(path, flag):
+def _run_file(path: str, flag: str) -> types.ModuleType:
     if not path.endswith(".py"):
         raise UserError(
             f"{flag}=FILE.py:NAME takes an op from a Python file; received "
@@ -119,7 +120,9 @@ def _run_file(path, flag):
     return module
 
 
-def _add_class(module, name, path, flag):
+def _add_class(
+    module: types.ModuleType, name: str, path: str, flag: str
+) -> None:
     cls = getattr(module, name, None)
     if not (isinstance(cls, type) and issubclass(cls, Branch)):
         kind = "no such name" if cls is None else f"a {type(cls).__name__}"
@@ -177,7 +180,9 @@ def _traced(branch: Any, mode: Mode, options: ChildOptions) -> Any:
     )
 
 
-def _check_output(y, x, mode, is_input, who):
+def _check_output(
+    y: np.ndarray, x: np.ndarray, mode: Mode, is_input: bool, who: str
+) -> None:
     if y.shape != x.shape or y.dtype != x.dtype:
         raise UserError(
             f"{who} must return a map of its input's shape and type; for "
@@ -193,7 +198,7 @@ def _check_output(y, x, mode, is_input, who):
         )
 
 
-def _one_line(error):
+def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     text = text if len(text) <= 300 else text[:297] + "..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

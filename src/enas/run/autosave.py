@@ -1,6 +1,13 @@
 """Saves a search between its steps: every so often, and when told to stop."""
 
+from typing import TYPE_CHECKING
+
 from enas.errors import Stopped
+from enas.run.stop_signals import StopSignals
+
+if TYPE_CHECKING:
+    from enas.cifar10.search import Search
+    from enas.run.run_dir import RunDir
 
 __all__ = ["Autosave"]
 
@@ -9,12 +16,14 @@ class Autosave:
     """Called whenever a search could be saved.
 
     Args:
-      search: `Search`.
-      run_dir: `RunDir`, opened.
-      signals: `StopSignals`, entered; from now on they wait for a step's end.
+      search: what is saved.
+      run_dir: opened.
+      signals: entered; from now on they wait for a step's end.
     """
 
-    def __init__(self, search, run_dir, signals):
+    def __init__(
+        self, search: "Search", run_dir: "RunDir", signals: StopSignals
+    ) -> None:
         self._search = search
         self._run_dir = run_dir
         self._signals = signals
@@ -22,10 +31,10 @@ class Autosave:
         self._saved = self._steps()
         signals.wait_for_steps()
 
-    def _steps(self):
+    def _steps(self) -> int:
         return self._search.global_step + self._search.train_step
 
-    def __call__(self):
+    def __call__(self) -> None:
         """Saves if it is time to.
 
         Raises:
@@ -40,7 +49,7 @@ class Autosave:
         if self._every and self._steps() - self._saved >= self._every:
             self._save()
 
-    def _save(self):
+    def _save(self) -> None:
         search = self._search
         if search.progress.has_begun and self._steps() > self._saved:
             self._run_dir.save(search)

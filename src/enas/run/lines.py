@@ -1,6 +1,8 @@
 """A file of a run that holds one JSON object per line."""
 
 import json
+from collections.abc import Iterable
+from typing import Any
 
 from enas.errors import UserError
 from enas.run.files import (
@@ -12,27 +14,27 @@ from enas.run.files import (
 
 __all__ = ["ADVICE", "RunLines"]
 
-ADVICE = "It was changed from outside; mend it, or take another --output_dir."
+ADVICE = "It was changed from outside; fix it, or take another --output_dir."
 
 
 class RunLines:
     """Objects that each belong to an epoch.
 
     Args:
-      path: str, the file; it need not exist.
-      key: str, what every object has besides "epoch".
+      path: the file; it need not exist.
+      key: what every object has besides "epoch".
     """
 
-    def __init__(self, path, key):
+    def __init__(self, path: str, key: str) -> None:
         self.path = path
         self._key = key
 
-    def mend(self):
+    def mend(self) -> None:
         """Cuts off a line that a kill left half written."""
         cut_torn_line(self.path)
 
-    def read(self):
-        """Returns the objects, dicts.
+    def read(self) -> list[dict[str, Any]]:
+        """Returns the objects.
 
         Raises:
           UserError: the file is not as a run writes it.
@@ -40,7 +42,7 @@ class RunLines:
         lines = read_lines(self.path)
         return [self._parse(n, line) for n, line in enumerate(lines, 1)]
 
-    def _parse(self, number, line):
+    def _parse(self, number: int, line: str) -> dict[str, Any]:
         try:
             found = json.loads(line)
             if isinstance(found["epoch"], int) and found[self._key]:
@@ -53,11 +55,11 @@ class RunLines:
             f"{self._key}: {line[:80]!r}. {ADVICE}"
         ) from None
 
-    def add(self, objects):
-        """Adds dicts to the end of the file."""
+    def add(self, objects: Iterable[dict[str, Any]]) -> None:
+        """Adds objects to the end of the file."""
         append(self.path, "".join(map(_line, objects)))
 
-    def keep(self, epochs):
+    def keep(self, epochs: int) -> None:
         """Drops the objects of later epochs."""
         found = self.read()
         kept = [one for one in found if one["epoch"] <= epochs]
@@ -65,5 +67,5 @@ class RunLines:
             write_whole(self.path, "".join(map(_line, kept)))
 
 
-def _line(value):
+def _line(value: dict[str, Any]) -> str:
     return json.dumps(value) + "\n"

@@ -1,6 +1,8 @@
 """SIGTERM and SIGINT: the step ends, the state is saved, the program ends."""
 
 import signal
+import types
+from typing import Any
 
 from enas.errors import Stopped
 
@@ -19,12 +21,12 @@ class StopSignals:
       pending: number of the signal that came, or None.
     """
 
-    def __init__(self):
-        self.pending = None
+    def __init__(self) -> None:
+        self.pending: int | None = None
         self._patient = False
-        self._before = {}
+        self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> "StopSignals":
         """Takes the signals over."""
         for number in _SIGNALS:
             before = signal.getsignal(number)
@@ -33,16 +35,16 @@ class StopSignals:
                 self._before[number] = signal.signal(number, self._receive)
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, *unused: object) -> None:
         """Gives them back."""
         for number, before in self._before.items():
             signal.signal(number, before)
 
-    def wait_for_steps(self):
+    def wait_for_steps(self) -> None:
         """From now on the first signal waits for `check`."""
         self._patient = True
 
-    def check(self):
+    def check(self) -> None:
         """Ends the program if a signal came.
 
         Raises:
@@ -51,7 +53,7 @@ class StopSignals:
         if self.pending is not None:
             raise Stopped(self.pending)
 
-    def _receive(self, number, frame):
+    def _receive(self, number: int, frame: types.FrameType | None) -> None:
         if not self._patient or self.pending is not None:
             raise Stopped(number)
         self.pending = number
