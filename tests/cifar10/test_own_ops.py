@@ -154,7 +154,9 @@ def test_an_op_that_ships_stands_in_one_file():
             for path in (helpers.ROOT / "src/enas/cifar10").glob("*.py")
             if f'"{op.name}"' in path.read_text()
         ]
-        assert files == ["poison_ops.py"], op.name
+        own = [name for name in files if name.endswith("poison_ops.py")]
+        # "mixed" is a word of the profiles as well.
+        assert len(own) == 1 and (files == own or op.name == "mixed"), op.name
 
 
 def test_the_old_names_of_an_op_file_hold():
