@@ -1,15 +1,14 @@
 """Gives hostile input to everything that reads input: the property tests."""
 
 import os
+import pathlib
 import re
 import subprocess
 import sys
 
-import helpers
-
 __all__ = ["add_arguments", "run"]
 
-TESTS = helpers.ROOT / "tests" / "run" / "test_hostile_input.py"
+TESTS = pathlib.Path(__file__).parents[1] / "run" / "test_hostile_input.py"
 
 
 def add_arguments(parser):
