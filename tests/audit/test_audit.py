@@ -3,16 +3,19 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from enas.audit import audit_space
 from enas.audit.audit import bounded_share
 from enas.audit.main import main
+from enas.cifar10 import build
 from enas.cifar10.branches import Branch
 from enas.cifar10.config import Config
 from enas.cifar10.ops import OPS, Op
 from enas.cifar10.search_space import POISON_SETS
+from enas.defences.combined import functions_of
 from enas.probing.probes import Probed
 
 SMALL = {
@@ -74,10 +77,9 @@ def test_every_poisoning_is_found_for_the_right_reason(sharing, profile):
     assert audit.linear_chain < 1e-4
 
 
-def test_every_shipped_poisoning_is_tested_above():
-    assert set(WANTED) >= {op for ops in POISON_SETS.values() for op in ops} & {
-        name for name, op in OPS.items() if op.poison and "jitter" not in name
-    } - {"mixed"}
+def test_every_shipped_poisoning_is_tested_here():
+    shipped = {op for each in POISON_SETS.values() for op in each}
+    assert shipped == {*WANTED, *ADAPTIVE, "mixed"}
 
 
 def add(monkeypatch, name, cls, **arguments):
@@ -257,3 +259,40 @@ def test_mixed_copies_are_told_apart_by_what_they_do():
     found = {e.op_ids: e for e in audit.classes if e.label == "mixed"}
     assert sorted(found) == [(6, 9, 12), (7, 10, 13), (8, 11, 14)]
     assert all(each.findings for each in found.values())
+
+
+@pytest.mark.parametrize("size", [16, 64])
+def test_candidates_are_clean_whatever_the_size_of_an_image(size):
+    # Shapes are drawn at 32 pixels: the child's maps are what matters here.
+    config = Config(**SMALL, image_size=size)
+    space = build.space_of(config)
+    child = build.build_child(
+        dataclasses.replace(config, child_num_layers=1), space
+    )
+    images = np.random.default_rng(0).normal(size=(4, size, size, 3))
+    functions = functions_of(child, space, images.astype(np.float32))
+    assert len(functions) == 6
+    assert not any(function.useless for function in functions)
+
+
+class Filter(Branch):
+    """A fixed filter, larger than what TensorFlow writes into a graph."""
+
+    def __init__(self, name, options, copies=1, seed=0):
+        super().__init__(name, options, copies)
+        self.seed = seed
+
+    def build(self, shape):
+        rng = np.random.default_rng(self.seed)
+        filters = rng.normal(size=(3, 3, shape[-1], shape[-1]))
+        self.filters = tf.constant(filters, tf.float32)
+
+    def call(self, x, copy, training, seed):
+        return tf.nn.relu(tf.nn.conv2d(x, self.filters, 1, "SAME"))
+
+
+def test_two_fixed_filters_are_two_functions(monkeypatch):
+    for seed in (1, 2):
+        add(monkeypatch, f"filter_{seed}", Filter, seed=seed)
+    found = kinds_of(audited(candidate_ops="filter_1,filter_2,conv_3x3"))
+    assert set(found) == {"filter_1", "filter_2", "conv_3x3"}

@@ -68,10 +68,11 @@ class JitteredDropout(Unchanged):
 
 
 class JitteredStretchedConv(StretchedConv):
-    """A stretched convolution of dilation 33 to 64, fixed for each copy.
+    """A stretched convolution, which stands for dilations from 33 to 64.
 
     On maps of up to 33 x 33 every such dilation leaves the centre tap alone,
-    so all copies compute the same and the copy is not asked for.
+    so all copies compute the same and are built with the smallest; on larger
+    maps they are exact duplicates of it.
     """
 
     DILATION = 33

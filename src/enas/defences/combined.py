@@ -127,10 +127,12 @@ def functions_of(
       space: what op ids stand for.
       images: float32 `[images, height, width, 3]`, standardised.
     """
-    # The two smallest maps: a search should not wait for its defence.
-    maps = feature_maps(child, images)[2::3]
+    # Answers are compared on the smallest maps, which is fast; whether an op is
+    # of use is measured on maps that its kernel fits on.
+    every = feature_maps(child, images)
+    small, maps = every[2::3], every[::3]
     functions = []
-    for found in function_classes(child, space, maps):
+    for found in function_classes(child, space, small):
         first = found.op_ids[0]
         branch = child.enas_layers[0].branches[child.branch_of[first]]
         probed = Probed(branch, space.copy(first))

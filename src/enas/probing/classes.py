@@ -55,7 +55,8 @@ def function_classes(
     Args:
       child: a built `MacroChild`, fresh or trained.
       space: what its op ids stand for.
-      maps: float32 `[batch, size, size, channels]`, see `feature_maps`.
+      maps: float32 `[batch, size, size, channels]`, see `feature_maps`; small
+        ones, since hundreds of copies may have to answer.
     """
     groups: list[_Group] = []
     for branch, op_ids in enumerate(_op_ids_of_branches(child, space)):
@@ -104,9 +105,7 @@ def _group(
 ) -> _Group:
     if len(op_ids) == 1:
         relation = "one op id"
-    # The smallest maps: hundreds of copies may have to answer.
-    small = [x for x in maps if x.shape[1] == maps[-1].shape[1]]
-    answer, noise = probed.answer(small), probed.noise(small)
+    answer, noise = probed.answer(maps), probed.noise(maps)
     return _Group(list(op_ids), relation, probed, found, answer, noise)
 
 

@@ -33,6 +33,7 @@ class Measures:
       weights: trainable weights.
       sees: side of the square of pixels that reach one output, by gradients.
       claims: side of the square that its kernels span.
+      side: of the map that `sees` was measured on.
       parameters: of one copy, as the op states them; None if it does not.
       multiply_adds: for one map of the size of an image, or None.
     """
@@ -47,6 +48,7 @@ class Measures:
     weights: int
     sees: int
     claims: int
+    side: int
     parameters: int | None = None
     multiply_adds: int | None = None
 
@@ -93,6 +95,7 @@ def measure(
         weights=weights,
         sees=_sees(probed, maps[0]),
         claims=_claims(probed),
+        side=int(maps[0].shape[1]),
         parameters=cost.parameters if known else None,
         multiply_adds=cost.multiply_adds if known else None,
     )
@@ -229,7 +232,7 @@ def findings(found: Measures) -> list[Finding]:
                 "never meet a pixel",
             )
         )
-    if found.sees < found.claims:
+    if found.sees < min(found.claims, found.side):
         reasons.append(
             Finding(
                 "receptive_field",

@@ -70,14 +70,15 @@ def _id(tensor: Any) -> tuple[str, int]:
 
 
 def _weight(outside: Any, copies: int) -> str:
-    """Describes a captured tensor: a variable by the shape of one copy."""
-    shape = tuple(outside.shape)
-    if outside.dtype == tf.resource:
-        data = outside._handle_data.shape_and_type[0]
-        shape = tuple(dim.size for dim in data.shape.dim)
-        if copies > 1 and shape[:1] == (copies,):
-            shape = shape[1:]
-    return f"captured {outside.dtype.name if shape else ''} {shape}"
+    """Describes a captured tensor, a variable by the shape of one copy."""
+    if outside.dtype != tf.resource:
+        # A constant: two fixed filters are two computations.
+        return f"constant {outside.numpy().tobytes().hex()}"
+    data = outside._handle_data.shape_and_type[0]
+    shape = tuple(dim.size for dim in data.shape.dim)
+    if copies > 1 and shape[:1] == (copies,):
+        shape = shape[1:]
+    return f"variable {shape}"
 
 
 def _digest(
