@@ -1,5 +1,6 @@
 """The poisonings: what they compute, and how one adds another."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +9,7 @@ from enas.cifar10 import image_ops, poison_ops
 from enas.cifar10.ops import OPS, Branch, ChildOptions, make_branch
 from enas.cifar10.poison_ops import register_poison
 from enas.cifar10.search_space import POISON_SETS, make_search_space
+from enas.tools.keras_layers import Choices
 from helpers import small_child
 
 X = tf.random.stateless_normal([8, 6, 6, 4], [1, 2])
@@ -260,6 +262,11 @@ def test_on_larger_maps_a_stretched_conv_uses_its_outer_taps():
     wide = stretched(inner, branch.out_conv.w.value)
     expected = tf.nn.relu(branch.out_conv.bn(wide, training=True))
     y = branch.call(x, FIRST, True, SEED)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    symbol = keras.Input((64, 64, 4))
+    form = branch.keras_form(symbol, Choices("moving"))
+    y = keras.Model(symbol, form)(x)
+    expected = branch.call(x, FIRST, False, SEED)
     np.testing.assert_allclose(y, expected, atol=1e-5)
 
 

@@ -1,7 +1,7 @@
 """MacroChild: the network with all architectures inside.
 
 Counterpart of ENAS's src/cifar10/general_child.py, search part. The original
-runs every op of a layer and picks one output; here only the picked op runs.
+runs every op of a layer and picks one output; here only the one chosen runs.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Pool(keras.layers.Layer):
 
 
 class EnasLayer(keras.layers.Layer):
-    """One layer: the picked branch, the picked skips, pooling where due.
+    """One layer: the chosen branch, the chosen skips, pooling where due.
 
     Call arguments:
       cache: list, outputs of the stem and of all earlier layers, the stem only
@@ -153,7 +153,7 @@ class MacroChild(keras.Model):
       float32 `[batch, classes]`, logits.
 
     Source: ENAS general_child.py, rows 1 to 13. Deviates in row 12: only the
-    picked op runs, so batch norm statistics of the others stay.
+    chosen op runs, so batch norm statistics of the others stay.
     """
 
     def __init__(

@@ -50,7 +50,7 @@ class FixedPool(PoolBranch):
     """ReLU, 1x1 conv-BN, ReLU, 3x3 pooling of stride 1.
 
     Source: row 3. Deviates: the original's fixed layer has no pooling ops and
-    ends with an error; this is the search's op behind the ReLU that begins
+    ends with an error; this is the search's op after the ReLU that begins
     every fixed layer.
     """
 
