@@ -136,6 +136,7 @@ def test_flags_without_effect_are_reported_and_change_nothing(name):
 
 # Every field read back from text, with a value that is not its default.
 OTHERS = {
+    "defence": "reweight,prune",
     "profile": "paper",
     "dataset": "shapes",
     "data_path": "/some where/with=signs",

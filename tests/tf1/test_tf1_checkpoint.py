@@ -163,7 +163,7 @@ def test_an_export_computes_the_same_bit_for_bit(tmp_path):
     rng = np.random.default_rng(0)
     for variable in variables.values():
         variable.assign(rng.uniform(0.1, 1.0, variable.shape))
-    search.epoch, search.global_step, search.train_step = 2, 8, 5
+    search.whole_epochs, search.global_step, search.train_step = 2, 8, 5
     search.baseline = np.float32(0.25)
     lines = exported(search, tmp_path / "model.ckpt", tmp_path / "run")
     assert "The original cannot restore it" in lines[-1]

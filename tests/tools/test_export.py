@@ -184,7 +184,7 @@ def test_files_load_and_predict_without_the_package(
     search = export.trained.load(config_of(run))
     data = search.data
     images = standardize(PIXELS, data.mean, data.std)
-    wanted = search.logits(images, export.trained.best_arc(search))
+    wanted = search.evaluation.logits(images, export.trained.best_arc(search))
     for found in (by_keras, by_savedmodel):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
 

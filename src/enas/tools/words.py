@@ -14,7 +14,7 @@ SPLITS = ("valid", "test")
 
 def check_word(name: str, word: object, legal: Sequence[str]) -> None:
     """Refuses a word that is none of the legal ones, with a UserError."""
-    if word not in legal:
+    if not isinstance(word, str) or word not in legal:
         raise UserError(
             f"--{name} is one of {', '.join(legal)}; received "
             f"{reprlib.repr(word)}."
