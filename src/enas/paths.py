@@ -15,14 +15,17 @@ __all__ = [
     "MARK",
     "check_free",
     "check_not_empty",
+    "check_picture",
     "command_words",
     "full_path",
+    "picture_metadata",
     "read_text",
     "user_path",
 ]
 
 # Stands in the metadata of every picture that this project draws.
 MARK = "enas-ssp"
+PICTURES = (".png", ".svg", ".pdf")
 
 
 def user_path(path: str | os.PathLike[str]) -> str:
@@ -114,6 +117,21 @@ def check_free(path: str, flag: str, overwrite: bool = False) -> None:
             f"{flag}={path} exists, and this project has not written it. Name "
             f"another place by {flag}, or add --overwrite to replace it."
         )
+
+
+def check_picture(path: str, overwrite: bool = False) -> None:
+    """Refuses a --picture that cannot be drawn; arguments as `check_free`."""
+    if not path.lower().endswith(PICTURES):
+        raise UserError(
+            f"--picture ends in one of {', '.join(PICTURES)}; received {path}."
+        )
+    check_free(path, "--picture", overwrite)
+
+
+def picture_metadata(path: str) -> dict[str, str]:
+    """Returns what matplotlib writes into a picture, so that it is ours."""
+    key = "Software" if path.lower().endswith(".png") else "Creator"
+    return {key: MARK}
 
 
 def _is_ours(path: str) -> bool:

@@ -13,8 +13,7 @@ from absl import flags
 from enas import tf_settings
 from enas.cifar10.config import Config
 from enas.cifar10.flags import define_flags, read_flags
-from enas.errors import UserError
-from enas.paths import check_free
+from enas.paths import check_free, check_picture
 from enas.tools import open_run
 from enas.tools.command import run_tool
 
@@ -38,7 +37,6 @@ Probes every distinct op on feature maps of three sizes, in evaluation and in
 training mode, and says which op ids are one function, which are of little use
 and why, and how often a controller must choose them. Names of ops play no part.
 """
-SUFFIXES = (".png", ".svg", ".pdf")
 FOUND = 3
 
 
@@ -81,15 +79,10 @@ def _run(argv: list[str], found: list[bool]) -> Iterator[str]:
 
 def _check_targets(values: flags.FlagValues) -> None:
     overwrite = bool(values["overwrite"].value)
-    path = values["picture"].value
-    if path and not path.lower().endswith(SUFFIXES):
-        raise UserError(
-            f"--picture ends in one of {', '.join(SUFFIXES)}; received {path}."
-        )
-    for name in ("json", "picture"):
-        path = values[name].value
-        if path:
-            check_free(path, f"--{name}", overwrite)
+    if values["picture"].value:
+        check_picture(values["picture"].value, overwrite)
+    if values["json"].value:
+        check_free(values["json"].value, "--json", overwrite)
 
 
 def _audit(config: Config, run: str | None) -> "Audit":

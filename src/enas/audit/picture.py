@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from enas.audit.audit import Audit
-from enas.paths import MARK
+from enas.paths import picture_metadata
 
 __all__ = ["draw", "picture"]
 
@@ -40,5 +40,5 @@ def picture(audit: Audit) -> Figure:
 
 def draw(path: str, audit: Audit) -> None:
     """Writes the picture to a .png, .svg or .pdf file."""
-    key = "Software" if path.lower().endswith(".png") else "Creator"
-    picture(audit).savefig(path, dpi=150, metadata={key: MARK})
+    figure = picture(audit)
+    figure.savefig(path, dpi=150, metadata=picture_metadata(path))

@@ -10,7 +10,7 @@ from enas.cifar10.defence import Defence
 from enas.cifar10.search_space import SearchSpace
 from enas.defences.members import DEFENCES, REMOVED, Function
 from enas.probing.classes import function_classes
-from enas.probing.findings import LINEAR, chain_nonlinearity, findings, measure
+from enas.probing.findings import LINEAR, findings, measure
 from enas.probing.probes import Probed, feature_maps
 
 __all__ = ["Combined", "functions_of"]
@@ -136,7 +136,8 @@ def functions_of(
         first = found.op_ids[0]
         branch = child.enas_layers[0].branches[child.branch_of[first]]
         probed = Probed(branch, space.copy(first))
-        reasons = tuple(f.text for f in findings(measure(probed, maps)))
-        linear = chain_nonlinearity([probed], maps) <= LINEAR
+        measures = measure(probed, maps)
+        reasons = tuple(f.text for f in findings(measures))
+        linear = measures.nonlinearity <= LINEAR
         functions.append(Function(found.op_ids, reasons, linear))
     return functions

@@ -10,7 +10,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 
 from enas.drawing.costs import Cost
 from enas.drawing.plan import Drawing, pool_layers, skip_sources
-from enas.paths import MARK
+from enas.paths import picture_metadata
 
 __all__ = ["POISON", "draw", "graph", "picture", "rows_of"]
 
@@ -24,9 +24,9 @@ WIDE, HIGH = 0.75, 0.42
 def draw(path: str, drawing: Drawing) -> None:
     """Writes the picture of an architecture: a .png, .svg or .pdf."""
     figure = picture(drawing)
-    # A picture of ours may be replaced by the next.
-    key = "Software" if path.lower().endswith(".png") else "Creator"
-    figure.savefig(path, dpi=150, bbox_inches="tight", metadata={key: MARK})
+    figure.savefig(
+        path, dpi=150, bbox_inches="tight", metadata=picture_metadata(path)
+    )
 
 
 def picture(drawing: Drawing) -> Figure:

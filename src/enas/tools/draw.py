@@ -20,7 +20,7 @@ from enas.cifar10.search_space import file_ops, make_search_space
 from enas.drawing.plan import Drawing
 from enas.drawing.text import describe
 from enas.errors import UserError
-from enas.paths import check_free, read_text
+from enas.paths import check_picture, read_text
 from enas.tools.command import run_tool
 
 __all__ = ["main"]
@@ -38,7 +38,6 @@ USAGE = """Usage: python -m enas.cifar10.arc --draw=ARC_FILE [--picture=FILE]
 
 Without a flags.txt give --poison, --q, --child_out_filters, --profile ..
 """
-SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def main(argv=None):
@@ -75,7 +74,7 @@ def _run(argv):
     )
     target = values["picture"].value
     target = target or os.path.splitext(arc_file)[0] + ".png"
-    _check_picture(target, values["overwrite"].value)
+    check_picture(target, values["overwrite"].value)
     final = values["final"].value or config.child_from_scratch
     yield from _load_ops(config)
     drawing = _drawing(text, config, final)
@@ -121,14 +120,6 @@ def _drawing(text, config, final):
     )
     arc = Arc.parse(text, layers, space.num_ops)
     return Drawing.of(arc, space, config.child_options(), final)
-
-
-def _check_picture(path: str, overwrite: bool) -> None:
-    if not path.lower().endswith(SUFFIXES):
-        raise UserError(
-            f"--picture ends in one of {', '.join(SUFFIXES)}; received {path}."
-        )
-    check_free(path, "--picture", overwrite)
 
 
 if __name__ == "__main__":
