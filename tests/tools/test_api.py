@@ -69,7 +69,7 @@ def test_a_run_of_the_past(small_run, tmp_path):
     model = run.export(statistics="measured")
     assert np.isfinite(model(images.astype(np.float32))).all()
     assert run.draw().axes
-    with pytest.raises(UserError, match="nothing is overwritten"):
+    with pytest.raises(UserError, match="has not written it"):
         run.export(str(tmp_path))
 
 

@@ -1,13 +1,17 @@
 """Exported networks: what they are made of, and that they need no package."""
 
 import json
+import pathlib
 import subprocess
 import sys
 import types
 import zipfile
 
+import keras
 import numpy as np
+import onnxruntime
 import pytest
+import tensorflow as tf
 
 from enas.cifar10 import data_utils
 from enas.cifar10.arc import Arc
@@ -19,17 +23,22 @@ from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.search_space import make_search_space
 from enas.errors import UserError
 from enas.final.final_child import FinalChild
-from enas.tools import export, keras_layers
+from enas.tools import export, export_files, keras_layers
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3))
 PIXELS = PIXELS.astype(np.float32)
-POISON = "grouped,stretched_conv,relative_gaussian"
-# Every op at least once: six candidates, six poisonings of two copies.
+POISON = (
+    "grouped,stretched_conv,relative_gaussian,jittered_identity,"
+    "jittered_dropout,jittered_stretched_conv,disguised_identity,mixed"
+)
+# Every op at least once: six candidates, eleven poisonings of two copies.
 ARCS = (
     "0  1 1  2 1 1  6 0 1 1  3 1 0 1 0",
     "4  5 0  8 1 0  11 0 1 0  13 1 1 1 1",
     "14  7 1  6 1 1  12 0 0 1  16 1 0 1 1",
     "9  10 1  3 0 0  6 1 1 1  6 1 1 1 1",
+    "18  20 1  23 1 1  25 0 1 1  27 1 0 1 0",
+    "19  21 0  22 1 0  24 0 1 0  26 1 1 1 1",
 )
 
 
@@ -108,10 +117,110 @@ def test_late_binding_is_exported_as_it_runs():
     check(search, ARCS[0])
 
 
-def test_layers_are_of_keras_alone(searched):
-    model = check(searched, ARCS[0])
-    modules = {type(layer).__module__.split(".")[0] for layer in model.layers}
-    assert modules == {"keras"}
+def saved(part, found):
+    """Adds what a config.json says to lists: class -> sets of fields."""
+    if isinstance(part, list):
+        for each in part:
+            saved(each, found)
+    elif isinstance(part, dict):
+        if isinstance(part.get("config"), dict):
+            found.append((part["class_name"], set(part["config"])))
+        for each in part.values():
+            saved(each, found)
+    return found
+
+
+@pytest.mark.parametrize("arc", ARCS)
+def test_a_keras_file_says_only_what_keras_3_0_knew(searched, arc, tmp_path):
+    model, path = check(searched, arc), str(tmp_path / "net.keras")
+    assert export_files.save(model, path, "ab") == [f"Saved {path}"]
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+        assert json.loads(archive.read("classes.json"))["classes"] == ["a", "b"]
+    known = export_files.known_fields()
+    known |= {
+        "Functional": {
+            *("name", "trainable", "layers", "input_layers", "output_layers")
+        },
+        "__keras_tensor__": {"shape", "dtype", "keras_history"},
+    }
+    found = saved(config, [])
+    assert len(found) > 20
+    for name, fields in found:
+        assert fields <= set(known[name]), name
+    for end in ("input_layers", "output_layers"):
+        ((layer, *at),) = config["config"][end]
+        assert layer in {each["name"] for each in config["config"]["layers"]}
+        assert at == [0, 0]
+    loaded = keras.models.load_model(path)
+    np.testing.assert_array_equal(loaded(PIXELS), model(PIXELS))
+
+
+def test_what_keras_3_0_did_not_know_is_named(tmp_path):
+    pixels = keras.Input((8, 8, 3))
+    dense = keras.layers.Dense(2)
+    dense.get_config = lambda: {"name": "dense", "units": 2, "newer": "x"}
+    x = keras.layers.RMSNormalization()(keras.ops.relu(pixels))
+    model = keras.Model(pixels, dense(x))
+    _, warning = export_files.save(model, str(tmp_path / "net.keras"), "ab")
+    assert "does not know Dense.newer, RMSNormalization, Relu." in warning
+
+
+def by_tflite(path):
+    lite = tf.lite.Interpreter(path)
+    (entry,), (end,) = lite.get_input_details(), lite.get_output_details()
+    lite.resize_tensor_input(entry["index"], PIXELS.shape)
+    lite.allocate_tensors()
+    lite.set_tensor(entry["index"], PIXELS)
+    lite.invoke()
+    return lite.get_tensor(end["index"])
+
+
+def by_onnx(path):
+    session = onnxruntime.InferenceSession(path)
+    return session.run(["logits"], {"pixels": PIXELS})[0]
+
+
+@pytest.mark.parametrize("arc", ARCS[::2])
+@pytest.mark.parametrize("run", [by_tflite, by_onnx])
+def test_other_interpreters_compute_the_same(searched, arc, run, tmp_path):
+    path = str(tmp_path / f"net.{run.__name__[3:]}")
+    model, names = check(searched, arc), ["one", "two"]
+    assert export_files.save(model, path, names) == [f"Saved {path}"]
+    wanted = model(PIXELS).numpy()
+    atol = 1e-5 * max(1, np.abs(wanted).max())
+    np.testing.assert_allclose(run(path), wanted, rtol=0, atol=atol)
+    if run is by_tflite:
+        text = zipfile.ZipFile(path).read("classes.json")
+    else:
+        meta = onnxruntime.InferenceSession(path).get_modelmeta()
+        text = meta.custom_metadata_map["classes.json"]
+    assert json.loads(text)["classes"] == names
+
+
+def test_only_exports_are_overwritten_unasked(small_run, tmp_path, capsys):
+    def run(*more):
+        return export.main(["x", f"--output_dir={small_run}", *targets, *more])
+
+    paths = [tmp_path / "net.keras", tmp_path / "net.tflite", tmp_path / "net"]
+    targets = [f"--to={path}" for path in paths]
+    assert run() == 0 and run() == 0
+    classes = json.loads((paths[2] / "classes.json").read_text())["classes"]
+    assert (
+        classes
+        == json.loads((pathlib.Path(small_run) / "result.json").read_text())[
+            "data"
+        ]["classes"]
+    )
+    for path in paths:
+        targets = [f"--to={path}"]
+        inner = path / "classes.json" if path.is_dir() else path
+        inner.write_text("mine")
+        assert run() == 2
+        assert "has not written it" in capsys.readouterr().err
+        assert inner.read_text() == "mine"
+        assert run("--overwrite") == 0
+        assert inner.read_bytes() != b"mine"
 
 
 def test_measured_statistics_are_those_of_the_batches():
@@ -199,8 +308,10 @@ def config_of(run):
     ("flags", "wanted"),
     [
         ([], "received none"),
-        (["--to={run}"], "nothing is overwritten"),
-        (["--to=no/such/net.keras"], "cannot be made"),
+        (["--to={run}"], "has not written it"),
+        (["--to=no/such/net.keras"], "cannot be written"),
+        (["--to=net.h5"], "ends in .keras, .tflite or .onnx, or a folder"),
+        (["--to=net.pb"], "received net.pb, which ends in .pb"),
         (["--to=net.keras", "--statistics=best"], "moving, batch, measured"),
         (["--to=net.keras", "--arc=0"], "3 numbers"),
     ],

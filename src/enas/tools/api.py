@@ -231,23 +231,28 @@ class Run:
         target: str | os.PathLike[str] | None = None,
         arc: "Arc | str | Sequence | None" = None,
         statistics: str | None = None,
+        overwrite: bool = False,
     ) -> "keras.Model":
         """Returns an arc as a plain Keras model, see docs/EXPORT.md.
 
         Args:
-          target: where to save it; None saves nothing.
+          target: where to save it: a .keras, .tflite or .onnx file, or a
+            folder; None saves nothing.
           arc: the best one by default.
           statistics: "moving", "batch" or "measured"; what the run evaluates
             with by default.
+          overwrite: whether to replace what this project has not written.
         """
-        from enas.tools import export
+        from enas.tools import export, export_files
 
         how = statistics or self.config.behaviour.bn_evaluation
-        path = None if target is None else user_path(target)
-        export.check(["unsaved.keras" if path is None else path], how)
+        paths = [] if target is None else [user_path(target)]
+        export.check(paths, how, overwrite)
         model = export.plain_model(self.search, self._arc(arc), how)
-        if path is not None:
-            export.save(model, path)
+        for path in paths:
+            names = self.search.data.class_names
+            for line in export_files.save(model, path, names):
+                _warn(line)
         return model
 
 

@@ -2,12 +2,12 @@
 
     bash scripts/export.sh --output_dir=outputs --to=network.keras
 
-The model is made of standard Keras layers, takes pixels from 0 to 255 and
-returns logits; it loads where this package is not installed.
+It is made of standard Keras layers, takes pixels from 0 to 255 and returns
+logits; its files load where this package is not installed.
 """
 
-import os
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 from absl import flags
@@ -17,21 +17,24 @@ from enas.drawing.plan import plan
 from enas.errors import UserError
 from enas.tools import open_run as trained
 from enas.tools.command import run_tool
+from enas.tools.export_files import check_target, save
 
-__all__ = ["check", "main", "measure_statistics", "plain_model", "save"]
+__all__ = ["check", "main", "measure_statistics", "plain_model"]
 
-USAGE = """Usage: bash scripts/export.sh --output_dir=RUN --to=FILE.keras|FOLDER
+USAGE = """Usage: bash scripts/export.sh --output_dir=RUN --to=TARGET [--to=..]
            [--arc="0  3 0 .."] [--statistics=moving|batch|measured]
+           [--overwrite]
 
   --output_dir=RUN  run directory of a search, or of a final training
-  --to=TARGET       a .keras file, or a new folder for a SavedModel; may be
-                    given several times
+  --to=TARGET       FILE.keras, FILE.tflite, FILE.onnx (needs tf2onnx), or a
+                    FOLDER for a SavedModel; may be given several times
   --arc=ARC         which architecture of a search (default: its best_arc.txt)
   --statistics=..   what batch norm normalises by. moving: the stored moving
                     statistics; batch: those of the batch that is given;
                     measured: those of training images, measured now. The
                     default is what the run itself evaluates with: moving, or
                     batch in --profile=paper
+  --overwrite       replace targets that this project has not written
 
 The model takes float32 pixels [images, 32, 32, 3] (or the run's --image_size)
 from 0 to 255 and returns logits. At the end its logits are compared with the
@@ -63,10 +66,16 @@ def _run(argv):
     flags.DEFINE_multi_string("to", [], "", flag_values=values)
     flags.DEFINE_string("arc", None, "", flag_values=values)
     flags.DEFINE_string("statistics", None, "", flag_values=values)
+    flags.DEFINE_boolean("overwrite", False, "", flag_values=values)
     config = trained.read_config(values, argv)
     targets, text = values["to"].value, values["arc"].value
     statistics = values["statistics"].value or config.behaviour.bn_evaluation
-    check(targets, statistics)
+    if not targets:
+        raise UserError(
+            "--to says where the model goes, a file that ends in .keras, "
+            ".tflite or .onnx, or a folder; received none."
+        )
+    check(targets, statistics, values["overwrite"].value)
     search = trained.load(config, print)
     arc = trained.best_arc(search)
     if text:
@@ -81,34 +90,20 @@ def _run(argv):
             "--statistics=measured makes a model for single images."
         )
     for target in targets:
-        save(model, target)
-        yield f"Saved {target}"
+        yield from save(model, target, search.data.class_names)
 
 
-def check(targets, statistics):
+def check(
+    targets: Sequence[str], statistics: str, overwrite: bool = False
+) -> None:
     """Refuses targets and statistics that are not legal, with a UserError."""
     if statistics not in STATISTICS:
         raise UserError(
             f"--statistics is one of {', '.join(STATISTICS)}; received "
             f"{statistics!r}."
         )
-    if not any(targets):
-        raise UserError(
-            "--to says where the model goes, a file that ends in .keras or a "
-            "new folder; received none."
-        )
     for target in targets:
-        folder = os.path.dirname(os.path.abspath(target))
-        if os.path.lexists(target):
-            raise UserError(
-                f"--to={target} exists, and nothing is overwritten. Name a new "
-                "file or folder, or remove it first."
-            )
-        if not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
-            raise UserError(
-                f"--to={target} cannot be made: {folder} is not a folder that "
-                "you may write to."
-            )
+        check_target(target, overwrite)
 
 
 def _compared(search, arc, model, statistics):
@@ -220,14 +215,6 @@ def measure_statistics(model, search, num_images=MEASURED_IMAGES):
         model(batch, training=True)
     for norm in norms:
         norm.momentum = 0.99
-
-
-def save(model, target):
-    """Writes a model: a .keras file, or else a folder, a SavedModel."""
-    if target.endswith(".keras"):
-        model.save(target)
-    else:
-        model.export(target, verbose=False)
 
 
 if __name__ == "__main__":

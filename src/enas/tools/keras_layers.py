@@ -76,17 +76,14 @@ def _batch_norm(bn, x, choices):
         plain = keras.layers.BatchNormalization(epsilon=bn.epsilon)
         moving = bn.moving(choices.copy)
         return _with_weights(plain, x, scale, offset, *moving)
-    # Scale and offset are a depthwise 1x1 convolution with a bias.
+    # Batch included: keras.ops would need a newer Keras to load, and its batch
+    # norm cannot. Scale and offset are a depthwise 1x1 convolution with a bias.
     scale = scale.reshape(1, 1, -1, 1)
     affine = keras.layers.DepthwiseConv2D(1)
-    return _with_weights(affine, _normed(x, bn.epsilon), scale, offset)
-
-
-def _normed(x, epsilon):
-    axes = (0, 1, 2)
-    mean = keras.ops.mean(x, axes, keepdims=True)
-    variance = keras.ops.var(x, axes, keepdims=True)
-    return (x - mean) * keras.ops.rsqrt(variance + epsilon)
+    normed = keras.layers.LayerNormalization(
+        (0, 1, 2), bn.epsilon, center=False, scale=False
+    )
+    return _with_weights(affine, normed(x), scale, offset)
 
 
 def _conv(x, kernel, strides=1, dilation=1):
