@@ -4,7 +4,13 @@ import os
 
 import pytest
 
+from enas.audit import main as audit
+from enas.bench import __main__ as bench
+from enas.cifar10 import main as search
 from enas.errors import UserError
+from enas.experiments import reevaluate, table1
+from enas.parity import diff_enas
+from enas.parser import Parser
 from enas.paths import (
     MARK,
     check_free,
@@ -13,6 +19,7 @@ from enas.paths import (
     read_text,
     user_path,
 )
+from enas.tools import draw, evaluate, export
 
 HOME = os.path.expanduser("~")
 
@@ -71,3 +78,36 @@ def test_a_folder_is_never_overwritten(tmp_path):
         check_free(str(tmp_path), "--picture", overwrite=True)
     with pytest.raises(UserError, match="not a folder that you may write"):
         check_free(str(tmp_path / "none" / "a.png"), "--picture")
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda word: table1.main([word, "--", "--q=1"]),
+        lambda word: table1.main(["--report", "--", word]),
+        lambda word: bench.main([word]),
+        lambda word: diff_enas.main(["logs", "a", "b", word]),
+        lambda word: evaluate.main(["x", word]),
+        lambda word: export.main(["x", word]),
+        lambda word: draw.main(["x", word]),
+        lambda word: audit.main(["x", word]),
+        lambda word: reevaluate.main(["x", "run", word]),
+        lambda word: search.main(["x", word]),
+    ],
+)
+def test_every_program_refuses_an_empty_value(program, capsys, own_folder):
+    assert program("--data_path=") == 2
+    assert "--data_path is empty" in capsys.readouterr().err
+
+
+def test_argparse_programs_expand_a_home_folder():
+    parser = Parser(prog="x")
+    parser.add_argument("--to")
+    assert parser.parse_words(["--to=~/a"]).to == f"{HOME}/a"
+    words = ["--output_dir=~/s", "--", "--data_path=~/c", "--flagfile=~/f"]
+    read = table1._read_arguments(words)
+    assert read.output_dir == f"{HOME}/s"
+    assert table1._plan(read).flags == (
+        f"--data_path={HOME}/c",
+        f"--flagfile={HOME}/f",
+    )

@@ -95,17 +95,22 @@ def read_text(path: str | os.PathLike[str], what: str) -> str:
 
 
 def check_free(
-    path: str, flag: str, overwrite: bool = False, folder: bool = False
+    path: str,
+    flag: str,
+    overwrite: bool = False,
+    folder: bool = False,
+    mark: str = MARK,
 ) -> None:
     """Refuses to overwrite what this project has not written.
 
-    What it writes carries `MARK`, so writing it again replaces it.
+    What it writes carries a mark, so writing it again replaces it.
 
     Args:
       path: a file or folder to be written.
       flag: the flag that names it, such as "--picture".
       overwrite: whether the user gave --overwrite.
       folder: whether a folder is written, and not a file.
+      mark: what all such files of this project hold.
 
     Raises:
       UserError: something else exists there, or its folder cannot be written.
@@ -121,7 +126,7 @@ def check_free(
         raise UserError(
             f"{flag}={path} is a {found}. Name a {wanted} by {flag}."
         )
-    if os.path.lexists(path) and not (overwrite or _is_ours(path)):
+    if os.path.lexists(path) and not (overwrite or _holds(path, mark)):
         raise UserError(
             f"{flag}={path} exists, and this project has not written it. Name "
             f"another place by {flag}, or add --overwrite to replace it."
@@ -143,10 +148,10 @@ def picture_metadata(path: str) -> dict[str, str]:
     return {key: MARK}
 
 
-def _is_ours(path: str) -> bool:
+def _holds(path: str, mark: str) -> bool:
     if os.path.isdir(path):
         path = os.path.join(path, CLASSES)
     try:
-        return MARK.encode() in pathlib.Path(path).read_bytes()
+        return mark.encode() in pathlib.Path(path).read_bytes()
     except OSError:
         return False

@@ -206,6 +206,7 @@ def test_the_program_prints_writes_and_draws(tmp_path, capsys):
     files = [f"--json={target}", f"--picture={image}"]
     assert main(["audit", *arguments, *files]) == 0
     text = capsys.readouterr().out
+    assert "Data: fingerprint" in text and "drawn" in text
     assert "20 op ids are one choice" in text and "returns its input" in text
     content = json.loads(target.read_text())
     assert content["num_ops"] == 26 and not content["clean"]
@@ -214,9 +215,12 @@ def test_the_program_prints_writes_and_draws(tmp_path, capsys):
     assert main(["audit", *arguments, "--strict"]) == 3
     capsys.readouterr()
     assert main(["audit", *FLAGS, "--strict"]) == 0
-    # JSON carries no mark of this project: it is not overwritten unasked.
+    # What this program wrote is replaced, anything else only if asked.
+    assert main(["audit", *arguments, *files]) == 0
+    target.write_text("mine")
     assert main(["audit", *arguments, files[0]]) == 2
     assert "--overwrite" in capsys.readouterr().err
+    assert main(["audit", *arguments, files[0], "--overwrite"]) == 0
 
 
 @pytest.mark.parametrize(

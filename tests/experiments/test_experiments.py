@@ -124,7 +124,7 @@ def test_all_ablations_are_the_choices_in_which_the_programs_differ():
         (["--ablate=colour"], "received 'colour'"),
         (["--ablate=skip_sum=in_place"], "must change"),
         (["--override=skip_sum=x"], "new|in_place"),
-        (["--scale=huge"], "--help lists"),
+        (["--scale=huge"], "--help` lists"),
         (["--engine=ray", "--cpus_per_run=0"], "above 0"),
         (["--", "--seed=3"], "Use --seeds"),
         (["--", "--nocontroller_training"], "--controls=uniform"),

@@ -231,6 +231,8 @@ def test_file_that_is_no_table_of_points_is_left_alone(tmp_path, capsys):
         assert compare(ENAS, ENAS, f"--csv={path}") == 2
         assert str(path) in capsys.readouterr().err
     assert mine.read_text() == "a,b\n"
+    assert compare(ENAS, ENAS, f"--csv={mine}", "--overwrite") == 0
+    assert mine.read_text().startswith("phase,quantity,")
 
 
 def test_directory_with_something_else_is_left_alone(tmp_path, capsys):

@@ -3,10 +3,12 @@
 import dataclasses
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import SearchSpace
+from enas.paths import MARK
 from enas.probing.classes import OpClass, function_classes
 from enas.probing.findings import (
     Finding,
@@ -107,6 +109,7 @@ class Audit:
         """Returns everything for programs."""
         content = dataclasses.asdict(self)
         content |= {
+            "program": MARK,
             "clean": self.clean,
             "useless_share": self.useless_share,
             "least_useless_share": self.least_useless_share,
@@ -120,26 +123,30 @@ class Audit:
         return "\n".join(lines_of(self))
 
 
-def audit_space(config: Config) -> Audit:
+def _quiet(line: str = "") -> None:
+    """Says nothing."""
+
+
+def audit_space(config: Config, log: Callable[[str], None] = _quiet) -> Audit:
     """Audits the search space of a `Config` with a fresh child.
 
     Args:
       config: names the space, the sizes of the child and the images that go
         through its stem.
+      log: function of a line, which says what data was read.
 
     Raises:
       UserError: a setting or the data is not legal.
     """
     from enas.cifar10 import build
+    from enas.cifar10.fingerprint import told
 
-    space, data = build.space_of(config), build.read_data(config, _quiet)
+    space = build.space_of(config)
+    data = build.read_data(config, _quiet)
+    log(f"Data: {told(data.facts)}")
     single = dataclasses.replace(config, child_num_layers=1)
     child = build.build_child(single, space, data.num_classes)
     return audit_child(child, space, config, data)
-
-
-def _quiet(line: str = "") -> None:
-    """Says nothing."""
 
 
 def audit_child(

@@ -93,7 +93,7 @@ def _audit(config: Config, run: str | None) -> "Audit":
     from enas.audit.audit import audit_child, audit_space
 
     if not run:
-        return audit_space(config)
+        return audit_space(config, print)
     search = open_run.load(config, print)
     child = search.compiled.child
     return audit_child(child, search.search_space, config, search.data)

@@ -13,6 +13,7 @@ from enas.bench.measure import MEASURE
 from enas.bench.options import read_options
 from enas.bench.table import lines_of
 from enas.errors import UserError
+from enas.paths import MARK
 
 THREADS = (
     "TF_NUM_INTRAOP_THREADS",
@@ -22,14 +23,19 @@ THREADS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the benchmark; returns 1 if what was measured failed, else 0."""
-    options = read_options(argv)
-    earlier = _read(options.compare) if options.compare else None
+    """Runs the benchmark; returns 1 if what was measured failed, else 0.
+
+    It is 2 at a mistake in the options.
+    """
+    failed = 2
     try:
+        options = read_options(argv)
+        earlier = _read(options.compare) if options.compare else None
+        failed = 1
         result = _read(options.show) if options.show else _measure(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return failed
     print("\n".join(lines_of(result, earlier)))
     if options.json and not options.show:
         with open(options.json, "w", encoding="utf-8") as stream:
@@ -50,6 +56,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
             print(text, file=sys.stderr, flush=True)
         speeds.append(_machine()["speed"])
     return {
+        "program": MARK,
         "date": time.strftime("%Y-%m-%d", time.gmtime(start)),
         "minutes": (time.time() - start) / 60,
         "options": vars(options),

@@ -9,6 +9,8 @@ from absl import flags
 from enas.bench.spaces import MEASURED, Space
 from enas.cifar10.config import Config
 from enas.cifar10.flags import define_flags, read_flags
+from enas.parser import Parser
+from enas.paths import check_free
 
 __all__ = ["PARTS", "read_config", "read_options", "search_flags", "spaces_of"]
 
@@ -29,10 +31,8 @@ SIZES = {
 
 
 def read_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parses the command line; exits with 2 at a mistake in it."""
-    parser = argparse.ArgumentParser(
-        prog="bash scripts/bench.sh", allow_abbrev=False
-    )
+    """Parses the command line; a mistake in it is a UserError."""
+    parser = Parser(prog="bash scripts/bench.sh", allow_abbrev=False)
     add = parser.add_argument
     add("--quick", action="store_true", help="small sizes, some minutes")
     for name, (full, quick, text) in SIZES.items():
@@ -49,9 +49,10 @@ def read_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help=f"comma list of {', '.join(PARTS)} (%(default)s)",
     )
     add("--json", help="write the numbers into this file")
+    add("--overwrite", action="store_true", help="also a file not of this")
     add("--compare", help="earlier JSON to set beside it")
     add("--show", help="print the table of this JSON and measure nothing")
-    options = parser.parse_args(argv)
+    options = parser.parse_words(argv)
     _check(parser, options)
     for name, (full, quick, _) in SIZES.items():
         if getattr(options, name) is None:
@@ -83,6 +84,8 @@ def _check(
     for path in (options.compare, options.show):
         if path is not None and not os.path.isfile(path):
             parser.error(f"{path} is no file")
+    if options.json:
+        check_free(options.json, "--json", options.overwrite)
 
 
 def spaces_of(options: argparse.Namespace) -> tuple[Space, ...]:

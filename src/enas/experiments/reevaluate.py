@@ -15,26 +15,26 @@ from absl import flags
 from enas.cifar10.flags import define_flags
 from enas.errors import UserError
 from enas.tools import open_run as trained
+from enas.tools.command import run_tool
 
 __all__ = ["main", "reevaluate"]
 
 NUM_ARCS = 10
 
 
-def main(argv):
+def main(argv=None):
     """Runs the tool; returns its exit code."""
+    return run_tool(_run, argv)
+
+
+def _run(argv):
     values = flags.FlagValues()
     define_flags(values)
-    try:
-        if len(argv) < 2:
-            raise UserError("Name a run directory, then flags to change.")
-        config = trained.read_config(values, [argv[0], *argv[2:]], argv[1])
-        for line in reevaluate(config):
-            print(line)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    if len(argv) < 2:
+        raise UserError("Name a run directory, then flags to change.")
+    return reevaluate(
+        trained.read_config(values, [argv[0], *argv[2:]], argv[1])
+    )
 
 
 def reevaluate(config):
@@ -63,4 +63,4 @@ def reevaluate(config):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(main())

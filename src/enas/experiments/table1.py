@@ -4,7 +4,6 @@ bash scripts/table1.sh --scale=small --seeds=69
 bash scripts/table1.sh --report
 """
 
-import argparse
 import os
 import sys
 
@@ -16,15 +15,10 @@ from enas.experiments.jobs import CONTROLS, make_jobs
 from enas.experiments.local_engine import run_local
 from enas.experiments.run_state import read_state
 from enas.experiments.status import StatusTable
+from enas.parser import Parser
+from enas.paths import command_words, full_path
 
 __all__ = ["main"]
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are `UserError`s."""
-
-    def error(self, message):
-        raise UserError(f"{message}. --help lists what is legal.")
 
 
 def main(argv=None):
@@ -60,14 +54,14 @@ def main(argv=None):
 def _read_arguments(argv):
     """Returns the parsed arguments, the search's flags among them."""
     split = argv.index("--") if "--" in argv else len(argv)
-    arguments = _parser().parse_args(argv[:split])
-    arguments.flags = argv[split + 1 :]
-    arguments.output_dir = os.path.abspath(arguments.output_dir)
+    arguments = _parser().parse_words(argv[:split])
+    arguments.flags = command_words(["--", *argv[split + 1 :]])[1:]
+    arguments.output_dir = full_path(arguments.output_dir)
     return arguments
 
 
 def _parser():
-    parser = _Parser(
+    parser = Parser(
         prog="bash scripts/table1.sh",
         description=(
             "Runs the 17 experiments of the paper's Table 1, or --report: "
@@ -182,7 +176,7 @@ def _absolute(flag):
     """Returns a flag with its path absolute: nodes have other folders."""
     name, equals, path = flag.partition("=")
     if name.lstrip("-") in ("data_path", "flagfile") and equals:
-        return f"{name}={os.path.abspath(path)}"
+        return f"{name}={full_path(path)}"
     return flag
 
 

@@ -5,14 +5,13 @@ returns the exit code. It is imported when its verb is called, so that help
 needs no TensorFlow.
 """
 
-import argparse
 import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from enas.errors import UserError
+from enas.parser import Parser
 
 __all__ = ["VERBS", "main"]
 
@@ -33,13 +32,6 @@ VERBS = {
         "compares a checkpoint of the original with the port's",
     ),
 }
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are `UserError`s."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}. `{self.prog} --help` lists what is legal.")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,14 +78,14 @@ def _run(argv: Sequence[str]) -> int:
     verb = argv[0]
     place, summary = VERBS[verb]
     module = importlib.import_module(place)
-    parser = _Parser(
+    parser = Parser(
         prog=f"{PROGRAM} {verb}",
         description=f"Verb {verb}: {summary}.",
         allow_abbrev=False,
     )
     module.add_arguments(parser)
     try:
-        arguments = parser.parse_args(argv[1:])
+        arguments = parser.parse_words(argv[1:])
     except SystemExit:  # argparse's way to end --help
         return 0
     return module.run(arguments)

@@ -5,10 +5,11 @@ import math
 import statistics
 from typing import NamedTuple
 
-from enas.errors import UserError
+from enas.errors import naming
 from enas.parity.log_records import Series
+from enas.paths import check_free
 
-__all__ = ["Point", "align", "spread", "table", "write_csv"]
+__all__ = ["Point", "align", "check_csv", "spread", "table", "write_csv"]
 
 _TITLES = "quantity,points,mean A,mean B,B - A,largest,where,last,spread"
 
@@ -22,6 +23,9 @@ class Point(NamedTuple):
     position: int | None
     a: float
     b: float
+
+
+_HEADER = ",".join(Point._fields)
 
 
 def align(a: Series, b: Series, same_steps: bool) -> dict[tuple, list[Point]]:
@@ -96,17 +100,13 @@ def _where(point: Point) -> str:
     return f"epoch {point.epoch}" + (f"{word}{point.position}" if exact else "")
 
 
+def check_csv(path: str, overwrite: bool) -> None:
+    """Refuses a file that is no table of points, with a UserError."""
+    check_free(path, "--csv", overwrite, mark=_HEADER)
+
+
 def write_csv(path: str, points: list[Point]) -> None:
-    """Writes points, one a line; refuses a file that is something else."""
-    try:
-        with open(path, "a+", encoding="utf-8", errors="replace") as stream:
-            stream.seek(0)
-            if stream.readline().strip() not in ("", ",".join(Point._fields)):
-                raise OSError("it is there and is not a table of points")
-            stream.truncate(0)
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerows([Point._fields, *points])
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"--csv={path} is left alone: {error}. Name a new file."
-        ) from None
+    """Writes points, one a line."""
+    with naming(path), open(path, "w", encoding="utf-8") as stream:
+        stream.write(_HEADER + "\n")
+        csv.writer(stream, lineterminator="\n").writerows(points)

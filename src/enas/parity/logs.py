@@ -12,7 +12,7 @@ from enas import tf_settings
 from enas.errors import UserError
 from enas.parity.log_file import Log, read_log
 from enas.parity.log_records import Series, place, step_bounds
-from enas.parity.log_table import align, spread, table, write_csv
+from enas.parity.log_table import align, check_csv, spread, table, write_csv
 
 __all__ = ["add_arguments", "run"]
 
@@ -41,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     curves += "earlier ones; none writes none (default: %(default)s)"
     parser.add_argument("--tensorboard", default="diff_enas/logs", help=curves)
     parser.add_argument("--csv", metavar="FILE", help="file for the points")
+    over = "replace a --csv that is no such file"
+    parser.add_argument("--overwrite", action="store_true", help=over)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
       UserError: a log cannot be read, a file or directory not be written, or
         the logs have nothing in common.
     """
+    if arguments.csv:
+        check_csv(arguments.csv, arguments.overwrite)
     logs = _read([arguments.a, arguments.b, *arguments.again])
     steps, placed = _place(logs)
     points, *again = (
