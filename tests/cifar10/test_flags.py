@@ -319,6 +319,20 @@ def test_number_of_branches_must_agree_with_the_ops(candidate_ops, number):
         read(ops, "--child_num_branches=4")
 
 
+def test_four_branches_of_a_network_from_scratch_are_the_originals_first():
+    ops = "conv_3x3,sep_conv_3x3,conv_5x5,sep_conv_5x5"
+    final = "--child_from_scratch", "--child_fixed_arc=0  3 0"
+    config, _ = read(*final, "--child_num_branches=4")
+    assert config.candidate_ops == ops
+    assert dataclasses.replace(config, seed=1).candidate_ops == ops
+    config, _ = read(*final, "--child_num_branches=6")
+    assert config.candidate_ops == "enas6"
+    # Poisoned ids begin after the ops: these are of another space.
+    for more in ([*final, "--poison=identity", "--q=2"], []):
+        with pytest.raises(UserError, match=f"original's first are {ops}"):
+            read(*more, "--child_num_branches=4")
+
+
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [

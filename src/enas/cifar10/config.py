@@ -13,6 +13,7 @@ from enas.cifar10.arc import layers_of
 from enas.cifar10.behaviours import PROFILES, Profile, make_profile
 from enas.cifar10.branches import ChildOptions
 from enas.cifar10.config_checks import check_combinations, checked, setting
+from enas.cifar10.search_space import CANDIDATE_OPS
 
 __all__ = ["Config"]
 
@@ -142,7 +143,9 @@ class Config:
         None,
         "Search space",
         "Number of unpoisoned ops, as the original names it; must agree with"
-        " --candidate_ops.",
+        " --candidate_ops. With --child_from_scratch and no poison, 4 and 5 are"
+        " the first so many of enas6, as the original's final script has it.",
+        lower=1,
     )
 
     child_num_layers: int = setting(
@@ -474,9 +477,15 @@ class Config:
 
 
 def _fill_in(config: Config) -> None:
-    """Sets the layers where none were given."""
+    """Sets the layers where none were given, and the ops of 4 branches."""
     if config.child_num_layers is None:
         layers = 12
         if config.child_from_scratch and config.child_fixed_arc:
             layers = layers_of(config.child_fixed_arc)
         object.__setattr__(config, "child_num_layers", layers)
+    first = CANDIDATE_OPS["enas6"][: config.child_num_branches]
+    fixed = config.child_from_scratch and config.poison == "none"
+    if fixed and config.candidate_ops == "enas6" and len(first) >= 4:
+        # As in the original, whose published final network has 4 branches.
+        ops = "enas6" if len(first) == 6 else ",".join(first)
+        object.__setattr__(config, "candidate_ops", ops)

@@ -217,11 +217,13 @@ def check_combinations(config: Any) -> None:
     make_profile(config.override)
     _check_defence(config.defence)
     ops = len(expand(config.candidate_ops, CANDIDATE_OPS))
-    if config.child_num_branches not in (None, ops):
+    number = config.child_num_branches
+    if number not in (None, ops):
+        first = ",".join(CANDIDATE_OPS["enas6"][:number])
         raise UserError(
             f"--candidate_ops={config.candidate_ops} has {ops} ops; received "
-            f"--child_num_branches={config.child_num_branches}. Leave it out,"
-            " or choose the ops by --candidate_ops."
+            f"--child_num_branches={number}. Leave it out, or choose the ops "
+            f"by --candidate_ops: the original's first are {first}."
         )
 
 
