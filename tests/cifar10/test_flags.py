@@ -252,7 +252,10 @@ def test_values_below_the_range_are_refused_and_the_bound_is_not(name):
         dataclasses.replace(Config(), **{name: lower - step})
     assert f"received {lower - step}" in str(caught.value)
     assert FIELDS[name].metadata["help"] in str(caught.value)
-    needs = {"child_lr_max": {"child_lr_min": 0.0}}.get(name, {})
+    needs = {
+        "child_lr_max": {"child_lr_min": 0.0},
+        "child_num_branches": {"candidate_ops": "conv_3x3"},
+    }.get(name, {})
     config = dataclasses.replace(Config(), **{name: lower}, **needs)
     assert getattr(config, name) == lower
 
