@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import sys
 import threading
 import time
@@ -9,7 +10,9 @@ import time
 import pytest
 from ray.cluster_utils import Cluster
 
+from enas.errors import UserError
 from enas.experiments import plan as plans
+from enas.experiments import ray_engine
 from enas.experiments.jobs import make_jobs
 from enas.experiments.ray_engine import RayEngine
 from enas.experiments.run_state import read_state
@@ -67,6 +70,33 @@ def test_runs_of_a_node_that_dies_go_on_from_their_checkpoints(
         assert all(epoch > 0 for epoch in later), (job.name, later)
         continued += bool(later)
     assert continued == 2
+
+
+def test_a_cluster_without_room_is_refused_or_waited_for(
+    cluster, tmp_path, monkeypatch
+):
+    lines = []
+
+    def tell(line, flush):
+        lines.append(line)
+        if len(lines) == 2:
+            cluster.add_node(num_gpus=1)
+
+    def engine(**more):
+        program = [sys.executable, PRETENDED, "0.0"]
+        return RayEngine(cluster.address, 1, 1, program, **more)
+
+    jobs = sweep(tmp_path, "baseline")
+    wanted = "wants 1 CPUs and 1 GPUs on one node.* nodes have .*2 and 0"
+    with pytest.raises(UserError, match=wanted):
+        engine()(jobs, str(tmp_path), lambda: None)
+    monkeypatch.setattr(ray_engine, "TELL_SECONDS", 1.5)
+    monkeypatch.setattr(ray_engine, "print", tell, raising=False)
+    start = time.monotonic()
+    engine(wait_for_nodes=True)(jobs, str(tmp_path), lambda: None)
+    assert len(lines) >= 2 and all(re.search(wanted, line) for line in lines)
+    assert len(lines) <= 1 + (time.monotonic() - start) / 1.5
+    assert read_state(jobs[0], str(tmp_path)).finished
 
 
 def kill_in_the_middle(cluster, jobs):

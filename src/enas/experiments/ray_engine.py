@@ -16,6 +16,8 @@ __all__ = ["RayEngine", "run_job"]
 # How often Ray starts a run elsewhere because its node or worker died.
 MAX_DEATHS = 20
 POLL_SECONDS = 1.0
+# How often it is said what is waited for.
+TELL_SECONDS = 60.0
 
 
 class RayEngine:
@@ -27,12 +29,20 @@ class RayEngine:
       cpus_per_run: float > 0, of Ray's resources.
       gpus_per_run: float >= 0, of Ray's resources; .5 puts two on a GPU.
       program: list of str, the search program.
+      wait_for_nodes: bool, whether a cluster without room may still grow.
 
     Raises:
       UserError: Ray is not installed, or a number is not legal.
     """
 
-    def __init__(self, address, cpus_per_run, gpus_per_run, program=SEARCH):
+    def __init__(
+        self,
+        address,
+        cpus_per_run,
+        gpus_per_run,
+        program=SEARCH,
+        wait_for_nodes=False,
+    ):
         if cpus_per_run <= 0 or gpus_per_run < 0:
             raise UserError(
                 "--cpus_per_run must be above 0 and --gpus_per_run at least "
@@ -55,6 +65,7 @@ class RayEngine:
         }
         self._threads = max(1, int(cpus_per_run))
         self._program = program
+        self._wait_for_nodes = wait_for_nodes
 
     def __call__(self, jobs, sweep_dir, show):
         """Runs jobs until every one has finished or failed twice.
@@ -65,10 +76,18 @@ class RayEngine:
           show: function without arguments, called again and again.
 
         Raises:
-          UserError: there is no cluster at the address.
+          UserError: there is no cluster at the address, or no node of it has
+            what a run wants.
           KeyboardInterrupt: the searches are stopped.
         """
         self._connect()
+        try:
+            self._find_room()
+            self._run(jobs, sweep_dir, show)
+        finally:
+            self._ray.shutdown()
+
+    def _run(self, jobs, sweep_dir, show):
         task = self._ray.remote(**self._resources)(run_job)
         tasks = [
             task.remote(job, sweep_dir, self._threads, self._program)
@@ -83,8 +102,6 @@ class RayEngine:
                 self._ray.cancel(each)
             self._ray.wait(tasks, num_returns=len(tasks), timeout=60)
             raise
-        finally:
-            self._ray.shutdown()
 
     def _connect(self):
         # A Ray of its own listens on this machine only.
@@ -100,6 +117,34 @@ class RayEngine:
                 f"--ray_address={self._address}: no Ray cluster answers "
                 f"({error}). Start one with `ray start --head`, or take local."
             ) from error
+
+    def _find_room(self):
+        """Refuses, or waits for nodes, where no node has what a run wants."""
+        wanted = [self._resources[f"num_{kind}s"] for kind in ("cpu", "gpu")]
+        told = -TELL_SECONDS
+        while True:
+            nodes = [
+                [node["Resources"].get(kind, 0) for kind in ("CPU", "GPU")]
+                for node in self._ray.nodes()
+                if node["Alive"]
+            ]
+            if any(n[0] >= wanted[0] and n[1] >= wanted[1] for n in nodes):
+                return
+            text = (
+                f"a run wants {wanted[0]:g} CPUs and {wanted[1]:g} GPUs on one"
+                " node, and the cluster's nodes have "
+                + "; ".join(f"{cpus:g} and {gpus:g}" for cpus, gpus in nodes)
+            )
+            if not self._wait_for_nodes:
+                raise UserError(
+                    f"Ray has no room: {text}. Lower --cpus_per_run and "
+                    "--gpus_per_run, add a node, or wait for one by "
+                    "--wait_for_nodes."
+                )
+            if time.monotonic() - told >= TELL_SECONDS:
+                told = time.monotonic()
+                print(f"Waiting for a node: {text}", flush=True)
+            time.sleep(POLL_SECONDS)
 
     def _wait(self, tasks, show):
         while tasks:

@@ -85,12 +85,16 @@ def _parser():
     add("--ray_address", default="local", help="local, auto or an address")
     add("--cpus_per_run", type=float, default=1, help="Ray's, per search")
     add("--gpus_per_run", type=float, default=0, help="Ray's, per search")
+    add("--wait_for_nodes", action="store_true", help=_WAIT_HELP)
     return parser
 
 
 _SCALE_HELP = (
     "presets of the search: full is the paper's, small is real CIFAR-10 on two"
     " cores, smoke is drawn shapes in minutes; default %(default)s"
+)
+_WAIT_HELP = (
+    "wait for a node with what a run wants, for a Ray cluster that still grows"
 )
 _CONTROLS_HELP = (
     "all or a comma list of "
@@ -136,7 +140,10 @@ def _engine(arguments):
     from enas.experiments.ray_engine import RayEngine
 
     return RayEngine(
-        arguments.ray_address, arguments.cpus_per_run, arguments.gpus_per_run
+        arguments.ray_address,
+        arguments.cpus_per_run,
+        arguments.gpus_per_run,
+        wait_for_nodes=arguments.wait_for_nodes,
     )
 
 
