@@ -9,7 +9,7 @@ import tensorflow as tf
 import helpers
 from enas.cifar10.behaviours import ENAS, PAPER, PROFILES, Profile, make_profile
 from enas.cifar10.child_optimizer import ChildOptimizer
-from enas.cifar10.image_ops import FROZEN
+from enas.cifar10.layers.image_ops import FROZEN
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.ops import ChildOptions

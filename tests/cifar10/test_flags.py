@@ -17,7 +17,7 @@ import helpers
 from enas.cifar10 import main as program
 from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
-from enas.cifar10.config_checks import shown_default
+from enas.cifar10.config.values import shown_default
 from enas.cifar10.flags import (
     WITHOUT_EFFECT,
     define_flags,
@@ -188,8 +188,8 @@ def test_every_field_has_a_group_and_a_sentence_of_help():
     groups = []
     for name, field in FIELDS.items():
         assert re.search(r"[a-z].*\.$", field.metadata["help"]), name
-        if field.metadata["group"] not in groups[-1:]:
-            groups.append(field.metadata["group"])
+        if Config.group_of(field.name) not in groups[-1:]:
+            groups.append(Config.group_of(field.name))
     assert len(groups) == len(set(groups)), "a group is not in one piece"
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from enas.cifar10 import max_pool
 from enas.cifar10.branches import ChildOptions
-from enas.cifar10.max_pool import max_pool_3x3
+from enas.cifar10.layers import max_pool
+from enas.cifar10.layers.max_pool import max_pool_3x3
 from enas.cifar10.ops import make_branch
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from enas.cifar10 import image_ops, poison_ops
+from enas.cifar10 import poison_ops
+from enas.cifar10.layers import image_ops
 from enas.cifar10.ops import OPS, Branch, ChildOptions, make_branch
 from enas.cifar10.poison_ops import register_poison
 from enas.cifar10.search_space import POISON_SETS, make_search_space

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from enas.bench.static_network import StaticNetwork
 from enas.cifar10.compiled import CompiledStep
+from enas.cifar10.layers.skip_connections import _readers, _total
 from enas.cifar10.lazy_weights.graph_rewriting import rewrite
-from enas.cifar10.skip_connections import _readers, _total
 from enas.optimizers import GradientRules
 from helpers import child_gradients, small_child
 

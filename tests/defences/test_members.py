@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from enas.cifar10.config_checks import DEFENCES as NAMES
+from enas.cifar10.config.combinations import DEFENCES as NAMES
 from enas.defences.members import (
     DEFENCES,
     REMOVED,

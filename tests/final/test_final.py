@@ -14,7 +14,7 @@ from enas.cifar10 import data_utils
 from enas.cifar10.arc import Arc
 from enas.cifar10.behaviours import PAPER
 from enas.cifar10.child_optimizer import ChildOptimizer
-from enas.cifar10.image_ops import FROZEN
+from enas.cifar10.layers.image_ops import FROZEN
 from enas.cifar10.main import main
 from enas.cifar10.ops import OPS, ChildOptions
 from enas.cifar10.search_space import SearchSpace, make_search_space

@@ -9,9 +9,9 @@ import pytest
 import helpers
 from enas.cifar10.behaviours import PAPER
 from enas.cifar10.child_optimizer import ChildOptimizer
+from enas.cifar10.lazy_weights.unselected_weights import WeightUse
 from enas.cifar10.search_space import POISON_SETS, SearchSpace
 from enas.cifar10.train_steps import Draw, child_step
-from enas.cifar10.unselected_weights import WeightUse
 from enas.optimizers import GradientRules
 from enas.parity.comparison import Quantity, compare
 from enas.parity.diff_enas import main

@@ -12,8 +12,8 @@ import pytest
 import helpers
 from enas.cifar10 import data_utils
 from enas.cifar10.config import Config
-from enas.cifar10.fingerprint import describe, fingerprint_of
 from enas.cifar10.main import main
+from enas.cifar10.readers.fingerprint import describe, fingerprint_of
 from enas.cifar10.readers.shapes import make_shapes
 from enas.errors import DamagedError, UserError
 from enas.experiments.reevaluate import main as reevaluate

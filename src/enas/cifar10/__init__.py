@@ -21,6 +21,9 @@ _MODULE_OF = {
 
 __all__ = list(_MODULE_OF)
 
+# Where files with ops of users' own, written for version 0.1, look for it.
+_MODULE_OF["image_ops"] = "enas.lazy_modules"
+
 
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first asked for."""

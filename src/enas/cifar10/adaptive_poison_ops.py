@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from enas.cifar10.branches import Mode, describe, make_layer
-from enas.cifar10.lazy_modules import keras, tf
 from enas.cifar10.ops import Op, add_ops
 from enas.cifar10.poison_ops import Identity, StretchedConv, Unchanged
 from enas.drawing.costs import Cost
+from enas.lazy_modules import keras, tf
 
 __all__: list[str] = []
 

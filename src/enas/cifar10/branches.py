@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from enas.cifar10.behaviours import ENAS, Profile
-from enas.cifar10.lazy_modules import common_ops, keras, tf
 from enas.drawing.costs import Cost
 from enas.errors import UserError
+from enas.lazy_modules import common_ops, keras, tf
 
 __all__ = [
     "Branch",

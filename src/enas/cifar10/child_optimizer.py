@@ -14,7 +14,7 @@ import tensorflow as tf
 from enas.cifar10.lazy_weights.copy_momentum import CopyMomentum
 from enas.cifar10.lazy_weights.copy_step import CopyStep
 from enas.cifar10.lazy_weights.lookup import Lookup
-from enas.cifar10.unselected_weights import WeightUse
+from enas.cifar10.lazy_weights.unselected_weights import WeightUse
 from enas.optimizers import GradientRules, Momentum
 
 __all__ = ["ChildOptimizer", "Update"]

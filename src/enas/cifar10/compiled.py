@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.config import Config
-from enas.cifar10.image_ops import FROZEN
+from enas.cifar10.layers.image_ops import FROZEN
 from enas.cifar10.lazy_weights.graph_rewriting import rewrite
 from enas.cifar10.macro_controller import MacroController, Sample
 from enas.cifar10.train_steps import (

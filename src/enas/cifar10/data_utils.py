@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from enas.cifar10 import fingerprint
 from enas.cifar10.batches import channel_statistics
 from enas.cifar10.behaviours import ENAS, Profile
+from enas.cifar10.readers import fingerprint
 from enas.cifar10.readers.cifar import find_cifar
 from enas.cifar10.readers.folder import PREFIX, read_folder
 from enas.cifar10.readers.published import CIFAR

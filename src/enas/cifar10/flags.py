@@ -13,7 +13,7 @@ from typing import Any
 from absl import flags
 
 from enas.cifar10.config import Config
-from enas.cifar10.config_checks import shown_default
+from enas.cifar10.config.values import shown_default
 from enas.errors import UserError
 from enas.paths import check_not_empty, command_words
 
@@ -171,8 +171,8 @@ def help_text(script: str) -> str:
     lines = [f"Usage: {script} [--flag=value ..]", ""]
     group = None
     for field in dataclasses.fields(Config):
-        if field.metadata["group"] != group:
-            group = field.metadata["group"]
+        if Config.group_of(field.name) != group:
+            group = Config.group_of(field.name)
             lines += [f"{group}:"]
         lines += [f"  --{field.name}={shown_default(field)}"]
         lines += _indented(_help_of(field))

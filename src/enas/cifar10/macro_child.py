@@ -13,12 +13,12 @@ import keras
 import tensorflow as tf
 
 from enas import common_ops
-from enas.cifar10 import image_ops
 from enas.cifar10.branches import ChildOptions, Mode
-from enas.cifar10.factorized_reduction import FactorizedReduction
+from enas.cifar10.layers import image_ops
+from enas.cifar10.layers.factorized_reduction import FactorizedReduction
+from enas.cifar10.layers.skip_connections import SKIPS, plain
 from enas.cifar10.ops import make_branch
 from enas.cifar10.search_space import SearchSpace
-from enas.cifar10.skip_connections import SKIPS, plain
 from enas.drawing.plan import pool_layers
 
 __all__ = ["MacroChild", "classify", "pool_layers"]

@@ -20,8 +20,8 @@ from enas.cifar10.branches import (
     describe,
     make_layer,
 )
-from enas.cifar10.lazy_modules import image_ops, keras, tf
 from enas.drawing.costs import Cost, conv_cost
+from enas.lazy_modules import image_ops, keras, tf
 
 __all__ = [
     "OPS",

@@ -23,9 +23,9 @@ from enas.cifar10.branches import (
     Mode,
     Setting,
 )
-from enas.cifar10.lazy_modules import common_ops, image_ops, keras, tf
 from enas.cifar10.ops import OPS, ConvBranch, Op, add_ops
 from enas.drawing.costs import Cost, conv_cost
+from enas.lazy_modules import common_ops, image_ops, keras, tf
 
 __all__ = ["SETTINGS", "register_poison"]
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from enas.cifar10.branches import Branch, ChildOptions, Mode
 from enas.cifar10.config import Config
-from enas.cifar10.image_ops import FROZEN
+from enas.cifar10.layers.image_ops import FROZEN
 from enas.cifar10.ops import OPS, Cost, Op, add_ops, make_branch
 from enas.cifar10.search_space import file_ops
 from enas.errors import UserError

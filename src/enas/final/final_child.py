@@ -12,10 +12,10 @@ import keras
 import tensorflow as tf
 
 from enas import common_ops
-from enas.cifar10 import image_ops
 from enas.cifar10.arc import Arc
 from enas.cifar10.branches import ChildOptions, Mode, make_layer
-from enas.cifar10.factorized_reduction import FactorizedReduction
+from enas.cifar10.layers import image_ops
+from enas.cifar10.layers.factorized_reduction import FactorizedReduction
 from enas.cifar10.macro_child import classify
 from enas.cifar10.ops import OPS, ConvBranch, PoolBranch
 from enas.cifar10.search_space import SearchSpace

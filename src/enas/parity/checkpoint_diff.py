@@ -216,7 +216,7 @@ def _print_accuracies(
 ) -> None:
     from enas.cifar10.build import read_data
     from enas.cifar10.evaluation import arc_of
-    from enas.cifar10.fingerprint import told
+    from enas.cifar10.readers.fingerprint import told
     from enas.cifar10.search import Search
 
     data = read_data(config, log=_quiet)

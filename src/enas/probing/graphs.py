@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from enas.cifar10.image_ops import FROZEN
+from enas.cifar10.layers.image_ops import FROZEN
 
 __all__ = ["Signature", "signature"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from enas.cifar10.image_ops import FROZEN
+from enas.cifar10.layers.image_ops import FROZEN
 
 __all__ = ["Probed", "feature_maps", "relative_distance"]
 

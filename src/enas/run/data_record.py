@@ -12,7 +12,7 @@ from typing import Any
 
 from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet
-from enas.cifar10.fingerprint import told
+from enas.cifar10.readers.fingerprint import told
 from enas.errors import DamagedError, UserError
 from enas.run import checkpoint
 from enas.run.files import read_lines, write_whole

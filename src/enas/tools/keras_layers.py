@@ -11,9 +11,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from enas.cifar10 import image_ops
 from enas.cifar10.branches import Branch
-from enas.cifar10.factorized_reduction import FactorizedReduction
+from enas.cifar10.layers import image_ops
+from enas.cifar10.layers.factorized_reduction import FactorizedReduction
 from enas.common_ops import of_copy
 from enas.final.final_child import Merge
 

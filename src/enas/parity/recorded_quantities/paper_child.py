@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from enas.cifar10.behaviours import PAPER, Profile
 from enas.cifar10.child_optimizer import ChildOptimizer
-from enas.cifar10.image_ops import FROZEN
+from enas.cifar10.layers.image_ops import FROZEN
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, POISON_SETS, SearchSpace

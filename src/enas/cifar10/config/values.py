@@ -7,7 +7,6 @@ here. No TensorFlow.
 import dataclasses
 import math
 import os
-import re
 import reprlib
 import typing
 from typing import Any
@@ -15,21 +14,15 @@ from typing import Any
 import numpy as np
 
 from enas.cifar10.arc import as_text
-from enas.cifar10.behaviours import make_profile
-from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
 from enas.paths import check_not_empty, full_path, user_path
 
 __all__ = [
-    "check_combinations",
     "checked",
     "setting",
     "shown_default",
 ]
 
-# Those of `enas.defences`, which needs TensorFlow.
-DEFENCES = ("deduplicate", "reweight", "discard", "prune")
-DATA_SETS = ("cifar10", "cifar100", "shapes")
 _WORDS = {
     int: "a whole number",
     float: "a number",
@@ -65,12 +58,11 @@ _PATHS = {
 }
 
 
-def setting(default: Any, group: str, text: str, **rules: Any) -> Any:
+def setting(default: Any, text: str, **rules: Any) -> Any:
     """Declares one setting.
 
     Args:
       default: its value if none is given.
-      group: heading in --help.
       text: its help: unit, range and meaning.
       **rules: lower, upper, choices; path ("full": kept as a full path;
         "home": only `~` is expanded; "folder": the path in folder:PATH;
@@ -78,7 +70,7 @@ def setting(default: Any, group: str, text: str, **rules: Any) -> Any:
         logging (it may differ when a run continues); alias, another name;
         shown, the default to show.
     """
-    metadata = {"group": group, "help": text, **rules}
+    metadata = {"help": text, **rules}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -169,71 +161,4 @@ def _check_range(field: dataclasses.Field, value: Any) -> None:
         raise UserError(
             f"--{field.name} must be {least}{most}; received"
             f" {reprlib.repr(value)}. {rules['help']}"
-        )
-
-
-def check_combinations(config: Any) -> None:
-    """Refuses values that contradict each other, with a UserError."""
-    folder = re.match(r"folder:.", config.dataset)
-    if config.dataset not in DATA_SETS and not folder:
-        raise UserError(
-            f"--dataset is one of {', '.join(DATA_SETS)}, or folder:PATH; "
-            f"received {config.dataset!r}. For images of your own give the "
-            "folder that holds one sub-folder for each class."
-        )
-    if config.image_size % 4:
-        raise UserError(
-            "--image_size is a multiple of 4, because it is halved twice; "
-            f"received {config.image_size}. Try {config.image_size // 4 * 4}."
-        )
-    if config.child_cutout_size > config.image_size:
-        raise UserError(
-            "--child_cutout_size is at most --image_size; received "
-            f"{config.child_cutout_size} and {config.image_size}."
-        )
-    if config.child_out_filters % 2:
-        raise UserError(
-            "--child_out_filters must be even, because the factorized reduction"
-            " halves the channels between its two paths; received"
-            f" {config.child_out_filters}. Try {config.child_out_filters + 1}."
-        )
-    if config.child_lr_min > config.child_lr_max:
-        raise UserError(
-            "--child_lr_min must not be above --child_lr_max; received "
-            f"{config.child_lr_min} and {config.child_lr_max}. Swap them."
-        )
-    if config.search_for != "macro":
-        raise UserError(
-            "--search_for is macro, or a number of epochs; received "
-            f"{config.search_for!r}. Only macro search exists here."
-        )
-    checkpoints = config.init_checkpoint or config.export_tf1_checkpoint
-    if config.child_from_scratch and checkpoints:
-        raise UserError(
-            "--child_from_scratch goes with neither --init_checkpoint nor "
-            "--export_tf1_checkpoint, which are of a search's child; received "
-            f"{checkpoints!r}. Leave them out."
-        )
-    make_profile(config.override)
-    _check_defence(config.defence)
-    ops = len(expand(config.candidate_ops, CANDIDATE_OPS))
-    number = config.child_num_branches
-    if number not in (None, ops):
-        first = ",".join(CANDIDATE_OPS["enas6"][:number])
-        raise UserError(
-            f"--candidate_ops={config.candidate_ops} has {ops} ops; received "
-            f"--child_num_branches={number}. Leave it out, or choose the ops "
-            f"by --candidate_ops: the original's first are {first}."
-        )
-
-
-def _check_defence(text: str) -> None:
-    names = text.split(",")
-    if text != "none" and (
-        not set(names) <= set(DEFENCES) or len(set(names)) != len(names)
-    ):
-        raise UserError(
-            "--defence is none, or a comma list without blanks of "
-            f"{', '.join(DEFENCES)}, each at most once; received {text!r}. "
-            "For example --defence=deduplicate,prune."
         )

@@ -13,7 +13,7 @@ if typing.TYPE_CHECKING:
     import tensorflow as tf
 
     from enas import common_ops
-    from enas.cifar10 import image_ops
+    from enas.cifar10.layers import image_ops
 
 __all__ = ["common_ops", "image_ops", "keras", "tf"]
 
@@ -28,6 +28,6 @@ class _Lazy:
 
 if not typing.TYPE_CHECKING:
     common_ops = _Lazy("enas.common_ops")
-    image_ops = _Lazy("enas.cifar10.image_ops")
+    image_ops = _Lazy("enas.cifar10.layers.image_ops")
     keras = _Lazy("keras")
     tf = _Lazy("tensorflow")

@@ -1,6 +1,6 @@
 """Batch norm, convolution and pooling as the TensorFlow 1 child computes them.
 
-Counterpart of ENAS's src/cifar10/image_ops.py.
+Counterpart of ENAS's src/cifar10/layers/image_ops.py.
 """
 
 import functools
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from enas import common_ops
 from enas.cifar10.branches import ChildOptions, Mode
-from enas.cifar10.max_pool import max_pool
+from enas.cifar10.layers.max_pool import max_pool
 
 __all__ = [
     "FROZEN",

@@ -4,29 +4,31 @@ A setting of an op that ships is a field of `Config`, and so a flag; those of
 users' ops are known once their files were run and come by --op_setting.
 """
 
+import dataclasses
 from typing import Any
 
 from enas.cifar10.branches import Setting
-from enas.cifar10.config_checks import checked, setting
+from enas.cifar10.config.values import checked, setting
 from enas.cifar10.ops import OPS
 from enas.cifar10.poison_ops import SETTINGS
 from enas.errors import UserError
 
-__all__ = ["as_fields", "values_of"]
-
-
-def as_fields(cls: type) -> type:
-    """Gives a class a field for every setting of the ops that ship."""
-    for each in SETTINGS:
-        cls.__annotations__[each.name] = type(each.default)
-        setattr(cls, each.name, _field(each))
-    return cls
+__all__ = ["OpSettings", "values_of"]
 
 
 def _field(each: Setting) -> Any:
     rules = {"lower": each.lower, "upper": each.upper, "alias": each.alias}
     rules = {name: rule for name, rule in rules.items() if rule is not None}
-    return setting(each.default, "Settings of ops", each.help, **rules)
+    return setting(each.default, each.help, **rules)
+
+
+# A field for every setting of the ops that ship.
+OpSettings: Any = dataclasses.make_dataclass(
+    "OpSettings",
+    [(each.name, type(each.default), _field(each)) for each in SETTINGS],
+    namespace={"GROUP": "Settings of ops"},
+    frozen=True,
+)
 
 
 def values_of(config: Any) -> dict[str, Any]:

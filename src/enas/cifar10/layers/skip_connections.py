@@ -10,7 +10,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from enas.cifar10 import image_ops
+from enas.cifar10.layers import image_ops
 
 __all__ = ["SKIPS", "plain"]
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from enas import common_ops
 from enas.cifar10.branches import ChildOptions, Mode
-from enas.cifar10.image_ops import BatchNorm, channel_axis
+from enas.cifar10.layers.image_ops import BatchNorm, channel_axis
 
 __all__ = ["FactorizedReduction"]
 

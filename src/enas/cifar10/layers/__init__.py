@@ -1,0 +1,1 @@
+"""Layers that the candidate ops and the child are made of."""
