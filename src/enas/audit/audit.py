@@ -139,7 +139,7 @@ def audit_space(config: Config, log: Callable[[str], None] = _quiet) -> Audit:
       UserError: a setting or the data is not legal.
     """
     from enas.cifar10 import build
-    from enas.cifar10.fingerprint import told
+    from enas.cifar10.readers.fingerprint import told
 
     space = build.space_of(config)
     data = build.read_data(config, _quiet)
