@@ -104,10 +104,7 @@ def test_argparse_programs_expand_a_home_folder():
     parser = Parser(prog="x")
     parser.add_argument("--to")
     assert parser.parse_words(["--to=~/a"]).to == f"{HOME}/a"
-    words = ["--output_dir=~/s", "--", "--data_path=~/c", "--flagfile=~/f"]
+    words = ["--output_dir=~/s", "--", "--data_path=~/c"]
     read = table1._read_arguments(words)
     assert read.output_dir == f"{HOME}/s"
-    assert table1._plan(read).flags == (
-        f"--data_path={HOME}/c",
-        f"--flagfile={HOME}/f",
-    )
+    assert table1._plan(read).flags == (f"--data_path={HOME}/c",)

@@ -1,12 +1,14 @@
 """A sweep is tied to its images by what they are, not by where they lie."""
 
 import json
+import pathlib
 import types
 
 import pytest
 
 from enas.errors import UserError
 from enas.experiments import plan as plans
+from enas.experiments import table1
 from enas.experiments.report import _data
 from enas.experiments.results import Sweep
 
@@ -24,6 +26,15 @@ def test_images_of_a_sweep_may_be_elsewhere(tmp_path):
         plans.check(str(tmp_path), plan(*flags))
     with pytest.raises(UserError, match="holds a sweep with flags"):
         plans.check(str(tmp_path), plan("--data_path=/wrong", "--q=4"))
+
+
+def test_a_sweep_keeps_what_is_in_a_flagfile(tmp_path):
+    path = tmp_path / "mine.flags"
+    path.write_text("# twice\n--num_epochs=2\n--data_path=~/c\n")
+    read = table1._read_arguments(["--", f"--flagfile={path}", "--q=3"])
+    home = pathlib.Path.home()
+    wanted = ("--num_epochs=2", f"--data_path={home}/c", "--q=3")
+    assert table1._plan(read).flags == wanted
 
 
 def test_a_report_says_that_runs_have_seen_other_images():

@@ -129,6 +129,7 @@ def test_all_ablations_are_the_choices_in_which_the_programs_differ():
         (["--", "--seed=3"], "Use --seeds"),
         (["--", "--nocontroller_training"], "--controls=uniform"),
         (["--", "--child_num_layers=0"], "must be at least 1"),
+        (["--", "--flagfile=none"], "--flagfile names a text file"),
         (["--report"], "holds no sweep"),
         (["--output_dir=."], "not a sweep"),
     ],

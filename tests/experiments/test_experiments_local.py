@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,6 +210,45 @@ def test_the_script_runs_a_real_search_and_reports_it(tmp_path):
         "20 training, 20 validation, 20 test"
         in (sweep_dir / "table1.md").read_text()
     )
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_copy_of_a_sweep_is_continued_and_reported_where_it_lies(
+    absolute, tmp_path
+):
+    here, there, away = (tmp_path / name for name in ("here", "there", "away"))
+    jobs = sweep(here, "baseline", "1c")
+    run(jobs[:1], here)
+    text = (here / "sweep.json").read_text()
+    assert str(tmp_path) not in text
+    if absolute:  # as earlier versions wrote it
+        text = text.replace("=runs/", f"={here}/runs/")
+        (here / "sweep.json").write_text(text)
+    shutil.copytree(here, there)
+    run(plans.load_jobs(str(there))[1], there)
+    shutil.move(there, away)
+    for directory, finished in (here, "10"), (away, "11"):
+        write_report(str(directory))
+        with open(directory / "table1.csv", newline="") as stream:
+            counts = [row["seeds_finished"] for row in csv.DictReader(stream)]
+        assert "".join(counts) == finished
+
+
+def test_a_report_of_more_finished_runs_is_kept(tmp_path, capsys):
+    run(sweep(tmp_path, "baseline", "1c"), tmp_path)
+    write_report(str(tmp_path))
+    page, figure = tmp_path / "table1.md", tmp_path / "figure4.png"
+    old = page.read_text(), figure.read_bytes()
+    write_report(str(tmp_path))
+    assert capsys.readouterr().err == "" and page.read_text() == old[0]
+    shutil.rmtree(tmp_path / "runs" / "1c_seed69")
+    write_report(str(tmp_path))
+    kept = tmp_path / "report_of_2_runs"
+    warning = capsys.readouterr().err
+    assert "was of 2 finished runs, and 1 are there" in warning
+    assert str(kept) in warning and page.read_text() != old[0]
+    assert (kept / "table1.md").read_text() == old[0]
+    assert (kept / "figure4.png").read_bytes() == old[1]
 
 
 @pytest.fixture(scope="module")

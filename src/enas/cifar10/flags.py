@@ -17,7 +17,13 @@ from enas.cifar10.config.values import shown_default
 from enas.errors import UserError
 from enas.paths import check_not_empty, command_words
 
-__all__ = ["WITHOUT_EFFECT", "define_flags", "help_text", "read_flags"]
+__all__ = [
+    "WITHOUT_EFFECT",
+    "define_flags",
+    "help_text",
+    "read_flags",
+    "without_flagfiles",
+]
 
 # Flags of the original's main.py and script that change nothing in macro
 # search: name -> (kind, why).
@@ -113,7 +119,7 @@ def read_flags(
     """
     words = command_words(argv)
     try:
-        rest = values(_without_marks(values, words))[1:]
+        rest = values(without_flagfiles(values, words))[1:]
     except (flags.Error, OSError) as error:
         raise UserError(f"{error}. See --help for all flags.") from error
     # Bytes that are no text, or a file name with a zero byte in it.
@@ -139,7 +145,9 @@ def read_flags(
     return Config(**settings), idle
 
 
-def _without_marks(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
+def without_flagfiles(
+    values: flags.FlagValues, argv: Sequence[str]
+) -> list[str]:
     """Returns argv with the flagfiles in it read, byte order marks skipped."""
     words = command_words(argv)
     while True:

@@ -11,7 +11,7 @@ from enas.experiments.statistics import (
     window,
 )
 
-__all__ = ["draw_figures"]
+__all__ = ["FIGURES", "draw_figures"]
 
 SETS = {
     "1": "Set 1: identity",
@@ -43,14 +43,9 @@ def draw_figures(sweep):
     Returns:
       list of the paths written.
     """
-    drawings = {
-        "figure4.png": _figure4,
-        "figure5.png": _figure5,
-        "poison_share.png": _shares,
-    }
     paths = []
     with matplotlib.rc_context(STYLE):
-        for name, draw in drawings.items():
+        for name, draw in FIGURES.items():
             figure = Figure(figsize=(10, 7.5), layout="constrained")
             axes = figure.subplots(2, 2, sharey=True)
             for (number, title), panel in zip(
@@ -200,6 +195,13 @@ def _shares(sweep, number, panel):
     panel.set_xlabel("epoch")
     # Shares start high, and what a controller unlearns it unlearns later.
     _legend(panel, "lower left", columns=2)
+
+
+FIGURES = {
+    "figure4.png": _figure4,
+    "figure5.png": _figure5,
+    "poison_share.png": _shares,
+}
 
 
 def _legend(panel, place, columns=1):

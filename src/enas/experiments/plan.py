@@ -9,10 +9,12 @@ from enas.errors import UserError
 from enas.experiments.files import write_whole
 from enas.experiments.jobs import Job
 
-__all__ = ["OWNED", "SCALES", "Plan", "load_jobs", "remember"]
+__all__ = ["OWNED", "RUNS", "SCALES", "Plan", "load_jobs", "remember"]
 
 SCALES = ("full", "small", "smoke")
 SWEEP_FILE = "sweep.json"
+# Folder of a sweep that holds the run directories.
+RUNS = "runs"
 PRESETS = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "presets"
 # Search flags that the sweep sets itself -> how to say it to the sweep.
 OWNED = {
@@ -119,7 +121,7 @@ def remember(directory, plan, jobs):
     known |= {job.name: job for job in jobs}
     os.makedirs(directory, exist_ok=True)
     value = plan.same_in_all_runs() | {
-        "jobs": [dataclasses.asdict(job) for job in known.values()]
+        "jobs": [dataclasses.asdict(_placed(job, "")) for job in known.values()]
     }
     path = os.path.join(directory, SWEEP_FILE)
     write_whole(path, json.dumps(value, indent=1) + "\n")
@@ -175,8 +177,12 @@ def load_jobs(directory):
         )
     with open(path, encoding="utf-8") as stream:
         value = json.load(stream)
-    jobs = [
-        Job(**job | {"arguments": tuple(job["arguments"])})
-        for job in value.pop("jobs")
-    ]
+    place = os.path.abspath(directory)
+    jobs = [_placed(Job(**job), place) for job in value.pop("jobs")]
     return value, jobs
+
+
+def _placed(job, directory):
+    """Returns a job whose run lies in a sweep, which may have moved."""
+    place = f"--output_dir={os.path.join(directory, RUNS, job.name)}"
+    return dataclasses.replace(job, arguments=(*job.arguments[:-1], place))

@@ -3,9 +3,10 @@
 import csv
 import io
 import os
+import sys
 
 from enas.experiments import tables
-from enas.experiments.figures import draw_figures
+from enas.experiments.figures import FIGURES, draw_figures
 from enas.experiments.files import write_whole
 from enas.experiments.hparams import write_hparams
 from enas.experiments.results import read_sweep, reading_columns
@@ -31,10 +32,36 @@ def write_report(directory):
         "table1.csv": _csv(sweep),
     }
     paths = []
+    _keep_a_fuller_one(sweep)
     for name, text in texts.items():
         paths.append(os.path.join(directory, name))
         write_whole(paths[-1], text)
     return [*paths, *draw_figures(sweep), write_hparams(sweep)]
+
+
+def _keep_a_fuller_one(sweep):
+    """Moves an earlier report with more finished runs aside, and says so."""
+    path = os.path.join(sweep.directory, "table1.csv")
+    if not os.path.isfile(path):
+        return
+    with open(path, newline="", encoding="utf-8") as stream:
+        lines = csv.DictReader(stream)
+        earlier = sum(int(line.get("seeds_finished") or 0) for line in lines)
+    found = sum(len(group.finished) for group in sweep.groups.values())
+    if earlier > found:
+        aside = os.path.join(sweep.directory, f"report_of_{earlier}_runs")
+        os.makedirs(aside, exist_ok=True)
+        for name in ("table1.md", "table1.csv", *FIGURES):
+            if os.path.isfile(os.path.join(sweep.directory, name)):
+                os.replace(
+                    os.path.join(sweep.directory, name),
+                    os.path.join(aside, name),
+                )
+        print(
+            f"warning: the report of {sweep.directory} was of {earlier} "
+            f"finished runs, and {found} are there now. It is kept in {aside}.",
+            file=sys.stderr,
+        )
 
 
 def _page(sweep):

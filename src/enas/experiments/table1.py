@@ -7,7 +7,10 @@ bash scripts/table1.sh --report
 import os
 import sys
 
+from absl import flags
+
 from enas.cifar10.behaviours import PROFILES, make_profile
+from enas.cifar10.flags import without_flagfiles
 from enas.errors import UserError
 from enas.experiments import plan as plans
 from enas.experiments.attempt import forget_the_dead
@@ -112,7 +115,7 @@ def _run(arguments):
     if arguments.report:
         return _report(arguments.output_dir)
     plan = _plan(arguments)
-    jobs = make_jobs(plan, os.path.join(arguments.output_dir, "runs"))
+    jobs = make_jobs(plan, os.path.join(arguments.output_dir, plans.RUNS))
     plans.check(arguments.output_dir, plan)
     engine = _engine(arguments)
     plans.remember(arguments.output_dir, plan, jobs)
@@ -154,7 +157,7 @@ def _plan(arguments):
         scale=arguments.scale,
         profile=arguments.profile,
         override=tuple(arguments.override),
-        flags=tuple(map(_absolute, arguments.flags)),
+        flags=_search_flags(arguments.flags),
         only=_words(arguments.only),
         seeds=_seeds(arguments.seeds),
         controls=CONTROLS if controls == ("all",) else controls,
@@ -179,10 +182,19 @@ def _seeds(text):
     return tuple(map(int, words))
 
 
+def _search_flags(words):
+    """Returns flags that hold in all folders, flagfiles read."""
+    try:
+        words = without_flagfiles(flags.FlagValues(), ["search", *words])[1:]
+    except (flags.Error, OSError) as error:
+        raise UserError(f"{error}. --flagfile names a text file.") from error
+    return tuple(map(_absolute, words))
+
+
 def _absolute(flag):
     """Returns a flag with its path absolute: nodes have other folders."""
     name, equals, path = flag.partition("=")
-    if name.lstrip("-") in ("data_path", "flagfile") and equals:
+    if name.lstrip("-") == "data_path" and equals:
         return f"{name}={full_path(path)}"
     return flag
 
