@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-__all__ = ["before_import", "quiet_import"]
+__all__ = ["before_import", "has_onednn", "quiet_import"]
 
 # Notes (I), the header of early lines, and the complaint that there is no
 # driver on a machine that has no NVIDIA device at all.
@@ -38,6 +38,11 @@ def before_import(onednn: str = "1") -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", onednn)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+
+def has_onednn() -> bool:
+    """Returns whether oneDNN's kernels are surely on."""
+    return os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1"
 
 
 @contextlib.contextmanager

@@ -4,13 +4,14 @@ Counterpart of ENAS's src/cifar10/layers/image_ops.py.
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-from enas import common_ops
+from enas import common_ops, tf_settings
 from enas.cifar10.branches import ChildOptions, Mode
 from enas.cifar10.layers.max_pool import max_pool
 
@@ -217,16 +218,38 @@ class ConvBN(keras.layers.Layer):
     def call(
         self, x: tf.Tensor, training: Mode = False, copy: int | tf.Tensor = 0
     ) -> tf.Tensor:
+        kernel = self.kernel(copy)
+        dilation = 1 if self.centre_only else self.dilation
+        if dilation > 1 and not tf_settings.has_onednn():
+            x, dilation = self._seen_by_taps(x), 1
+            kernel = tf.reshape(kernel, [1, 1, -1, kernel.shape[3]])
         x = tf.nn.conv2d(
             x,
-            self.kernel(copy),
+            kernel,
             1,
             "SAME",
             data_format=self.options.data_format,
-            dilations=1 if self.centre_only else self.dilation,
+            dilations=dilation,
         )
         x = self.bn(x, training=training, copy=copy)
         return tf.nn.relu(x) if self.relu else x
+
+    def _seen_by_taps(self, x):
+        """Returns what each tap of the kernel sees, side by side.
+
+        Without oneDNN TensorFlow has no gradient of a dilated convolution on a
+        CPU; with it, it takes half the time of this.
+        """
+        channels = channel_axis(self.options.data_format)
+        reach = [self.dilation * (self.size // 2)] * 2
+        border = [[0, 0], reach, reach]
+        border.insert(channels, [0, 0])
+        padded, seen = tf.pad(x, border), []
+        for place in itertools.product(range(self.size), repeat=2):
+            begin = [0, *(self.dilation * at for at in place)]
+            begin.insert(channels, 0)
+            seen.append(tf.slice(padded, begin, tf.shape(x)))
+        return tf.concat(seen, channels)
 
 
 class SeparableConvBN(keras.layers.Layer):
