@@ -4,9 +4,11 @@ A verb's module has `add_arguments(parser)` and `run(arguments)`, which returns
 the exit code.
 """
 
-import argparse
 import importlib
 import sys
+
+from enas.errors import UserError
+from enas.parser import Parser
 
 __all__ = ["VERBS", "main"]
 
@@ -30,13 +32,17 @@ def main(argv=None):
       int, exit code: 0 if nothing was found, 1 if something was; 2 for a
       mistake in the arguments.
     """
-    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False)
+    parser = Parser(prog=PROGRAM, allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True)
     modules = {}
     for verb, text in VERBS.items():
         modules[verb] = importlib.import_module(f"faults.{verb}")
         modules[verb].add_arguments(verbs.add_parser(verb, help=text))
-    arguments = parser.parse_args(argv)
+    try:
+        arguments = parser.parse_words(argv)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return modules[arguments.verb].run(arguments)
 
 

@@ -70,7 +70,8 @@ def save(model: Any, target: str, classes: Sequence[str]) -> list[str]:
 
 
 def _ending(target: str) -> str:
-    return os.path.splitext(target.rstrip(os.sep))[1]
+    name = os.path.basename(target.rstrip(os.sep))
+    return "".join(name.rpartition(".")[1:]) if "." in name else ""
 
 
 def _save_keras(model, target, text):
