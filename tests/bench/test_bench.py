@@ -4,9 +4,16 @@ import json
 
 import pytest
 
-from enas.bench.__main__ import main
-from enas.bench.options import read_options, spaces_of
-from enas.bench.spaces import MEASURED, Space, draw_arcs, flat_pairs, translate
+from enas.bench.__main__ import main, read_options
+from enas.bench.spaces import (
+    MEASURED,
+    Space,
+    draw,
+    flat_pairs,
+    measured,
+    search_flags,
+    translate,
+)
 from enas.bench.table import lines_of, row
 from enas.cifar10.search_space import POISON_SETS
 from enas.errors import UserError
@@ -18,7 +25,7 @@ CASE = ["--poison=identity", "--q=3", "--yardstick_arcs=1", "--flat_arcs=1"]
 @pytest.mark.parametrize("pair", flat_pairs(), ids=lambda pair: pair[1].name)
 def test_arcs_of_one_copy_run_the_ops_of_many(pair):
     few, many = (space.make() for space in pair)
-    arcs = draw_arcs(many.num_ops, layers=5, count=20)
+    arcs = draw(pair[1], layers=5, count=20)
     ours = translate(arcs, many, few)
     for (op_ids, skips), (translated, same) in zip(arcs, ours, strict=True):
         assert list(map(many.op_name, op_ids)) == list(
@@ -39,7 +46,8 @@ def test_spaces_are_named_and_flagged():
         "identity q=300",
         "grouped q=50",
     ]
-    assert Space("dropout", 6, "unique").flags == [
+    flags = search_flags(read_options([]), Space("dropout", 6, "unique"))
+    assert flags[-3:] == [
         "--poison=dropout",
         "--q=6",
         "--poison_sharing=unique",
@@ -48,7 +56,7 @@ def test_spaces_are_named_and_flagged():
 
 def test_the_clean_space_can_be_measured_alone():
     options = read_options(["--poison=none"])
-    assert [space.name for space in spaces_of(options)] == ["clean"]
+    assert [space.name for space in measured(options)] == ["clean"]
     assert flat_pairs(options.poison) == []
     for wrong in (["--poison=none", "--q=1"], ["--poison=dropout"], ["--q=2"]):
         with pytest.raises(UserError, match="together or not at all"):

@@ -3,23 +3,87 @@
 import argparse
 import json
 import os
-import subprocess
+import pathlib
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from enas.bench import processes
 from enas.bench.measure import MEASURE
-from enas.bench.options import read_options
 from enas.bench.table import lines_of
 from enas.errors import UserError
-from enas.paths import MARK
+from enas.parser import Parser
+from enas.paths import MARK, check_free
 
-THREADS = (
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-    "OPENBLAS_NUM_THREADS",
-)
+THREADS = ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OPENBLAS_NUM")
+# Option -> (its value, that with --quick, its help).
+SIZES = {
+    "layers": (12, 4, "layers of the child"),
+    "filters": (36, 12, "channels of every layer"),
+    "batch": (128, 32, "images in a batch"),
+    "arcs": (30, 6, "random architectures that are timed"),
+    "times": (1, 1, "how often each is timed in a process"),
+    "yardstick_arcs": (30, 2, "how many are also built without switches"),
+    "processes": (2, 1, "processes for each search space, in turn"),
+    "flat_layers": (3, 2, "layers where q=1 and many are compared"),
+    "flat_arcs": (9, 3, "architectures there"),
+}
+
+
+def read_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parses the command line; a mistake in it is a UserError."""
+    parser = Parser(prog="bash scripts/bench.sh", allow_abbrev=False)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="small sizes, some minutes")
+    for name, (full, quick, text) in SIZES.items():
+        text = f"{text} ({full}; {quick} with --quick)"
+        add(f"--{name}", type=_positive, help=text)
+    add("--poison", help="measure this poisoning alone")
+    add("--q", type=_positive, help="its copies of every op")
+    add("--profile", default="enas", help="enas or paper")
+    add("--threads", type=_positive, help="(all cores)")
+    add("--data_path", help="CIFAR-10; without it, images are drawn")
+    text = f"comma list of {', '.join(MEASURE)} (%(default)s)"
+    add("--parts", type=_parts, default="program,steps,flat", help=text)
+    add("--json", help="write the numbers into this file")
+    add("--overwrite", action="store_true", help="also a file not of this")
+    add("--compare", type=_result, help="earlier JSON to set beside it")
+    add("--show", type=_result, help="print this JSON's table, measure nothing")
+    options = parser.parse_words(argv)
+    if (options.poison in (None, "none")) != (options.q is None):
+        parser.error(
+            "--poison and --q are given together or not at all; "
+            "--poison=none, the clean space, takes no --q"
+        )
+    if options.json:
+        check_free(options.json, "--json", options.overwrite)
+    for name, sizes in SIZES.items():
+        if getattr(options, name) is None:
+            setattr(options, name, sizes[options.quick])
+    return options
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"at least 1; received {text}")
+    return int(text)
+
+
+def _parts(text: str) -> str:
+    if set(text.split(",")) - set(MEASURE):
+        raise argparse.ArgumentTypeError(
+            f"a comma list of {', '.join(MEASURE)}; received {text}"
+        )
+    return text
+
+
+def _result(path: str) -> dict[str, Any]:
+    try:
+        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        text = f"a file that --json wrote; received {path}: {error}"
+        raise argparse.ArgumentTypeError(text) from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,51 +94,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     failed = 2
     try:
         options = read_options(argv)
-        earlier = _read(options.compare) if options.compare else None
         failed = 1
-        result = _read(options.show) if options.show else _measure(options)
+        result = options.show or _measure(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return failed
-    print("\n".join(lines_of(result, earlier)))
+    print("\n".join(lines_of(result, options.compare)))
     if options.json and not options.show:
-        with open(options.json, "w", encoding="utf-8") as stream:
-            json.dump(result, stream, indent=1)
+        text = json.dumps(result, indent=1)
+        pathlib.Path(options.json).write_text(text, encoding="utf-8")
     return 0
 
 
 def _measure(options: argparse.Namespace) -> dict[str, Any]:
     """Returns what is written as JSON."""
     if options.threads:
-        os.environ |= dict.fromkeys(THREADS, str(options.threads))
-    start, rows, machine = time.time(), [], _machine()
+        names = (f"{name}_THREADS" for name in THREADS)
+        os.environ |= dict.fromkeys(names, str(options.threads))
+    start, rows, machine = time.time(), [], processes.machine()
     speeds = [machine.pop("speed")]
     for part in options.parts.split(","):
         for row in MEASURE[part](options):
             rows.append({"part": part, **row})
             text = f"{row['what']}, {row['case']}: {row['median']:.3f}"
             print(text, file=sys.stderr, flush=True)
-        speeds.append(_machine()["speed"])
+        speeds.append(processes.machine()["speed"])
     return {
         "program": MARK,
         "date": time.strftime("%Y-%m-%d", time.gmtime(start)),
         "minutes": (time.time() - start) / 60,
-        "options": vars(options),
+        "options": {**vars(options), "compare": None},
         "machine": machine,
         "speeds": speeds,
         "rows": rows,
     }
-
-
-def _machine() -> dict[str, Any]:
-    """Asks a new process, because NumPy counts its threads when imported."""
-    command = [sys.executable, "-m", "enas.bench.machine"]
-    return json.loads(subprocess.check_output(command))
-
-
-def _read(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8") as stream:
-        return json.load(stream)
 
 
 if __name__ == "__main__":

@@ -34,12 +34,7 @@ def describe() -> dict[str, str]:
 
 
 def speed() -> dict[str, float]:
-    """Measures matrix products and copies, some tenths of a second.
-
-    Returns:
-      `gemm_gflops`, float32 products of 2048 x 2048; `memory_gb_s`, bytes read
-      and written while a large array is copied.
-    """
+    """Returns GFLOP/s of float32 matrix products and GB/s of memory copied."""
     a = np.ones((SIDE, SIDE), np.float32)
     source = np.ones(MEGABYTES << 18, np.float32)
     target = np.empty_like(source)

@@ -1,14 +1,13 @@
 """The parts of the benchmark, each a function that yields rows."""
 
 import argparse
-import collections
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from enas.bench.options import search_flags, spaces_of
+from enas.bench import spaces
 from enas.bench.processes import run_search, start_workers
-from enas.bench.spaces import BareArc, Space, draw_arcs, flat_pairs, translate
+from enas.bench.spaces import BareArc, Space, search_flags
 from enas.bench.table import Row, ratios, row
 
 __all__ = ["MEASURE"]
@@ -23,14 +22,10 @@ GROWTH = {
 }
 Q_GROWTH = (1, 50, 300)
 
-# What is timed with one arc -> seconds; own part and epoch of a process.
-Times = dict[str, Any]
-Ends = tuple[float, tuple[float, float]]
-
 
 def program(options: argparse.Namespace) -> Iterator[Row]:
     """Runs whole searches of one short epoch."""
-    for space in spaces_of(options):
+    for space in spaces.measured(options):
         flags = [*search_flags(options, space), *SHORT]
         runs = [run_search(flags) for _ in range(options.processes)]
         seconds, peaks = zip(*runs, strict=True)
@@ -40,62 +35,65 @@ def program(options: argparse.Namespace) -> Iterator[Row]:
 
 def steps(options: argparse.Namespace) -> Iterator[Row]:
     """Times the same number of random arcs in every search space."""
-    spaces = spaces_of(options)
-    flags = [search_flags(options, space) for space in spaces]
+    measured = spaces.measured(options)
+    flags = [search_flags(options, space) for space in measured]
     arcs = [
-        draw_arcs(space.make().num_ops, options.layers, options.arcs)
-        for space in spaces
+        spaces.draw(space, options.layers, options.arcs) for space in measured
     ]
-    timed: list[list[Times]] = [[] for _ in spaces]
-    ends: list[list[Ends]] = [[] for _ in spaces]
+    # Space -> process -> arc -> its times; and own part and epoch.
+    timed: list[list[list[dict[str, float]]]] = [[] for _ in measured]
+    ends: list[list[Any]] = [[] for _ in measured]
     for process in range(options.processes):
         static = 0 if process else options.yardstick_arcs
         with start_workers(flags) as workers:
             for worker in workers:
                 worker.ask("warm_up")
-            for i, each in enumerate(zip(*arcs, strict=True)):
-                question = options.times, i < static
-                for k, worker in enumerate(workers):
-                    times = worker.ask("arc", each[k], *question)
-                    timed[k].append({"arc": i, **times})
+            rounds = [
+                [
+                    worker.ask("arc", arc, options.times, i < static)
+                    for worker, arc in zip(workers, each, strict=True)
+                ]
+                for i, each in enumerate(zip(*arcs, strict=True))
+            ]
             for k, worker in enumerate(workers):
+                timed[k].append([times[k] for times in rounds])
                 ends[k].append((worker.ask("own"), worker.ask("epoch")))
-    for k, space in enumerate(spaces):
-        yield from _rows_of_steps(space.name, timed[k], ends[k])
+    for each in zip(measured, timed, ends, strict=True):
+        yield from _rows_of_steps(*each)
 
 
 def _rows_of_steps(
-    space: str, timed: list[Times], ends: list[Ends]
+    space: Space, timed: list[list[dict[str, float]]], ends: list[Any]
 ) -> Iterator[Row]:
-    arc = _per_arc(timed, "reward")
-    yield row(STEP, space, "s", _per_arc(timed, "child"))
-    yield row("one arc for the controller", space, "s", arc)
+    def per_arc(kind: str) -> list[float]:
+        """Returns the median of each arc over the processes."""
+        return [
+            statistics.median(times[kind] for times in processes)
+            for processes in zip(*timed, strict=True)
+        ]
+
+    def pairs(above: str, below: str) -> list[tuple[float, float]]:
+        every = (times for process in timed for times in process)
+        return [(t[above], t[below]) for t in every if {above, below} <= {*t}]
+
+    case, arc = space.name, per_arc("reward")
+    yield row(STEP, case, "s", per_arc("child"))
+    yield row("one arc for the controller", case, "s", arc)
     name = "child step / network without switches"
-    pairs = [(t["child"], t["static"]) for t in timed if "static" in t]
-    yield ratios(name, space, pairs)
+    yield ratios(name, case, pairs("child", "static"))
     name = "step fed by the pipeline / by a constant"
-    yield ratios(name, space, [(t["fed"], t["child"]) for t in timed])
-    arcs = 20 * statistics.mean(arc)
-    shares = [own / (own + arcs) for own, _ in ends]
-    yield row("controller's own part / controller step", space, "share", shares)
-    yield ratios("epoch / its child steps", space, [epoch for _, epoch in ends])
-
-
-def _per_arc(timed: list[Times], kind: str) -> list[float]:
-    """Returns the median of each arc over the processes."""
-    seconds = collections.defaultdict(list)
-    for times in timed:
-        seconds[times["arc"]].append(times[kind])
-    return list(map(statistics.median, seconds.values()))
+    yield ratios(name, case, pairs("fed", "child"))
+    shares = [own / (own + 20 * statistics.mean(arc)) for own, _ in ends]
+    yield row("controller's own part / controller step", case, "share", shares)
+    yield ratios("epoch / its child steps", case, [epoch for _, epoch in ends])
 
 
 def flat(options: argparse.Namespace) -> Iterator[Row]:
     """Sets many copies of each poisoning beside one, on the same arcs."""
-    layers, count = options.flat_layers, options.flat_arcs
-    for few, many in flat_pairs(options.poison):
-        space = many.make()
-        arcs = draw_arcs(space.num_ops, layers, count)
-        both = arcs, translate(arcs, space, few.make())
+    layers = options.flat_layers
+    for few, many in spaces.flat_pairs(options.poison):
+        arcs = spaces.draw(many, layers, options.flat_arcs)
+        both = [arcs, spaces.translate(arcs, many.make(), few.make())]
         flags = [search_flags(options, s, layers=layers) for s in (many, few)]
         starts = []
         for _ in range(options.processes - 1):
@@ -109,7 +107,7 @@ def flat(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def _in_turns(
-    flags: Sequence[list[str]], arcs: Sequence[list[BareArc]]
+    flags: list[list[str]], arcs: list[list[BareArc]]
 ) -> tuple[list[float], list[list[float]], list[float]]:
     """Times searches side by side, each on arcs of its own.
 
@@ -130,35 +128,25 @@ def _in_turns(
 
 def growth(options: argparse.Namespace) -> Iterator[Row]:
     """Changes one size at a time."""
-    for name, values in GROWTH.items():
-        yield from _grown(
-            options,
-            [(f"{name}={n}", Space(), {name: n}) for n in values],
-        )
-    spaces = [Space("grouped", q, "unique") for q in Q_GROWTH]
-    yield from _grown(options, [(s.name, s, {}) for s in spaces])
-
-
-def _grown(
-    options: argparse.Namespace,
-    searches: Sequence[tuple[str, Space, dict[str, int]]],
-) -> Iterator[Row]:
-    flags = [
-        search_flags(options, space, **size) for _, space, size in searches
+    grown: list[list[tuple[str, Space, dict[str, int]]]] = [
+        [(f"{name}={n}", Space(), {name: n}) for n in values]
+        for name, values in GROWTH.items()
     ]
-    arcs = [
-        draw_arcs(
-            space.make().num_ops,
-            size.get("layers", options.layers),
-            options.flat_arcs,
-        )
-        for _, space, size in searches
-    ]
-    starts, rounds, peaks = _in_turns(flags, arcs)
-    for i, (name, *_) in enumerate(searches):
-        yield row(STEP, name, "s", [seconds[i] for seconds in rounds])
-        yield row(START, name, "s", [starts[i]])
-        yield row("peak memory", name, "GB", [peaks[i]])
+    unique = [Space("grouped", q, "unique") for q in Q_GROWTH]
+    grown.append([(space.name, space, {}) for space in unique])
+    for searches in grown:
+        flags = [search_flags(options, s, **size) for _, s, size in searches]
+        arcs = [
+            spaces.draw(
+                s, size.get("layers", options.layers), options.flat_arcs
+            )
+            for _, s, size in searches
+        ]
+        starts, rounds, peaks = _in_turns(flags, arcs)
+        for i, (name, *_) in enumerate(searches):
+            yield row(STEP, name, "s", [seconds[i] for seconds in rounds])
+            yield row(START, name, "s", [starts[i]])
+            yield row("peak memory", name, "GB", [peaks[i]])
 
 
 # Part of the benchmark -> its function.

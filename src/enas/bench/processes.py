@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import contextlib
+import itertools
+import json
 import multiprocessing
 import os
 import subprocess
@@ -11,12 +13,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from absl import flags
+
 from enas import tf_settings
-from enas.bench.options import read_config
 from enas.bench.spaces import BareArc
+from enas.cifar10.flags import define_flags, read_flags
 from enas.errors import UserError
 
-__all__ = ["Worker", "run_search", "start_workers"]
+__all__ = ["Worker", "machine", "run_search", "start_workers"]
 
 # A search that does all that a search does, once.
 SEARCH = (
@@ -28,41 +32,41 @@ SEARCH = (
 _of_this_process: list[Any] = []
 
 
-class Worker:
+class Worker(concurrent.futures.ProcessPoolExecutor):
     """A process with a search in it that is asked for measurements.
+
+    Args:
+      search: flags of it.
+      first: an arc to be trained first.
 
     Attributes:
       start: seconds from the start of the process to the end of its first
-        child step, once `train_first` was called.
+        child step, if there was one.
     """
 
-    def __init__(self, flags: Sequence[str]) -> None:
-        self.start, self._from = 0.0, time.perf_counter()
-        context = multiprocessing.get_context("spawn")
-        self._pool = concurrent.futures.ProcessPoolExecutor(1, context)
-        self._pool.submit(_begin, flags)
+    def __init__(self, search: Sequence[str], first: BareArc | None) -> None:
+        start, spawn = time.perf_counter(), multiprocessing.get_context("spawn")
+        super().__init__(1, spawn)
+        self.submit(_begin, search)
+        if first:
+            self.ask("child", first)
+        self.start = time.perf_counter() - start
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Returns the answer of a method of `TimedSearch`."""
-        return self._pool.submit(_answer, method, *arguments).result()
-
-    def train_first(self, arc: BareArc) -> None:
-        """Does the first child step and takes the time."""
-        self.ask("child", arc)
-        self.start = time.perf_counter() - self._from
-
-    def close(self) -> None:
-        """Ends the process."""
-        self._pool.shutdown()
+        return self.submit(_answer, method, *arguments).result()
 
 
-def _begin(flags: Sequence[str]) -> None:
+def _begin(search: Sequence[str]) -> None:
     with tf_settings.quiet_import():
         from enas.bench.timed_search import TimedSearch
         from enas.devices import find_devices
 
         find_devices()
-    _of_this_process.append(TimedSearch(read_config(flags)))
+    values = flags.FlagValues()
+    define_flags(values)
+    config, _ = read_flags(values, ["bench", *search])
+    _of_this_process.append(TimedSearch(config))
 
 
 def _answer(method: str, *arguments: Any) -> Any:
@@ -81,16 +85,11 @@ def start_workers(
         other, and the time is taken.
     """
     with contextlib.ExitStack() as stack:
-        workers = []
-        for i, flags in enumerate(searches):
-            workers.append(Worker(flags))
-            stack.callback(workers[-1].close)
-            if firsts:
-                workers[-1].train_first(firsts[i])
-        yield workers
+        pairs = itertools.zip_longest(searches, firsts)
+        yield [stack.enter_context(Worker(*pair)) for pair in pairs]
 
 
-def run_search(flags: Sequence[str]) -> tuple[float, float]:
+def run_search(search: Sequence[str]) -> tuple[float, float]:
     """Runs a search of one short epoch from its command line.
 
     Returns:
@@ -100,7 +99,7 @@ def run_search(flags: Sequence[str]) -> tuple[float, float]:
     Raises:
       UserError: the search failed.
     """
-    command = [sys.executable, "-m", "enas.cifar10.main", *flags, *SEARCH]
+    command = [sys.executable, "-m", "enas.cifar10.main", *search, *SEARCH]
     with tempfile.TemporaryDirectory() as folder:
         command.append(f"--output_dir={folder}/run")
         start, times = time.perf_counter(), []
@@ -118,3 +117,9 @@ def run_search(flags: Sequence[str]) -> tuple[float, float]:
             "above."
         )
     return times[0], usage.ru_maxrss / 1e6
+
+
+def machine() -> dict[str, Any]:
+    """Asks a new process, because NumPy counts its threads when imported."""
+    command = [sys.executable, "-m", "enas.bench.machine"]
+    return json.loads(subprocess.check_output(command))

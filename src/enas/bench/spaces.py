@@ -1,25 +1,27 @@
 """What is measured: search spaces, and arcs drawn for them. No TensorFlow."""
 
+import argparse
 import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from enas.cifar10.search_space import (
-    POISON_SETS,
-    SearchSpace,
-    make_search_space,
-)
+from enas.cifar10 import search_space
+from enas.cifar10.search_space import SearchSpace
 
 __all__ = [
     "MEASURED",
     "BareArc",
     "Space",
-    "draw_arcs",
+    "draw",
     "flat_pairs",
+    "measured",
+    "search_flags",
     "translate",
 ]
 
-# (op ids, skip bits), as JSON carries them to another process.
+EPOCH_STEPS = 20
+
+# (op ids, skip bits), as they are sent to another process.
 BareArc = tuple[list[int], list[int]]
 
 
@@ -33,26 +35,25 @@ class Space(NamedTuple):
     @property
     def name(self) -> str:
         """What tables call it."""
-        if not self.q:
-            return "clean"
         unique = " unique" if self.sharing == "unique" else ""
-        return f"{self.poison} q={self.q}{unique}"
-
-    @property
-    def flags(self) -> list[str]:
-        """The flags of a search in it."""
-        if not self.q:
-            return []
-        sharing = f"--poison_sharing={self.sharing}"
-        return [f"--poison={self.poison}", f"--q={self.q}", sharing]
+        return f"{self.poison} q={self.q}{unique}" if self.q else "clean"
 
     def make(self) -> SearchSpace:
         """Returns the `SearchSpace`."""
-        return make_search_space(self.poison, self.q or None, self.sharing)
+        return search_space.make_search_space(
+            self.poison, self.q or None, self.sharing
+        )
 
 
 # Those of the paper that are cheapest, dearest and most varied.
 MEASURED = (Space(), Space("identity", 300), Space("grouped", 50))
+
+
+def measured(options: argparse.Namespace) -> tuple[Space, ...]:
+    """Returns the search spaces to measure."""
+    if options.poison is None:
+        return MEASURED
+    return (Space(options.poison, options.q or 0),)
 
 
 def flat_pairs(poison: str | None = None) -> list[tuple[Space, Space]]:
@@ -63,24 +64,22 @@ def flat_pairs(poison: str | None = None) -> list[tuple[Space, Space]]:
     """
     return [
         (Space(name, 1, sharing), Space(name, many, sharing))
-        for name in ([poison] if poison else POISON_SETS)
+        for name in ([poison] if poison else search_space.POISON_SETS)
         if name != "none"
         for many in [50 if name == "grouped" else 300]
         for sharing in ("shared", "unique")
     ]
 
 
-def draw_arcs(num_ops: int, layers: int, count: int) -> list[BareArc]:
+def draw(space: Space, layers: int, count: int) -> list[BareArc]:
     """Returns uniformly drawn arcs, the same ones every time."""
-    rng = random.Random(0)
+    rng, num_ops = random.Random(0), space.make().num_ops
     links = layers * (layers - 1) // 2
-    return [
-        (
-            [rng.randrange(num_ops) for _ in range(layers)],
-            [rng.randrange(2) for _ in range(links)],
-        )
-        for _ in range(count)
-    ]
+
+    def numbers(below: int, n: int) -> list[int]:
+        return [rng.randrange(below) for _ in range(n)]
+
+    return [(numbers(num_ops, layers), numbers(2, links)) for _ in range(count)]
 
 
 def translate(
@@ -96,3 +95,22 @@ def translate(
         return labels[label]
 
     return [([of(op_id) for op_id in ops], skips) for ops, skips in arcs]
+
+
+def search_flags(
+    options: argparse.Namespace, space: Space, **sizes: int
+) -> list[str]:
+    """Returns the flags of a search; `sizes` go before those of `options`."""
+    size, path = {**vars(options), **sizes}, options.data_path
+    flags = [
+        f"--data_path={path}" if path else "--dataset=shapes",
+        f"--num_train={EPOCH_STEPS * size['batch']}",
+        f"--child_num_layers={size['layers']}",
+        f"--child_out_filters={size['filters']}",
+        f"--batch_size={size['batch']}",
+        f"--profile={options.profile}",
+    ]
+    if space.q:
+        flags += [f"--poison={space.poison}", f"--q={space.q}"]
+        flags.append(f"--poison_sharing={space.sharing}")
+    return flags

@@ -34,16 +34,15 @@ class StaticNetwork(keras.Model):
     ) -> None:
         super().__init__(name="static")
         self.options = child.options
-        self.stem_conv = child.stem_conv
-        self.fc = child.fc
+        self.stem_conv, self.fc = child.stem_conv, child.fc
         self.copies = [child.copy_of[op_id] for op_id in op_ids]
-        self.ops: list[Any] = []
-        self.norms: list[Any] = []
-        self.pools: list[Any] = []
-        for layer, op_id in zip(child.enas_layers, op_ids, strict=True):
-            self.ops.append(layer.branches[child.branch_of[op_id]])
-            self.norms.append(layer.skip and layer.skip.bn)
-            self.pools.append(layer.pool)
+        layers = child.enas_layers
+        self.ops: list[Any] = [
+            layer.branches[child.branch_of[op_id]]
+            for layer, op_id in zip(layers, op_ids, strict=True)
+        ]
+        self.norms: list[Any] = [each.skip and each.skip.bn for each in layers]
+        self.pools: list[Any] = [layer.pool for layer in layers]
         bits = iter(skips)
         self.chosen = [
             np.flatnonzero(list(itertools.islice(bits, k))).tolist()
@@ -63,8 +62,7 @@ class StaticNetwork(keras.Model):
             copy = self.copies[k]
             out = op(cache[-1], copy=copy, training=training, seed=seed)
             out.set_shape(self.options.feature_shape)
-            for i in self.chosen[k]:
-                out += cache[i]
+            out = sum((cache[i] for i in self.chosen[k]), start=out)
             if self.norms[k] is not None:
                 out = self.norms[k](out, training=training)
             cache = [*cache, out]
@@ -75,14 +73,14 @@ class StaticNetwork(keras.Model):
 
 
 def static_step(
-    compiled: Compiled, arc: tuple[Sequence[int], Sequence[int]], side: int
+    compiled: Compiled, arc: tuple[Sequence[int], Sequence[int]], example: tuple
 ) -> CompiledStep:
     """Returns the training step of one arc as a network of its own.
 
     Args:
       compiled: the steps of the search, whose weights and rules it shares.
       arc: op ids and skip bits.
-      side: of the images, pixels.
+      example: what it will be called with: images, labels, rate, seed.
 
     Returns:
       (images, labels, rate, seed) -> (loss, norm, logits).
@@ -90,17 +88,9 @@ def static_step(
     static = StaticNetwork(compiled.child, *arc)
     optimizer = ChildOptimizer(static, compiled.child_optimizer.rules)
 
-    def step(
-        images: tf.Tensor, labels: tf.Tensor, rate: tf.Tensor, seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        draw = Draw(rate, seed)
-        done = child_step(static, optimizer, (images, labels), None, draw)
-        return done.loss, done.norm, done.logits
+    def step(images: tf.Tensor, labels: tf.Tensor, *draw: tf.Tensor) -> tuple:
+        batch = images, labels
+        return child_step(static, optimizer, batch, None, Draw(*draw))[:3]
 
-    signature = [
-        tf.TensorSpec([None, side, side, 3], tf.float32),
-        tf.TensorSpec([None], tf.int32),
-        tf.TensorSpec([], tf.float32),
-        tf.TensorSpec([2], tf.int32),
-    ]
+    signature = [tf.type_spec_from_value(value) for value in example]
     return CompiledStep(step, signature, rewritten=False)

@@ -13,13 +13,11 @@ Row = dict[str, Any]
 # batch 128 on two cores of 175 to 190 GFLOP/s, ratios anywhere.
 SIZE = {"layers": 12, "filters": 36, "batch": 128, "profile": "enas"}
 SPACES = ("clean", "identity q=300", "grouped q=50")
-ABSOLUTE: dict[str, dict[str, float]] = {
-    "child step": dict(zip(SPACES, (0.75, 0.21, 0.75), strict=True)),
-    "one arc for the controller": dict(
-        zip(SPACES, (0.22, 0.08, 0.22), strict=True)
-    ),
-    "start to end of first child step": dict.fromkeys(SPACES, 40),
-    "peak memory of a search": dict.fromkeys(SPACES, 2.5),
+ABSOLUTE = {
+    "child step": (0.75, 0.21, 0.75),
+    "one arc for the controller": (0.22, 0.08, 0.22),
+    "start to end of first child step": (40, 40, 40),
+    "peak memory of a search": (2.5, 2.5, 2.5),
 }
 RATIOS = {
     "child step / network without switches": 1.10,
@@ -30,12 +28,8 @@ RATIOS = {
     "start": 1.05,
     "peak memory": 1.05,
 }
-FORMAT = {
-    "s": "{:.3f} s",
-    "GB": "{:.2f} GB",
-    "ratio": "{:.3f}",
-    "share": "{:.2%}",
-}
+FORMAT = {"s": "{:.3f} s", "GB": "{:.2f} GB", "ratio": "{:.3f}"}
+COLUMNS = ("measured", "search space", "median", "10 % to 90 %", "n", "aim")
 
 
 def row(what: str, case: str, unit: str, values: Iterable[float]) -> Row:
@@ -62,36 +56,33 @@ def lines_of(
     result: Mapping[str, Any], earlier: Mapping[str, Any] | None = None
 ) -> list[str]:
     """Returns the table of what the benchmark wrote as JSON."""
-    columns = ["measured", "search space", "median", "10 % to 90 %", "n", "aim"]
-    before = {_key(row): row for row in earlier["rows"]} if earlier else {}
-    if earlier:
-        columns.append("now / earlier")
-    lines = _header(result, earlier)
-    lines += [_line(columns), _line(["---"] * len(columns))]
-    for each in result["rows"]:
-        cells = _cells(each, result["options"])
-        if earlier:
-            old = before.get(_key(each))
-            cells.append(f"{each['median'] / old['median']:.3f}" if old else "")
-        lines.append(_line(cells))
-    return lines
-
-
-def _header(
-    result: Mapping[str, Any], earlier: Mapping[str, Any] | None
-) -> list[str]:
     options, machine = result["options"], result["machine"]
     lines = [
-        f"{options['layers']} layers, {options['filters']} filters, batch "
-        f"{options['batch']}, profile {options['profile']}, "
-        f"threads {options['threads'] or 'all'}; rows `step`, `start` and "
-        f"`peak memory` with {options['flat_layers']} layers.",
+        "{layers} layers, {filters} filters, batch {batch}, profile {profile}, "
+        "threads {cores}; rows `step`, `start` and `peak memory` with "
+        "{flat_layers} layers.".format(
+            **options, cores=options["threads"] or "all"
+        ),
         f"{machine['processor']}, TensorFlow {machine['tensorflow']}: "
         + _speeds(result["speeds"]),
     ]
+    columns, before = [*COLUMNS], {}
     if earlier:
         lines.append(f"Earlier: {_speeds(earlier['speeds'])}")
-    return [*lines, ""]
+        before = {_key(each): each for each in earlier["rows"]}
+        columns.append("now / earlier")
+    cells = [columns, ["---"] * len(columns)]
+    for each in result["rows"]:
+        cells.append(_cells(each, options))
+        if earlier:
+            old = before.get(_key(each))
+            now = f"{each['median'] / old['median']:.3f}" if old else ""
+            cells[-1].append(now)
+    return [*lines, "", *(f"| {' | '.join(line)} |" for line in cells)]
+
+
+def _key(each: Row) -> tuple[str, str, str]:
+    return each["part"], each["what"], each["case"]
 
 
 def _speeds(speeds: Sequence[Mapping[str, float]]) -> str:
@@ -106,17 +97,14 @@ def _speeds(speeds: Sequence[Mapping[str, float]]) -> str:
 
 
 def _cells(each: Row, options: Mapping[str, Any]) -> list[str]:
-    show = FORMAT[each["unit"]].format
-    aim = _aim(each, options)
-    met = "met" if aim is None or each["median"] <= aim else "missed"
-    return [
-        each["what"],
-        each["case"],
-        show(each["median"]),
-        f"{show(each['low'])} to {show(each['high'])}",
-        str(each["n"]),
-        "" if aim is None else f"{show(aim)} {met}",
-    ]
+    show = FORMAT.get(each["unit"], "{:.2%}").format
+    aim, text = _aim(each, options), ""
+    if aim is not None:
+        met = "met" if each["median"] <= aim else "missed"
+        text = f"{show(aim)} {met}"
+    spread = f"{show(each['low'])} to {show(each['high'])}"
+    what, case, n = each["what"], each["case"], str(each["n"])
+    return [what, case, show(each["median"]), spread, n, text]
 
 
 def _aim(each: Row, options: Mapping[str, Any]) -> float | None:
@@ -124,12 +112,5 @@ def _aim(each: Row, options: Mapping[str, Any]) -> float | None:
         return RATIOS.get(each["what"])
     if any(options[name] != SIZE[name] for name in SIZE):
         return None
-    return ABSOLUTE.get(each["what"], {}).get(each["case"])
-
-
-def _key(each: Row) -> tuple[str, str, str]:
-    return each["part"], each["what"], each["case"]
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    aims = ABSOLUTE.get(each["what"], ())
+    return dict(zip(SPACES, aims, strict=False)).get(each["case"])
