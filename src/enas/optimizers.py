@@ -91,12 +91,17 @@ class GradientRules:
         norms = factors * tf.sqrt(idle.squares)
         return factors * _CLIP_FACTOR[self.clip](norm, norms, self.bound)
 
-    def _idle_l2(self, idle):
+    def _idle_l2(self, idle: Any) -> tf.Tensor:
         """Returns how many times itself the gradient of l2 in the loss is."""
         return 2 * self.l2_reg * idle.decays
 
 
-def _add_l2(gradients, variables, factor, decays):
+def _add_l2(
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[tf.Tensor],
+    factor: float,
+    decays: Sequence[tf.Tensor] | None,
+) -> Sequence[tf.Tensor]:
     if not factor:
         return gradients
     factors = [factor] * len(variables)
@@ -110,12 +115,14 @@ def _add_l2(gradients, variables, factor, decays):
     ]
 
 
-def _clip_globally(gradients, norm, bound):
+def _clip_globally(
+    gradients: Sequence[tf.Tensor], norm: tf.Tensor, bound: float
+) -> Sequence[tf.Tensor]:
     factor = _global_factor(norm, bound)
     return [gradient * factor for gradient in gradients]
 
 
-def _global_factor(norm, bound):
+def _global_factor(norm: tf.Tensor, bound: float) -> tf.Tensor:
     """As PyTorch's, which adds 1e-6 to the norm."""
     return tf.minimum(1.0, bound / (norm + 1e-6))
 

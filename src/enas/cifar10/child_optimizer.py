@@ -99,10 +99,12 @@ class Update:
         self.weights: Sequence[tf.Tensor] = [
             v.value for v in child.trainable_variables
         ]
-        self._decays = use.add(arc) if use else None
-        self._moves = None
-        if use and optimizer.unselected == "stay":
-            self._moves = use.of(arc)
+        self._decays: Sequence[tf.Tensor] | None = None
+        self._moves: Sequence[tf.Tensor] | None = None
+        if use and arc is not None:
+            self._decays = use.add(arc)
+            if optimizer.unselected == "stay":
+                self._moves = use.of(arc)
         self._lazy = None
         if optimizer.copies and arc is not None:
             self._lazy = CopyStep(optimizer.copies, arc)

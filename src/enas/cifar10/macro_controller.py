@@ -6,6 +6,7 @@ one arc per session run; here n arcs are one batch, each with its own state.
 
 import math
 import typing
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -83,16 +84,19 @@ class Weights(keras.layers.Layer):
       **limits: name -> largest absolute value, where it is not .1.
     """
 
-    def __init__(self, name, seed, **limits):
+    def __init__(self, name: str, seed: int, **limits: float) -> None:
         super().__init__(name=name)
         self.seed = seed
         self.limits = limits
 
-    def build(self, shapes):
+    def build(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         for name, shape in shapes.items():
             limit = self.limits.get(name, 0.1)
             weight = common_ops.uniform(self, name, shape, limit, self.seed)
             setattr(self, name, weight)
+
+
+_State = list[tuple[tf.Tensor, tf.Tensor]]
 
 
 class StackLSTM(keras.layers.Layer):
@@ -103,10 +107,10 @@ class StackLSTM(keras.layers.Layer):
     Source: ENAS common_ops.py `stack_lstm`, torch.nn.LSTM, row 18; same.
     """
 
-    def __init__(self, options):
+    def __init__(self, options: ControllerOptions) -> None:
         super().__init__(name="lstm")
         self.size = options.lstm_size
-        self.biases = ()
+        self.biases: tuple[str, ...] = ()
         if options.profile.lstm_bias == "learned":
             self.biases = ("b_ih", "b_hh")
         limits = dict.fromkeys(self.biases, 1.0 / math.sqrt(self.size))
@@ -115,18 +119,19 @@ class StackLSTM(keras.layers.Layer):
             for i in range(options.lstm_num_layers)
         ]
 
-    def build(self, shape=None):
+    def build(self, shape: object = None) -> None:
+        shapes: dict[str, tuple[int, ...]]
         shapes = {"w": (2 * self.size, 4 * self.size)}
         shapes |= dict.fromkeys(self.biases, (4 * self.size,))
         for cell in self.cells:
             cell.build(shapes)
 
-    def zero_state(self, n):
+    def zero_state(self, n: int | tf.Tensor) -> _State:
         """Returns the first state, a list of (c, h) per layer."""
         zeros = tf.zeros([n, self.size])
         return [(zeros, zeros) for _ in self.cells]
 
-    def step(self, x, state):
+    def step(self, x: tf.Tensor, state: _State) -> tuple[tf.Tensor, _State]:
         """Returns (output float32 `[n, size]`, next state)."""
         next_state = []
         for cell, (prev_c, prev_h) in zip(self.cells, state, strict=True):
@@ -134,6 +139,11 @@ class StackLSTM(keras.layers.Layer):
             c, x = common_ops.lstm(x, prev_c, prev_h, cell.w.value, biases)
             next_state.append((c, x))
         return x, next_state
+
+
+class _Decision(typing.NamedTuple):
+    logits: tf.Tensor
+    choice: tf.Tensor
 
 
 class MacroController(keras.layers.Layer):
@@ -162,7 +172,7 @@ class MacroController(keras.layers.Layer):
         self.softmax = Weights("softmax", seed)
         self.attention = Weights("attention", seed)
 
-    def build(self, shape=None):
+    def build(self, shape: object = None) -> None:
         size, num_ops = self.options.lstm_size, self.options.num_ops
         self.lstm.build()
         self.g_emb = common_ops.uniform(
@@ -182,7 +192,7 @@ class MacroController(keras.layers.Layer):
           seed: int32 `[2]`; the same seed and weights draw the same arcs.
         """
 
-        def draw(logits, number):
+        def draw(logits: tf.Tensor, number: int) -> tf.Tensor:
             choice = tf.random.stateless_categorical(
                 logits, 1, common_ops.fold_in(seed, number), tf.int32
             )
@@ -201,7 +211,7 @@ class MacroController(keras.layers.Layer):
           A `Sample` with the given decisions.
         """
 
-        def look_up(logits, number):
+        def look_up(logits: tf.Tensor, number: int) -> tf.Tensor:
             del logits
             layer = number // 2
             if number % 2 == 0:
@@ -236,12 +246,16 @@ class MacroController(keras.layers.Layer):
         likelihood = arcs.neg_log_prob * advantages
         return likelihood + self.options.skip_weight * arcs.skip_penalty
 
-    def _run(self, n, decide):
+    def _run(
+        self, n: int | tf.Tensor, decide: Callable[[tf.Tensor, int], tf.Tensor]
+    ) -> Sample:
         """Runs the policy; `decide(logits [m, choices], number)` decides.
 
         Decision 2k is layer k's op, 2k + 1 its skips, row by row of the n arcs.
         """
-        ops, skips, anchors = [], [], []
+        ops: list[_Decision] = []
+        skips: list[_Decision] = []
+        anchors: list[tf.Tensor] = []
         state = self.lstm.zero_state(n)
         start = tf.broadcast_to(self.g_emb.value, [n, self.options.lstm_size])
         inputs = start
@@ -263,14 +277,14 @@ class MacroController(keras.layers.Layer):
             anchors.append(output)
         return self._summary(n, ops, skips)
 
-    def _op_logits(self, output, layer):
+    def _op_logits(self, output: tf.Tensor, layer: int) -> tf.Tensor:
         """Returns the logits of a layer's ops, `[n, num_ops]`."""
         logits = self._bounded(tf.matmul(output, self.softmax.w.value))
         if self.prior is not None:
             logits += self.prior[layer]
         return logits
 
-    def _bounded(self, logits):
+    def _bounded(self, logits: tf.Tensor) -> tf.Tensor:
         """Applies temperature and c * tanh (row 20)."""
         if self.options.temperature is not None:
             logits /= self.options.temperature
@@ -278,7 +292,9 @@ class MacroController(keras.layers.Layer):
             logits = self.options.tanh_constant * tf.tanh(logits)
         return logits
 
-    def _skip_logits(self, output, anchors):
+    def _skip_logits(
+        self, output: tf.Tensor, anchors: Sequence[tf.Tensor]
+    ) -> tf.Tensor:
         """Returns logits [-q, q] of every skip, `[n, layer, 2]`."""
         attention = self.attention
         keys = tf.stack(
@@ -288,7 +304,12 @@ class MacroController(keras.layers.Layer):
         query = tf.tensordot(tf.tanh(keys + query), attention.v.value, 1)
         return self._bounded(tf.concat([-query, query], axis=2))
 
-    def _summary(self, n, ops, skips):
+    def _summary(
+        self,
+        n: int | tf.Tensor,
+        ops: Sequence[_Decision],
+        skips: Sequence[_Decision],
+    ) -> Sample:
         """Adds up what was decided, decision by decision."""
         penalties = [self._penalty(decision.logits) for decision in skips]
         no_bits = tf.zeros([n, 0], tf.int32)
@@ -310,7 +331,7 @@ class MacroController(keras.layers.Layer):
             ),
         )
 
-    def _penalty(self, logits):
+    def _penalty(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns one layer's skip penalty, `[n]` (row 23).
 
         Both logits go through a sigmoid of their own, although sampling is a
@@ -322,23 +343,18 @@ class MacroController(keras.layers.Layer):
         return tf.reduce_sum(kl, axis=[1, 2])
 
 
-class _Decision(typing.NamedTuple):
-    logits: tf.Tensor
-    choice: tf.Tensor
-
-
-def _nll(decision):
+def _nll(decision: _Decision) -> tf.Tensor:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=decision.choice, logits=decision.logits
     )
 
 
-def _sampled_entropy(decision):
+def _sampled_entropy(decision: _Decision) -> tf.Tensor:
     nll = _nll(decision)
     return tf.stop_gradient(nll * tf.exp(-nll))
 
 
-def _exact_entropy(decision):
+def _exact_entropy(decision: _Decision) -> tf.Tensor:
     log_p = tf.nn.log_softmax(decision.logits)
     return -tf.reduce_sum(tf.exp(log_p) * log_p, axis=-1)
 
@@ -346,14 +362,18 @@ def _exact_entropy(decision):
 _ENTROPY = {"sampled": _sampled_entropy, "exact": _exact_entropy}
 
 
-def _total(function, ops, skips):
+def _total(
+    function: Callable[[_Decision], tf.Tensor],
+    ops: Sequence[_Decision],
+    skips: Sequence[_Decision],
+) -> tf.Tensor:
     """Returns the sum of a function over all decisions of each arc, `[n]`."""
     terms = [function(decision)[:, tf.newaxis] for decision in ops]
     terms += [function(decision) for decision in skips]
     return tf.reduce_sum(tf.concat(terms, axis=1), axis=1)
 
 
-def _mean_anchor(choice, anchors):
+def _mean_anchor(choice: tf.Tensor, anchors: Sequence[tf.Tensor]) -> tf.Tensor:
     """Returns the sum of the chosen anchors over (1 + their number)."""
     chosen = tf.cast(choice, tf.float32)
     total = tf.einsum("nk,nks->ns", chosen, tf.stack(anchors, axis=1))

@@ -161,10 +161,8 @@ class Search:
         numbers.child_grad_norm = done.take_mean_norm("child_grad_norm")
 
     def _child_step(self, step: int, batch: tuple, sample: Sample) -> None:
-        rate, arc = (
-            self._child_lr(step),
-            (sample.op_ids[step], sample.skips[step]),
-        )
+        rate = self._child_lr(step)
+        arc = sample.op_ids[step], sample.skips[step]
         seed = seed_pair(self.config.seed, "dropout", self.global_step)
         measured = self.compiled.train_child(*batch, *arc, rate, seed)
         loss, norm, correct = map(float, measured)

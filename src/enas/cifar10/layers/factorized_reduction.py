@@ -70,7 +70,9 @@ class FactorizedReduction(keras.layers.Layer):
         return self.bn(x, training=training)
 
 
-def _reduce_lines(x, path1, path2):
+def _reduce_lines(
+    x: tf.Tensor, path1: tf.Tensor, path2: tf.Tensor
+) -> tf.Tensor:
     """Returns both paths of a reduction, NHWC.
 
     Two pixels side by side are one row of a matrix. Path 1 weighs its left half
@@ -85,13 +87,15 @@ def _reduce_lines(x, path1, path2):
     return tf.reshape(y, [-1, shape[1] // 2, shape[2] // 2, y.shape[1]])
 
 
-def _lines(x):
+def _lines(x: tf.Tensor) -> list[tf.Tensor]:
     """Returns the even and the odd lines, `[pairs of pixels, 2 * channels]`."""
     pairs = 2 * x.shape[3]
     lines = tf.reshape(x, [-1, 2, tf.shape(x)[2] // 2 * pairs])
     return [tf.reshape(part, [-1, pairs]) for part in tf.unstack(lines, axis=1)]
 
 
-def _pad_tap(at, channels_before, channels_after):
+def _pad_tap(
+    at: int, channels_before: int, channels_after: int
+) -> list[list[int]]:
     spatial = [at, 1 - at]
     return [spatial, spatial, [0, 0], [channels_before, channels_after]]

@@ -6,7 +6,8 @@ Counterpart of ENAS's src/cifar10/layers/image_ops.py.
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -106,7 +107,9 @@ class BatchNorm(keras.layers.Layer):
             trainable=False,
         )
 
-    def _first_statistics(self, shape, dtype=None):
+    def _first_statistics(
+        self, shape: Sequence[int], dtype: Any = None
+    ) -> tf.Tensor:
         moving = tf.constant([[0.0], [1.0]], dtype)
         moving = tf.broadcast_to(moving, [*shape[:-1], self.channels])
         rest = tf.zeros([*shape[:-1], shape[-1] - self.channels], dtype)
@@ -137,21 +140,23 @@ class BatchNorm(keras.layers.Layer):
             self._move(tf.stack([mean, variance]), copy)
         return y
 
-    def _own(self, variable, copy):
+    def _own(
+        self, variable: keras.Variable, copy: int | tf.Tensor
+    ) -> tf.Tensor:
         return common_ops.of_copy(variable, self.copies, copy)
 
-    def _move(self, values, copy):
+    def _move(self, values: tf.Tensor, copy: int | tf.Tensor) -> None:
         """Moves the statistics towards those of a batch, `[2, channels]`."""
         old = self._own(self.statistics, copy)
         new = _average(old, values) if self.masked else _debias(old, values)
         common_ops.set_copy(self.statistics, self.copies, copy, new)
 
 
-def _average(old, values):
+def _average(old: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     return old - (old - values) * (1.0 - BN_DECAY)
 
 
-def _debias(old, values):
+def _debias(old: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """Returns the next moving, biased and local_step, side by side."""
     channels = values.shape[1]
     _, biased, steps = tf.split(old, [channels, channels, 1], axis=1)
@@ -341,7 +346,7 @@ def pool_3x3(
     return functools.partial(_avg_pool, options=options)
 
 
-def _avg_pool(x, options):
+def _avg_pool(x: tf.Tensor, options: ChildOptions) -> tf.Tensor:
     data_format = options.data_format
     if options.profile.avg_pool_padding == "excluded":
         return tf.nn.avg_pool2d(x, 3, 1, "SAME", data_format=data_format)

@@ -49,7 +49,7 @@ def max_pool_3x3(x: tf.Tensor) -> tf.Tensor:
     """
     y = tf.nn.max_pool2d(x, 3, 1, "SAME")
 
-    def gradient(dy):
+    def gradient(dy: tf.Tensor) -> tf.Tensor:
         # Plain ops around what was computed forward: in a branch of a switch
         # only these make TensorFlow hand it over to the gradient.
         place = _first_place(tf.identity(x), tf.identity(y))
@@ -58,12 +58,12 @@ def max_pool_3x3(x: tf.Tensor) -> tf.Tensor:
     return y, gradient
 
 
-def _compiled(function):
+def _compiled(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
     return tf.function(function, jit_compile=True, autograph=False)
 
 
 @_compiled
-def _first_place(x, y):
+def _first_place(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """Returns where in its window each maximum is, uint8, 0 to 8."""
     padded = tf.pad(x, BORDER, constant_values=-np.inf)
     place = tf.fill(tf.shape(y), NO_PLACE)
@@ -74,7 +74,7 @@ def _first_place(x, y):
 
 
 @_compiled
-def _spread(place, dy):
+def _spread(place: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
     """Returns the sum of what every window sends to each value."""
     place = tf.pad(place, BORDER, constant_values=NO_PLACE)
     padded = tf.pad(dy, BORDER)
@@ -88,7 +88,7 @@ def _spread(place, dy):
     return total
 
 
-def _window(padded, number, like):
+def _window(padded: tf.Tensor, number: int, like: tf.Tensor) -> tf.Tensor:
     """Returns the part of a padded tensor that one place of a window sees."""
     row, column = divmod(number, 3)
     height, width = tf.shape(like)[1], tf.shape(like)[2]

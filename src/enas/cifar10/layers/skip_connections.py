@@ -6,16 +6,25 @@ it and did not.
 """
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from enas.cifar10.branches import ChildOptions, Mode
 from enas.cifar10.layers import image_ops
 
 __all__ = ["SKIPS", "plain"]
 
+# Outputs of the stem and the layers; an output that later layers may choose is
+# a list, once for each of them.
+Cache = list[Any]
 
-def _add_chosen(total, bits, candidates):
+
+def _add_chosen(
+    total: tf.Tensor, bits: Sequence[tf.Tensor], candidates: Sequence[tf.Tensor]
+) -> tf.Tensor:
     """Returns total + the candidates whose bit is 1, in their order.
 
     Args:
@@ -32,15 +41,17 @@ def _add_chosen(total, bits, candidates):
     return total
 
 
-def _total(out, bits, candidates):
+def _total(
+    out: tf.Tensor, bits: Sequence[tf.Tensor], candidates: Sequence[tf.Tensor]
+) -> tf.Tensor:
     """Returns out + the chosen candidates.
 
     The gradient goes to all candidates, chosen or not; see `_readers`.
     """
 
     @tf.custom_gradient
-    def total(out, *candidates):
-        def gradient(dy):
+    def total(out: tf.Tensor, *candidates: tf.Tensor) -> Any:
+        def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, ...]:
             return dy, *[dy for _ in candidates]
 
         return _add_chosen(out, bits, candidates), gradient
@@ -48,7 +59,7 @@ def _total(out, bits, candidates):
     return total(out, *candidates)
 
 
-def _readers(x, bits):
+def _readers(x: tf.Tensor, bits: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Returns x for each layer that may choose it, and once more for the rest.
 
     Of the gradients that come back, those of layers that did not choose it are
@@ -63,17 +74,16 @@ def _readers(x, bits):
     """
 
     @tf.custom_gradient
-    def readers(x):
-        def gradient(*parts):
-            *parts, rest = parts
-            return _add_chosen(rest, bits, parts)
+    def readers(x: tf.Tensor) -> Any:
+        def gradient(*parts: tf.Tensor) -> tf.Tensor:
+            return _add_chosen(parts[-1], bits, parts[:-1])
 
         return [tf.identity(x) for _ in range(len(bits) + 1)], gradient
 
     return readers(x)
 
 
-def plain(cache):
+def plain(cache: Cache) -> list[tf.Tensor]:
     """Returns the cache, every output as what follows its stage reads it."""
     return [x[-1] if isinstance(x, list) else x for x in cache]
 
@@ -96,14 +106,21 @@ class Skip(keras.layers.Layer):
     the paper's.
     """
 
-    def __init__(self, options):
+    def __init__(self, options: ChildOptions) -> None:
         super().__init__(name="skip")
         self.bn = image_ops.BatchNorm(options)
 
-    def build(self, shape):
+    def build(self, shape: Any) -> None:
         self.bn.build(shape)
 
-    def call(self, out, cache, bits, same, training=False):
+    def call(
+        self,
+        out: tf.Tensor,
+        cache: Cache,
+        bits: Sequence[Sequence[tf.Tensor]],
+        same: tf.Tensor,
+        training: Mode = False,
+    ) -> Cache:
         # With the stem in the cache the direct input is no candidate (row 5).
         count = len(bits[0])
         total, left = _add_outputs(out, cache[:count], bits)
@@ -111,7 +128,9 @@ class Skip(keras.layers.Layer):
         return [*left, *cache[count:], result]
 
 
-def _add_outputs(out, outputs, bits):
+def _add_outputs(
+    out: tf.Tensor, outputs: Cache, bits: Sequence[Sequence[tf.Tensor]]
+) -> tuple[tf.Tensor, Cache]:
     """Returns the sum with the chosen ones, and what later layers read."""
     outputs = [
         x if isinstance(x, list) else _readers(x, [row[i] for row in bits])
@@ -133,7 +152,14 @@ class InPlaceSkip(Skip):
     same.
     """
 
-    def call(self, out, cache, bits, same, training=False):
+    def call(
+        self,
+        out: tf.Tensor,
+        cache: Cache,
+        bits: Sequence[Sequence[tf.Tensor]],
+        same: tf.Tensor,
+        training: Mode = False,
+    ) -> Cache:
         *earlier, stored = cache
         total, left = _add_outputs(out, earlier, bits)
         if len(bits[0]) > len(earlier):
@@ -143,7 +169,7 @@ class InPlaceSkip(Skip):
         return [*left, stored, self.bn(total, training=training)]
 
 
-def _pick(condition, x, y):
+def _pick(condition: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     return tf.cond(
         condition,
         functools.partial(tf.identity, x),

@@ -13,6 +13,7 @@ anything but a training step reads them. `copy_step.py` is the training step.
 """
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,7 @@ class CopyMomentum:
         self.measure()
 
 
-def _slices(shapes):
+def _slices(shapes: Sequence[Any]) -> list[slice]:
     """Returns a slice for each run of equal shapes."""
     ends = [i for i in range(1, len(shapes)) if shapes[i] != shapes[i - 1]]
     bounds = [0, *ends, len(shapes)]

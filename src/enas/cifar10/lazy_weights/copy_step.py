@@ -67,7 +67,7 @@ class CopyStep:
         ]
         self.weights = [row for w, _ in self._pairs for row in tf.unstack(w)]
 
-    def _read(self, family):
+    def _read(self, family: slice) -> list[tf.Tensor]:
         """Returns the rows as stored, of weights and of slots."""
         pairs, rows = self._copies.pairs[family], self._rows[family]
         return [
@@ -75,7 +75,7 @@ class CopyStep:
             for variables in zip(*pairs, strict=True)
         ]
 
-    def _write(self, family, values):
+    def _write(self, family: slice, values: Sequence[tf.Tensor]) -> None:
         pairs, rows = self._copies.pairs[family], self._rows[family]
         for variables, value in zip(
             zip(*pairs, strict=True), values, strict=True
@@ -105,20 +105,22 @@ class CopyStep:
             decays = self._replace(decays, self._factors(decays))
         return weights, decays
 
-    def _replace(self, items, own):
+    def _replace(
+        self, items: Sequence[tf.Tensor], own: Sequence[tf.Tensor]
+    ) -> list[tf.Tensor]:
         items = list(items)
         for place, item in zip(self._places, own, strict=True):
             items[place] = item
         return items
 
-    def _factors(self, factors):
+    def _factors(self, factors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Returns the scalars that tensors `[copies, 1, ..]` have for rows."""
         return [
             tf.gather(tf.reshape(factors[place], [-1]), row)
             for place, row in zip(self._places, self._rows, strict=True)
         ]
 
-    def _idle(self, decays):
+    def _idle(self, decays: Sequence[tf.Tensor] | None) -> Idle:
         keeps, from_slot = tf.unstack(self._copies.matrices[:, 0], axis=1)
         ww, wa, aa = tf.unstack(self._copies.squares, axis=1)
         squares = keeps**2 * ww + 2 * keeps * from_slot * wa + from_slot**2 * aa
@@ -172,7 +174,7 @@ class CopyStep:
         self._copies.squares.scatter_update(slices)
         return self._others(gradients), moves and self._others(moves)
 
-    def _keep(self, factors, rate):
+    def _keep(self, factors: tf.Tensor, rate: tf.Tensor) -> None:
         """Multiplies the matrices of idle rows with that of this step."""
         matrices = self._copies.matrices
         to_w, to_a = tf.unstack(matrices, axis=1)
@@ -183,6 +185,6 @@ class CopyStep:
         fresh = identities(len(self._rows))
         matrices.scatter_update(tf.IndexedSlices(fresh, self._at))
 
-    def _others(self, items):
+    def _others(self, items: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         places = set(self._places)
         return [item for i, item in enumerate(items) if i not in places]

@@ -10,7 +10,7 @@ of its own, they read the picked copy's part.
 
 import collections
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -101,21 +101,25 @@ class Lookup:
 class _Scope(keras.StatelessScope):
     """Gives values to read; what a layer assigns, it assigns all the same."""
 
-    def add_update(self, update):
+    def add_update(self, update: tuple[keras.Variable, tf.Tensor]) -> None:
         variable, value = update
         variable.value.assign(value)
 
 
-def _numbered(branch):
+def _numbered(
+    branch: keras.layers.Layer,
+) -> Iterator[tuple[tuple[tuple[int, ...], int], keras.Variable]]:
     """Yields ((shape, number among those of this shape), keras variable)."""
-    counts = collections.Counter()
+    counts: collections.Counter = collections.Counter()
     for variable in branch.trainable_variables:
         shape = tuple(variable.shape)
         yield (shape, counts[shape]), variable
         counts[shape] += 1
 
 
-def _rows(members, layers, branches):
+def _rows(
+    members: Iterable[tuple[int, int]], layers: int, branches: int
+) -> list[list[int]]:
     """Returns int `[layers][branches]`, the place of each among the members.
 
     A branch without a counterpart does not read what is found, so that any
@@ -127,7 +131,11 @@ def _rows(members, layers, branches):
     ]
 
 
-def _pick(members, rows, branches):
+def _pick(
+    members: Mapping[tuple[int, int], keras.Variable],
+    rows: list[list[int]],
+    branches: tf.Tensor,
+) -> Iterable[tuple[keras.Variable, tf.Tensor]]:
     """Returns pairs of a keras variable and a tensor, its value in the scope.
 
     Args:

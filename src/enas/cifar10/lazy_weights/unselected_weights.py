@@ -6,6 +6,8 @@ unused weight stays as it is in every step.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,7 +30,7 @@ class WeightUse:
     Source: row 12, torch 1.8.1 `zero_grad` and SGD; same.
     """
 
-    def __init__(self, child):
+    def __init__(self, child: Any) -> None:
         self._child = child
         space, layers = child.search_space, child.num_layers
         copies = [space.weight_copies(b) for b in range(len(space.branches))]
@@ -59,13 +61,15 @@ class WeightUse:
         ]
         self.used = tf.Variable(tf.zeros([count + 1]))
 
-    def _part_of(self, path, parts):
+    def _part_of(
+        self, path: str, parts: Mapping[str, tuple[int, int]]
+    ) -> tuple[int, int]:
         scope = re.match(
             r"child/(layer_\d+/(branch_\d+|pool_at_\d+/from_\d+))/", path
         )
         return parts[scope[1]] if scope else (self._rest, 1)
 
-    def add(self, arc):
+    def add(self, arc: tuple[tf.Tensor, tf.Tensor]) -> list[tf.Tensor]:
         """Adds an arc to those seen.
 
         Args:
@@ -79,11 +83,11 @@ class WeightUse:
         self.used.assign(used)
         return self._factors(used)
 
-    def of(self, arc):
+    def of(self, arc: tuple[tf.Tensor, tf.Tensor]) -> list[tf.Tensor]:
         """Returns the same of this arc alone."""
         return self._factors(self.parts_of(arc))
 
-    def _factors(self, used):
+    def _factors(self, used: tf.Tensor) -> list[tf.Tensor]:
         return [
             _factor(used, part, variable)
             for part, variable in zip(
@@ -91,21 +95,22 @@ class WeightUse:
             )
         ]
 
-    def parts_of(self, arc):
+    def parts_of(self, arc: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         """Returns float32 `[parts]`, 1 for the parts that an arc uses."""
         op_ids, skips = arc
         sets = tf.one_hot(tf.gather(self._set_of, op_ids), self._num_sets)
         reductions = self._reductions(skips)
         return tf.concat([tf.reshape(sets, [-1]), reductions, [1.0]], 0)
 
-    def _reductions(self, skips):
+    def _reductions(self, skips: tf.Tensor) -> tf.Tensor:
         """Returns float32, 1 for each reduction that leads to the logits.
 
         Goes backwards: `needed` says of each cached output whether anything
         behind reads it.
         """
-        bits, stages = tf.cast(skips, tf.float32), []
-        needed = []
+        bits = tf.cast(skips, tf.float32)
+        stages: list[tf.Tensor] = []
+        needed: list[Any] = []
         for k, layer in reversed(list(enumerate(self._child.enas_layers))):
             needed = needed or [0.0] * self._cached_behind(k)
             needed[-1] = 1.0
@@ -116,12 +121,14 @@ class WeightUse:
                 needed[i] = tf.maximum(needed[i], bits[k * (k - 1) // 2 + i])
         return tf.concat([*stages, tf.zeros([0])], 0)
 
-    def _cached_behind(self, k):
+    def _cached_behind(self, k: int) -> int:
         stem_stays = not self._child.enas_layers[0].drops_stem
         return k + 1 + int(stem_stays)
 
 
-def _factor(used, part, variable):
+def _factor(
+    used: tf.Tensor, part: tuple[int, int], variable: tf.Variable
+) -> tf.Tensor:
     start, count = part
     if count == 1:
         return used[start]
