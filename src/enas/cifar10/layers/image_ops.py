@@ -239,7 +239,7 @@ class ConvBN(keras.layers.Layer):
         x = self.bn(x, training=training, copy=copy)
         return tf.nn.relu(x) if self.relu else x
 
-    def _seen_by_taps(self, x):
+    def _seen_by_taps(self, x: tf.Tensor) -> tf.Tensor:
         """Returns what each tap of the kernel sees, side by side.
 
         Without oneDNN TensorFlow has no gradient of a dilated convolution on a
