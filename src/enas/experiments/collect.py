@@ -1,0 +1,192 @@
+"""Keeps what runs have measured: two small tables that need no run directory.
+
+    python -m enas.experiments.collect outputs/table1 --machine=mine
+
+Adds every finished search below the folders named to epochs.csv (a line per
+epoch) and runs.csv (a line per run) in --into. A run that is there already is
+written anew, so the same command may be given again.
+"""
+
+import csv
+import io
+import json
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from enas.cifar10.metrics import COLUMNS
+from enas.cifar10.search_space import CANDIDATE_OPS, expand
+from enas.errors import UserError
+from enas.experiments.results import reading_columns
+from enas.experiments.rows import read_rows
+from enas.parser import Parser
+from enas.run import versions
+from enas.run.files import read_lines, write_whole
+from enas.run.rows import RunRows
+from enas.tools.command import run_tool
+
+__all__ = ["KEY", "READINGS", "RUN_COLUMNS", "collect", "main", "read_table"]
+
+Line = dict[str, str]
+# What tells one run from another.
+KEY = ("row", "seed", "defence", "variant", "commit", "machine")
+# Column of runs.csv, in per cent -> accuracy of metrics.csv.
+READINGS = {
+    f"{split}_error_{arcs}_{mode}": column
+    for split in ("valid", "test")
+    for (arcs, mode), column in reading_columns(split).items()
+}
+RUN_COLUMNS = (
+    *KEY,
+    "date",
+    "epochs",
+    "poison",
+    "q",
+    "op_ids",
+    *READINGS,
+    "poison_share",
+    "poison_layers_best",
+    "poison_layers_10",
+    "poison_layers_uniform",
+    "best_arc",
+    "arcs",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit code."""
+    return run_tool(_run, argv)
+
+
+def _run(argv: list[str]) -> Iterator[str]:
+    parser = Parser(prog="python -m enas.experiments.collect")
+    parser.add_argument("folders", nargs="+", help="sweeps or runs")
+    parser.add_argument("--machine", required=True, help="a name for it")
+    parser.add_argument("--into", default="docs/table1", help="folder")
+    given = parser.parse_words(argv[1:])
+    names = collect(given.folders, given.machine, given.into)
+    yield f"{len(names)} finished runs in {given.into}: {', '.join(names)}"
+
+
+def collect(folders: Iterable[str], machine: str, into: str) -> list[str]:
+    """Adds finished searches to the two tables; returns their names.
+
+    Args:
+      folders: sweeps, or run directories.
+      machine: the name that tells its rounding from that of others.
+      into: folder of epochs.csv and runs.csv, which need not exist.
+
+    Raises:
+      UserError: there is no such folder, or a file of a run is damaged.
+    """
+    runs, epochs = [], []
+    for folder in folders:
+        if not os.path.isdir(folder):
+            raise UserError(
+                f"{folder} is no folder. Name the --output_dir of a sweep, or "
+                "a run directory."
+            )
+        for path in sorted(pathlib.Path(folder).rglob("result.json")):
+            result = json.loads(path.read_text(encoding="utf-8"))
+            if result.get("finished"):
+                run = _run_line(path, result, machine)
+                runs.append(run)
+                epochs += _epoch_lines(path.parent, run)
+    os.makedirs(into, exist_ok=True)
+    _merge(os.path.join(into, "runs.csv"), RUN_COLUMNS, runs)
+    _merge(os.path.join(into, "epochs.csv"), (*KEY, *COLUMNS), epochs)
+    return [" ".join(filter(None, map(run.get, KEY[:4]))) for run in runs]
+
+
+def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
+    """Returns the line of runs.csv of a finished run."""
+    settings, last = result["settings"], result["last"]
+    reports = [
+        report
+        for report in RunRows(str(path.parent)).arcs.read()
+        if report["epoch"] == last["epoch"]
+    ]
+    best = next(r for r in reports if "valid_acc" in r)
+    starts = versions.read(str(path.parent))
+    commit = starts[-1].get("commit") if starts else None
+    layers = [report["poison_layers"] for report in reports]
+    good = len(expand(settings["candidate_ops"], CANDIDATE_OPS))
+    share = 1 - good / result["op_ids"]
+    values = {
+        "row": _row(settings),
+        "seed": settings["seed"],
+        "defence": settings.get("defence", "none"),
+        "variant": _variant(settings),
+        "commit": (commit or "unknown")[:7],
+        "machine": machine,
+        "date": time.strftime("%Y-%m-%d", time.gmtime(path.stat().st_mtime)),
+        "epochs": result["epochs"],
+        "poison": settings["poison"],
+        "q": settings["q"] or 0,
+        "op_ids": result["op_ids"],
+        **{name: f"{100 - 100 * last[c]:.2f}" for name, c in READINGS.items()},
+        "poison_share": f"{last['poison_share']:.4f}",
+        "poison_layers_best": best["poison_layers"],
+        "poison_layers_10": f"{sum(layers) / len(layers):.2f}",
+        "poison_layers_uniform": f"{share * settings['child_num_layers']:.2f}",
+        "best_arc": _short(best["arc"]),
+        "arcs": "; ".join(_short(report["arc"]) for report in reports),
+    }
+    return {name: str(value) for name, value in values.items()}
+
+
+def _row(settings: dict[str, Any]) -> str:
+    """Returns the row of Table 1 that a run is of, or what it is."""
+    for row in read_rows():
+        if (row.poison, row.q) == (settings["poison"], settings["q"] or 0):
+            return row.name
+    return f"{settings['poison']}:{settings['q']}"
+
+
+def _variant(settings: dict[str, Any]) -> str:
+    words = [*settings["override"]]
+    words += [] if settings["controller_training"] else ["uniform"]
+    words += ["fixed_arc"] if settings["child_fixed_arc"] else []
+    return " ".join(words)
+
+
+def _short(arc: str) -> str:
+    return " ".join(arc.split())
+
+
+def _epoch_lines(folder: pathlib.Path, run: Line) -> list[Line]:
+    key = {name: run[name] for name in KEY}
+    return [
+        key | {name: f"{number:.6g}" for name, number in row.items()}
+        for row in RunRows(str(folder)).rows()
+    ]
+
+
+def read_table(path: str) -> list[Line]:
+    """Returns the lines of a table, [] if there is none."""
+    return list(csv.DictReader(read_lines(path)))
+
+
+def _merge(path: str, columns: Sequence[str], new: list[Line]) -> None:
+    """Writes a table with new lines instead of those of the same runs."""
+    keys = {tuple(line[name] for name in KEY) for line in new}
+    kept = [
+        line
+        for line in read_table(path)
+        if tuple(line[name] for name in KEY) not in keys
+    ]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    # A stable order: the lines of one run stay in the order of its epochs.
+    writer.writerows(
+        sorted([*kept, *new], key=lambda line: [line[name] for name in KEY])
+    )
+    write_whole(path, stream.getvalue())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""What finished runs leave in the two tables of docs/table1."""
+
+import json
+import pathlib
+
+import pytest
+
+import helpers
+from enas.cifar10.metrics import COLUMNS
+from enas.experiments import collect
+from enas.experiments.rows import read_rows
+
+TABLES = helpers.ROOT / "docs/table1"
+
+
+def write_run(folder: pathlib.Path, seed: int, finished: bool = True) -> None:
+    folder.mkdir(parents=True)
+    last = dict.fromkeys(COLUMNS, 0.25) | {"epoch": 2}
+    settings = {"poison": "identity", "q": 6, "seed": seed, "override": []}
+    settings |= {"candidate_ops": "enas6", "child_num_layers": 2}
+    settings |= {"controller_training": True, "child_fixed_arc": None}
+    result = {"finished": finished, "epochs": 2, "op_ids": 12, "last": last}
+    text = json.dumps(result | {"settings": settings})
+    (folder / "result.json").write_text(text)
+    lines = [",".join(COLUMNS)]
+    for epoch in (1, 2):
+        cells = [str(epoch) if c == "epoch" else ".25" for c in COLUMNS]
+        lines.append(",".join(cells))
+    (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
+    arcs = [
+        {"epoch": 1, "arc": "9  9 1", "poison_layers": 2, "valid_acc": 0.5},
+        {"epoch": 2, "arc": "6  7 1", "poison_layers": 2},
+        {"epoch": 2, "arc": "0  7 0", "poison_layers": 1, "valid_acc": 0.25},
+    ]
+    text = "".join(json.dumps(arc) + "\n" for arc in arcs)
+    (folder / "arcs.jsonl").write_text(text)
+
+
+def test_finished_runs_are_added_once(tmp_path):
+    write_run(tmp_path / "sweep/runs/a", 69)
+    write_run(tmp_path / "sweep/runs/b", 70, finished=False)
+    words = ["collect", str(tmp_path / "sweep"), "--machine=m"]
+    words.append(f"--into={tmp_path / 'tables'}")
+    assert collect.main(words) == 0
+    first = [p.read_text() for p in sorted((tmp_path / "tables").iterdir())]
+    assert collect.main(words) == 0
+    again = [p.read_text() for p in sorted((tmp_path / "tables").iterdir())]
+    assert first == again
+    (run,) = collect.read_table(str(tmp_path / "tables/runs.csv"))
+    assert (run["row"], run["seed"], run["machine"]) == ("1a", "69", "m")
+    assert run["test_error_sampled_train"] == "75.00"
+    assert (run["best_arc"], run["arcs"]) == ("0 7 0", "6 7 1; 0 7 0")
+    # Half of 12 op ids is poison, of 2 layers; the 10 hold 2 and 1.
+    layers = [run[f"poison_layers_{k}"] for k in ("best", "10", "uniform")]
+    assert layers == ["1", "1.50", "1.00"]
+    epochs = collect.read_table(str(tmp_path / "tables/epochs.csv"))
+    assert [line["epoch"] for line in epochs] == ["1", "2"]
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path, capsys):
+    assert collect.main(["c", str(tmp_path / "x"), "--machine=m"]) == 2
+    assert "is no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["runs.csv", "epochs.csv"])
+def test_the_committed_tables_are_small_and_say_each_run_once(name):
+    lines = collect.read_table(str(TABLES / name))
+    keys = [
+        (*(line[k] for k in collect.KEY), line.get("epoch")) for line in lines
+    ]
+    if name == "runs.csv":
+        keys = [tuple(line[k] for k in collect.KEY) for line in lines]
+    assert lines and len(set(keys)) == len(keys)
+    assert sum(p.stat().st_size for p in TABLES.glob("*s.csv")) < 300_000
+
+
+def test_the_committed_runs_end_as_their_epochs_do():
+    lines = collect.read_table(str(TABLES / "epochs.csv"))
+    last = {tuple(line[k] for k in collect.KEY): line for line in lines}
+    runs = collect.read_table(str(TABLES / "runs.csv"))
+    known = {row.name for row in read_rows()}
+    assert known <= {run["row"] for run in runs}
+    checked = 0
+    for run in runs:
+        line = last.get(tuple(run[k] for k in collect.KEY))
+        for error, accuracy in collect.READINGS.items() if line else ():
+            wanted = 100 - 100 * float(line[accuracy])
+            assert float(run[error]) == pytest.approx(wanted, abs=0.006)
+            checked += 1
+    assert checked >= 8 * 14
