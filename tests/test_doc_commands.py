@@ -64,6 +64,9 @@ RUN = {
 }
 # Run by another test, by the same program with its arguments.
 ELSEWHERE = {
+    "python -m enas.experiments.collect outputs/table1 --machine=NAME": (
+        "experiments/test_collect.py::test_finished_runs_are_added_once"
+    ),
     "python -m enas.experiments.correlations docs/table1/table1.csv": (
         "experiments/test_correlations.py::"
         "test_the_documents_say_what_the_table_gives"
