@@ -22,11 +22,16 @@ __all__ = [
     "controller_line",
     "flag_lines",
     "progress",
+    "quiet",
     "seed_pair",
 ]
 
 DASHES = "-" * 80
 T = TypeVar("T")
+
+
+def quiet(line: str = "") -> None:
+    """Is a log that nobody reads."""
 
 
 def flag_lines(settings: Mapping[str, Any]) -> list[str]:

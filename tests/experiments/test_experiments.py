@@ -130,6 +130,7 @@ def test_all_ablations_are_the_choices_in_which_the_programs_differ():
         (["--", "--nocontroller_training"], "--controls=uniform"),
         (["--", "--child_num_layers=0"], "must be at least 1"),
         (["--", "--flagfile=none"], "--flagfile names a text file"),
+        (["--", "--flagfile=mine"], "flagfile must be text"),
         (["--report"], "holds no sweep"),
         (["--output_dir=."], "not a sweep"),
     ],
@@ -138,7 +139,7 @@ def test_mistakes_are_told_before_anything_is_touched(
     arguments, wanted, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine").touch()
+    (tmp_path / "mine").write_bytes(b"\xff")
     assert main(arguments) == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ") and wanted in message

@@ -18,6 +18,7 @@ from enas.probing.findings import (
     measure,
 )
 from enas.probing.probes import Probed, feature_maps
+from enas.utils import quiet
 
 __all__ = ["Audit", "ClassAudit", "audit_child", "audit_space"]
 
@@ -123,11 +124,7 @@ class Audit:
         return "\n".join(lines_of(self))
 
 
-def _quiet(line: str = "") -> None:
-    """Says nothing."""
-
-
-def audit_space(config: Config, log: Callable[[str], None] = _quiet) -> Audit:
+def audit_space(config: Config, log: Callable[[str], None] = quiet) -> Audit:
     """Audits the search space of a `Config` with a fresh child.
 
     Args:
@@ -142,7 +139,7 @@ def audit_space(config: Config, log: Callable[[str], None] = _quiet) -> Audit:
     from enas.cifar10.readers.fingerprint import told
 
     space = build.space_of(config)
-    data = build.read_data(config, _quiet)
+    data = build.read_data(config, quiet)
     log(f"Data: {told(data.facts)}")
     single = dataclasses.replace(config, child_num_layers=1)
     child = build.build_child(single, space, data.num_classes)

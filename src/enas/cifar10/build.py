@@ -27,7 +27,7 @@ from enas.run import data_record, user_files
 from enas.run.run_dir import RunDir
 from enas.tf1 import export as tf1_export
 from enas.tf1 import load as tf1_checkpoint
-from enas.utils import DASHES, Log
+from enas.utils import DASHES, Log, quiet
 
 __all__ = [
     "build_child",
@@ -99,9 +99,9 @@ def load_search(
     """
     search_space, fixed_arc = _choices(config)
     user_files.check(config)
-    data = read_data(config, _quiet)
+    data = read_data(config, quiet)
     check_data(data)
-    return build_search(config, search_space, data, _quiet, fixed_arc)
+    return build_search(config, search_space, data, quiet, fixed_arc)
 
 
 def space_of(config: Config) -> SearchSpace:
@@ -302,7 +302,3 @@ def read_data(config: Config, log: Callable[[str], None]) -> data_utils.DataSet:
         profile=config.behaviour,
         log=log,
     )
-
-
-def _quiet(line: str = "") -> None:
-    """Is a log that nobody reads: a tool prints what it found."""

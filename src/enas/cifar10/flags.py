@@ -117,17 +117,11 @@ def read_flags(
     Raises:
       UserError: a flag is unknown, cannot be read or is out of range.
     """
-    words = command_words(argv)
+    words = without_flagfiles(values, argv)
     try:
-        rest = values(without_flagfiles(values, words))[1:]
-    except (flags.Error, OSError) as error:
+        rest = values(words)[1:]
+    except flags.Error as error:
         raise UserError(f"{error}. See --help for all flags.") from error
-    # Bytes that are no text, or a file name with a zero byte in it.
-    except ValueError as error:
-        raise UserError(
-            "A flagfile must be text that names flags and files; received one "
-            f"that cannot be read: {error}. See --help for all flags."
-        ) from error
     if rest:
         raise UserError(
             "All settings are given as --name=value; received the bare words "
@@ -148,10 +142,14 @@ def read_flags(
 def without_flagfiles(
     values: flags.FlagValues, argv: Sequence[str]
 ) -> list[str]:
-    """Returns argv with the flagfiles in it read, byte order marks skipped."""
+    """Returns argv with the flagfiles in it read, byte order marks skipped.
+
+    Raises:
+      UserError: a flagfile cannot be read, or a word is empty.
+    """
     words = command_words(argv)
     while True:
-        words = values.read_flags_from_files(words, force_gnu=False)
+        words = _with_flagfiles(values, words)
         marked = [i for i, word in enumerate(words) if word[:1] == "\ufeff"]
         if not marked:
             return words
@@ -159,6 +157,23 @@ def without_flagfiles(
             words[i] = words[i].lstrip("\ufeff")
             if words[i].startswith(("#", "//")) or not words[i]:
                 del words[i]
+
+
+def _with_flagfiles(
+    values: flags.FlagValues, words: Sequence[str]
+) -> list[str]:
+    try:
+        return values.read_flags_from_files(words, force_gnu=False)
+    except (flags.Error, OSError) as error:
+        raise UserError(
+            f"{error}. --flagfile names a text file. See --help for all flags."
+        ) from error
+    # Bytes that are no text, or a file name with a zero byte in it.
+    except ValueError as error:
+        raise UserError(
+            "A flagfile must be text that names flags and files; received one "
+            f"that cannot be read: {error}. See --help for all flags."
+        ) from error
 
 
 def _check_not_empty(values: flags.FlagValues) -> None:
@@ -179,8 +194,9 @@ def help_text(script: str) -> str:
     lines = [f"Usage: {script} [--flag=value ..]", ""]
     group = None
     for field in dataclasses.fields(Config):
-        if Config.group_of(field.name) != group:
-            group = Config.group_of(field.name)
+        heading = Config.group_of(field.name)
+        if heading != group:
+            group = heading
             lines += [f"{group}:"]
         lines += [f"  --{field.name}={shown_default(field)}"]
         lines += _indented(_help_of(field))

@@ -184,11 +184,8 @@ def _seeds(text):
 
 def _search_flags(words):
     """Returns flags that hold in all folders, flagfiles read."""
-    try:
-        words = without_flagfiles(flags.FlagValues(), ["search", *words])[1:]
-    except (flags.Error, OSError) as error:
-        raise UserError(f"{error}. --flagfile names a text file.") from error
-    return tuple(map(_absolute, words))
+    words = without_flagfiles(flags.FlagValues(), ["search", *words])
+    return tuple(map(_absolute, words[1:]))
 
 
 def _absolute(flag):

@@ -28,6 +28,7 @@ from enas.tf1.names import (
     compare,
     port_name,
 )
+from enas.utils import quiet
 
 if TYPE_CHECKING:
     from enas.cifar10.compiled import Compiled
@@ -219,9 +220,9 @@ def _print_accuracies(
     from enas.cifar10.readers.fingerprint import told
     from enas.cifar10.search import Search
 
-    data = read_data(config, log=_quiet)
+    data = read_data(config, log=quiet)
     print(f"Data: {told(data.facts)}")
-    search = Search(config, search_space, data, compiled, _quiet)
+    search = Search(config, search_space, data, compiled, quiet)
     if not arcs:
         sample = search.arcs.draw(NUM_ARCS, "checkpoint", 0)
         arcs = [arc_of(sample, i) for i in range(NUM_ARCS)]
@@ -232,7 +233,3 @@ def _print_accuracies(
         print(f"{accuracy:<6.4f}  {arc}")
     mean = sum(accuracies) / len(accuracies)
     print(f"mean {mean:.4f}, best {max(accuracies):.4f}")
-
-
-def _quiet(line: str = "") -> None:
-    """Is a log that nobody reads: the mapping is the output here."""

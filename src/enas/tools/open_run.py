@@ -13,6 +13,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.flags import read_flags
 from enas.errors import UserError
 from enas.paths import user_path
+from enas.utils import quiet
 
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
@@ -63,9 +64,7 @@ def given(argv: Sequence[str], name: str) -> str | None:
     return value
 
 
-def load(
-    config: Config, log: Callable[[str], None] = lambda line: None
-) -> "Search":
+def load(config: Config, log: Callable[[str], None] = quiet) -> "Search":
     """Returns the `Search` of a run, as its last checkpoint left it.
 
     Args:

@@ -20,6 +20,8 @@ __all__ = ["SKIPS", "plain"]
 # Outputs of the stem and the layers; an output that later layers may choose is
 # a list, once for each of them.
 Cache = list[Any]
+# Whether each later layer chose each output, a row for every layer.
+Bits = Sequence[Sequence[tf.Tensor]]
 
 
 def _add_chosen(
@@ -117,19 +119,26 @@ class Skip(keras.layers.Layer):
         self,
         out: tf.Tensor,
         cache: Cache,
-        bits: Sequence[Sequence[tf.Tensor]],
+        bits: Bits,
         same: tf.Tensor,
         training: Mode = False,
     ) -> Cache:
+        total, cache = self._sum(out, cache, bits, same)
+        return [*cache, self.bn(total, training=training)]
+
+    def _sum(
+        self, out: tf.Tensor, cache: Cache, bits: Bits, same: tf.Tensor
+    ) -> tuple[tf.Tensor, Cache]:
+        """Returns the sum, and the cache as later layers read it."""
+        del same
         # With the stem in the cache the direct input is no candidate (row 5).
         count = len(bits[0])
         total, left = _add_outputs(out, cache[:count], bits)
-        result = self.bn(total, training=training)
-        return [*left, *cache[count:], result]
+        return total, [*left, *cache[count:]]
 
 
 def _add_outputs(
-    out: tf.Tensor, outputs: Cache, bits: Sequence[Sequence[tf.Tensor]]
+    out: tf.Tensor, outputs: Cache, bits: Bits
 ) -> tuple[tf.Tensor, Cache]:
     """Returns the sum with the chosen ones, and what later layers read."""
     outputs = [
@@ -152,21 +161,15 @@ class InPlaceSkip(Skip):
     same.
     """
 
-    def call(
-        self,
-        out: tf.Tensor,
-        cache: Cache,
-        bits: Sequence[Sequence[tf.Tensor]],
-        same: tf.Tensor,
-        training: Mode = False,
-    ) -> Cache:
+    def _sum(
+        self, out: tf.Tensor, cache: Cache, bits: Bits, same: tf.Tensor
+    ) -> tuple[tf.Tensor, Cache]:
         *earlier, stored = cache
         total, left = _add_outputs(out, earlier, bits)
         if len(bits[0]) > len(earlier):
             direct = _pick(same, total, stored)
             total = _add_chosen(total, bits[0][-1:], [direct])
-        stored = _pick(same, total, stored)
-        return [*left, stored, self.bn(total, training=training)]
+        return total, [*left, _pick(same, total, stored)]
 
 
 def _pick(condition: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
