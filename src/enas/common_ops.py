@@ -14,20 +14,6 @@ import tensorflow as tf
 if TYPE_CHECKING:
     from enas.cifar10.branches import ChildOptions
 
-__all__ = [
-    "HeNormal",
-    "Uniform",
-    "add_weight",
-    "child_weight",
-    "dropout",
-    "fold_in",
-    "is_copied",
-    "lstm",
-    "of_copy",
-    "set_copy",
-    "uniform",
-]
-
 # Of one weight or one draw.
 Seed = tuple[int, int]
 
@@ -50,7 +36,6 @@ class HeNormal(keras.initializers.Initializer):
         self.seed = seed
 
     def __call__(self, shape: Sequence[int], dtype: object = None) -> tf.Tensor:
-        """Returns a tensor of `shape`."""
         stddev = math.sqrt(2.0 / self.fan_in)
         return tf.random.stateless_truncated_normal(
             shape, self.seed, stddev=stddev, dtype=dtype or tf.float32
@@ -72,7 +57,6 @@ class Uniform(keras.initializers.Initializer):
         self.seed = seed
 
     def __call__(self, shape: Sequence[int], dtype: object = None) -> tf.Tensor:
-        """Returns a tensor of `shape`."""
         return tf.random.stateless_uniform(
             shape, self.seed, -self.limit, self.limit, dtype or tf.float32
         )
@@ -99,8 +83,6 @@ def child_weight(
     """Adds a weight of the child to a layer that is being built.
 
     Args:
-      layer: where it is added.
-      name: the variable's name.
       shape: `[.., out]`; a depthwise kernel is `[k, k, channels, 1]`, a
         transposed one `[k, k, out, in]`.
       options: the child's; its profile picks the distribution.
@@ -124,10 +106,7 @@ def add_weight(
     """Adds a weight to a layer that is being built, for one copy or stacked.
 
     Args:
-      layer: where it is added.
-      name: the variable's name.
       shape: of one copy's part.
-      initializer: or its name.
       copies: above 1 the weight is stacked `[copies, *shape]`.
     """
     shape = shape if copies == 1 else (copies, *shape)

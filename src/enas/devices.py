@@ -5,8 +5,6 @@ import subprocess
 
 import tensorflow as tf
 
-__all__ = ["be_deterministic", "describe_devices", "find_devices"]
-
 
 def find_devices() -> list[str]:
     """Returns the kinds of the devices TensorFlow sees: "CPU", "GPU", ..

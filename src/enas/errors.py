@@ -4,15 +4,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-__all__ = [
-    "DamagedError",
-    "NonFiniteError",
-    "Stopped",
-    "UserError",
-    "WriteError",
-    "naming",
-]
-
 
 class UserError(ValueError):
     """A mistake in flags, files or arcs, told in one paragraph.

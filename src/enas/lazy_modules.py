@@ -15,8 +15,6 @@ if typing.TYPE_CHECKING:
     from enas import common_ops
     from enas.cifar10.layers import image_ops
 
-__all__ = ["common_ops", "image_ops", "keras", "tf"]
-
 
 class _Lazy:
     def __init__(self, name: str):

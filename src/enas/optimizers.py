@@ -11,8 +11,6 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["Adam", "GradientRules", "Momentum", "nesterov"]
-
 
 @dataclasses.dataclass(frozen=True)
 class GradientRules:
@@ -250,7 +248,6 @@ class Adam:
 
     Attributes:
       variables: list of tf.Variable, what is trained.
-      rules: `GradientRules`.
       slots: dict, TensorFlow 1 name -> tf.Variable: both moments of every
         weight, and `beta1_power`, `beta2_power`.
 

@@ -8,8 +8,6 @@ from typing import NoReturn
 from enas.errors import UserError
 from enas.paths import command_words
 
-__all__ = ["Parser"]
-
 
 class Parser(argparse.ArgumentParser):
     """Reads words as all programs do; its complaints are `UserError`s."""
@@ -30,5 +28,4 @@ class Parser(argparse.ArgumentParser):
         return self.parse_args(command_words([self.prog, *words])[1:])
 
     def error(self, message: str) -> NoReturn:
-        """Raises a `UserError`."""
         raise UserError(f"{message}. `{self.prog} --help` lists what is legal.")

@@ -11,19 +11,6 @@ from collections.abc import Sequence
 
 from enas.errors import UserError
 
-__all__ = [
-    "CLASSES",
-    "MARK",
-    "check_free",
-    "check_not_empty",
-    "check_picture",
-    "command_words",
-    "full_path",
-    "picture_metadata",
-    "read_text",
-    "user_path",
-]
-
 # Stands in every picture, table and model that this project writes.
 MARK = "enas-ssp"
 # In exported models: who wrote them, and the names of the classes.
@@ -82,7 +69,6 @@ def read_text(path: str | os.PathLike[str], what: str) -> str:
     """Reads a text file of a user's; a byte order mark is skipped.
 
     Args:
-      path: the file.
       what: what it should be, such as "--draw names a text file with an arc".
 
     Raises:

@@ -8,8 +8,6 @@ import numpy as np
 if TYPE_CHECKING:
     from enas.cifar10.config import Config
 
-__all__ = ["cosine_restarts", "cosine_wave", "learning_rate"]
-
 # The original writes pi this way; with the true one the rates differ by 1e-9.
 PI = 3.1415926
 

@@ -11,8 +11,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-__all__ = ["before_import", "has_onednn", "quiet_import"]
-
 # Notes (I), the header of early lines, and the complaint that there is no
 # driver on a machine that has no NVIDIA device at all.
 _NOTES: tuple[str, ...] = (

@@ -15,17 +15,6 @@ import tqdm
 
 from enas.errors import naming
 
-__all__ = [
-    "DASHES",
-    "Log",
-    "child_line",
-    "controller_line",
-    "flag_lines",
-    "progress",
-    "quiet",
-    "seed_pair",
-]
-
 DASHES = "-" * 80
 T = TypeVar("T")
 
@@ -61,8 +50,6 @@ def child_line(
       epoch: global step // steps per epoch, so the last step of epoch e (from
         0) is printed as e + 1.
       step: global step, counted after the step.
-      loss: cross-entropy without l2.
-      lr: learning rate.
       norm: gradient norm with l2.
       correct: right answers on the batch.
       batch_size: images of the batch.
@@ -139,7 +126,6 @@ class Log:
         self._early = []
 
     def close(self) -> None:
-        """Closes the file."""
         if self._file is not None:
             # On a full disk closing writes again what could not be written.
             with contextlib.suppress(OSError):

@@ -20,8 +20,6 @@ from enas.probing.findings import (
 from enas.probing.probes import Probed, feature_maps
 from enas.utils import quiet
 
-__all__ = ["Audit", "ClassAudit", "audit_child", "audit_space"]
-
 
 @dataclasses.dataclass(frozen=True)
 class ClassAudit:

@@ -20,8 +20,6 @@ from enas.tools.command import run_tool
 if TYPE_CHECKING:
     from enas.audit.audit import Audit
 
-__all__ = ["main"]
-
 USAGE = """Usage: bash scripts/audit_space.sh [--poison=.. --q=..]
            [--candidate_ops=..] [--run=RUN] [--json=FILE] [--picture=FILE]
            [--strict] [--overwrite] [other flags of the search]

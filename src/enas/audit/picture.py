@@ -5,8 +5,6 @@ from matplotlib.figure import Figure
 from enas.audit.audit import Audit
 from enas.paths import picture_metadata
 
-__all__ = ["draw", "picture"]
-
 USELESS, REPEATED, FINE = "#d62728", "#ff9896", "#9ecae1"
 
 

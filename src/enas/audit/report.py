@@ -5,8 +5,6 @@ from collections.abc import Iterator
 
 from enas.audit.audit import Audit, ClassAudit
 
-__all__ = ["lines_of", "short_lines"]
-
 WIDTH = 96
 
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["describe", "speed"]
-
 SIDE = 2048
 MEGABYTES = 256
 

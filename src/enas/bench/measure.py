@@ -10,8 +10,6 @@ from enas.bench.processes import run_search, start_workers
 from enas.bench.spaces import BareArc, Space, search_flags
 from enas.bench.table import Row, ratios, row
 
-__all__ = ["MEASURE"]
-
 STEP, START = "child step", "start to end of first child step"
 # What a search evaluates on in part "program", so that it ends soon.
 SHORT = ("--num_valid=512", "--num_test=500")

@@ -20,8 +20,6 @@ from enas.bench.spaces import BareArc
 from enas.cifar10.flags import define_flags, read_flags
 from enas.errors import UserError
 
-__all__ = ["Worker", "machine", "run_search", "start_workers"]
-
 # A search that does all that a search does, once.
 SEARCH = (
     "--num_epochs=1",
@@ -36,7 +34,6 @@ class Worker(concurrent.futures.ProcessPoolExecutor):
     """A process with a search in it that is asked for measurements.
 
     Args:
-      search: flags of it.
       first: an arc to be trained first.
 
     Attributes:
@@ -80,7 +77,6 @@ def start_workers(
     """Starts a worker for the flags of each search, and ends them at last.
 
     Args:
-      searches: the flags of each.
       firsts: an arc that each trains first; workers then start one after the
         other, and the time is taken.
     """

@@ -8,17 +8,6 @@ from typing import NamedTuple
 from enas.cifar10 import search_space
 from enas.cifar10.search_space import SearchSpace
 
-__all__ = [
-    "MEASURED",
-    "BareArc",
-    "Space",
-    "draw",
-    "flat_pairs",
-    "measured",
-    "search_flags",
-    "translate",
-]
-
 EPOCH_STEPS = 20
 
 # (op ids, skip bits), as they are sent to another process.
@@ -39,7 +28,6 @@ class Space(NamedTuple):
         return f"{self.poison} q={self.q}{unique}" if self.q else "clean"
 
     def make(self) -> SearchSpace:
-        """Returns the `SearchSpace`."""
         return search_space.make_search_space(
             self.poison, self.q or None, self.sharing
         )

@@ -13,8 +13,6 @@ from enas.cifar10.compiled import Compiled, CompiledStep
 from enas.cifar10.macro_child import MacroChild, classify
 from enas.cifar10.train_steps import Draw, child_step
 
-__all__ = ["StaticNetwork", "static_step"]
-
 
 class StaticNetwork(keras.Model):
     """One arc of a `MacroChild`, its ops and skips known when it is traced.
@@ -24,7 +22,6 @@ class StaticNetwork(keras.Model):
     Args:
       child: built, its skip sum is "new".
       op_ids: `[L]`.
-      skips: skip bits.
 
     Call arguments: those of `MacroChild`; `arc` is not looked at.
     """
@@ -78,8 +75,6 @@ def static_step(
     """Returns the training step of one arc as a network of its own.
 
     Args:
-      compiled: the steps of the search, whose weights and rules it shares.
-      arc: op ids and skip bits.
       example: what it will be called with: images, labels, rate, seed.
 
     Returns:

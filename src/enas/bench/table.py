@@ -4,8 +4,6 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Row", "lines_of", "ratios", "row"]
-
 # What was measured, where ("case"), unit, median, a tenth from both ends, n.
 Row = dict[str, Any]
 

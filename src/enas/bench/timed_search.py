@@ -16,8 +16,6 @@ from enas.cifar10.config import Config
 from enas.cifar10.lazy_weights.graph_rewriting import rewrite
 from enas.utils import seed_pair
 
-__all__ = ["TimedSearch"]
-
 DRAW = np.float32(0.01), np.array(seed_pair(0, "bench", 0), np.int32)
 UPDATES = 5
 
@@ -69,8 +67,6 @@ class TimedSearch:
         """Times all that is done with one arc, in turns.
 
         Args:
-          arc: op ids and skip bits.
-          times: how often.
           with_static: also as a network without switches.
 
         Returns:

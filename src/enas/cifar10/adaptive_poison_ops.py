@@ -16,8 +16,6 @@ from enas.cifar10.poison_ops import Identity, StretchedConv, Unchanged
 from enas.drawing.costs import Cost
 from enas.lazy_modules import keras, tf
 
-__all__: list[str] = []
-
 
 def spread(copy: tf.Tensor) -> tf.Tensor:
     """Returns a number in [0, 1) that is different and fixed for each copy.

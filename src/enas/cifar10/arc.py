@@ -15,8 +15,6 @@ from collections.abc import Iterable, Sequence
 
 from enas.errors import UserError
 
-__all__ = ["Arc", "as_text", "layers_of", "main", "num_decisions"]
-
 
 def num_decisions(num_layers: int) -> int:
     """Returns the length of a flat arc: one op id and k skip bits per layer."""
@@ -25,9 +23,6 @@ def num_decisions(num_layers: int) -> int:
 
 def layers_of(text: str) -> int:
     """Returns how many layers the arc in a text has.
-
-    Args:
-      text: as `Arc.parse` takes it.
 
     Raises:
       UserError: a word is not a number, or no number of layers has so many.
@@ -113,8 +108,6 @@ class Arc:
         Args:
           values: length `num_layers + num_layers(num_layers-1)/2`: for
             every layer its op id, then its skip bits.
-          num_layers: layers of the child.
-          num_ops: op ids of the search space.
 
         Raises:
           UserError: the length, an op id or a skip bit is not legal.
@@ -144,8 +137,6 @@ class Arc:
         Args:
           text: the numbers in ENAS's order, apart by blanks, commas or line
             ends; brackets are allowed, so a copied log reads as well.
-          num_layers: layers of the child.
-          num_ops: op ids of the search space.
 
         Raises:
           UserError: something is not a number, or the arc is not legal.
@@ -154,7 +145,6 @@ class Arc:
 
     @property
     def num_layers(self) -> int:
-        """Number of layers."""
         return len(self.op_ids)
 
     def layer_skips(self, layer: int) -> tuple[int, ...]:

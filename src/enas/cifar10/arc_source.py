@@ -7,17 +7,9 @@ from enas.cifar10.compiled import Compiled
 from enas.cifar10.macro_controller import Sample
 from enas.utils import seed_pair
 
-__all__ = ["ArcSource"]
-
 
 class ArcSource:
-    """Where arcs come from: the controller, or one fixed arc.
-
-    Args:
-      compiled: has the controller.
-      seed: the run's.
-      fixed_arc: or None.
-    """
+    """Where arcs come from: the controller, or one fixed arc."""
 
     def __init__(
         self, compiled: Compiled, seed: int, fixed_arc: Arc | None = None
@@ -30,7 +22,6 @@ class ArcSource:
         """Returns n arcs as a `Sample` of NumPy arrays.
 
         Args:
-          n: how many.
           stream: what the arcs are for.
           number: which draw for it.
         """

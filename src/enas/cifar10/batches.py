@@ -17,19 +17,6 @@ import numpy as np
 if TYPE_CHECKING:
     from enas.cifar10.data_utils import DataSet, Split
 
-__all__ = [
-    "augment",
-    "channel_statistics",
-    "eval_batches",
-    "generator",
-    "num_train_batches",
-    "prefetch",
-    "reward_batch",
-    "shuffled_indices",
-    "standardize",
-    "train_batch",
-]
-
 # Of the side of an image, so 4 pixels of 32.
 PADDING = 1 / 8
 BATCHES_AHEAD = 2

@@ -11,16 +11,12 @@ from typing import Any
 
 from enas.errors import UserError
 
-__all__ = ["ENAS", "PAPER", "PROFILES", "Profile", "make_profile"]
-
 
 def _choice(row: int, text: str, *legal: str, paper: str | None = None) -> Any:
     """Declares a choice; ENAS's value is the first legal one.
 
     Args:
       row: of the behaviour table; 0 for section 2 of the notes.
-      text: what is chosen.
-      *legal: the values.
       paper: the value of the paper's code; None if it is ENAS's.
     """
     metadata = {"row": row, "text": text, "legal": legal, "paper": paper}

@@ -14,15 +14,6 @@ from enas.drawing.costs import Cost
 from enas.errors import UserError
 from enas.lazy_modules import common_ops, keras, tf
 
-__all__ = [
-    "Branch",
-    "ChildOptions",
-    "Mode",
-    "Setting",
-    "describe",
-    "make_layer",
-]
-
 # Of `training`: a bool, or `image_ops.FROZEN`, which counts as true.
 Mode = bool | str
 

@@ -29,17 +29,6 @@ from enas.tf1 import export as tf1_export
 from enas.tf1 import load as tf1_checkpoint
 from enas.utils import DASHES, Log, quiet
 
-__all__ = [
-    "build_child",
-    "build_controller",
-    "build_search",
-    "data_dir",
-    "load_search",
-    "opened",
-    "read_data",
-    "space_of",
-]
-
 
 @contextlib.contextmanager
 def opened(config: Config, log: Log) -> Iterator[tuple[Search, RunDir]]:
@@ -87,11 +76,7 @@ def load_search(
     """Builds the search of a run on its data; its directory is only read.
 
     Args:
-      config: its output_dir is the run.
       check_data: called with what was read, before anything is built.
-
-    Returns:
-      The search at its beginning.
 
     Raises:
       UserError: a setting or the data is not legal, or an op of the user's is
@@ -143,14 +128,7 @@ def build_search(
     """Builds models, optimizers and search, and logs what they are.
 
     Args:
-      config: the settings.
-      search_space: what op ids stand for.
-      data: the images.
-      log: function of a line.
       fixed_arc: to train instead of searching, or None.
-
-    Returns:
-      The search at its beginning.
     """
     log(DASHES)
     log("Build model child")
@@ -214,9 +192,6 @@ def build_child(
     """Returns the built child of a `Config`.
 
     Args:
-      config: the settings.
-      search_space: what op ids stand for.
-      num_classes: those of the data.
       fixed_arc: to train from scratch, if the config says so.
     """
     options = config.child_options(num_classes)

@@ -17,8 +17,6 @@ from enas.cifar10.lazy_weights.lookup import Lookup
 from enas.cifar10.lazy_weights.unselected_weights import WeightUse
 from enas.optimizers import GradientRules, Momentum
 
-__all__ = ["ChildOptimizer", "Update"]
-
 
 class ChildOptimizer:
     """Momentum over a child, with the rules of its gradients.
@@ -80,10 +78,6 @@ class ChildOptimizer:
 
 class Update:
     """One step of a `ChildOptimizer`.
-
-    Args:
-      optimizer: whose step it is.
-      arc: what the child runs, as `MacroChild` takes it.
 
     Attributes:
       weights: list of tensors, what gradients are taken of.

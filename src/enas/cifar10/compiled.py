@@ -18,8 +18,6 @@ from enas.cifar10.train_steps import (
 )
 from enas.optimizers import Adam, GradientRules
 
-__all__ = ["Compiled", "CompiledStep"]
-
 
 class Compiled:
     """All steps of one search, traced once each whatever the arc.
@@ -27,11 +25,6 @@ class Compiled:
     Args:
       child: a built `MacroChild` or `FinalChild`.
       controller: a built `MacroController`.
-      config: the settings.
-
-    Attributes:
-      child_optimizer: `ChildOptimizer`.
-      controller_optimizer: `Adam` over the controller.
     """
 
     def __init__(
@@ -187,7 +180,6 @@ class CompiledStep:
     """A function of tensors, traced once, at its first call.
 
     Args:
-      function: of tensors.
       signature: list of `tf.TensorSpec`, or nests of them, of each.
       rewritten: whether TensorFlow rewrites the graph (`graph_rewriting`).
     """
@@ -204,7 +196,6 @@ class CompiledStep:
         self._rewritten = rewritten
 
     def get_concrete_function(self) -> Any:
-        """Returns the traced function."""
         return self._function.get_concrete_function()
 
     def __call__(self, *arguments: Any) -> Any:

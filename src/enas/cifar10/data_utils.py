@@ -17,8 +17,6 @@ from enas.cifar10.readers.scaling import fitted_all
 from enas.cifar10.readers.shapes import CLASS_NAMES, make_shapes
 from enas.errors import UserError
 
-__all__ = ["DataSet", "Split", "read_data"]
-
 # Of the paper's code, in pixel values (row 29).
 FIXED_MEAN = (125.3, 123.0, 113.9)
 FIXED_STD = (63.0, 62.1, 66.7)
@@ -37,7 +35,6 @@ class Split:
     labels: np.ndarray
 
     def __len__(self) -> int:
-        """Returns the number of images."""
         return len(self.images)
 
 
@@ -71,7 +68,6 @@ class DataSet:
 
     @property
     def num_classes(self) -> int:
-        """Number of classes."""
         return len(self.class_names)
 
     @functools.cached_property

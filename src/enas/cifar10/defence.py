@@ -8,8 +8,6 @@ nor the controller knows which defence runs.
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Defence"]
-
 
 class Defence:
     """No defence: the paper's system.

@@ -8,8 +8,6 @@ import numpy as np
 
 from enas.cifar10.metrics import EpochNumbers
 
-__all__ = ["EpochProgress", "Phase", "is_progress"]
-
 # What a controller update measures, in the order of the tensor.
 UPDATE = ("reward", "entropy", "skip_rate", "controller_loss")
 _PREFIX = "epoch_part/"

@@ -22,19 +22,13 @@ from enas.utils import DASHES, seed_pair
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
 
-__all__ = ["Evaluation", "arc_of"]
-
 EVAL_BATCH_SIZE = 100
 NUM_ARCHITECTURES = 10
 SPLITS = ("valid", "test")
 
 
 class Evaluation:
-    """Measures the architectures of a search under its shared weights.
-
-    Args:
-      search: what is measured; it is only read.
-    """
+    """Measures the architectures of a search under its shared weights."""
 
     def __init__(self, search: "Search") -> None:
         self._search = search
@@ -81,8 +75,6 @@ class Evaluation:
         """Returns the accuracy of one arc over a whole split, in [0, 1].
 
         Args:
-          arc: what to measure.
-          split: on which images.
           mode: "eval", or "train", with dropout and noise on.
         """
         op_ids, skips = _arrays(arc)
@@ -105,7 +97,6 @@ class Evaluation:
 
         Args:
           images: float32 `[batch, height, width, 3]`, standardised.
-          arc: whose answers.
           mode: "eval", or "train", with dropout and noise on.
           i: the batch's place in its set, for what is random.
         """

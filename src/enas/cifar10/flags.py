@@ -17,14 +17,6 @@ from enas.cifar10.config.values import shown_default
 from enas.errors import UserError
 from enas.paths import check_not_empty, command_words
 
-__all__ = [
-    "WITHOUT_EFFECT",
-    "define_flags",
-    "help_text",
-    "read_flags",
-    "without_flagfiles",
-]
-
 # Flags of the original's main.py and script that change nothing in macro
 # search: name -> (kind, why).
 WITHOUT_EFFECT = {
@@ -69,11 +61,7 @@ _DEFINE: dict[type, Callable[..., Any]] = {
 
 
 def define_flags(values: flags.FlagValues) -> None:
-    """Defines one flag per field of `Config`, aliases, and idle flags.
-
-    Args:
-      values: the `flags.FlagValues` to define them in.
-    """
+    """Defines one flag per field of `Config`, aliases, and idle flags."""
     for field in dataclasses.fields(Config):
         if field.type == tuple[str, ...]:
             flags.DEFINE_multi_string(

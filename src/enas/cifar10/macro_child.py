@@ -21,8 +21,6 @@ from enas.cifar10.ops import make_branch
 from enas.cifar10.search_space import SearchSpace
 from enas.drawing.plan import pool_layers
 
-__all__ = ["MacroChild", "classify", "pool_layers"]
-
 
 class Pool(keras.layers.Layer):
     """Halves every cached output by a factorized reduction of its own.
@@ -137,7 +135,6 @@ class MacroChild(keras.Model):
     Args:
       search_space: gives the branches and what an op id runs.
       num_layers: at least 1.
-      options: what every part of the child needs to know.
 
     Call arguments:
       images: float32 `[batch, size, size, 3]`, standardised (always NHWC).
@@ -241,10 +238,6 @@ def classify(
     """Returns the logits after the last layer, float32 `[batch, classes]`.
 
     Args:
-      x: float32, output of the last layer.
-      fc: the last matrix.
-      options: those of the child.
-      training: bool, or `image_ops.FROZEN`.
       seed: int32 `[2]`, of the step.
       place: of the dropout among what is random in the step.
 

@@ -14,8 +14,6 @@ import tensorflow as tf
 from enas import common_ops
 from enas.cifar10.behaviours import ENAS, Profile
 
-__all__ = ["ControllerOptions", "MacroController", "Sample"]
-
 
 class Sample(typing.NamedTuple):
     """What the controller says of n arcs of L layers.
@@ -48,10 +46,7 @@ class ControllerOptions(typing.NamedTuple):
     """Sizes and constants of the controller.
 
     Attributes:
-      num_layers: layers L of the child.
       num_ops: op ids of the search space.
-      lstm_size: units.
-      lstm_num_layers: LSTM layers.
       tanh_constant: bound of the logits, or None.
       temperature: divisor of the logits, or None.
       skip_target: in (0, 1).
@@ -59,7 +54,6 @@ class ControllerOptions(typing.NamedTuple):
       entropy_weight: factor on the entropy in the reward; it matters for the
         loss where the entropy has a gradient (row 22).
       seed: of the initial weights.
-      profile: the behaviours in force.
     """
 
     num_layers: int
@@ -79,8 +73,6 @@ class Weights(keras.layers.Layer):
     """Uniform weights under one scope, from a dict name -> shape.
 
     Args:
-      name: str, the scope.
-      seed: int, the run's.
       **limits: name -> largest absolute value, where it is not .1.
     """
 
@@ -150,7 +142,6 @@ class MacroController(keras.layers.Layer):
     """The policy over arcs: per layer one op, then a bit per skip candidate.
 
     Args:
-      options: sizes and constants.
       prior: float32 `[num_layers, num_ops]`, added to the bounded op logits by
         a defence; None for nothing.
 
@@ -188,7 +179,6 @@ class MacroController(keras.layers.Layer):
         """Draws n arcs.
 
         Args:
-          n: how many.
           seed: int32 `[2]`; the same seed and weights draw the same arcs.
         """
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from enas.cifar10.search import Search
     from enas.run.run_dir import RunDir
 
-__all__ = ["main", "run", "train"]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a search from a command line.
@@ -93,8 +91,6 @@ def run(config: Config, log: Log, signals: StopSignals) -> int:
     """Runs or continues the search of a `Config`, epoch by epoch.
 
     Args:
-      config: the settings.
-      log: where lines go.
       signals: entered.
 
     Returns:

@@ -7,15 +7,6 @@ No TensorFlow here.
 import dataclasses
 from typing import Any
 
-__all__ = [
-    "COLUMNS",
-    "DESCRIPTIONS",
-    "EVENT_TAGS",
-    "READINGS",
-    "TAGS",
-    "EpochNumbers",
-]
-
 _BEST = "Of 10 sampled arcs the best on one validation batch, on the whole"
 _MEAN = "Mean over freshly sampled arcs, one a batch, on the whole"
 _PRINTED = "As the log of the profile's program prints it, on the whole"

@@ -43,8 +43,6 @@ class Op:
     """A row of the table of ops.
 
     Attributes:
-      name: what flags call it.
-      cls: what it is.
       arguments: further arguments of the class's constructor.
       poison_sets: names for --poison that stand for it among others.
       poison: whether --poison may name it.
@@ -58,7 +56,6 @@ class Op:
 
     @property
     def settings(self) -> list[Setting]:
-        """The settings that its class declares."""
         found = (getattr(self.cls, name) for name in dir(self.cls))
         return [each for each in found if isinstance(each, Setting)]
 
@@ -100,10 +97,7 @@ def make_branch(
     """Returns the Keras layer of an op of the table.
 
     Args:
-      op_name: key of `OPS`.
       index: the branch's place in the branch list.
-      options: the child's.
-      copies: sets of weights.
     """
     op, name = OPS[op_name], f"branch_{index}"
     return make_layer(op.cls, name, options, copies, **op.arguments)

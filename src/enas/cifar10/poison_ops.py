@@ -27,8 +27,6 @@ from enas.cifar10.ops import OPS, ConvBranch, Op, add_ops
 from enas.drawing.costs import Cost, conv_cost
 from enas.lazy_modules import common_ops, image_ops, keras, tf
 
-__all__ = ["SETTINGS", "register_poison"]
-
 
 def register_poison(
     name: str, poison_sets: tuple[str, ...] = (), **arguments: Any

@@ -28,18 +28,11 @@ from enas.errors import NonFiniteError
 from enas.schedules import learning_rate
 from enas.utils import child_line, controller_line, progress, seed_pair
 
-__all__ = ["Search"]
-
 
 class Search:
     """One search in progress: what it trains, on what, and how far it is.
 
     Args:
-      config: the settings.
-      search_space: what op ids stand for.
-      data: the images.
-      compiled: the steps, over built models.
-      log: function of a line.
       fixed_arc: to train instead of searching, or None.
       defence: what stands between a poisoned space and the controller.
 

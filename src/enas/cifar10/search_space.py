@@ -18,15 +18,6 @@ from enas.cifar10.branches import Branch, ChildOptions
 from enas.cifar10.ops import OPS, Op, poison_sets
 from enas.errors import UserError
 
-__all__ = [
-    "CANDIDATE_OPS",
-    "POISON_SETS",
-    "SearchSpace",
-    "expand",
-    "file_ops",
-    "make_search_space",
-]
-
 CANDIDATE_OPS = {
     "enas6": (
         "conv_3x3",

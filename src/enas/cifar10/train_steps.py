@@ -12,15 +12,6 @@ from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.macro_controller import MacroController
 from enas.optimizers import Adam
 
-__all__ = [
-    "ChildStep",
-    "ControllerStep",
-    "Draw",
-    "child_step",
-    "controller_gradients",
-    "controller_step",
-]
-
 Arcs = tuple[tf.Tensor, tf.Tensor]
 
 
@@ -76,12 +67,9 @@ def child_step(
     """Trains the child on one batch.
 
     Args:
-      child: a built `MacroChild` or `FinalChild`.
-      optimizer: its optimizer, with the rules of its gradients.
       batch: images float32 `[batch, height, width, 3]`, labels int32 `[batch]`.
       arc: op ids int32 `[L]`, skip bits int32 `[L (L - 1) / 2]`; None for a
         `FinalChild`.
-      draw: learning rate and seed.
 
     Source: rows 12 and 14 to 16, ENAS general_child.py `_build_train`; same.
     """
@@ -107,8 +95,6 @@ def controller_step(
     """Updates the controller by REINFORCE, if all numbers are finite.
 
     Args:
-      controller: a built `MacroController`.
-      optimizer: its optimizer.
       arcs: op ids int32 `[n, L]`, skip bits int32 `[n, L (L - 1) / 2]`.
       advantages: float32 `[n]`, reward minus the updated baseline.
       rate: float32 scalar, learning rate.

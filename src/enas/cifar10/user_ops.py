@@ -19,8 +19,6 @@ from enas.cifar10.ops import OPS, Cost, Op, add_ops, make_branch
 from enas.cifar10.search_space import file_ops
 from enas.errors import UserError
 
-__all__ = ["load", "load_files", "paths", "source_of"]
-
 # Path -> names that its last run added, so that a notebook may load a file
 # again after an edit, or another one with an op of the same name.
 _ADDED: dict[str, set[str]] = {}

@@ -13,8 +13,6 @@ from enas.probing.classes import function_classes
 from enas.probing.findings import LINEAR, findings, measure
 from enas.probing.probes import Probed, feature_maps
 
-__all__ = ["Combined", "functions_of"]
-
 
 class Combined(Defence):
     """Several defences, applied in the order that they are named in.

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["DEFENCES", "REMOVED", "Function", "Member"]
-
 # Added to a logit, leaves a probability of exactly 0 in float32.
 REMOVED = -1e4
 

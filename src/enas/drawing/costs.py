@@ -16,8 +16,6 @@ from typing import Any
 if typing.TYPE_CHECKING:
     from enas.drawing.plan import Node
 
-__all__ = ["Cost", "conv_cost", "cost_of", "layer_costs"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
@@ -35,7 +33,6 @@ class Cost:
     known: bool = True
 
     def __add__(self, other: Cost) -> Cost:
-        """Returns the cost of both."""
         return Cost(
             self.parameters + other.parameters,
             self.multiply_adds + other.multiply_adds,
@@ -55,12 +52,7 @@ def conv_cost(weights: int, pixels: int, norm: int = 0) -> Cost:
 
 
 def cost_of(node: Node, options: Any) -> Cost:
-    """Returns what one step costs.
-
-    Args:
-      node: the step.
-      options: the child's `ChildOptions`.
-    """
+    """Returns what one step costs."""
     c, pixels = node.channels, node.size**2
     if node.kind == "stem":
         return conv_cost(9 * 3 * c, pixels, c)
@@ -79,10 +71,6 @@ def cost_of(node: Node, options: Any) -> Cost:
 
 def layer_costs(nodes: Sequence[Node], options: Any) -> dict[Any, Cost]:
     """Returns what each part costs.
-
-    Args:
-      nodes: the steps of an architecture.
-      options: the child's `ChildOptions`.
 
     Returns:
       dict with the keys "stem", "head", k for layer k (op and skips), and

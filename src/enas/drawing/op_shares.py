@@ -12,8 +12,6 @@ from matplotlib.figure import Figure
 
 from enas.drawing.picture import POISON
 
-__all__ = ["heat_map"]
-
 ACROSS = 3
 
 
@@ -23,7 +21,6 @@ def heat_map(first: int, shares: np.ndarray, search_space: Any) -> Figure:
     Args:
       first: epoch of the first column.
       shares: float `[L, kinds, epochs]`, NaN where an epoch is missing.
-      search_space: `SearchSpace`.
     """
     layers, kinds, epochs = shares.shape
     across = min(ACROSS, math.ceil(math.sqrt(layers)))

@@ -12,8 +12,6 @@ from enas.drawing.costs import Cost
 from enas.drawing.plan import Drawing, pool_layers, skip_sources
 from enas.paths import picture_metadata
 
-__all__ = ["POISON", "draw", "graph", "picture", "rows_of"]
-
 POISON, CONV, POOL, OTHER = "#d62728", "#9ecae1", "#c7e9c0", "#d9d9d9"
 SKIP = "#6a51a3"
 HALF_WIDTH, HALF_HEIGHT = 1.15, 0.3
@@ -53,7 +51,6 @@ def graph(axes: Axes, drawing: Drawing) -> None:
 
     Args:
       axes: boxes are around 0, one row is 1 down.
-      drawing: of the architecture.
     """
     arc, search_space, nodes, options = drawing
     places = _places(arc.num_layers)

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 from enas.drawing.costs import Cost, layer_costs
 
-__all__ = ["Drawing", "Node", "plan", "pool_layers", "skip_sources"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Node:
@@ -49,14 +47,7 @@ class Node:
 
 
 class Drawing(NamedTuple):
-    """An architecture with all that its table and picture are made from.
-
-    Attributes:
-      arc: `Arc`.
-      search_space: `SearchSpace` it is of.
-      nodes: its steps.
-      options: the child's `ChildOptions`.
-    """
+    """An architecture with all that its table and picture are made from."""
 
     arc: Any
     search_space: Any
@@ -97,8 +88,6 @@ def skip_sources(arc: Any, layer: int, profile: Any) -> list[str]:
     """Returns the names of the outputs that a layer adds.
 
     Args:
-      arc: `Arc`.
-      layer: its number.
       profile: `Profile`; its skip_candidates says what a bit means (row 5).
 
     Returns:
@@ -121,8 +110,6 @@ def plan(
     """Lists the steps of an architecture.
 
     Args:
-      arc: `Arc`.
-      search_space: `SearchSpace` it is of.
       options: `ChildOptions`; its filters are those of the stem.
       final: whether it is the network trained from scratch: skips are
         concatenated and convolved, and channels double at every pooling.

@@ -11,8 +11,6 @@ from matplotlib.figure import Figure
 from enas.drawing.picture import HIGH, POISON, WIDE, graph, rows_of
 from enas.drawing.plan import Drawing
 
-__all__ = ["sheet"]
-
 # Three are as wide as the page of TensorBoard leaves room for.
 ACROSS = 3
 # Units to the left and right of the middle of the boxes.

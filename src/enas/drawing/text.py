@@ -3,8 +3,6 @@
 from enas.drawing.costs import Cost
 from enas.drawing.plan import Drawing, pool_layers, skip_sources
 
-__all__ = ["COUNTED", "describe"]
-
 COUNTED = (
     "Parameters: trainable weights that this architecture uses. Multiply-adds:"
     " of convolutions\nand the last matrix, for one image."

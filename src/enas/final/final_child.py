@@ -21,8 +21,6 @@ from enas.cifar10.ops import OPS, ConvBranch, PoolBranch
 from enas.cifar10.search_space import SearchSpace
 from enas.drawing.plan import plan
 
-__all__ = ["FinalChild", "FixedConv", "FixedPool", "Merge"]
-
 
 class FixedConv(ConvBranch):
     """ReLU, 1x1 conv-BN, ReLU, kxk conv-BN, plain or separable.
@@ -109,7 +107,6 @@ class FinalChild(keras.Model):
     """The network of one arc, with weights of its own.
 
     Args:
-      arc: the architecture.
       search_space: the one it is of; poisoned ops run as they do there.
       options: its filters are those of the first stage.
 

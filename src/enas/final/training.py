@@ -12,8 +12,6 @@ from typing import Any, cast
 from enas.cifar10.arc import Arc
 from enas.cifar10.search import Search
 
-__all__ = ["FinalTraining", "result_of"]
-
 PROTOCOL = (
     "test_acc: the one network, after each epoch, on the whole test set, in"
     " evaluation mode. It trains on all training images, validation images"
@@ -46,7 +44,6 @@ def result_of(
 
     Args:
       training: at the end of an epoch.
-      rows: those of metrics.csv.
     """
     config = training.config
     weights = training.compiled.child.trainable_variables

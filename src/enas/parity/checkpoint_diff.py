@@ -33,8 +33,6 @@ from enas.utils import quiet
 if TYPE_CHECKING:
     from enas.cifar10.compiled import Compiled
 
-__all__ = ["add_arguments", "run"]
-
 NUM_ARCS = 10
 # Arguments that are settings of a search by the same name.
 _SETTINGS = (

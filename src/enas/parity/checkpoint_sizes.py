@@ -10,8 +10,6 @@ from typing import Any
 
 from enas.errors import UserError
 
-__all__ = ["Sizes", "read_sizes"]
-
 Shapes = Mapping[str, Sequence[int]]
 _STEM = "child/stem_conv/w"
 _SOFTMAX = "controller/softmax/w"
@@ -37,7 +35,6 @@ class Sizes:
     lstm_layers: int
 
     def __str__(self) -> str:
-        """Returns the sizes in words."""
         return (
             f"{self.num_layers} layers, {self.filters} filters, {self.num_ops} "
             f"ops, {self.lstm_layers} LSTM layer(s) of {self.lstm_size}"

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Measure", "Nudge", "Quantity", "Verdict", "compare", "unchanged"]
-
 NUDGE = 1e-5
 NUDGED_RUNS = 2
 NOISE_FACTOR = 10.0

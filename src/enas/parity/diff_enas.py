@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from enas.errors import UserError
 from enas.parser import Parser
 
-__all__ = ["VERBS", "main"]
-
 PROGRAM = "bash scripts/diff_enas.sh"
 
 # Verb -> its module and what it does.

@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 from enas import tf_settings
 from enas.errors import UserError
 
-__all__ = ["Log", "events_of", "lines_of", "read_log"]
-
 # Kind, the dialect it proves or None, its numbers.
 Event = tuple[str, str | None, dict[str, Any]]
 _STEP = "step={step:d} loss={loss:f}"

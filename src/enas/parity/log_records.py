@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from enas.errors import UserError
 from enas.parity.log_file import Log
 
-__all__ = ["Series", "place", "step_bounds"]
-
 # (phase, quantity) -> epoch from 0 -> position -> number. The position is the
 # child's step in the epoch, from 1; the controller's arc, from 0; which of the
 # ten architectures, from 0. Accuracies are shares, losses and entropies nats.

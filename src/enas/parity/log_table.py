@@ -9,8 +9,6 @@ from enas.errors import naming
 from enas.parity.log_records import Series
 from enas.paths import check_free
 
-__all__ = ["Point", "align", "check_csv", "spread", "table", "write_csv"]
-
 _TITLES = "quantity,points,mean A,mean B,B - A,largest,where,last,spread"
 
 

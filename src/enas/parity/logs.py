@@ -14,8 +14,6 @@ from enas.parity.log_file import Log, read_log
 from enas.parity.log_records import Series, place, step_bounds
 from enas.parity.log_table import align, check_csv, spread, table, write_csv
 
-__all__ = ["add_arguments", "run"]
-
 _LEGEND = """
 where:  epochs and arcs count from 0, steps from 1. Means over an epoch are
         compared where the two logged at other steps or have other epochs

@@ -7,8 +7,6 @@ from enas import tf_settings
 from enas.errors import UserError
 from enas.parity.comparison import Verdict, compare
 
-__all__ = ["add_arguments", "compare_file", "find_recordings", "run"]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""

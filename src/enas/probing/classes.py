@@ -11,8 +11,6 @@ from enas.cifar10.search_space import SearchSpace
 from enas.probing.graphs import Signature, signature
 from enas.probing.probes import Probed, relative_distance
 
-__all__ = ["ALIKE", "OpClass", "function_classes"]
-
 # Largest relative distance of the answers of two ops that count as alike, and
 # how far their noise in training may differ.
 ALIKE = 0.1

@@ -9,8 +9,6 @@ import tensorflow as tf
 
 from enas.probing.probes import Probed, correlation, relative_distance
 
-__all__ = ["Finding", "Measures", "chain_nonlinearity", "findings", "measure"]
-
 RETURNS_INPUT = 0.1
 LINEAR = 1e-3
 UNMET = 0.01

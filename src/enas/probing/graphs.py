@@ -11,8 +11,6 @@ import tensorflow as tf
 
 from enas.cifar10.layers.image_ops import FROZEN
 
-__all__ = ["Signature", "signature"]
-
 _PASSES = {"Identity", "ReadVariableOp", "StopGradient", "Cast"}
 _NAMES = {"_output_shapes", "shared_name", "container", "_class"}
 

@@ -12,8 +12,6 @@ import tensorflow as tf
 
 from enas.cifar10.layers.image_ops import FROZEN
 
-__all__ = ["Probed", "feature_maps", "relative_distance"]
-
 BATCH = 4
 
 

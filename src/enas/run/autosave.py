@@ -9,14 +9,11 @@ if TYPE_CHECKING:
     from enas.cifar10.search import Search
     from enas.run.run_dir import RunDir
 
-__all__ = ["Autosave"]
-
 
 class Autosave:
     """Called whenever a search could be saved.
 
     Args:
-      search: what is saved.
       run_dir: opened.
       signals: entered; from now on they wait for a step's end.
     """

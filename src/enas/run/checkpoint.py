@@ -32,24 +32,6 @@ if TYPE_CHECKING:
     from enas.cifar10.compiled import Compiled
     from enas.cifar10.search import Search
 
-__all__ = [
-    "PREFIX",
-    "assign",
-    "directories",
-    "model_variables",
-    "positions",
-    "read",
-    "read_tensors",
-    "restore",
-    "save",
-    "search_tensors",
-    "search_variables",
-    "set_aside",
-    "write",
-    "write_beside",
-    "writing",
-]
-
 PREFIX = "model.ckpt"
 Variables = dict[str, tf.Variable | Part]
 Tensors = dict[str, np.ndarray]
@@ -59,15 +41,7 @@ _STATISTICS = re.compile(r"(.*/bn)/(moving|statistics)")
 
 
 def model_variables(*models: Any) -> Variables:
-    """Returns what built models hold, by its name in TensorFlow 1.
-
-    Args:
-      *models: keras layers or models.
-
-    Returns:
-      dict, name -> tf.Variable, or `Part` of one where a batch norm holds its
-      statistics as one variable.
-    """
+    """Returns what built models hold, by its name in TensorFlow 1."""
     found: Variables = {}
     for variable in (v for model in models for v in model.variables):
         statistics = _STATISTICS.fullmatch(variable.path)
@@ -127,7 +101,6 @@ def write(search: "Search", folder: str) -> str:
     """Writes a checkpoint, which appears whole or not at all.
 
     Args:
-      search: the search to be saved.
       folder: that of the checkpoints.
 
     Returns:
@@ -164,11 +137,7 @@ def write_beside(search: "Search", directory: str) -> str:
     """Writes a state of whatever numbers to a directory of any name.
 
     Args:
-      search: the search to be saved.
       directory: replaced if it exists.
-
-    Returns:
-      The directory.
     """
     variables, counters = search_tensors(search)
     aside = f"{directory}.part"
@@ -239,8 +208,6 @@ def assign(
     """Sets variables of models and slots to tensors of the same name.
 
     Args:
-      compiled: holds the variables.
-      tensors: arrays by TensorFlow 1 name.
       names: which ones, those that are no variable apart; None for all.
     """
     variables = search_variables(compiled)
@@ -312,10 +279,6 @@ def read_tensors(prefix: str) -> Tensors:
 
 def restore(search: "Search", directory: str) -> None:
     """Sets a search to where a checkpoint left it.
-
-    Args:
-      search: its models are built.
-      directory: the checkpoint's own.
 
     Raises:
       DamagedError: it cannot be read.

@@ -17,8 +17,6 @@ from enas.errors import DamagedError, UserError
 from enas.run import checkpoint
 from enas.run.files import read_lines, write_whole
 
-__all__ = ["check", "keep", "summary"]
-
 FILE = "data.jsonl"
 ALLOW = "allow"
 
@@ -28,8 +26,6 @@ def check(config: Config, data: DataSet, log: Callable[[str], None]) -> None:
 
     Args:
       config: its output_dir is the run, which may be a new one.
-      data: what was read for it.
-      log: function of a line.
 
     Raises:
       UserError: the run has seen other images and --data_changed is not
@@ -118,9 +114,6 @@ def keep(config: Config, data: DataSet) -> None:
 
 def summary(folder: str) -> dict[str, Any]:
     """Returns what result.json says of a run's images.
-
-    Args:
-      folder: the run directory.
 
     Returns:
       The last images, and as "changes" a sentence for each time they became

@@ -14,8 +14,6 @@ from tensorboard.plugins.hparams import api, api_pb2, summary
 
 from enas.cifar10.metrics import DESCRIPTIONS
 
-__all__ = ["LAYOUT", "hparams_of", "hparams_config", "layout", "tidy"]
-
 # Category -> title of a chart -> the tags in it.
 LAYOUT = {
     "1 What poison does": {
@@ -89,11 +87,7 @@ def _chart(title, tags):
 
 
 def hparams_config(config):
-    """Returns the columns of the table of runs, a summary proto.
-
-    Args:
-      config: `Config`.
-    """
+    """Returns the columns of the table of runs, a summary proto."""
     return summary.experiment_pb(
         [
             api_pb2.HParamInfo(name=name, differs=name in FIRST)
@@ -111,11 +105,7 @@ def hparams_config(config):
 
 
 def hparams_of(config):
-    """Returns the row of a run in the table, a summary proto.
-
-    Args:
-      config: `Config`.
-    """
+    """Returns the row of a run in the table, a summary proto."""
     name = os.path.basename(config.output_dir)
     return api.hparams_pb(_settings(config), name)
 
@@ -127,9 +117,6 @@ def tidy(graph):
       graph: `GraphDef` of the child; changed in place: without the edges that
         only order its nodes, and with scopes by their plain names, which
         Keras enters twice.
-
-    Returns:
-      the same `GraphDef`.
     """
     nodes = [node for node in graph.node if node.op != "NoOp"]
     for node in nodes:

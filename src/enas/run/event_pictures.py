@@ -14,8 +14,6 @@ from enas.drawing.text import describe
 from enas.errors import UserError
 from enas.run.lines import ADVICE
 
-__all__ = ["shares_of", "write_arcs", "write_fixed_arc", "write_ops"]
-
 DPI = 80
 LEVELS = np.uint8(np.round(np.arange(256) / 51) * 51)
 # A long architecture gets a smaller picture, not one of 100 megapixels.
@@ -26,12 +24,7 @@ LEGEND = (
 
 
 def write_arcs(search, reports):
-    """Writes the architectures that an epoch has shown.
-
-    Args:
-      search: `Search`, after the epoch.
-      reports: list of dicts of arcs, as `Search.run_epoch` returns it.
-    """
+    """Writes the architectures that an epoch has shown."""
     ranked = sorted(reports, key=lambda r: r["accuracy"], reverse=True)
     best = next(report for report in reports if "valid_acc" in report)
     _write_arc(search, best["arc"], "best", "The best of the 10.", search.epoch)
@@ -58,12 +51,7 @@ def write_fixed_arc(search):
 
 
 def write_ops(search, ops):
-    """Writes the heat maps of the ops that the child ran so far.
-
-    Args:
-      search: `Search`, after the epoch.
-      ops: `RunLines` of ops.jsonl.
-    """
+    """Writes the heat maps of the ops that the child ran so far."""
     space = search.search_space
     first, shares = shares_of(ops, space, search.config.child_num_layers)
     _image(
@@ -79,11 +67,6 @@ def shares_of(
     ops: Any, search_space: Any, num_layers: int
 ) -> tuple[int, np.ndarray]:
     """Returns the share of each kind of op per epoch and layer.
-
-    Args:
-      ops: `RunLines` of ops.jsonl.
-      search_space: `SearchSpace`.
-      num_layers: L.
 
     Returns:
       (first, shares): the first epoch; float `[L, kinds, epochs]`, NaN

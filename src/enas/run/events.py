@@ -12,8 +12,6 @@ from enas.run import event_charts
 from enas.run.checkpoint import writing
 from enas.run.files import rename, sync_directory
 
-__all__ = ["RunEvents", "read_events"]
-
 _MERGED = "events.out.tfevents.{:010d}.0merged.v2"
 
 
@@ -21,7 +19,6 @@ class RunEvents:
     """Writes one point per row and tag.
 
     Args:
-      folder: str, of the event files.
       epochs: int, epochs that are done; points of later ones, which a killed
         process wrote, are dropped.
     """
@@ -33,12 +30,7 @@ class RunEvents:
             self._writer = tf.summary.create_file_writer(folder)
 
     def start(self, search, flags):
-        """Writes what does not change in a run, as step 0.
-
-        Args:
-          search: `Search`.
-          flags: list of str, lines of the flagfile.
-        """
+        """Writes what does not change in a run, as step 0."""
         config = search.config
         with self._step():
             table = "\n".join(f"    {line}" for line in flags)
@@ -74,13 +66,7 @@ class RunEvents:
                     )
 
     def add_pictures(self, search, reports, ops):
-        """Writes pictures and texts of an epoch, to the disk.
-
-        Args:
-          search: `Search`, after the epoch.
-          reports: list of dicts of arcs, as `Search.run_epoch` returns it.
-          ops: `RunLines` of ops.jsonl.
-        """
+        """Writes pictures and texts of an epoch, to the disk."""
         every = search.config.pictures_every
         fixed = search.arcs.fixed_arc is not None
         if fixed or not every or search.epoch % every:
@@ -102,7 +88,6 @@ class RunEvents:
             self._writer.flush()
 
     def close(self):
-        """Closes the event file."""
         with writing(self._folder):
             self._writer.close()
 

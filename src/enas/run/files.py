@@ -6,15 +6,6 @@ from typing import IO
 
 from enas.errors import UserError, naming
 
-__all__ = [
-    "append",
-    "cut_torn_line",
-    "read_lines",
-    "rename",
-    "sync_directory",
-    "write_whole",
-]
-
 
 def write_whole(path: str, text: str | bytes) -> None:
     """Writes a file whole or not at all, also where the power fails.
@@ -77,9 +68,6 @@ def cut_torn_line(path: str) -> bool:
 
     Args:
       path: the file, which need not exist.
-
-    Returns:
-      Whether there was one.
     """
     if not os.path.isfile(path):
         return False

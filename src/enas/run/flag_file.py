@@ -9,8 +9,6 @@ from enas.errors import UserError
 from enas.paths import full_path
 from enas.run.files import read_lines, write_whole
 
-__all__ = ["check", "keep", "lines_of"]
-
 FILE = "flags.txt"
 # A repetition gets a place of its own, and asks again to use other images.
 _NOT_REPEATED = (

@@ -12,8 +12,6 @@ from enas.run.files import (
     write_whole,
 )
 
-__all__ = ["ADVICE", "RunLines"]
-
 ADVICE = "It was changed from outside; fix it, or take another --output_dir."
 
 

@@ -11,8 +11,6 @@ from typing import Any
 
 from enas.errors import UserError, naming
 
-__all__ = ["RunLock"]
-
 NOT_HELD = -1
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -23,9 +21,6 @@ class RunLock:
     The kernel lets go of it however the process ends, so there is no stale
     lock to judge; NFS passes it on to other machines. The file names the
     holder and is emptied when it lets go.
-
-    Args:
-      path: the lock file.
     """
 
     def __init__(self, path: str) -> None:
@@ -45,9 +40,6 @@ class RunLock:
 
     def take(self, log: Callable[[str], None]) -> None:
         """Takes the lock and writes down who holds it.
-
-        Args:
-          log: function of a line.
 
         Raises:
           UserError: another process holds it.

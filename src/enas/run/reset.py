@@ -6,8 +6,6 @@ from collections.abc import Iterable
 import enas
 from enas.errors import UserError
 
-__all__ = ["check"]
-
 
 def check(path: str) -> None:
     """Refuses to delete what no run made, whatever marker is in it.

@@ -13,19 +13,9 @@ from enas.run import data_record
 from enas.run.files import cut_torn_line, read_lines, write_whole
 from enas.run.lines import ADVICE, RunLines
 
-__all__ = ["RunRows"]
-
 
 class RunRows:
-    """One row per epoch, the architectures shown in it, and the ops it ran.
-
-    Args:
-      path: str, the run directory.
-
-    Attributes:
-      arcs: `RunLines`, arcs.jsonl.
-      ops: `RunLines`, ops.jsonl.
-    """
+    """One row per epoch, the architectures shown in it, and the ops it ran."""
 
     def __init__(self, path):
         self._metrics = os.path.join(path, "metrics.csv")
@@ -68,13 +58,7 @@ class RunRows:
         self.ops.keep(epochs)
 
     def add(self, search, numbers, reports):
-        """Writes the row of an epoch and everything that follows from it.
-
-        Args:
-          search: `Search`, after the epoch.
-          numbers: `EpochNumbers`, as `Search.run_epoch` returns it.
-          reports: list of dicts of arcs, likewise.
-        """
+        """Writes the row of an epoch and everything that follows from it."""
         rows = [*self.rows(), numbers.measured()]
         self._write(rows)
         self.arcs.add(r | {"arc": str(r["arc"])} for r in reports)

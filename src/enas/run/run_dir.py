@@ -18,22 +18,13 @@ if TYPE_CHECKING:
     from enas.cifar10.metrics import EpochNumbers
     from enas.cifar10.search import Search
 
-__all__ = ["RunDir", "check_parent"]
-
 MARKER = ".enas_run"
 LOCK = ".lock"
 KEPT_CHECKPOINTS = 2
 
 
 class RunDir:
-    """The files of one run.
-
-    Args:
-      config: its output_dir is the directory.
-
-    Attributes:
-      path: that directory.
-    """
+    """The files of one run."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -124,9 +115,6 @@ class RunDir:
         Args:
           search: its models are built.
 
-        Returns:
-          Whether there was one.
-
         Raises:
           UserError: there are checkpoints and none can be read, or there were
             some; a run is never started anew without being told.
@@ -188,13 +176,7 @@ class RunDir:
     def record(
         self, search: "Search", numbers: "EpochNumbers", reports: list[dict]
     ) -> None:
-        """Writes everything that an epoch leaves; the checkpoint last.
-
-        Args:
-          search: after the epoch.
-          numbers: as `Search.run_epoch` returns them.
-          reports: of the architectures shown, likewise.
-        """
+        """Writes everything that an epoch leaves; the checkpoint last."""
         self.tables.add(search, numbers, reports)
         row = numbers.measured() | _bounds(search)
         self._events.add(row, search.defence.numbers())
@@ -210,9 +192,6 @@ class RunDir:
 
         Kept are the last two whole epochs and, after them, the last two
         within an epoch: the one before is there if the last is damaged.
-
-        Returns:
-          The checkpoint's directory.
 
         Raises:
           NonFiniteError: a weight is not finite; nothing is written.
@@ -259,7 +238,6 @@ def check_parent(path: str, flag: str) -> None:
     """Refuses a path that no directory can be made at.
 
     Args:
-      path: where it should be.
       flag: the flag that gave it.
 
     Raises:

@@ -6,8 +6,6 @@ from typing import Any
 
 from enas.errors import Stopped
 
-__all__ = ["StopSignals"]
-
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -27,7 +25,6 @@ class StopSignals:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        """Takes the signals over."""
         for number in _SIGNALS:
             before = signal.getsignal(number)
             # What a script starts in the background ignores Ctrl-C.
@@ -36,7 +33,6 @@ class StopSignals:
         return self
 
     def __exit__(self, *unused: object) -> None:
-        """Gives them back."""
         for number, before in self._before.items():
             signal.signal(number, before)
 

@@ -11,8 +11,6 @@ from enas.cifar10.config import Config
 from enas.errors import UserError, naming
 from enas.run.files import write_whole
 
-__all__ = ["check", "keep"]
-
 FOLDER = "user_ops"
 
 

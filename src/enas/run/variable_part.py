@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["Part"]
-
 
 class Part:
     """A part of a variable, read, assigned and saved as a tf.Variable is.
@@ -28,17 +26,13 @@ class Part:
         self.shape = tf.TensorShape(shape)
 
     def numpy(self) -> np.ndarray:
-        """Returns the values."""
         return self._whole.numpy()[self._place]
 
     def assign(self, value: np.ndarray | tf.Tensor) -> None:
-        """Sets the values, of this shape."""
         self._whole[self._place].assign(value)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        """Returns the values where NumPy asks for them."""
         return np.asarray(self.numpy(), dtype)
 
     def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> tf.Tensor:
-        """Returns the values where TensorFlow asks for them."""
         return tf.convert_to_tensor(self._whole[self._place], dtype, name=name)

@@ -11,8 +11,6 @@ from typing import Any
 import enas
 from enas.run.files import append, cut_torn_line
 
-__all__ = ["keep", "read"]
-
 FILE = "versions.jsonl"
 # Of versions that kept the last start alone.
 OLD_FILE = "versions.json"
@@ -20,10 +18,6 @@ OLD_FILE = "versions.json"
 
 def keep(folder: str, log: Callable[[str], None]) -> None:
     """Adds a line for this start and logs what differs from the last one.
-
-    Args:
-      folder: the run directory.
-      log: function of a line.
 
     Raises:
       WriteError: the file cannot be written.

@@ -15,8 +15,6 @@ from enas.run.run_dir import check_parent
 from enas.tf1.files import write_whole
 from enas.tf1.load import restart_state
 
-__all__ = ["check", "export", "export_tensors"]
-
 # In the run directory: which files a run may replace, being its own.
 _RECORD = "exported.txt"
 
@@ -55,13 +53,7 @@ def check(run_dir):
 
 
 def export(search, run_dir, log):
-    """Writes the checkpoint that --export_tf1_checkpoint asks for.
-
-    Args:
-      search: `Search`, at its end.
-      run_dir: `RunDir`, opened.
-      log: function of a line.
-    """
+    """Writes the checkpoint that --export_tf1_checkpoint asks for."""
     prefix = run_dir.config.export_tf1_checkpoint
     if prefix is None:
         return
@@ -79,11 +71,7 @@ def export(search, run_dir, log):
 
 
 def export_tensors(search):
-    """Returns dict, name -> variable or number, of what the original saves.
-
-    Args:
-      search: `Search`.
-    """
+    """Returns dict, name -> variable or number, of what the original saves."""
     variables, counters = checkpoint.search_tensors(search)
     schedule = {}
     if search.config.restarts:

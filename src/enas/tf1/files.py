@@ -9,8 +9,6 @@ import tensorflow as tf
 from enas.errors import UserError
 from enas.run import checkpoint
 
-__all__ = ["find_prefix", "write_whole"]
-
 _ENDINGS = (".data-00000-of-00001", ".index")
 
 
@@ -70,7 +68,6 @@ def write_whole(prefix, tensors):
 
     Args:
       prefix: str, absolute.
-      tensors: dict, name -> tf.Variable or number.
     """
     folder, name = os.path.split(prefix)
     aside = f"{prefix}.part"

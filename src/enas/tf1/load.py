@@ -17,13 +17,6 @@ from enas.tf1.names import (
     kind_of,
 )
 
-__all__ = [
-    "initialise",
-    "restart_state",
-    "start",
-    "wanted_shapes",
-]
-
 NAMES_SHOWN = 5
 
 
@@ -35,7 +28,6 @@ def start(search, run_dir, log):
     Args:
       search: `Search` at its beginning.
       run_dir: `RunDir`, checked and not yet opened.
-      log: function of a line.
 
     Raises:
       UserError: the checkpoint is not one, or not one of such a search.
@@ -68,10 +60,6 @@ def _is_inside(path, folder):
 
 def initialise(search, log):
     """Sets a search to a checkpoint, as far as its --init_* flags ask.
-
-    Args:
-      search: `Search` at its beginning.
-      log: function of a line.
 
     Raises:
       UserError: the checkpoint cannot be read; a tensor has another shape;
@@ -109,12 +97,7 @@ def _check_nothing_asked(config):
 
 
 def wanted_shapes(compiled, config):
-    """Returns dict, TensorFlow 1 name -> shape, of what the port has.
-
-    Args:
-      compiled: `Compiled`.
-      config: `Config`.
-    """
+    """Returns dict, TensorFlow 1 name -> shape, of what the port has."""
     variables = checkpoint.search_variables(compiled)
     counters = ["global_step", "train_step", "Variable"]
     if config.restarts:
@@ -127,7 +110,6 @@ def restart_state(config, epochs):
     """Returns the original's schedule variables after some epochs.
 
     Args:
-      config: `Config`.
       epochs: int, epochs done.
 
     Returns:

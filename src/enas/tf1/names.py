@@ -6,21 +6,6 @@ No TensorFlow here.
 import dataclasses
 import re
 
-__all__ = [
-    "COUNTER",
-    "KINDS",
-    "OTHER",
-    "SLOT",
-    "STATISTIC",
-    "WEIGHT",
-    "Entry",
-    "branch_of",
-    "compare",
-    "is_of_controller",
-    "kind_of",
-    "port_name",
-]
-
 WEIGHT = "weight"
 STATISTIC = "moving statistic"
 SLOT = "slot"

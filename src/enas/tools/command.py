@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from enas.errors import UserError
 from enas.paths import command_words
 
-__all__ = ["run_tool"]
-
 
 def run_tool(
     lines_of: Callable[[list[str]], Iterable[str]],

@@ -23,8 +23,6 @@ from enas.errors import UserError
 from enas.paths import check_picture, read_text
 from enas.tools.command import run_tool
 
-__all__ = ["main"]
-
 USAGE = """Usage: python -m enas.cifar10.arc --draw=ARC_FILE [--picture=FILE]
            [--final] [--poison=.. --q=.. and other flags of the search]
 
@@ -41,11 +39,7 @@ Without a flags.txt give --poison, --q, --child_out_filters, --profile ..
 
 
 def main(argv=None):
-    """Runs the tool; returns its exit code.
-
-    Args:
-      argv: list of str, the program's name first.
-    """
+    """Runs the tool; returns its exit code."""
     return run_tool(_run, argv)
 
 

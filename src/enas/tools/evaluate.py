@@ -21,8 +21,6 @@ from enas.tools import open_run as trained
 from enas.tools.command import run_tool
 from enas.tools.words import MODES, SPLITS, check_split, check_word
 
-__all__ = ["count_answers", "main", "predict", "read_image"]
-
 USAGE = """Usage: bash scripts/evaluate.sh --output_dir=RUN [--arc="0  3 0 .."]
            [--mode=eval|train] [--split=valid|test] [--num_arcs=10]
            [--predict image.png ..] [--override=.. and other flags]
@@ -43,14 +41,7 @@ The settings are those of RUN/flags.txt; flags given here change them.
 
 
 def main(argv=None):
-    """Runs the tool.
-
-    Args:
-      argv: list of str, the program's name first; sys.argv by default.
-
-    Returns:
-      int, exit code: 0, or 2 for a mistake of the user.
-    """
+    """Runs the tool."""
     return run_tool(_run, argv)
 
 
@@ -149,9 +140,6 @@ def count_answers(search, arc, images, mode="eval"):
     """Counts what an arc answers for the images of each class.
 
     Args:
-      search: `Search`.
-      arc: `Arc`.
-      images: `data_utils.Split`.
       mode: "eval", or "train", with dropout and noise on.
 
     Returns:
@@ -187,8 +175,6 @@ def predict(search, arc, images):
     does not depend on the other images given.
 
     Args:
-      search: `Search`.
-      arc: `Arc`.
       images: uint8 `[images, size, size, 3]`.
 
     Returns:

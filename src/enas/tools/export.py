@@ -19,8 +19,6 @@ from enas.tools import open_run as trained
 from enas.tools.command import run_tool
 from enas.tools.export_files import check_target, save
 
-__all__ = ["check", "main", "measure_statistics", "plain_model"]
-
 USAGE = """Usage: bash scripts/export.sh --output_dir=RUN --to=TARGET [--to=..]
            [--arc="0  3 0 .."] [--statistics=moving|batch|measured]
            [--overwrite]
@@ -46,14 +44,7 @@ MEASURED_IMAGES = 5000
 
 
 def main(argv=None):
-    """Runs the tool.
-
-    Args:
-      argv: list of str, the program's name first; sys.argv by default.
-
-    Returns:
-      int, exit code: 0, or 2 for a mistake of the user.
-    """
+    """Runs the tool."""
     return run_tool(_run, argv)
 
 
@@ -131,7 +122,6 @@ def plain_model(search, arc, statistics):
 
     Args:
       search: `Search`, whose child's weights are copied.
-      arc: `Arc`.
       statistics: "moving", "batch" or "measured", what batch norm uses.
 
     Returns:
@@ -193,8 +183,6 @@ def measure_statistics(model, search, num_images=MEASURED_IMAGES):
     and variance, each batch normalised by its own on the way.
 
     Args:
-      model: keras.Model of `plain_model`.
-      search: `Search`.
       num_images: int, the first so many training images, without augmentation.
     """
     import keras

@@ -18,8 +18,6 @@ from enas.errors import UserError, naming
 from enas.paths import CLASSES, MARK, check_free
 from enas.run.files import write_whole
 
-__all__ = ["check_target", "known_fields", "save"]
-
 
 def check_target(target: str, overwrite: bool = False) -> None:
     """Refuses a place that no model can be written to, with a UserError.
@@ -48,7 +46,6 @@ def save(model: Any, target: str, classes: Sequence[str]) -> list[str]:
     """Writes a model in the form that the target's ending says.
 
     Args:
-      model: keras.Model of `export.plain_model`.
       target: what `check_target` has passed.
       classes: name of each logit.
 

@@ -17,8 +17,6 @@ from enas.cifar10.layers.factorized_reduction import FactorizedReduction
 from enas.common_ops import of_copy
 from enas.final.final_child import Merge
 
-__all__ = ["Choices", "lay"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Choices:
@@ -34,7 +32,6 @@ class Choices:
     copy: int = 0
 
     def lay(self, layer: Any, x: Any) -> Any:
-        """Lays one layer, as the function `lay` does."""
         return lay(layer, x, self)
 
 
@@ -44,10 +41,6 @@ def lay(layer: Any, x: Any, choices: Choices) -> Any:
     Args:
       layer: built layer of a `MacroChild` or `FinalChild`.
       x: symbolic tensor, or a list of them for a merge.
-      choices: `Choices`.
-
-    Returns:
-      Symbolic tensor.
 
     Raises:
       UserError: the layer is an op that does not say it.

@@ -18,8 +18,6 @@ from enas.utils import quiet
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
 
-__all__ = ["arcs_of", "best_arc", "given", "load", "read_config"]
-
 
 def read_config(
     values: flags.FlagValues, argv: Sequence[str], run: str | None = None
@@ -30,9 +28,6 @@ def read_config(
       values: the `flags.FlagValues` that `flags.define_flags` filled.
       argv: the program's name first.
       run: the run directory; None for the value of --output_dir in argv.
-
-    Returns:
-      `Config`, its output_dir the run.
 
     Raises:
       UserError: there is no such run, or a flag is not legal.
@@ -69,7 +64,6 @@ def load(config: Config, log: Callable[[str], None] = quiet) -> "Search":
 
     Args:
       config: its output_dir is the run; behaviours may be changed.
-      log: function of a line, which says what data was read.
 
     Raises:
       UserError: the run has no whole checkpoint, it is of another search, or
@@ -119,10 +113,8 @@ def arcs_of(
     """Returns the arcs to look at.
 
     Args:
-      search: the run's.
       texts: arcs as the user wrote them; if none, `count` are sampled from
         the run's controller (or its one fixed arc is taken).
-      count: how many to sample.
       stream: what the arcs are for; others are drawn for another use.
     """
     from enas.cifar10.evaluation import arc_of

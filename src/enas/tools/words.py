@@ -5,8 +5,6 @@ from collections.abc import Sequence, Sized
 
 from enas.errors import UserError
 
-__all__ = ["MODES", "SPLITS", "check_split", "check_word"]
-
 # What the child does with dropout and noise: off, or on.
 MODES = ("eval", "train")
 SPLITS = ("valid", "test")

@@ -21,8 +21,6 @@ from enas.cifar10.config.space_settings import SpaceSettings
 from enas.cifar10.config.values import checked
 from enas.cifar10.search_space import CANDIDATE_OPS
 
-__all__ = ["Config"]
-
 
 # Fields come in the order of the bases, the last one first.
 @dataclasses.dataclass(frozen=True)

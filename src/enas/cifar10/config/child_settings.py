@@ -5,8 +5,6 @@ from typing import ClassVar
 
 from enas.cifar10.config.values import setting
 
-__all__ = ["ChildSettings"]
-
 
 @dataclasses.dataclass(frozen=True)
 class ChildSettings:

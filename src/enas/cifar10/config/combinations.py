@@ -7,8 +7,6 @@ from enas.cifar10.behaviours import make_profile
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
 
-__all__ = ["DEFENCES", "check_combinations"]
-
 # Those of `enas.defences`, which needs TensorFlow.
 DEFENCES = ("deduplicate", "reweight", "discard", "prune")
 DATA_SETS = ("cifar10", "cifar100", "shapes")

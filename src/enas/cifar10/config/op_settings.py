@@ -13,8 +13,6 @@ from enas.cifar10.ops import OPS
 from enas.cifar10.poison_ops import SETTINGS
 from enas.errors import UserError
 
-__all__ = ["OpSettings", "values_of"]
-
 
 def _field(each: Setting) -> Any:
     rules = {"lower": each.lower, "upper": each.upper, "alias": each.alias}

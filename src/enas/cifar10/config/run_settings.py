@@ -6,8 +6,6 @@ from typing import ClassVar
 from enas.cifar10.behaviours import PROFILES
 from enas.cifar10.config.values import setting
 
-__all__ = ["RunSettings", "CheckpointSettings"]
-
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:

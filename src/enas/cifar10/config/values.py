@@ -17,12 +17,6 @@ from enas.cifar10.arc import as_text
 from enas.errors import UserError
 from enas.paths import check_not_empty, full_path, user_path
 
-__all__ = [
-    "checked",
-    "setting",
-    "shown_default",
-]
-
 _WORDS = {
     int: "a whole number",
     float: "a number",
@@ -62,7 +56,6 @@ def setting(default: Any, text: str, **rules: Any) -> Any:
     """Declares one setting.
 
     Args:
-      default: its value if none is given.
       text: its help: unit, range and meaning.
       **rules: lower, upper, choices; path ("full": kept as a full path;
         "home": only `~` is expanded; "folder": the path in folder:PATH;

@@ -10,8 +10,6 @@ from enas import common_ops
 from enas.cifar10.branches import ChildOptions, Mode
 from enas.cifar10.layers.image_ops import BatchNorm, channel_axis
 
-__all__ = ["FactorizedReduction"]
-
 
 class Weight(keras.layers.Layer):
     """One weight `w` of a convolution under a scope of its own."""

@@ -16,17 +16,6 @@ from enas import common_ops, tf_settings
 from enas.cifar10.branches import ChildOptions, Mode
 from enas.cifar10.layers.max_pool import max_pool
 
-__all__ = [
-    "FROZEN",
-    "BatchNorm",
-    "Classifier",
-    "ConvBN",
-    "SeparableConvBN",
-    "channel_axis",
-    "global_avg_pool",
-    "pool_3x3",
-]
-
 BN_DECAY = 0.9
 # ENAS asks for 1e-5; TensorFlow's fused_batch_norm takes no less than this.
 SMALLEST_EPSILON = 1.001e-5
@@ -54,7 +43,6 @@ class BatchNorm(keras.layers.Layer):
     moving <- .9 moving + .1 value.
 
     Args:
-      options: the child's.
       masked: whether it is ENAS's `batch_norm_with_mask`, which has
         another epsilon and plain averages from 0 and 1, or `batch_norm`,
         whose averages are zero-debiased.
@@ -169,9 +157,7 @@ class ConvBN(keras.layers.Layer):
     """Convolution without bias, batch norm, then ReLU if wanted.
 
     Args:
-      name: ENAS's scope.
       size: side of the kernel.
-      options: the child's.
       masked_bn: whether the batch norm is `batch_norm_with_mask`.
       relu: whether ReLU ends it.
       copies: sets of weights, see `BatchNorm`.
@@ -337,7 +323,6 @@ def pool_3x3(
     Args:
       kind: "max", or "avg", which leaves padding out of the mean or counts it
         as zeros, as the profile says.
-      options: the child's.
 
     Source: ENAS general_child.py `_pool_branch`, row 3; same.
     """

@@ -11,8 +11,6 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-__all__ = ["max_pool", "max_pool_3x3"]
-
 PLACES = range(9)
 NO_PLACE = np.uint8(9)
 BORDER = [[0, 0], [1, 1], [1, 1], [0, 0]]

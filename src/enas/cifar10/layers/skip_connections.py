@@ -15,8 +15,6 @@ import tensorflow as tf
 from enas.cifar10.branches import ChildOptions, Mode
 from enas.cifar10.layers import image_ops
 
-__all__ = ["SKIPS", "plain"]
-
 # Outputs of the stem and the layers; an output that later layers may choose is
 # a list, once for each of them.
 Cache = list[Any]
@@ -30,9 +28,7 @@ def _add_chosen(
     """Returns total + the candidates whose bit is 1, in their order.
 
     Args:
-      total: float32 tensor.
       bits: list of int32 scalars, 0 or 1, one for each candidate.
-      candidates: list of tensors of total's shape.
     """
     for bit, x in zip(bits, candidates, strict=True):
         total = tf.cond(
@@ -68,11 +64,7 @@ def _readers(x: tf.Tensor, bits: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     left out.
 
     Args:
-      x: float32 tensor, an output.
       bits: list of int32 scalars, whether each layer chose it.
-
-    Returns:
-      List of tensors.
     """
 
     @tf.custom_gradient

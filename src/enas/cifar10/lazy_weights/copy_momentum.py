@@ -21,19 +21,14 @@ import tensorflow as tf
 
 from enas.cifar10.lazy_weights.lookup import Lookup
 
-__all__ = ["CopyMomentum", "identities", "product", "spread", "sums"]
-
 
 class CopyMomentum:
     """The weights of a child that are stacked by copy, and their momentum.
 
     Args:
       child: a built `MacroChild` that has such weights.
-      lookup: its `Lookup`.
 
     Attributes:
-      child: the child.
-      lookup: its `Lookup`.
       variables: list of keras variables `[copies, ..]`, those weights.
       slots: dict, TensorFlow 1 name of a slot -> tf.Variable.
       pairs: list of (tf.Variable, tf.Variable), each weight and its slot.

@@ -17,8 +17,6 @@ from enas.cifar10.lazy_weights.copy_momentum import (
 )
 from enas.optimizers import nesterov
 
-__all__ = ["CopyStep", "Idle"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Idle:
@@ -40,7 +38,6 @@ class CopyStep:
     Of a branch that does not run some row is picked too; its gradient is zero.
 
     Args:
-      copies: their momentum.
       arc: pair of int32 tensors, as `MacroChild` takes it.
 
     Attributes:
@@ -95,9 +92,6 @@ class CopyStep:
           weights: list, one for each trainable variable of the child.
           decays: list of float32 tensors that broadcast to the variables, or
             None for ones.
-
-        Returns:
-          (weights, decays).
         """
         self.idle = self._idle(decays)
         weights = self._replace(weights, self.weights)

@@ -6,8 +6,6 @@ without it takes a fifth longer (docs/history/speed.md).
 
 import tensorflow as tf
 
-__all__ = ["rewrite"]
-
 
 def rewrite(wanted: bool) -> None:
     """Has TensorFlow rewrite graphs from now on, or not.

@@ -19,8 +19,6 @@ import tensorflow as tf
 
 from enas import common_ops
 
-__all__ = ["Lookup"]
-
 Arc = tuple[tf.Tensor, tf.Tensor]
 
 

@@ -11,8 +11,6 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["WeightUse"]
-
 
 class WeightUse:
     """Remembers which weights of a child some arc has used.

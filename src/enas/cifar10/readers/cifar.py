@@ -21,8 +21,6 @@ from enas.cifar10.readers.published import (
 from enas.errors import UserError
 from enas.paths import full_path
 
-__all__ = ["find_cifar", "holds"]
-
 # Where other programs keep what they download: a variable that names the
 # folder, its default, and the part of it.
 HOMES = (

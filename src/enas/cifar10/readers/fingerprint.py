@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["describe", "fingerprint_of", "told"]
-
 IMAGES_PER_PART = 10_000
 
 

@@ -16,8 +16,6 @@ from enas.cifar10.readers.scaling import fitted
 from enas.errors import UserError
 from enas.paths import full_path
 
-__all__ = ["PREFIX", "decoded", "read_folder"]
-
 PREFIX = "folder:"
 # What TensorFlow decodes on every platform.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif")

@@ -5,8 +5,6 @@ import os
 
 from enas.errors import UserError
 
-__all__ = ["SPLITS", "class_names", "entries", "split_folders"]
-
 # Of macOS, Windows, Linux and storage boxes; hidden ones begin with a dot.
 SYSTEM = {
     "__macosx",

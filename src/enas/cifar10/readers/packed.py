@@ -20,8 +20,6 @@ from enas.cifar10.readers.published import (
 )
 from enas.errors import UserError
 
-__all__ = ["is_archive", "read_archive", "read_npz"]
-
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
 Log = Callable[[str], None]
 

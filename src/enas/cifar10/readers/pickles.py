@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["load"]
-
 
 def load(content: bytes) -> Any:
     """Returns what a pickle of plain containers and arrays of numbers holds.

@@ -12,18 +12,6 @@ import numpy as np
 from enas.cifar10.readers import pickles
 from enas.errors import UserError
 
-__all__ = [
-    "CIFAR",
-    "Pairs",
-    "Published",
-    "Wrong",
-    "check_labels",
-    "damaged",
-    "missing",
-    "one_line",
-    "read_files",
-    "read_one",
-]
 Wrong = Callable[[str, object], UserError]
 Planes = tuple[np.ndarray, np.ndarray]
 Pairs = list[tuple[np.ndarray, np.ndarray]]

@@ -8,8 +8,6 @@ import functools
 
 import numpy as np
 
-__all__ = ["fitted", "fitted_all"]
-
 
 def fitted(image: np.ndarray, size: int, how: str) -> np.ndarray:
     """Returns an image as a square.

@@ -9,8 +9,6 @@ while one layer of convolution and ReLU sees the class at once. NumPy only.
 
 import numpy as np
 
-__all__ = ["CLASS_NAMES", "make_shapes"]
-
 IMAGE_SIZE = 32
 TILT_DEGREES = 8.0
 PIXEL_NOISE = 6.0

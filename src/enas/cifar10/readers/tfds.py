@@ -27,8 +27,6 @@ from enas.cifar10.readers.published import (
 )
 from enas.errors import UserError
 
-__all__ = ["download", "find", "read"]
-
 PROBE_TIMEOUT_S = 5.0
 INFO = "dataset_info.json"
 

@@ -19,8 +19,6 @@ from enas.parity.recorded_quantities import (
 )
 from enas.parity.recorded_quantities.arrays import Arrays
 
-__all__ = ["measure_of", "not_compared"]
-
 # Name of a file without .npz -> what computes the same.
 _KINDS: dict[str, Callable[[Arrays], Measure]] = {
     r"child_intended.*": enas_child.intended,

@@ -8,8 +8,6 @@ import numpy as np
 
 from enas.errors import UserError
 
-__all__ = ["Arrays", "load", "named", "pair_up"]
-
 
 class Arrays(dict[str, np.ndarray]):
     """Name -> array; keeps which of them were read.

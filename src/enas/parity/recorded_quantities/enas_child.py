@@ -16,15 +16,6 @@ from enas.parity.comparison import Measure, Nudge, Quantity
 from enas.parity.recorded_quantities.arrays import Arrays, load
 from enas.run.checkpoint import model_variables
 
-__all__ = [
-    "NO_SEED",
-    "RULES",
-    "arcs_of",
-    "build_child",
-    "intended",
-    "published",
-]
-
 RULES = GradientRules(l2_reg=0.00025)
 NO_SEED = (0, 0)
 SPACE = SearchSpace(CANDIDATE_OPS["enas6"])

@@ -13,8 +13,6 @@ from enas.parity.recorded_quantities.arrays import Arrays, named, pair_up
 from enas.parity.recorded_quantities.enas_child import arcs_of
 from enas.run.checkpoint import model_variables
 
-__all__ = ["samples_and_updates"]
-
 ENTROPY_WEIGHT, RATE = 1e-4, 1e-3
 Models = tuple[MacroController, Adam]
 

@@ -21,8 +21,6 @@ from enas.run.checkpoint import model_variables
 from enas.schedules import learning_rate
 from enas.tf1.load import restart_state
 
-__all__ = ["steps"]
-
 
 def steps(arrays: Arrays) -> Measure:
     """Measures the steps.

@@ -18,8 +18,6 @@ from enas.tf1.files import find_prefix
 from enas.tf1.load import restart_state
 from enas.tf1.names import kind_of
 
-__all__ = ["build_models", "checkpoint_values", "preprocessing", "schedule"]
-
 
 def schedule(arrays: Arrays) -> Measure:
     """Measures learning rates and the schedule's state (row 17)."""

@@ -20,8 +20,6 @@ from enas.parity.comparison import Measure, Nudge, Quantity, unchanged
 from enas.parity.recorded_quantities.arrays import Arrays, named, pair_up
 from enas.parity.recorded_quantities.torch_names import child_arrays
 
-__all__ = ["RecordedChild", "arcs_of", "logits_and_steps", "search_space"]
-
 OUT_OF_PLACE = dataclasses.replace(PAPER, skip_sum="new")
 # torch.optim.SGD's treatment of unused weights, by the recorded kind of
 # zero_grad: gradients set to zero (torch 1.8.1) or to None.

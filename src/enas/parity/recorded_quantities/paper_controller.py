@@ -17,8 +17,6 @@ from enas.parity.recorded_quantities.arrays import Arrays, named, pair_up
 from enas.parity.recorded_quantities.paper_child import arcs_of
 from enas.parity.recorded_quantities.torch_names import controller_arrays
 
-__all__ = ["updates"]
-
 RULES = GradientRules(clip="global", bound=5.0)
 ENTROPY_WEIGHT, RATE, ARCS_PER_UPDATE = 1e-4, 1e-3, 20
 

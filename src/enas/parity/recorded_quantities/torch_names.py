@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-__all__ = ["child_arrays", "controller_arrays", "torch_child_names"]
-
 # Scope inside a branch or layer -> module of the PyTorch code.
 _MODULES = {
     "inp_conv_1": "inp_conv1",
