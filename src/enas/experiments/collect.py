@@ -20,17 +20,17 @@ from typing import Any
 from enas.cifar10.metrics import COLUMNS
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
+from enas.experiments.files import Line, read_table
 from enas.experiments.results import reading_columns
 from enas.experiments.rows import read_rows
 from enas.parser import Parser
 from enas.run import versions
-from enas.run.files import read_lines, write_whole
+from enas.run.files import write_whole
 from enas.run.rows import RunRows
 from enas.tools.command import run_tool
 
 __all__ = ["KEY", "READINGS", "RUN_COLUMNS", "collect", "main", "read_table"]
 
-Line = dict[str, str]
 # What tells one run from another.
 KEY = ("row", "seed", "defence", "variant", "commit", "machine")
 # Column of runs.csv, in per cent -> accuracy of metrics.csv.
@@ -163,11 +163,6 @@ def _epoch_lines(folder: pathlib.Path, run: Line) -> list[Line]:
         key | {name: f"{number:.6g}" for name, number in row.items()}
         for row in RunRows(str(folder)).rows()
     ]
-
-
-def read_table(path: str) -> list[Line]:
-    """Returns the lines of a table, [] if there is none."""
-    return list(csv.DictReader(read_lines(path)))
 
 
 def _merge(path: str, columns: Sequence[str], new: list[Line]) -> None:

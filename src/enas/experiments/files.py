@@ -1,8 +1,19 @@
 """Small files of a sweep: written whole or not at all."""
 
+import csv
 import os
 
-__all__ = ["last_lines", "write_whole"]
+__all__ = ["Line", "last_lines", "read_table", "write_whole"]
+
+Line = dict[str, str]
+
+
+def read_table(path: str) -> list[Line]:
+    """Returns the lines of a CSV file, [] if there is none."""
+    if not os.path.isfile(path):
+        return []
+    with open(path, newline="", encoding="utf-8-sig") as stream:
+        return list(csv.DictReader(stream))
 
 
 def write_whole(path, text):

@@ -15,6 +15,7 @@ from enas.experiments.rows import BASELINE, choose_rows, search_space_of
 
 __all__ = [
     "CONTROLS",
+    "DEFENCES",
     "READING_CHOICES",
     "Job",
     "flips",
@@ -22,7 +23,8 @@ __all__ = [
     "read_config",
 ]
 
-CONTROLS = ("uniform", "poison_only")
+CONTROLS = ("uniform", "poison_only", "poison_all_skips")
+DEFENCES = ("deduplicate", "reweight", "discard", "prune")
 # Choices that only say which reading is printed: every run records them all.
 READING_CHOICES = ("evaluation", "evaluation_mode")
 
@@ -33,8 +35,8 @@ class Job:
 
     Attributes:
       row: str, name of the row of Table 1 it belongs to.
-      variant: str, "" for the row itself, "uniform", "poison_only", or the
-        behaviour choice that is flipped, "choice=value".
+      variant: str, "" for the row itself; a control; a defence, several
+        joined by +; or the behaviour choice that is flipped, "choice=value".
       seed: int.
       arguments: tuple of str, flags of the search, output_dir included.
     """
@@ -72,6 +74,9 @@ def make_jobs(plan, runs_dir):
     variants = [(row, "", ()) for row in rows]
     for control in plan.controls:
         variants += _control(control, rows, plan)
+    for defence in plan.defences:
+        flag = (f"--defence={defence.replace('+', ',')}",)
+        variants += [(row, defence, flag) for row in rows]
     for flip in flips(plan.ablate, plan.profile, plan.override):
         if flip.split("=")[0] not in READING_CHOICES:
             override = (f"--override={flip}",)
@@ -120,21 +125,22 @@ def _control(control, rows, plan):
         return [(row, control, ("--nocontroller_training",)) for row in rows]
     # An arc of poison alone is the same child whatever q: once per set.
     firsts = {row.set: row for row in reversed(rows) if row.name != BASELINE}
+    skip = int(control == "poison_all_skips")
     return [
-        (row, control, (f"--child_fixed_arc={_poison_arc(row, plan)}",))
+        (row, control, (f"--child_fixed_arc={_poison_arc(row, plan, skip)}",))
         for row in reversed(firsts.values())
     ]
 
 
-def _poison_arc(row, plan):
-    """Returns an arc of the set's ops in turn, without skips, as text."""
+def _poison_arc(row, plan, skip):
+    """Returns an arc of the set's ops in turn, all skips alike, as text."""
     config = read_config((*plan.search_flags(), *row.flags))
     space = search_space_of(row.poison, row.q, config)
     first = len(space.candidate_ops)
     ops = [first + row.q * i for i in range(len(space.poison_ops))]
     layers = range(config.child_num_layers)
     return "  ".join(
-        " ".join([str(ops[layer % len(ops)]), *["0"] * layer])
+        " ".join([str(ops[layer % len(ops)]), *[str(skip)] * layer])
         for layer in layers
     )
 

@@ -9,9 +9,19 @@ from enas.errors import UserError
 from enas.experiments.files import write_whole
 from enas.experiments.jobs import Job
 
-__all__ = ["OWNED", "RUNS", "SCALES", "Plan", "load_jobs", "remember"]
+__all__ = [
+    "OWNED",
+    "RETRAIN",
+    "RUNS",
+    "SCALES",
+    "Plan",
+    "load_jobs",
+    "remember",
+]
 
 SCALES = ("full", "small", "smoke")
+# Preset of trainings from scratch.
+RETRAIN = "retrain"
 SWEEP_FILE = "sweep.json"
 # Folder of a sweep that holds the run directories.
 RUNS = "runs"
@@ -25,7 +35,7 @@ OWNED = {
     "override": "--override in front of --",
     "poison": "--only",
     "q": "--only",
-    "child_fixed_arc": "--controls=poison_only",
+    "child_fixed_arc": "--controls=poison_only or --retrain",
     "fixed_arc": "--controls=poison_only",
     "controller_training": "--controls=uniform",
     "export_tf1_checkpoint": "a single search",
@@ -37,13 +47,14 @@ class Plan:
     """One call of the sweep.
 
     Attributes:
-      scale: str, one of `SCALES`.
+      scale: str, one of `SCALES`, or `RETRAIN`.
       profile: str, as --profile of the search.
       override: tuple of str, choice=value, in all runs.
       flags: tuple of str, further search flags, in all runs.
       only: tuple of str, rows; empty for all 17.
       seeds: tuple of int.
       controls: tuple of str, of `jobs.CONTROLS`.
+      defences: tuple of str, as --defence takes them, joined by + not commas.
       ablate: tuple of str, as --ablate takes them, or ("all",).
     """
 
@@ -54,6 +65,7 @@ class Plan:
     only: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (69,)
     controls: tuple[str, ...] = ()
+    defences: tuple[str, ...] = ()
     ablate: tuple[str, ...] = ()
 
     def search_flags(self):

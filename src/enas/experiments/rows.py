@@ -1,13 +1,30 @@
-"""The 17 experiments of the paper's Table 1. No TensorFlow here."""
+"""The 17 experiments of the paper's Table 1, and two more. No TensorFlow."""
 
 import csv
 import dataclasses
+import functools
 import pathlib
+from typing import TYPE_CHECKING
 
-from enas.cifar10.search_space import expand, file_ops, make_search_space
+from enas.cifar10.search_space import (
+    SearchSpace,
+    expand,
+    file_ops,
+    make_search_space,
+)
 from enas.errors import UserError
 
-__all__ = ["BASELINE", "Row", "choose_rows", "read_rows", "search_space_of"]
+if TYPE_CHECKING:  # It needs TensorFlow.
+    from enas.cifar10.config import Config
+
+__all__ = [
+    "BASELINE",
+    "Row",
+    "all_rows",
+    "choose_rows",
+    "read_rows",
+    "search_space_of",
+]
 
 BASELINE = "baseline"
 _TABLE = pathlib.Path(__file__).with_name("table1.csv")
@@ -15,15 +32,17 @@ _TABLE = pathlib.Path(__file__).with_name("table1.csv")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One experiment of Table 1.
+    """One experiment.
 
     Attributes:
-      name: str, the paper's: baseline, 1a .. 4d.
-      set: str, "none" or the number of the poisoning set.
-      poison: str, as --poison takes it.
-      q: int, copies of every op of the poisoning.
-      paper_valid_error: float, per cent, final validation error.
-      paper_test_error: float, per cent, final test error.
+      name: the paper's: baseline, 1a .. 4d; 5a of its authors' second paper
+        (arXiv 2111.07138); mixed, the attacker who knows the defences.
+      set: "none", the number of the poisoning set, or "mixed".
+      poison: as --poison takes it.
+      q: copies of every op of the poisoning.
+      paper_valid_error: per cent, final; None where the paper has no such row.
+      paper_test_error: likewise.
+      more: further search flags.
 
     Source: Table 1 of the paper.
     """
@@ -32,59 +51,72 @@ class Row:
     set: str
     poison: str
     q: int
-    paper_valid_error: float
-    paper_test_error: float
+    paper_valid_error: float | None
+    paper_test_error: float | None
+    more: tuple[str, ...] = ()
 
     @property
-    def flags(self):
-        """Returns the search flags that make this row, a tuple of str."""
+    def flags(self) -> tuple[str, ...]:
+        """The search flags that make this row."""
         if self.poison == "none":
             return ()
-        return f"--poison={self.poison}", f"--q={self.q}"
+        return f"--poison={self.poison}", f"--q={self.q}", *self.more
 
 
-def read_rows():
-    """Returns the 17 `Row`s in the paper's order."""
+@functools.cache
+def all_rows() -> tuple[Row, ...]:
+    """Returns the 17 rows of Table 1, then those that it does not have."""
     with open(_TABLE, newline="", encoding="utf-8") as stream:
-        return [
-            Row(
-                line["row"],
-                line["set"],
-                line["poison"],
-                int(line["q"]),
-                float(line["paper_valid_error"]),
-                float(line["paper_test_error"]),
-            )
-            for line in csv.DictReader(stream)
-        ]
+        return tuple(map(_row, csv.DictReader(stream)))
 
 
-def choose_rows(names):
-    """Returns the `Row`s of some names in the order of the names.
+def _row(line: dict[str, str]) -> Row:
+    errors = (
+        float(line[f"paper_{split}_error"] or "nan")
+        for split in ("valid", "test")
+    )
+    valid, test = (None if e != e else e for e in errors)
+    more = tuple(line["flags"].split())
+    name, of_set, poison = line["row"], line["set"], line["poison"]
+    return Row(name, of_set, poison, int(line["q"]), valid, test, more)
+
+
+def read_rows() -> list[Row]:
+    """Returns the 17 `Row`s of Table 1 in the paper's order."""
+    return [row for row in all_rows() if row.paper_test_error is not None]
+
+
+def choose_rows(names: list[str]) -> list[Row]:
+    """Returns the rows of some names in the order of the names.
 
     Args:
-      names: list of str, or empty for all 17.
+      names: of `all_rows`, or empty for the 17 of Table 1.
 
     Raises:
       UserError: a name is unknown or named twice.
     """
-    rows = {row.name: row for row in read_rows()}
+    if not names:
+        return read_rows()
+    rows = {row.name: row for row in all_rows()}
     for name in names:
         if name not in rows or names.count(name) > 1:
             raise UserError(
                 f"--only is a comma list of {', '.join(rows)}, each once; "
-                f"received {','.join(names)!r}. Leave it out for all."
+                f"received {','.join(names)!r}. Leave it out for the 17 of "
+                "Table 1."
             )
-    return [rows[name] for name in names or rows]
+    return [rows[name] for name in names]
 
 
-def search_space_of(poison, q, config):
-    """Returns the `SearchSpace` of a run.
+def search_space_of(
+    poison: str, q: int | None, config: "Config"
+) -> SearchSpace:
+    """Returns the space of a run.
 
     Args:
-      poison: str, as --poison takes it.
-      q: int or None, as --q takes it.
-      config: `Config`, its poison_sharing and candidate_ops.
+      poison: as --poison takes it.
+      q: as --q takes it.
+      config: its poison_sharing and candidate_ops.
     """
     # Names that users registered are checked by the search itself.
     return make_search_space(

@@ -14,8 +14,9 @@ from enas.cifar10.flags import without_flagfiles
 from enas.errors import UserError
 from enas.experiments import plan as plans
 from enas.experiments.attempt import forget_the_dead
-from enas.experiments.jobs import CONTROLS, make_jobs
+from enas.experiments.jobs import CONTROLS, DEFENCES, make_jobs
 from enas.experiments.local_engine import run_local
+from enas.experiments.retrain import retrain_jobs
 from enas.experiments.run_state import read_state
 from enas.experiments.status import StatusTable
 from enas.parser import Parser
@@ -81,6 +82,9 @@ def _parser():
     add("--override", action="append", default=[], metavar="CHOICE=VALUE")
     add("--controls", default="none", help=_CONTROLS_HELP)
     add("--ablate", default="none", help=_ABLATE_HELP)
+    add("--defences", default="none", help=_DEFENCES_HELP)
+    add("--retrain", metavar="RUNS.csv", help=_RETRAIN_HELP)
+    add("--random_arcs", type=int, default=1, help=_RANDOM_HELP)
     add("--jobs", type=int, default=1, help="local searches side by side")
     add("--output_dir", default="outputs/table1", help="default %(default)s")
     add("--report", action="store_true", help="no runs: tables and figures")
@@ -105,6 +109,18 @@ _CONTROLS_HELP = (
     + ": the chosen rows with a controller that never learns, and an arc of"
     " nothing but poison per set; default %(default)s"
 )
+_DEFENCES_HELP = (
+    "all or a comma list of "
+    + ", ".join(DEFENCES)
+    + ", several at once joined by +: the chosen rows once more with each;"
+    " default %(default)s"
+)
+_RETRAIN_HELP = (
+    "no searches: the best arc of each search in a table of `python -m"
+    " enas.experiments.collect` (docs/table1/runs.csv), and random arcs of its"
+    " space, trained from scratch"
+)
+_RANDOM_HELP = "random arcs of each space for --retrain; default %(default)s"
 _ABLATE_HELP = (
     "all or a comma list of behaviour choices: the chosen rows once more with"
     " each flipped (docs/PORT.md has the choices); default %(default)s"
@@ -115,7 +131,12 @@ def _run(arguments):
     if arguments.report:
         return _report(arguments.output_dir)
     plan = _plan(arguments)
-    jobs = make_jobs(plan, os.path.join(arguments.output_dir, plans.RUNS))
+    runs_dir = os.path.join(arguments.output_dir, plans.RUNS)
+    if arguments.retrain:
+        count = arguments.random_arcs
+        jobs = retrain_jobs(plan, runs_dir, arguments.retrain, count)
+    else:
+        jobs = make_jobs(plan, runs_dir)
     plans.check(arguments.output_dir, plan)
     engine = _engine(arguments)
     plans.remember(arguments.output_dir, plan, jobs)
@@ -125,7 +146,8 @@ def _run(arguments):
         engine(jobs, arguments.output_dir, show)
     finally:
         show(now=True)
-    _report(arguments.output_dir)
+    if not arguments.retrain:
+        _report(arguments.output_dir)
     return _tell_failures(jobs, arguments.output_dir)
 
 
@@ -152,15 +174,16 @@ def _engine(arguments):
 
 def _plan(arguments):
     make_profile(arguments.override)
-    controls = _words(arguments.controls)
+    controls, defences = map(_words, (arguments.controls, arguments.defences))
     return plans.Plan(
-        scale=arguments.scale,
+        scale=plans.RETRAIN if arguments.retrain else arguments.scale,
         profile=arguments.profile,
         override=tuple(arguments.override),
         flags=_search_flags(arguments.flags),
         only=_words(arguments.only),
         seeds=_seeds(arguments.seeds),
         controls=CONTROLS if controls == ("all",) else controls,
+        defences=DEFENCES if defences == ("all",) else defences,
         ablate=_words(arguments.ablate),
     )
 
