@@ -66,6 +66,14 @@ def quiet_import(onednn: str = "1") -> Iterator[None]:
             sys.stderr.write("".join(_warnings_and_errors(text)))
 
 
+def start_tensorflow(onednn: str = "1") -> None:
+    """Imports TensorFlow and finds the devices, as `quiet_import` does."""
+    with quiet_import(onednn):
+        from enas import devices
+
+        devices.find_devices()
+
+
 def _warnings_and_errors(text: str) -> list[str]:
     notes = _NOTES
     if not os.path.exists("/dev/nvidiactl"):

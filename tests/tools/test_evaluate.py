@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from enas.cifar10.config import Config
-from enas.cifar10.flags import define_flags, flags
-from enas.tools import open_run as trained
+from enas.cifar10.flags import make_flags
+from enas.tools import open_run
 from enas.tools.evaluate import (
     count_answers,
     main,
@@ -29,9 +29,9 @@ def search(small_run):
 
 
 def load(path, *arguments):
-    values = flags.FlagValues()
-    define_flags(values)
-    return trained.load(trained.read_config(values, ["x", *arguments], path))
+    return open_run.load(
+        open_run.read_config(make_flags(), ["x", *arguments], path)
+    )
 
 
 def write_picture(path, height=32, width=32, seed=0):
@@ -53,7 +53,7 @@ def test_sampled_arcs_and_a_table_per_class(small_run, capsys):
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_the_error_of_an_arc_is_that_of_the_search(search, mode, capsys):
-    arc = trained.best_arc(search)
+    arc = open_run.best_arc(search)
     wanted = 100 * (
         1 - search.evaluation.accuracy_of(arc, search.data.valid, mode)
     )
@@ -64,7 +64,7 @@ def test_the_error_of_an_arc_is_that_of_the_search(search, mode, capsys):
 
 
 def test_answers_are_counted_by_label_and_answer(search):
-    arc = trained.best_arc(search)
+    arc = open_run.best_arc(search)
     table = count_answers(search, arc, search.data.test)
     labels = np.bincount(search.data.test.labels, minlength=10)
     np.testing.assert_array_equal(table.sum(axis=1), labels)
@@ -84,7 +84,7 @@ def test_pictures_are_named(small_run, tmp_path, capsys):
 
 
 def test_an_image_is_named_alike_in_any_company(search):
-    arc = trained.best_arc(search)
+    arc = open_run.best_arc(search)
     images = search.data.test.images[:3]
     together = predict(search, arc, images)
     np.testing.assert_allclose(together.sum(axis=1), 1, rtol=1e-5)
@@ -94,7 +94,7 @@ def test_an_image_is_named_alike_in_any_company(search):
 
 def test_an_image_is_named_alike_under_batch_statistics(small_run):
     search = load(small_run, "--override=bn_evaluation=batch")
-    arc = trained.best_arc(search)
+    arc = open_run.best_arc(search)
     images = search.data.test.images[:2]
     together = predict(search, arc, images)
     alone = predict(search, arc, images[1:])

@@ -19,11 +19,12 @@ from enas.cifar10.batches import standardize
 from enas.cifar10.behaviours import PAPER, PROFILES
 from enas.cifar10.branches import Branch, ChildOptions, make_layer
 from enas.cifar10.config import Config
+from enas.cifar10.flags import make_flags
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.search_space import make_search_space
 from enas.errors import UserError
 from enas.final.final_child import FinalChild
-from enas.tools import export, export_files, keras_layers
+from enas.tools import export, export_files, keras_layers, open_run
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3))
 PIXELS = PIXELS.astype(np.float32)
@@ -290,18 +291,16 @@ def test_files_load_and_predict_without_the_package(
         described = archive.read("config.json").decode()
     assert "enas" not in json.dumps(json.loads(described)).lower()
     by_keras, by_savedmodel = np.load(paths[2])
-    search = export.trained.load(config_of(run))
+    search = open_run.load(config_of(run))
     data = search.data
     images = standardize(PIXELS, data.mean, data.std)
-    wanted = search.evaluation.logits(images, export.trained.best_arc(search))
+    wanted = search.evaluation.logits(images, open_run.best_arc(search))
     for found in (by_keras, by_savedmodel):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
 
 
 def config_of(run):
-    values = export.flags.FlagValues()
-    export.define_flags(values)
-    return export.trained.read_config(values, ["x"], run)
+    return open_run.read_config(make_flags(), ["x"], run)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from absl import flags
 
 from enas import tf_settings
 from enas.cifar10.config import Config
-from enas.cifar10.flags import define_flags, read_flags
+from enas.cifar10.flags import make_flags, read_flags
 from enas.paths import check_free, check_picture
 from enas.tools import open_run
 from enas.tools.command import run_tool
@@ -49,20 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
       something is found.
     """
     found: list[bool] = []
-    code = run_tool(lambda words: _run(words, found), argv)
+    code = run_tool(lambda words: _run(words, found), argv, USAGE)
     return FOUND if not code and any(found) else code
 
 
 def _run(argv: list[str], found: list[bool]) -> Iterator[str]:
-    if "--help" in argv or "-h" in argv:
-        yield USAGE.rstrip()
-        return
-    values = flags.FlagValues()
-    define_flags(values)
-    for name in ("json", "picture", "run"):
-        flags.DEFINE_string(name, None, "", flag_values=values)
-    for name in ("strict", "overwrite"):
-        flags.DEFINE_boolean(name, False, "", flag_values=values)
+    values = make_flags(
+        json=None, picture=None, run=None, strict=False, overwrite=False
+    )
     run = open_run.given(argv, "run")
     if run:
         config = open_run.read_config(values, argv, run)
@@ -72,22 +66,19 @@ def _run(argv: list[str], found: list[bool]) -> Iterator[str]:
     audit = _audit(config, run)
     yield str(audit)
     yield from _write(audit, values)
-    found.append(bool(values["strict"].value) and not audit.clean)
+    found.append(bool(values.strict) and not audit.clean)
 
 
 def _check_targets(values: flags.FlagValues) -> None:
-    overwrite = bool(values["overwrite"].value)
-    if values["picture"].value:
-        check_picture(values["picture"].value, overwrite)
-    if values["json"].value:
-        check_free(values["json"].value, "--json", overwrite)
+    overwrite = bool(values.overwrite)
+    if values.picture:
+        check_picture(values.picture, overwrite)
+    if values.json:
+        check_free(values.json, "--json", overwrite)
 
 
 def _audit(config: Config, run: str | None) -> "Audit":
-    with tf_settings.quiet_import():
-        from enas import devices
-
-        devices.find_devices()
+    tf_settings.start_tensorflow()
     from enas.audit.audit import audit_child, audit_space
 
     if not run:
@@ -98,12 +89,12 @@ def _audit(config: Config, run: str | None) -> "Audit":
 
 
 def _write(audit: "Audit", values: flags.FlagValues) -> Iterator[str]:
-    path = values["json"].value
+    path = values.json
     if path:
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(audit.to_json() + "\n")
         yield f"JSON: {os.path.abspath(path)}"
-    path = values["picture"].value
+    path = values.picture
     if path:
         from enas.audit.picture import draw
 

@@ -13,11 +13,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from absl import flags
-
 from enas import tf_settings
 from enas.bench.spaces import BareArc
-from enas.cifar10.flags import define_flags, read_flags
+from enas.cifar10.flags import make_flags, read_flags
 from enas.errors import UserError
 
 # A search that does all that a search does, once.
@@ -55,14 +53,10 @@ class Worker(concurrent.futures.ProcessPoolExecutor):
 
 
 def _begin(search: Sequence[str]) -> None:
-    with tf_settings.quiet_import():
-        from enas.bench.timed_search import TimedSearch
-        from enas.devices import find_devices
+    tf_settings.start_tensorflow()
+    from enas.bench.timed_search import TimedSearch
 
-        find_devices()
-    values = flags.FlagValues()
-    define_flags(values)
-    config, _ = read_flags(values, ["bench", *search])
+    config, _ = read_flags(make_flags(), ["bench", *search])
     _of_this_process.append(TimedSearch(config))
 
 

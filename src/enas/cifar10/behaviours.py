@@ -12,15 +12,15 @@ from typing import Any
 from enas.errors import UserError
 
 
-def _choice(row: int, text: str, *legal: str, paper: str | None = None) -> Any:
-    """Declares a choice; ENAS's value is the first legal one.
+def _choice(row: int, text: str, legal: str) -> Any:
+    """Declares a choice of a row of the table; row 0 is section 2 of the notes.
 
-    Args:
-      row: of the behaviour table; 0 for section 2 of the notes.
-      paper: the value of the paper's code; None if it is ENAS's.
+    Of the legal values, apart by /, the first is ENAS's and the second that of
+    the paper's code.
     """
-    metadata = {"row": row, "text": text, "legal": legal, "paper": paper}
-    return dataclasses.field(default=legal[0], metadata=metadata)
+    values = tuple(legal.split("/"))
+    metadata = {"row": row, "text": text, "legal": values}
+    return dataclasses.field(default=values[0], metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,176 +36,114 @@ class Profile:
     branch_binding: str = _choice(
         0,
         "branch an op id runs: its own, or the last one, by late binding",
-        "intended",
-        "published",
+        "intended/published",
     )
     avg_pool_padding: str = _choice(
-        3,
-        "whether average pooling counts the padding",
-        "excluded",
-        "counted",
-        paper="counted",
+        3, "whether average pooling counts the padding", "excluded/counted"
     )
     first_layer: str = _choice(
-        4,
-        "whether layer 0 has a batch norm behind its op",
-        "bare",
-        "normed",
-        paper="normed",
+        4, "whether layer 0 has a batch norm behind its op", "bare/normed"
     )
     skip_candidates: str = _choice(
         5,
-        "what the skip bits of a layer choose from: the stem and all layers"
-        " before the direct input, or all layers with the direct input",
-        "stem",
-        "direct",
-        paper="direct",
+        "what the skip bits of a layer choose from: the stem and all "
+        "layers before the direct input, or all layers with the direct "
+        "input",
+        "stem/direct",
     )
     skip_sum: str = _choice(
         6,
         "whether the sum overwrites what an op returned unchanged",
-        "new",
-        "in_place",
-        paper="in_place",
+        "new/in_place",
     )
-    classifier_bias: str = _choice(
-        9, "bias of the last layer", "none", "learned", paper="learned"
-    )
+    classifier_bias: str = _choice(9, "bias of the last layer", "none/learned")
     bn_evaluation: str = _choice(
-        10,
-        "batch norm statistics in evaluation and reward",
-        "moving",
-        "batch",
-        paper="batch",
+        10, "batch norm statistics in evaluation and reward", "moving/batch"
     )
     bn_epsilon: str = _choice(
         11,
-        "batch norm epsilon: 1e-3 behind kxk convolutions and 1e-5"
-        " elsewhere, or 1e-5 everywhere",
-        "mixed",
-        "1e-5",
-        paper="1e-5",
+        "batch norm epsilon: 1e-3 behind kxk convolutions and 1e-5 "
+        "elsewhere, or 1e-5 everywhere",
+        "mixed/1e-5",
     )
     unselected_weights: str = _choice(
         12,
-        "weights that the arc does not use: decay always, wait until the first"
-        " arc that uses them, or stay in every step without one",
-        "decay",
-        "wait",
-        "stay",
-        paper="wait",
+        "weights that the arc does not use: decay always, wait until the "
+        "first arc that uses them, or stay in every step without one",
+        "decay/wait/stay",
     )
     child_init: str = _choice(
         13,
         "distribution of the child's first weights",
-        "he_normal",
-        "kaiming_uniform",
-        paper="kaiming_uniform",
+        "he_normal/kaiming_uniform",
     )
     l2: str = _choice(
         14,
-        "l2 * sum of squares in the loss and the printed norm (gradient"
-        " 2 l2 w), or weight decay behind clipping (l2 w)",
-        "in_loss",
-        "weight_decay",
-        paper="weight_decay",
+        "l2 * sum of squares in the loss and the printed norm (gradient 2 "
+        "l2 w), or weight decay behind clipping (l2 w)",
+        "in_loss/weight_decay",
     )
     clip: str = _choice(
         16,
-        "gradient clipping: none, over all weights together, or weight by"
-        " weight, which ENAS computes and drops",
-        "none",
-        "global",
-        "norm",
-        paper="global",
+        "gradient clipping: none, over all weights together, or weight by "
+        "weight, which ENAS computes and drops",
+        "none/global/norm",
     )
     lr_schedule: str = _choice(
         17,
         "cosine learning rate with restarts, or a wave without",
-        "restarts",
-        "wave",
-        paper="wave",
+        "restarts/wave",
     )
     lstm_bias: str = _choice(
-        18,
-        "biases of the controller's LSTM",
-        "none",
-        "learned",
-        paper="learned",
+        18, "biases of the controller's LSTM", "none/learned"
     )
     lstm_state: str = _choice(
         18,
         "whether the state behind the skip step is carried on",
-        "carried",
-        "discarded",
-        paper="discarded",
+        "carried/discarded",
     )
     entropy: str = _choice(
         22,
-        "entropy of the decisions taken, without gradient, or of the"
-        " distributions, with the gradient that it has in the reward",
-        "sampled",
-        "exact",
-        paper="exact",
+        "entropy of the decisions taken, without gradient, or of the "
+        "distributions, with the gradient that it has in the reward",
+        "sampled/exact",
     )
     valid_images: str = _choice(
         24,
         "validation images behind rewards and validation accuracies",
-        "plain",
-        "augmented",
-        paper="augmented",
+        "plain/augmented",
     )
     baseline_start: str = _choice(
-        25,
-        "where the baseline starts",
-        "zero",
-        "first_accuracy",
-        paper="first_accuracy",
+        25, "where the baseline starts", "zero/first_accuracy"
     )
     adam_epsilon: str = _choice(
         27,
         "whether Adam's epsilon is outside the bias correction or inside",
-        "outside",
-        "inside",
-        paper="inside",
+        "outside/inside",
     )
     channel_statistics: str = _choice(
         29,
-        "mean and std of the channels: measured on the training images, or"
-        " the fixed ones of CIFAR-10",
-        "measured",
-        "fixed",
-        paper="fixed",
+        "mean and std of the channels: measured on the training images, "
+        "or the fixed ones of CIFAR-10",
+        "measured/fixed",
     )
     crop_border: str = _choice(
-        29,
-        "what lies around an image that is shifted",
-        "mean_colour",
-        "black",
-        paper="black",
+        29, "what lies around an image that is shifted", "mean_colour/black"
     )
     last_batch: str = _choice(
         29,
-        "last batch of an epoch: filled from the next pass over the images,"
-        " or what is left",
-        "filled",
-        "partial",
-        paper="partial",
+        "last batch of an epoch: filled from the next pass over the "
+        "images, or what is left",
+        "filled/partial",
     )
     evaluation: str = _choice(
         30,
-        "what valid_acc and test_acc measure: a fresh arc for every batch of"
-        " 100, or the best of 10 arcs in batches of --batch_size",
-        "resampled",
-        "best_of_10",
-        paper="best_of_10",
+        "what valid_acc and test_acc measure: a fresh arc for every batch "
+        "of 100, or the best of 10 arcs in batches of --batch_size",
+        "resampled/best_of_10",
     )
     evaluation_mode: str = _choice(
-        30,
-        "mode of the child in valid_acc and test_acc",
-        "eval",
-        "train",
-        paper="train",
+        30, "mode of the child in valid_acc and test_acc", "eval/train"
     )
 
     def describe(self) -> list[str]:
@@ -219,9 +157,11 @@ class Profile:
 
 
 ENAS = Profile()
+# Both programs bind a branch as intended, which is no row of the table.
 _OF_PAPER: dict[str, Any] = {
-    field.name: field.metadata["paper"] or field.default
+    field.name: field.metadata["legal"][1]
     for field in dataclasses.fields(Profile)
+    if field.metadata["row"]
 }
 PAPER = Profile(**_OF_PAPER)
 PROFILES = {"enas": ENAS, "paper": PAPER}
@@ -232,7 +172,6 @@ def make_profile(overrides: Iterable[str], base: Profile = ENAS) -> Profile:
 
     Args:
       overrides: each "choice=value".
-      base: to start from.
 
     Raises:
       UserError: a choice or value does not exist.

@@ -62,12 +62,11 @@ class Compiled:
             self._count_correct, [images, labels, ids, bits]
         )
         self.count_correct_in_training = CompiledStep(
-            self._count_correct_in_training,
-            [images, labels, ids, bits, pair],
+            self._count_correct, [images, labels, ids, bits, pair]
         )
         self.logits = CompiledStep(self._logits, [images, ids, bits])
         self.logits_in_training = CompiledStep(
-            self._logits_in_training, [images, ids, bits, pair]
+            self._logits, [images, ids, bits, pair]
         )
         number = tf.TensorSpec([], tf.int32)
         self.sample = CompiledStep(self._sample, [number, pair])
@@ -102,49 +101,29 @@ class Compiled:
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns (loss, gradient norm, right answers) of one step."""
         arc, draw = (op_ids, skips), Draw(rate, seed)
-        step = child_step(
-            self.child, self.child_optimizer, (images, labels), arc, draw
-        )
+        batch, optimizer = (images, labels), self.child_optimizer
+        step = child_step(self.child, optimizer, batch, arc, draw)
         return step.loss, step.norm, _correct(step.logits, labels)
 
     def _logits(
-        self, images: tf.Tensor, op_ids: tf.Tensor, skips: tf.Tensor
-    ) -> tf.Tensor:
-        """Returns the logits of an arc in evaluation."""
-        return self.child(images, (op_ids, skips))
-
-    def _logits_in_training(
         self,
         images: tf.Tensor,
         op_ids: tf.Tensor,
         skips: tf.Tensor,
-        seed: tf.Tensor,
+        *seed: tf.Tensor,
     ) -> tf.Tensor:
-        """Returns the same in training mode: dropout and noise are on."""
-        arc = op_ids, skips
-        return self.child(images, arc, training=FROZEN, seed=seed)
+        """Returns an arc's logits in evaluation; given a seed, in training."""
+        if not seed:
+            return self.child(images, (op_ids, skips))
+        return self.child(
+            images, (op_ids, skips), training=FROZEN, seed=seed[0]
+        )
 
     def _count_correct(
-        self,
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        op_ids: tf.Tensor,
-        skips: tf.Tensor,
+        self, images: tf.Tensor, labels: tf.Tensor, *choice: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the right answers of an arc in evaluation, int32."""
-        return _correct(self._logits(images, op_ids, skips), labels)
-
-    def _count_correct_in_training(
-        self,
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        op_ids: tf.Tensor,
-        skips: tf.Tensor,
-        seed: tf.Tensor,
-    ) -> tf.Tensor:
-        """Returns the same in training mode: dropout and noise are on."""
-        logits = self._logits_in_training(images, op_ids, skips, seed)
-        return _correct(logits, labels)
+        """Returns the right answers of the same, int32."""
+        return _correct(self._logits(images, *choice), labels)
 
     def _sample(self, n: tf.Tensor, seed: tf.Tensor) -> Sample:
         """Returns a `Sample` of n arcs, without the logits."""

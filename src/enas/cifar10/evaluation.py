@@ -77,10 +77,7 @@ class Evaluation:
         Args:
           mode: "eval", or "train", with dropout and noise on.
         """
-        op_ids, skips = _arrays(arc)
-        return self._accuracy_over(
-            split, itertools.repeat(op_ids), itertools.repeat(skips), mode
-        )
+        return self._accuracy_over(split, itertools.repeat(_arrays(arc)), mode)
 
     def accuracy_on(self, batch: tuple, sample: Sample, i: int) -> float:
         """Returns the accuracy of the i-th arc of a sample on one batch."""
@@ -143,9 +140,12 @@ class Evaluation:
     ) -> float:
         """Returns the accuracy that a reading of a split gives."""
         (arcs, mode), split = reading, getattr(self._search.data, name)
-        if arcs == "sampled":
-            return self._accuracy_of_sampled(name, split, mode)
-        return self.accuracy_of(best_arc, split, mode)
+        if arcs == "best":
+            return self.accuracy_of(best_arc, split, mode)
+        n = math.ceil(len(split) / self.batch_size)
+        sample = self._search.arcs.draw(n, f"eval_{name}", self._search.epoch)
+        fresh = zip(sample.op_ids, sample.skips, strict=True)
+        return self._accuracy_over(split, fresh, mode)
 
     def _ten_architectures(self) -> list[dict[str, Any]]:
         search = self._search
@@ -172,40 +172,22 @@ class Evaluation:
             "poison_layers": sum(poison),
         }
 
-    def _accuracy_of_sampled(self, name: str, split: Split, mode: str) -> float:
-        """Returns the accuracy over a split with a fresh arc per batch."""
-        n = math.ceil(len(split) / self.batch_size)
-        sample = self._search.arcs.draw(n, f"eval_{name}", self._search.epoch)
-        return self._accuracy_over(split, sample.op_ids, sample.skips, mode)
-
     def _accuracy_over(
-        self, split: Split, op_ids: Iterable, skips: Iterable, mode: str
+        self, split: Split, arcs: Iterable[tuple], mode: str
     ) -> float:
         """Returns the accuracy over a split; batch i runs the i-th arc."""
-        search, correct = self._search, 0
+        search, compiled, correct = self._search, self._search.compiled, 0
         steps = math.ceil(len(split) / self.batch_size)
         bar = search.bar(self.images_of(split), "evaluation", steps)
-        for i, (batch, ops, bits) in enumerate(
-            zip(bar, op_ids, skips, strict=False)
-        ):
-            correct += self._count(batch, ops, bits, mode, i)
+        for i, (batch, arc) in enumerate(zip(bar, arcs, strict=False)):
+            if mode == "eval":
+                right = compiled.count_correct(*batch, *arc)
+            else:
+                seed = self._noise_seed(i)
+                right = compiled.count_correct_in_training(*batch, *arc, seed)
+            correct += int(right)
             search.after_step()
         return correct / len(split)
-
-    def _count(
-        self,
-        batch: tuple,
-        op_ids: np.ndarray,
-        skips: np.ndarray,
-        mode: str,
-        i: int,
-    ) -> int:
-        """Returns the right answers on the i-th batch of an evaluation."""
-        compiled, arc = self._search.compiled, (op_ids, skips)
-        if mode == "eval":
-            return int(compiled.count_correct(*batch, *arc))
-        seed = self._noise_seed(i)
-        return int(compiled.count_correct_in_training(*batch, *arc, seed))
 
     def _noise_seed(self, i: int) -> tuple[int, int]:
         return seed_pair(self._config.seed, f"noise_{self._search.epoch}", i)

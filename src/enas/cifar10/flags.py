@@ -60,6 +60,21 @@ _DEFINE: dict[type, Callable[..., Any]] = {
 }
 
 
+def make_flags(**own: Any) -> flags.FlagValues:
+    """Returns the flags of a search, and a program's own, name=default.
+
+    The default says the type: a list is of texts, None stands for text.
+    """
+    values = flags.FlagValues()
+    define_flags(values)
+    for name, default in own.items():
+        define = _DEFINE.get(type(default), flags.DEFINE_string)
+        if isinstance(default, list):
+            define = flags.DEFINE_multi_string
+        define(name, default, "", flag_values=values)
+    return values
+
+
 def define_flags(values: flags.FlagValues) -> None:
     """Defines one flag per field of `Config`, aliases, and idle flags."""
     for field in dataclasses.fields(Config):

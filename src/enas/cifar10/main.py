@@ -9,14 +9,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from absl import flags
-
 from enas import tf_settings
 from enas.cifar10.config import Config
 from enas.cifar10.flags import (
     WITHOUT_EFFECT,
-    define_flags,
     help_text,
+    make_flags,
     read_flags,
 )
 from enas.errors import NonFiniteError, Stopped, UserError
@@ -39,8 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       The exit code: 0, 1 for a failure of the run, 2 for a mistake of
       the user, 143 or 130 when SIGTERM or SIGINT ended it.
     """
-    values = flags.FlagValues()
-    define_flags(values)
+    values = make_flags()
     try:
         config, idle = read_flags(values, sys.argv if argv is None else argv)
         if values["help"].value:

@@ -94,14 +94,12 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
       UserError: the checkpoint, an arc, the data or a setting is not legal.
     """
-    with tf_settings.quiet_import():
-        from enas import devices
-        from enas.parity.recorded_quantities.enas_tables import build_models
-        from enas.run import checkpoint
-        from enas.tf1 import files
-        from enas.tf1.load import wanted_shapes
+    tf_settings.start_tensorflow()
+    from enas.parity.recorded_quantities.enas_tables import build_models
+    from enas.run import checkpoint
+    from enas.tf1 import files
+    from enas.tf1.load import wanted_shapes
 
-        devices.find_devices()
     prefix = files.find_prefix(arguments.path)
     tensors = checkpoint.read_tensors(prefix)
     shapes = {name: tensor.shape for name, tensor in tensors.items()}

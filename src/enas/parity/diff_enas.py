@@ -6,14 +6,16 @@ needs no TensorFlow.
 """
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
 from enas.errors import UserError
 from enas.parser import Parser
+from enas.tools.command import drop_output
 
 PROGRAM = "bash scripts/diff_enas.sh"
+ABOUT = "Compares this project with the original. Verbs:"
+MORE = f"`{PROGRAM} VERB --help` lists a verb's arguments."
 
 # Verb -> its module and what it does.
 VERBS = {
@@ -54,9 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # Whoever reads the output, such as `head`, has had enough. What is
-        # left in the buffer would be written, and fail, at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 0
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -92,16 +92,8 @@ def _run(argv: Sequence[str]) -> int:
 def _help() -> str:
     width = max(map(len, VERBS))
     verbs = [f"  {verb:<{width}}  {VERBS[verb][1]}" for verb in VERBS]
-    return "\n".join(
-        [
-            f"usage: {PROGRAM} VERB ...",
-            "",
-            "Compares this project with the original. Verbs:",
-            *verbs,
-            "",
-            f"`{PROGRAM} VERB --help` lists a verb's arguments.",
-        ]
-    )
+    lines = f"usage: {PROGRAM} VERB ...", "", ABOUT, *verbs, "", MORE
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

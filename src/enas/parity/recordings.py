@@ -28,11 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
       UserError: there are no recordings, or one cannot be read.
     """
     # The recordings were made without oneDNN, whose sums have another order.
-    with tf_settings.quiet_import(onednn="0"):
-        from enas import devices
-
-        devices.find_devices()
-
+    tf_settings.start_tensorflow(onednn="0")
     paths = find_recordings(arguments.directory)
     missed = sum(_print_table(path) for path in paths)
     print(f"{len(paths)} recordings, {missed} quantities missed")

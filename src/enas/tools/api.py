@@ -12,24 +12,24 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from absl import flags
 
 from enas import tf_settings
 from enas.cifar10.arc import Arc, as_text
 from enas.cifar10.config import Config
-from enas.cifar10.flags import define_flags
+from enas.cifar10.flags import make_flags
 from enas.cifar10.main import run
 from enas.errors import UserError
 from enas.paths import read_text, user_path
 from enas.run.stop_signals import StopSignals
-from enas.tools import open_run as trained
-from enas.tools.words import MODES, SPLITS, check_split, check_word
+from enas.tools import open_run
+from enas.tools.open_run import MODES, SPLITS, check_split, check_word
 
 if TYPE_CHECKING:
     import keras
     from matplotlib.figure import Figure
 
     from enas.cifar10.search import Search
+    from enas.drawing.plan import Drawing
 
 __all__ = ["Run", "run_search"]
 
@@ -52,10 +52,7 @@ def run_search(config: Config, quiet: bool = False) -> "Run":
             f"run_search takes a Config; received {reprlib.repr(config)}. Make"
             ' one, for example Config(dataset="shapes", num_epochs=2).'
         )
-    with tf_settings.quiet_import():
-        from enas import devices
-
-        devices.find_devices()
+    tf_settings.start_tensorflow()
     from enas.utils import Log
 
     silence = contextlib.redirect_stdout(io.StringIO())
@@ -117,13 +114,12 @@ class Run:
                 f" received {reprlib.repr(overrides)}."
             )
         self.path = user_path(path)
-        values = flags.FlagValues()
-        define_flags(values)
         changed = [f"--override={override}" for override in overrides]
         changed += [f"--data_changed={data_changed}"]
         if data_path is not None:
             changed += [f"--data_path={os.fspath(data_path)}"]
-        self.config = trained.read_config(values, ["run", *changed], self.path)
+        words = ["run", *changed]
+        self.config = open_run.read_config(make_flags(), words, self.path)
 
     @property
     def result(self) -> dict[str, Any]:
@@ -139,7 +135,7 @@ class Run:
     @functools.cached_property
     def search(self) -> "Search":
         """The live search, as the last checkpoint left it."""
-        return trained.load(self.config, _warn)
+        return open_run.load(self.config, _warn)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -169,7 +165,7 @@ class Run:
                 "sample takes a whole number of arcs, at least 1; received "
                 f"{reprlib.repr(count)}."
             )
-        return trained.arcs_of(self.search, (), count, "api")
+        return open_run.arcs_of(self.search, (), count, "api")
 
     def draw(self, arc: "Arc | str | Sequence | None" = None) -> "Figure":
         """Returns the picture of an arc, the best one by default."""
@@ -183,7 +179,7 @@ class Run:
 
         return "\n".join(describe(self._drawing(arc)))
 
-    def _drawing(self, arc):
+    def _drawing(self, arc: "Arc | str | Sequence | None") -> "Drawing":
         from enas.drawing.plan import Drawing
 
         return Drawing.of_search(self.search, self._arc(arc))

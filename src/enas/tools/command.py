@@ -11,24 +11,34 @@ from enas.paths import command_words
 def run_tool(
     lines_of: Callable[[list[str]], Iterable[str]],
     argv: Sequence[str] | None = None,
+    usage: str = "",
 ) -> int:
     """Prints what a tool says, line by line.
 
     Args:
       lines_of: function of the command line that returns or yields lines.
       argv: the program's name first; sys.argv by default.
+      usage: what --help prints; "" if `lines_of` sees to that.
 
     Returns:
       Exit code: 0, or 2 for a mistake of the user.
     """
     try:
-        for line in lines_of(command_words(sys.argv if argv is None else argv)):
+        words = command_words(sys.argv if argv is None else argv)
+        helps = usage and {"--help", "-h"} & {*words}
+        for line in usage.splitlines() if helps else lines_of(words):
             print(line, flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # Whoever reads, such as `head`, has had enough. What is left in the
-        # buffer would be written, and fail, at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
     return 0
+
+
+def drop_output() -> None:
+    """Ends the output where whoever reads it, such as `head`, has had enough.
+
+    What is left in the buffer would be written, and fail, at the end.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

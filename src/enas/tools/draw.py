@@ -8,20 +8,20 @@ TensorFlow is imported only to run files of ops, matplotlib only to draw.
 """
 
 import os
-import re
 import sys
-
-from absl import flags
+from collections.abc import Iterator, Sequence
 
 from enas import tf_settings
 from enas.cifar10.arc import Arc, layers_of
-from enas.cifar10.flags import define_flags, read_flags
+from enas.cifar10.config import Config
+from enas.cifar10.flags import make_flags, read_flags
 from enas.cifar10.search_space import file_ops, make_search_space
 from enas.drawing.plan import Drawing
 from enas.drawing.text import describe
 from enas.errors import UserError
 from enas.paths import check_picture, read_text
 from enas.tools.command import run_tool
+from enas.tools.open_run import given
 
 USAGE = """Usage: python -m enas.cifar10.arc --draw=ARC_FILE [--picture=FILE]
            [--final] [--poison=.. --q=.. and other flags of the search]
@@ -38,26 +38,18 @@ Without a flags.txt give --poison, --q, --child_out_filters, --profile ..
 """
 
 
-def main(argv=None):
-    """Runs the tool; returns its exit code."""
-    return run_tool(_run, argv)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the tool; see `run_tool`."""
+    return run_tool(_run, argv, USAGE)
 
 
-def _run(argv):
-    values = flags.FlagValues()
-    define_flags(values)
-    for name in ("draw", "picture"):
-        flags.DEFINE_string(name, None, "", flag_values=values)
-    for name in ("final", "overwrite"):
-        flags.DEFINE_boolean(name, False, "", flag_values=values)
-    arc_file = _early(argv, "draw")
+def _run(argv: list[str]) -> Iterator[str]:
+    values = make_flags(draw=None, picture=None, final=False, overwrite=False)
+    arc_file = given(argv, "draw")
     beside = os.path.join(os.path.dirname(arc_file or ""), "flags.txt")
     known = [f"--flagfile={beside}"] if os.path.isfile(beside) else []
     config, _ = read_flags(values, [argv[0], *known, *argv[1:]])
-    if values["help"].value:
-        yield USAGE.rstrip()
-        return
-    if arc_file is None:
+    if not arc_file:
         raise UserError(
             "--draw names a text file with an arc, such as a run's "
             "best_arc.txt; received none. See --help."
@@ -66,10 +58,10 @@ def _run(argv):
         arc_file,
         "--draw names a text file with an arc, such as a run's best_arc.txt",
     )
-    target = values["picture"].value
+    target = values.picture
     target = target or os.path.splitext(arc_file)[0] + ".png"
-    check_picture(target, values["overwrite"].value)
-    final = values["final"].value or config.child_from_scratch
+    check_picture(target, values.overwrite)
+    final = values.final or config.child_from_scratch
     yield from _load_ops(config)
     drawing = _drawing(text, config, final)
     yield from describe(drawing)
@@ -79,18 +71,7 @@ def _run(argv):
     yield f"Picture: {target}"
 
 
-def _early(argv, name):
-    """Returns the value of a flag before all are read, or None."""
-    for i, word in enumerate(argv[1:], 1):
-        found = re.fullmatch(rf"--?{name}(=(.*))?", word, flags=re.DOTALL)
-        if found and found[1] is not None:
-            return found[2]
-        if found and i + 1 < len(argv):
-            return argv[i + 1]
-    return None
-
-
-def _load_ops(config):
+def _load_ops(config: Config) -> Iterator[str]:
     """Runs the files of ops; yields a line for each that is not there."""
     paths = {path for _, path, _ in file_ops(config)}
     missing = [path for path in paths if not os.path.isfile(path)]
@@ -102,7 +83,7 @@ def _load_ops(config):
         user_ops.load_files(config)
 
 
-def _drawing(text, config, final):
+def _drawing(text: str, config: Config, final: bool) -> Drawing:
     """Returns the `Drawing`; the number of layers follows from the text."""
     layers = layers_of(text)
     space = make_search_space(

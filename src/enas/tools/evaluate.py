@@ -8,18 +8,24 @@ takes pictures for. Writes nothing.
 
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from absl import flags
 
 from enas.cifar10.config import Config
-from enas.cifar10.flags import define_flags
+from enas.cifar10.flags import make_flags
 from enas.cifar10.readers.folder import PREFIX, decoded
 from enas.cifar10.readers.scaling import fitted
 from enas.errors import UserError
-from enas.tools import open_run as trained
+from enas.tools import open_run
 from enas.tools.command import run_tool
-from enas.tools.words import MODES, SPLITS, check_split, check_word
+from enas.tools.open_run import MODES, SPLITS, check_split, check_word
+
+if TYPE_CHECKING:
+    from enas.cifar10.arc import Arc
+    from enas.cifar10.data_utils import Split
+    from enas.cifar10.search import Search
 
 USAGE = """Usage: bash scripts/evaluate.sh --output_dir=RUN [--arc="0  3 0 .."]
            [--mode=eval|train] [--split=valid|test] [--num_arcs=10]
@@ -40,46 +46,41 @@ The settings are those of RUN/flags.txt; flags given here change them.
 """
 
 
-def main(argv=None):
-    """Runs the tool."""
-    return run_tool(_run, argv)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the tool; see `run_tool`."""
+    return run_tool(_run, argv, USAGE)
 
 
-def _run(argv):
-    values = flags.FlagValues()
-    define_flags(values)
-    flags.DEFINE_multi_string("arc", [], "", flag_values=values)
-    flags.DEFINE_string("mode", "eval", "", flag_values=values)
-    flags.DEFINE_string("split", "test", "", flag_values=values)
-    flags.DEFINE_integer("num_arcs", 10, "", flag_values=values)
+def _run(argv: list[str]) -> Iterator[str]:
+    values = make_flags(arc=[], mode="eval", split="test", num_arcs=10)
     argv, images = _take_images(argv)
-    if "--help" in argv or "-h" in argv:
-        return USAGE.splitlines()
-    config = trained.read_config(values, argv)
-    mode, split = values["mode"].value, values["split"].value
-    _check(mode, split, values["num_arcs"].value)
+    config = open_run.read_config(values, argv)
+    mode, split = values.mode, values.split
+    _check(mode, split, values.num_arcs)
     for path in images or ():
         if not os.path.isfile(path):
             raise UserError(
                 f"--predict names picture files; there is no file {path}."
             )
-    search = trained.load(config, print)
-    texts = values["arc"].value
+    search = open_run.load(config, print)
+    texts = values.arc
     if images is not None:
         return _prediction_lines(search, texts, images)
-    arcs = trained.arcs_of(search, texts, values["num_arcs"].value, "evaluate")
+    arcs = open_run.arcs_of(search, texts, values.num_arcs, "evaluate")
     return _error_lines(search, arcs, split, mode)
 
 
-def _take_images(argv):
+def _take_images(argv: list[str]) -> tuple[list[str], list[str] | None]:
     """Returns argv without --predict and its files, and the files or None."""
-    rest, images, taking = [], None, False
+    rest: list[str] = []
+    images: list[str] | None = None
+    taking = False
     for word in argv:
         if word == "--predict" or word.startswith("--predict="):
             images = images or []
             images += [word.partition("=")[2]] if "=" in word else []
             taking = True
-        elif taking and not word.startswith("-"):
+        elif images is not None and taking and not word.startswith("-"):
             images.append(word)
         else:
             taking = False
@@ -99,7 +100,9 @@ def _check(mode: str, split: str, num_arcs: int) -> None:
         raise UserError(f"--num_arcs is at least 1; received {num_arcs}.")
 
 
-def _error_lines(search, arcs, split, mode):
+def _error_lines(
+    search: "Search", arcs: Sequence["Arc"], split: str, mode: str
+) -> Iterator[str]:
     images = getattr(search.data, split)
     check_split(split, images)
     tables = [count_answers(search, arc, images, mode) for arc in arcs]
@@ -116,10 +119,13 @@ def _error_lines(search, arcs, split, mode):
         f"mean {np.mean(errors):.2f} %, lowest {min(errors):.2f} %, highest "
         f"{max(errors):.2f} % of {len(arcs)} arcs"
     )
-    yield from _class_table(sum(tables), search.data.class_names, len(arcs))
+    table, names = np.sum(tables, axis=0), search.data.class_names
+    yield from _class_table(table, names, len(arcs))
 
 
-def _class_table(table, names, num_arcs):
+def _class_table(
+    table: np.ndarray, names: Sequence[str], num_arcs: int
+) -> Iterator[str]:
     """Yields the lines of the table per class, over all arcs."""
     width = max(map(len, names))
     yield ""
@@ -136,7 +142,9 @@ def _class_table(table, names, num_arcs):
         yield f"{names[i]:{width}}  {images:6d}  {error:7.2f}  {taken}"
 
 
-def count_answers(search, arc, images, mode="eval"):
+def count_answers(
+    search: "Search", arc: "Arc", images: "Split", mode: str = "eval"
+) -> np.ndarray:
     """Counts what an arc answers for the images of each class.
 
     Args:
@@ -153,10 +161,12 @@ def count_answers(search, arc, images, mode="eval"):
     return table
 
 
-def _prediction_lines(search, texts, paths):
-    arcs = trained.arcs_of(search, texts, 1, "predict") if texts else None
+def _prediction_lines(
+    search: "Search", texts: Sequence[str], paths: Sequence[str]
+) -> Iterator[str]:
+    arcs = open_run.arcs_of(search, texts, 1, "predict") if texts else None
     images = np.stack([read_image(path, search.config) for path in paths])
-    for arc in arcs or [trained.best_arc(search)]:
+    for arc in arcs or [open_run.best_arc(search)]:
         yield f"arc {arc}"
         for path, shares in zip(
             paths, predict(search, arc, images), strict=True
@@ -167,7 +177,7 @@ def _prediction_lines(search, texts, paths):
             yield f"{path}: {best}"
 
 
-def predict(search, arc, images):
+def predict(search: "Search", arc: "Arc", images: np.ndarray) -> np.ndarray:
     """Returns the probabilities of the classes of some images.
 
     Where the profile normalises by the statistics of the batch, every image is

@@ -7,17 +7,23 @@ logits; its files load where this package is not installed.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from absl import flags
 
-from enas.cifar10.flags import define_flags
-from enas.drawing.plan import plan
+from enas.cifar10.flags import make_flags
+from enas.drawing.plan import Node, plan
 from enas.errors import UserError
-from enas.tools import open_run as trained
+from enas.tools import open_run
 from enas.tools.command import run_tool
 from enas.tools.export_files import check_target, save
+
+if TYPE_CHECKING:
+    import keras
+
+    from enas.cifar10.arc import Arc
+    from enas.cifar10.search import Search
 
 USAGE = """Usage: bash scripts/export.sh --output_dir=RUN --to=TARGET [--to=..]
            [--arc="0  3 0 .."] [--statistics=moving|batch|measured]
@@ -43,34 +49,26 @@ COMPARED_IMAGES = 100
 MEASURED_IMAGES = 5000
 
 
-def main(argv=None):
-    """Runs the tool."""
-    return run_tool(_run, argv)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the tool; see `run_tool`."""
+    return run_tool(_run, argv, USAGE)
 
 
-def _run(argv):
-    if "--help" in argv or "-h" in argv:
-        yield USAGE.rstrip()
-        return
-    values = flags.FlagValues()
-    define_flags(values)
-    flags.DEFINE_multi_string("to", [], "", flag_values=values)
-    flags.DEFINE_string("arc", None, "", flag_values=values)
-    flags.DEFINE_string("statistics", None, "", flag_values=values)
-    flags.DEFINE_boolean("overwrite", False, "", flag_values=values)
-    config = trained.read_config(values, argv)
-    targets, text = values["to"].value, values["arc"].value
-    statistics = values["statistics"].value or config.behaviour.bn_evaluation
+def _run(argv: list[str]) -> Iterator[str]:
+    values = make_flags(to=[], arc=None, statistics=None, overwrite=False)
+    config = open_run.read_config(values, argv)
+    targets, text = values.to, values.arc
+    statistics = values.statistics or config.behaviour.bn_evaluation
     if not targets:
         raise UserError(
             "--to says where the model goes, a file that ends in .keras, "
             ".tflite or .onnx, or a folder; received none."
         )
-    check(targets, statistics, values["overwrite"].value)
-    search = trained.load(config, print)
-    arc = trained.best_arc(search)
+    check(targets, statistics, values.overwrite)
+    search = open_run.load(config, print)
+    arc = open_run.best_arc(search)
     if text:
-        (arc,) = trained.arcs_of(search, [text], 1, "export")
+        (arc,) = open_run.arcs_of(search, [text], 1, "export")
     model = plain_model(search, arc, statistics)
     yield f"arc {arc}: {model.count_params()} numbers, statistics {statistics}"
     yield _compared(search, arc, model, statistics)
@@ -97,7 +95,9 @@ def check(
         check_target(target, overwrite)
 
 
-def _compared(search, arc, model, statistics):
+def _compared(
+    search: "Search", arc: "Arc", model: "keras.Model", statistics: str
+) -> str:
     """Returns a line that says how far the model is from the run."""
     from enas.cifar10.batches import standardize
 
@@ -117,7 +117,7 @@ def _compared(search, arc, model, statistics):
     )
 
 
-def plain_model(search, arc, statistics):
+def plain_model(search: "Search", arc: "Arc", statistics: str) -> "keras.Model":
     """Builds a functional Keras model of standard layers.
 
     Args:
@@ -125,8 +125,8 @@ def plain_model(search, arc, statistics):
       statistics: "moving", "batch" or "measured", what batch norm uses.
 
     Returns:
-      keras.Model, float32 pixels `[images, size, size, 3]` from 0 to 255 ->
-      logits `[images, classes]`.
+      Float32 pixels `[images, size, size, 3]` from 0 to 255 -> logits
+      `[images, classes]`.
 
     Raises:
       UserError: the arc has an op from a user's own file.
@@ -139,7 +139,7 @@ def plain_model(search, arc, statistics):
     images = keras.Input(data.train.images.shape[1:], name="pixels")
     scale, offset = 1 / (255 * data.std), -data.mean / data.std
     x = keras.layers.Rescaling(scale.ravel().tolist(), offset.ravel().tolist())
-    outputs = {None: x(images)}
+    outputs: dict[str | None, Any] = {None: x(images)}
     by = "batch" if statistics == "batch" else "moving"
     for node, layer in _layers(child, arc, search):
         inputs = [outputs[name] for name in node.inputs or [None]]
@@ -155,7 +155,9 @@ def plain_model(search, arc, statistics):
     return model
 
 
-def _layers(child, arc, search):
+def _layers(
+    child: Any, arc: "Arc", search: "Search"
+) -> Iterator[tuple[Node, Any]]:
     """Yields (node, the child's layer that computes it, or None for a sum)."""
     if search.config.child_from_scratch:
         yield from child.steps
@@ -176,14 +178,16 @@ def _layers(child, arc, search):
             yield node, ends.get(node.kind)
 
 
-def measure_statistics(model, search, num_images=MEASURED_IMAGES):
+def measure_statistics(
+    model: "keras.Model", search: "Search", num_images: int = MEASURED_IMAGES
+) -> None:
     """Sets the statistics of all batch norms to those of training images.
 
     They become the means, over batches of the run's size, of the batch's mean
     and variance, each batch normalised by its own on the way.
 
     Args:
-      num_images: int, the first so many training images, without augmentation.
+      num_images: the first so many training images, without augmentation.
     """
     import keras
 
@@ -192,10 +196,8 @@ def measure_statistics(model, search, num_images=MEASURED_IMAGES):
         for layer in model.layers
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
-    pixels, size = (
-        search.data.train.images[:num_images],
-        search.config.batch_size,
-    )
+    pixels = search.data.train.images[:num_images]
+    size = search.config.batch_size
     for i in range(max(1, len(pixels) // size)):
         for norm in norms:
             norm.momentum = i / (i + 1)

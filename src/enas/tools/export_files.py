@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from enas.errors import UserError, naming
@@ -71,20 +71,20 @@ def _ending(target: str) -> str:
     return "".join(name.rpartition(".")[1:]) if "." in name else ""
 
 
-def _save_keras(model, target, text):
+def _save_keras(model: Any, target: str, text: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
         model.save(path)
         with zipfile.ZipFile(path) as archive:
             parts = {name: archive.read(name) for name in archive.namelist()}
-    unknown = set()
+    unknown: set[str] = set()
     config = _without_news(json.loads(parts["config.json"]), unknown)
     parts["config.json"] = json.dumps(config).encode()
     write_whole(target, _zipped(b"", parts | {CLASSES: text}))
     return sorted(unknown)
 
 
-def _save_tflite(model, target, text):
+def _save_tflite(model: Any, target: str, text: str) -> None:
     import tensorflow as tf
 
     function = _frozen(model).get_concrete_function()
@@ -94,7 +94,7 @@ def _save_tflite(model, target, text):
     write_whole(target, _zipped(content, {CLASSES: text}))
 
 
-def _save_onnx(model, target, text):
+def _save_onnx(model: Any, target: str, text: str) -> None:
     import onnx
     import tf2onnx
 
@@ -106,13 +106,13 @@ def _save_onnx(model, target, text):
     write_whole(target, proto.SerializeToString())
 
 
-def _save_folder(model, target, text):
+def _save_folder(model: Any, target: str, text: str) -> None:
     with naming(target):
         model.export(target, verbose=False)
     write_whole(os.path.join(target, CLASSES), text)
 
 
-_WRITE = {
+_WRITE: dict[str, Callable[[Any, str, str], list[str] | None]] = {
     ".keras": _save_keras,
     ".tflite": _save_tflite,
     ".onnx": _save_onnx,
@@ -129,21 +129,16 @@ def _zipped(before: bytes, parts: dict[str, str | bytes]) -> bytes:
     return content.getvalue()
 
 
-def _frozen(model):
+def _frozen(model: Any) -> Any:
     """Returns pixels -> logits as a tf.function whose weights are constants."""
     import tensorflow as tf
 
-    weights = [
-        [variable.numpy() for variable in variables]
-        for variables in (
-            model.trainable_variables,
-            model.non_trainable_variables,
-        )
-    ]
+    kinds = model.trainable_variables, model.non_trainable_variables
+    weights = [[variable.numpy() for variable in kind] for kind in kinds]
     shape = tf.TensorSpec(model.input_shape, tf.float32, "pixels")
 
     @tf.function(input_signature=[shape], autograph=False)
-    def logits(pixels):
+    def logits(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         y, _ = model.stateless_call(*weights, pixels, training=False)
         return {"logits": y}
 
@@ -186,7 +181,9 @@ def _without_news(part: Any, unknown: set[str]) -> Any:
     }
 
 
-def _known(name, config, unknown):
+def _known(
+    name: str, config: dict[str, Any], unknown: set[str]
+) -> dict[str, Any]:
     """Returns the fields of a class that Keras 3.0 knew."""
     import keras
 

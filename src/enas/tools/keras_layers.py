@@ -6,6 +6,7 @@ by `Branch.keras_form`.
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -53,14 +54,14 @@ def lay(layer: Any, x: Any, choices: Choices) -> Any:
     raise TypeError(f"No standard layers are known for {type(layer)}.")
 
 
-def _with_weights(layer, x, *weights):
+def _with_weights(layer: Any, x: Any, *weights: Any) -> Any:
     """Returns layer(x), the layer's weights set."""
     y = layer(x)
     layer.set_weights([np.asarray(weight) for weight in weights])
     return y
 
 
-def _batch_norm(bn, x, choices):
+def _batch_norm(bn: image_ops.BatchNorm, x: Any, choices: Choices) -> Any:
     scale, offset = (
         np.asarray(of_copy(v, bn.copies, choices.copy))
         for v in (bn.scale, bn.offset)
@@ -79,7 +80,7 @@ def _batch_norm(bn, x, choices):
     return _with_weights(affine, normed(x), scale, offset)
 
 
-def _conv(x, kernel, strides=1, dilation=1):
+def _conv(x: Any, kernel: Any, strides: int = 1, dilation: int = 1) -> Any:
     size, _, _, filters = kernel.shape
     plain = keras.layers.Conv2D(
         filters,
@@ -92,18 +93,20 @@ def _conv(x, kernel, strides=1, dilation=1):
     return _with_weights(plain, x, kernel)
 
 
-def _relu(x):
+def _relu(x: Any) -> Any:
     return keras.layers.ReLU()(x)
 
 
-def _conv_bn(layer, x, choices):
+def _conv_bn(layer: image_ops.ConvBN, x: Any, choices: Choices) -> Any:
     dilation = 1 if layer.centre_only else layer.dilation
     x = _conv(x, layer.kernel(choices.copy), dilation=dilation)
     x = _batch_norm(layer.bn, x, choices)
     return _relu(x) if layer.relu else x
 
 
-def _separable(layer, x, choices):
+def _separable(
+    layer: image_ops.SeparableConvBN, x: Any, choices: Choices
+) -> Any:
     plain = keras.layers.SeparableConv2D(
         layer.options.filters, layer.size, padding="same", use_bias=False
     )
@@ -114,25 +117,25 @@ def _separable(layer, x, choices):
     return _relu(x) if layer.relu else x
 
 
-def _merge(layer, inputs, choices):
+def _merge(layer: Merge, inputs: Sequence[Any], choices: Choices) -> Any:
     x = inputs[0]
     if len(inputs) > 1:
         x = keras.layers.Concatenate()(inputs)
     return _conv_bn(layer, _relu(x), choices)
 
 
-def _reduction(layer, x, choices):
+def _reduction(layer: FactorizedReduction, x: Any, choices: Choices) -> Any:
     return _batch_norm(layer.bn, _conv(x, layer.kernel(), 2), choices)
 
 
-def _classifier(layer, x, choices):
+def _classifier(layer: image_ops.Classifier, x: Any, choices: Choices) -> Any:
     x = keras.layers.GlobalAveragePooling2D()(x)
     bias = () if layer.b is None else (layer.b,)
     plain = keras.layers.Dense(layer.w.shape[1], use_bias=bool(bias))
     return _with_weights(plain, x, layer.w, *bias)
 
 
-_LAY = {
+_LAY: dict[type, Callable[..., Any]] = {
     image_ops.BatchNorm: _batch_norm,
     image_ops.ConvBN: _conv_bn,
     image_ops.SeparableConvBN: _separable,

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+import reprlib
+from collections.abc import Callable, Sequence, Sized
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -17,6 +18,29 @@ from enas.utils import quiet
 
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
+
+
+# What the child does with dropout and noise: off, or on.
+MODES = ("eval", "train")
+SPLITS = ("valid", "test")
+
+
+def check_word(name: str, word: object, legal: Sequence[str]) -> None:
+    """Refuses a word that is none of the legal ones, with a UserError."""
+    if not isinstance(word, str) or word not in legal:
+        raise UserError(
+            f"--{name} is one of {', '.join(legal)}; received "
+            f"{reprlib.repr(word)}."
+        )
+
+
+def check_split(name: str, split: Sized) -> None:
+    """Refuses to measure on a split without images, with a UserError."""
+    if not len(split):
+        raise UserError(
+            f"--split={name} is empty: this run trained on all training "
+            "images. Measure on --split=test."
+        )
 
 
 def read_config(
@@ -69,12 +93,10 @@ def load(config: Config, log: Callable[[str], None] = quiet) -> "Search":
       UserError: the run has no whole checkpoint, it is of another search, or
         the images are not those that it has seen.
     """
-    with tf_settings.quiet_import():
-        from enas import devices
-        from enas.cifar10 import build
-        from enas.run import checkpoint, data_record
+    tf_settings.start_tensorflow()
+    from enas.cifar10 import build
+    from enas.run import checkpoint, data_record
 
-        devices.find_devices()
     folder = os.path.join(config.output_dir, "checkpoints")
     directories = checkpoint.directories(folder)
     if not directories:

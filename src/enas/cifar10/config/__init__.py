@@ -11,13 +11,8 @@ from typing import Any
 from enas.cifar10.arc import layers_of
 from enas.cifar10.behaviours import PROFILES, Profile, make_profile
 from enas.cifar10.branches import ChildOptions
-from enas.cifar10.config import op_settings
-from enas.cifar10.config.child_settings import ChildSettings
+from enas.cifar10.config import op_settings, settings
 from enas.cifar10.config.combinations import check_combinations
-from enas.cifar10.config.controller_settings import ControllerSettings
-from enas.cifar10.config.data_settings import DataSettings
-from enas.cifar10.config.run_settings import CheckpointSettings, RunSettings
-from enas.cifar10.config.space_settings import SpaceSettings
 from enas.cifar10.config.values import checked
 from enas.cifar10.search_space import CANDIDATE_OPS
 
@@ -26,12 +21,12 @@ from enas.cifar10.search_space import CANDIDATE_OPS
 @dataclasses.dataclass(frozen=True)
 class Config(
     op_settings.OpSettings,
-    CheckpointSettings,
-    RunSettings,
-    ControllerSettings,
-    ChildSettings,
-    SpaceSettings,
-    DataSettings,
+    settings.CheckpointSettings,
+    settings.RunSettings,
+    settings.ControllerSettings,
+    settings.ChildSettings,
+    settings.SpaceSettings,
+    settings.DataSettings,
 ):
     """One search, frozen.
 
