@@ -64,12 +64,16 @@ RUN = {
 }
 # Run by another test, by the same program with its arguments.
 ELSEWHERE = {
-    "python -m enas.experiments.collect outputs/table1 --machine=NAME": (
+    "python -m enas.experiments.collect outputs/table1 outputs/retrain "
+    "--machine=NAME": (
         "experiments/test_collect.py::test_finished_runs_are_added_once"
     ),
-    "python -m enas.experiments.correlations docs/table1/table1.csv": (
-        "experiments/test_correlations.py::"
-        "test_the_documents_say_what_the_table_gives"
+    "python -m enas.experiments.collect outputs/defences --machine=NAME": (
+        "experiments/test_collect.py::test_finished_runs_are_added_once"
+    ),
+    "python -m enas.experiments.documents": (
+        "experiments/test_documents.py::"
+        "test_the_documents_hold_what_the_tables_give"
     ),
     "bash scripts/audit_space.sh --poison=identity --q=300": (
         "audit/test_audit.py::test_the_program_prints_writes_and_draws"

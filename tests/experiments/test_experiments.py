@@ -1,26 +1,22 @@
-"""What a sweep runs and how it is asked for; its statistics."""
+"""What a sweep runs and how it is asked for."""
 
 import re
 import unittest.mock
 
-import numpy as np
 import pytest
 
+import helpers
 from enas.cifar10.arc import Arc
 from enas.cifar10.behaviours import ENAS, PAPER
 from enas.cifar10.config import Config
 from enas.errors import UserError
 from enas.experiments import plan as plans
 from enas.experiments import tables
+from enas.experiments.files import read_table
 from enas.experiments.jobs import Job, flips, make_jobs, read_config
 from enas.experiments.results import Group, Sweep
+from enas.experiments.retrain import retrain_jobs
 from enas.experiments.rows import choose_rows, read_rows, search_space_of
-from enas.experiments.statistics import (
-    mean_and_spread,
-    moving_average,
-    rank_correlation,
-    window,
-)
 from enas.experiments.table1 import main
 
 OP_IDS = [6, 12, 42, 126, 306, 8, 18, 46, 106]
@@ -159,31 +155,81 @@ def test_a_sweep_takes_more_rows_but_no_other_settings(tmp_path):
         plans.check(directory, other)
 
 
+def test_a_defence_is_one_more_search_of_each_chosen_row(tmp_path):
+    wanted = ("deduplicate+prune",)
+    jobs = jobs_of(tmp_path, only=("1d", "mixed"), defences=wanted)
+    assert [job.name for job in jobs[2:]] == [
+        "1d_deduplicate+prune_seed69",
+        "mixed_deduplicate+prune_seed69",
+    ]
+    configs = [config_of(job) for job in jobs]
+    assert [c.defence for c in configs[1:3]] == ["none", "deduplicate,prune"]
+    assert (configs[3].poison, configs[3].q) == ("mixed", 300)
+    with pytest.raises(UserError, match="comma list"):
+        jobs_of(tmp_path, only=("1d",), defences=("hope",))
+
+
+def test_the_second_papers_row_is_two_poisonings_once(tmp_path):
+    (job,) = jobs_of(tmp_path, only=("5a",))
+    config = config_of(job)
+    assert config.poison_dropout_rate == 1
+    assert search_space_of(config.poison, config.q, config).num_ops == 8
+
+
+def test_poison_alone_is_run_with_all_skips_too(tmp_path):
+    jobs = jobs_of(tmp_path, only=("1d",), controls=("poison_all_skips",))
+    config = config_of(jobs[1])
+    arc = Arc.parse(config.child_fixed_arc, config.child_num_layers, 306)
+    assert set(arc.skips) == {1}
+
+
+RUNS = helpers.ROOT / "docs/table1/runs.csv"
+
+
+def retrained(tmp_path, count=1, **settings):
+    plan = plans.Plan(**{"scale": plans.RETRAIN, **settings})
+    return retrain_jobs(plan, str(tmp_path / "runs"), str(RUNS), count)
+
+
+def test_found_and_random_arcs_are_trained_with_one_budget(tmp_path):
+    jobs = retrained(tmp_path, count=2, only=("1d", "baseline"), seeds=(70,))
+    assert [job.name for job in jobs] == [
+        f"{row}_{kind}_seed70"
+        for row in ("1d", "baseline")
+        for kind in ("best_arc", "random_arc_1", "random_arc_2")
+    ]
+    configs = [config_of(job) for job in jobs]
+    assert all(config.child_from_scratch for config in configs)
+    assert len({config.num_epochs for config in configs}) == 1
+    (found,) = (
+        line["best_arc"]
+        for line in read_table(str(RUNS))
+        if (line["row"], line["seed"], line["defence"]) == ("1d", "70", "none")
+    )
+    assert configs[0].child_fixed_arc == found
+    assert configs[1].child_fixed_arc != configs[2].child_fixed_arc
+    again = retrained(tmp_path, count=2, only=("1d", "baseline"), seeds=(70,))
+    assert again == jobs
+
+
+def test_a_table_without_such_searches_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no finished search"):
+        retrained(tmp_path, only=("1d",), seeds=(12345,))
+
+
 def test_help_names_every_flag(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for flag in ("scale", "only", "seeds", "ablate", "engine", "report"):
+    for flag in (
+        "scale",
+        "only",
+        "seeds",
+        "ablate",
+        "engine",
+        "report",
+        "retrain",
+    ):
         assert re.search(rf"--{flag}\b", text)
-
-
-def test_rank_correlation_by_hand():
-    assert rank_correlation([1, 2, 3], [10, 20, 30]) == pytest.approx(1)
-    assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
-    # d = (0, 1, 1, 0): 1 - 6 * 2 / (4 * 15).
-    assert rank_correlation([1, 2, 3, 4], [5, 7, 6, 8]) == pytest.approx(0.8)
-    # Ties share ranks: (1.5, 1.5, 3) against (1, 2, 3).
-    assert rank_correlation([5, 5, 9], [1, 2, 3]) == pytest.approx(
-        np.corrcoef([1.5, 1.5, 3], [1, 2, 3])[0, 1]
-    )
-    assert rank_correlation([1, 2], [1, 2]) is None
-    assert rank_correlation([1, 1, 1], [1, 2, 3]) is None
-
-
-def test_moving_average_and_spread_by_hand():
-    assert moving_average([4, 2, 6, 0], 3) == [4, 3, 4, 8 / 3]
-    assert [window(epochs) for epochs in (1, 15, 300)] == [1, 3, 20]
-    assert mean_and_spread([1.0]) == (1.0, None)
-    assert mean_and_spread([1.0, 3.0]) == (2.0, pytest.approx(2**0.5))
 
 
 def group_of(row, variant, errors):

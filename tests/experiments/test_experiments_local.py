@@ -268,8 +268,9 @@ def reported(tmp_path_factory):
 
 def test_the_report_shows_every_run_whatever_became_of_it(reported):
     page = (reported / "table1.md").read_text()
-    assert f"seed 1 FAILED at epoch 0 of {EPOCHS}, exit code 1" in page
-    assert "seed 2 not started" in page
+    failed = f"FAILED at epoch 0 of {EPOCHS}, exit code 1"
+    assert f"| 1d_seed1 | {failed} |" in page
+    assert "| 3c_seed2 | not started |" in page
     assert "    a very good reason" in page
     lines = status_lines(
         [s for g in read_sweep(str(reported)).groups.values() for s in g.states]
@@ -289,7 +290,11 @@ def test_the_report_sets_our_errors_beside_the_papers(reported):
     assert lines["1c", "skip_sum=new"]["seeds_finished"] == "2"
     assert lines["1d", ""]["seeds_finished"] == "1"
     page = (reported / "table1.md").read_text()
-    assert "| 52.50 ± 0.00 | -6.17 | -2.79 | 2 of 2 | 4/4 |" in page
+    cells = "0.952 | 55.29 | 52.50 | 0.00 | 52.50 to 52.50 | 2 | +20.00"
+    assert f"| 1c | identity | 120 | {cells} | 20.00 to 20.00 | 52.50" in page
+    # Seeds 1 and 2 of 1c, seed 2 alone of 1d.
+    assert "| 1 | baseline to 1c | +20.00 | 20.00 to 20.00 | 2 | told" in page
+    assert "| 1 | 1c to 1d | +0.00 | - | 1 | one seed |" in page
 
 
 def test_the_report_says_how_far_damage_outlives_a_flip(reported):
@@ -300,7 +305,9 @@ def test_the_report_says_how_far_damage_outlives_a_flip(reported):
 
 
 def test_the_report_draws_its_figures_and_hyper_parameters(reported):
-    for name in ("figure4.png", "figure5.png", "poison_share.png"):
-        assert (reported / name).read_bytes().startswith(b"\x89PNG")
+    for name in ("damage", "figure4", "figure5", "poison_share"):
+        png, svg = (reported / f"{name}{end}" for end in (".png", ".svg"))
+        assert png.read_bytes().startswith(b"\x89PNG")
+        assert "1 to 2 seeds" in svg.read_text()
     runs = {path.name for path in (reported / "tensorboard").iterdir()}
     assert {"1c_seed1", "3c_seed2", "1c_uniform_seed1"} <= runs

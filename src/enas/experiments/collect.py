@@ -1,10 +1,11 @@
-"""Keeps what runs have measured: two small tables that need no run directory.
+"""Keeps what runs have measured: small tables that need no run directory.
 
     python -m enas.experiments.collect outputs/table1 --machine=mine
 
 Adds every finished search below the folders named to epochs.csv (a line per
-epoch) and runs.csv (a line per run) in --into. A run that is there already is
-written anew, so the same command may be given again.
+epoch) and runs.csv (a line per run) in --into, and every architecture trained
+from scratch by `table1.sh --retrain` to retrained.csv. What is there already
+is written anew, so the same command may be given again.
 """
 
 import csv
@@ -12,17 +13,19 @@ import io
 import json
 import os
 import pathlib
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from enas.cifar10.arc import Arc
 from enas.cifar10.metrics import COLUMNS
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
 from enas.experiments.files import Line, read_table
 from enas.experiments.results import reading_columns
-from enas.experiments.rows import read_rows
+from enas.experiments.rows import all_rows
 from enas.parser import Parser
 from enas.run import versions
 from enas.run.files import write_whole
@@ -33,6 +36,19 @@ __all__ = ["KEY", "READINGS", "RUN_COLUMNS", "collect", "main", "read_table"]
 
 # What tells one run from another.
 KEY = ("row", "seed", "defence", "variant", "commit", "machine")
+RETRAINED_KEY = ("row", "seed", "defence", "kind", "commit", "machine")
+RETRAINED_COLUMNS = (
+    *RETRAINED_KEY,
+    "date",
+    "epochs",
+    "poison_layers",
+    "poison_layers_uniform",
+    "parameters",
+    "test_error",
+    "arc",
+)
+# What a run is called in a line for people.
+NAMES = ("row", "seed", "defence", "variant", "kind")
 # Column of runs.csv, in per cent -> accuracy of metrics.csv.
 READINGS = {
     f"{split}_error_{arcs}_{mode}": column
@@ -82,7 +98,7 @@ def collect(folders: Iterable[str], machine: str, into: str) -> list[str]:
     Raises:
       UserError: there is no such folder, or a file of a run is damaged.
     """
-    runs, epochs = [], []
+    runs, epochs, retrained = [], [], []
     for folder in folders:
         if not os.path.isdir(folder):
             raise UserError(
@@ -91,14 +107,69 @@ def collect(folders: Iterable[str], machine: str, into: str) -> list[str]:
             )
         for path in sorted(pathlib.Path(folder).rglob("result.json")):
             result = json.loads(path.read_text(encoding="utf-8"))
-            if result.get("finished"):
-                run = _run_line(path, result, machine)
-                runs.append(run)
-                epochs += _epoch_lines(path.parent, run)
+            if not result.get("finished"):
+                continue
+            if result["settings"].get("child_from_scratch"):
+                retrained.append(_retrained_line(path, result, machine))
+                continue
+            run = _run_line(path, result, machine)
+            runs.append(run)
+            epochs += _epoch_lines(path.parent, run)
     os.makedirs(into, exist_ok=True)
-    _merge(os.path.join(into, "runs.csv"), RUN_COLUMNS, runs)
-    _merge(os.path.join(into, "epochs.csv"), (*KEY, *COLUMNS), epochs)
-    return [" ".join(filter(None, map(run.get, KEY[:4]))) for run in runs]
+    for name, columns, lines, key in (
+        ("runs.csv", RUN_COLUMNS, runs, KEY),
+        ("epochs.csv", (*KEY, *COLUMNS), epochs, KEY),
+        ("retrained.csv", RETRAINED_COLUMNS, retrained, RETRAINED_KEY),
+    ):
+        if lines:
+            _merge(os.path.join(into, name), columns, lines, key)
+    return [
+        " ".join(filter(None, (run.get(name) for name in NAMES)))
+        for run in (*runs, *retrained)
+    ]
+
+
+def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
+    """Returns the line of retrained.csv of one finished training.
+
+    Which arc it is says the name of its folder, as `table1.sh --retrain`
+    makes it: row, kind of arc, defence, seed.
+    """
+    settings = result["settings"]
+    good = len(expand(settings["candidate_ops"], CANDIDATE_OPS))
+    found = re.search(
+        r"_(best_arc|random_arc_\d+)(?:_(.+))?_seed\d+$", path.parent.name
+    )
+    kind, defence = found.groups() if found else ("given", None)
+    layers = settings["child_num_layers"]
+    arc = Arc.parse(result["arc"], layers, result["op_ids"])
+    share = 1 - good / result["op_ids"]
+    values = {
+        "row": _row(settings),
+        "seed": settings["seed"],
+        "defence": (defence or "none").replace("+", ","),
+        "kind": kind,
+        **_origin(path, machine),
+        "epochs": result["epochs"],
+        "poison_layers": sum(op >= good for op in arc.op_ids),
+        "poison_layers_uniform": f"{layers * share:.2f}",
+        "parameters": result["parameters"],
+        "test_error": f"{100 - 100 * result['last']['test_acc']:.2f}",
+        "arc": _short(result["arc"]),
+    }
+    return {name: str(value) for name, value in values.items()}
+
+
+def _origin(path: pathlib.Path, machine: str) -> Line:
+    """Returns where and when a result was made, and by which commit."""
+    starts = versions.read(str(path.parent))
+    commit = starts[-1].get("commit") if starts else None
+    date = time.strftime("%Y-%m-%d", time.gmtime(path.stat().st_mtime))
+    return {
+        "commit": (commit or "unknown")[:7],
+        "machine": machine,
+        "date": date,
+    }
 
 
 def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
@@ -110,8 +181,6 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         if report["epoch"] == last["epoch"]
     ]
     best = next(r for r in reports if "valid_acc" in r)
-    starts = versions.read(str(path.parent))
-    commit = starts[-1].get("commit") if starts else None
     layers = [report["poison_layers"] for report in reports]
     good = len(expand(settings["candidate_ops"], CANDIDATE_OPS))
     share = 1 - good / result["op_ids"]
@@ -120,9 +189,7 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         "seed": settings["seed"],
         "defence": settings.get("defence", "none"),
         "variant": _variant(settings),
-        "commit": (commit or "unknown")[:7],
-        "machine": machine,
-        "date": time.strftime("%Y-%m-%d", time.gmtime(path.stat().st_mtime)),
+        **_origin(path, machine),
         "epochs": result["epochs"],
         "poison": settings["poison"],
         "q": settings["q"] or 0,
@@ -140,7 +207,7 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
 
 def _row(settings: dict[str, Any]) -> str:
     """Returns the row of Table 1 that a run is of, or what it is."""
-    for row in read_rows():
+    for row in all_rows():
         if (row.poison, row.q) == (settings["poison"], settings["q"] or 0):
             return row.name
     return f"{settings['poison']}:{settings['q']}"
@@ -165,20 +232,22 @@ def _epoch_lines(folder: pathlib.Path, run: Line) -> list[Line]:
     ]
 
 
-def _merge(path: str, columns: Sequence[str], new: list[Line]) -> None:
+def _merge(
+    path: str, columns: Sequence[str], new: list[Line], key: Sequence[str]
+) -> None:
     """Writes a table with new lines instead of those of the same runs."""
-    keys = {tuple(line[name] for name in KEY) for line in new}
+    keys = {tuple(line[name] for name in key) for line in new}
     kept = [
         line
         for line in read_table(path)
-        if tuple(line[name] for name in KEY) not in keys
+        if tuple(line[name] for name in key) not in keys
     ]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
     writer.writeheader()
     # A stable order: the lines of one run stay in the order of its epochs.
     writer.writerows(
-        sorted([*kept, *new], key=lambda line: [line[name] for name in KEY])
+        sorted([*kept, *new], key=lambda line: [line[name] for name in key])
     )
     write_whole(path, stream.getvalue())
 

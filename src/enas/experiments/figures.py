@@ -1,17 +1,30 @@
-"""Figures 4 and 5 of the paper, and the share of poison over the epochs."""
+"""Damage over the share of poison, and Figures 4 and 5 of the paper."""
 
+import dataclasses
 import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from enas.experiments.rows import BASELINE, read_rows
-from enas.experiments.statistics import (
+from enas.cifar10.search_space import make_search_space
+from enas.experiments.estimates import (
+    Estimate,
+    estimate,
     moving_average,
+    paired,
     window,
 )
+from enas.experiments.rows import BASELINE, Row, read_rows
+from enas.experiments.summary import Errors, share_of
+from enas.paths import picture_metadata
 
-__all__ = ["FIGURES", "draw_figures"]
+__all__ = ["DEFENCES", "FIGURES", "Measured", "draw_defences", "draw_figures"]
+
+FIGURES = ("damage", "figure4", "figure5", "poison_share")
+DEFENCES = "defences"
+SUFFIXES = (".png", ".svg")
 
 SETS = {
     "1": "Set 1: identity",
@@ -19,191 +32,324 @@ SETS = {
     "3": "Set 3: dropout 0.9",
     "4": "Set 4: all four ops",
 }
-COLOURS = ("#56b4e9", "#009e73", "#e69f00", "#d55e00")
+# A hue for each set; within a set the darker, the larger q.
+COLOURS = {"1": "#0072b2", "2": "#009e73", "3": "#d55e00", "4": "#7b3294"}
+ORDERED = ("#fdbe85", "#fd8d3c", "#d94701", "#7f2704")
 CLEAN = "#333333"
-STYLE = {
+SPLITS = {"valid": ("validation", "#0072b2"), "test": ("test", "#d55e00")}
+STYLE: dict[Any, Any] = {
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.3,
-    "legend.framealpha": 0.9,
-    "legend.edgecolor": "none",
+    "legend.frameon": False,
     "legend.fontsize": 9,
     "figure.dpi": 150,
+    # The same data give the same bytes.
+    "svg.hashsalt": "enas-ssp",
+    "svg.fonttype": "none",
 }
+Curve = list[tuple[int, float]]
 
 
-def draw_figures(sweep):
-    """Draws all figures of a sweep into its directory.
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What the figures draw.
 
-    Args:
-      sweep: `Sweep`.
-
-    Returns:
-      list of the paths written.
+    Attributes:
+      errors: errors of the primary reading, for "valid" and "test".
+      curve: function of a row's name and a column of metrics.csv, returns
+        [(epoch, mean over seeds), ..].
+      num_epochs: of a whole run.
+      scale: the scale and profile in words, for the caption.
+      poison_only: error of an arc of poison alone, by set.
     """
-    paths = []
+
+    errors: Mapping[str, Errors]
+    curve: Callable[[str, str], Curve]
+    num_epochs: int
+    scale: str
+    poison_only: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def final(self, row: str, split: str = "test") -> Estimate:
+        """Returns the `Estimate` of a row's final errors, per cent."""
+        return estimate(list(self.errors[split].get(row, {}).values()))
+
+    @property
+    def caption(self) -> str:
+        """Scale, reading and n of final errors, one line."""
+        n = self._seeds()
+        bars = "; bars: 95 % t-interval, where n > 1" if n != "1" else ""
+        return f"{self.scale}, mean of sampled arcs, n = {n} seeds{bars}"
+
+    @property
+    def curve_caption(self) -> str:
+        """Scale, reading and n of curves, one line."""
+        return (
+            f"{self.scale}, as the paper's code prints it (best of 10), mean "
+            f"of {self._seeds()} seeds"
+        )
+
+    def _seeds(self) -> str:
+        counts = {len(seeds) for seeds in self.errors["test"].values() if seeds}
+        if len(counts) > 1:
+            return f"{min(counts)} to {max(counts)}"
+        return str(max(counts, default=0))
+
+
+def draw_figures(measured: Measured, directory: str) -> list[str]:
+    """Draws the four `FIGURES` into a directory; returns the paths."""
     with matplotlib.rc_context(STYLE):
-        for name, draw in FIGURES.items():
+        paths = _save(_damage(measured), directory, "damage")
+        for name, (draw, label, title) in _PANELS.items():
             figure = Figure(figsize=(10, 7.5), layout="constrained")
             axes = figure.subplots(2, 2, sharey=True)
-            for (number, title), panel in zip(
-                SETS.items(), axes.flat, strict=True
-            ):
-                panel.set_title(title, loc="left", fontweight="bold")
-                draw(sweep, number, panel)
+            for number, panel in zip(SETS, axes.flat, strict=True):
+                panel.set_title(SETS[number], loc="left", fontweight="bold")
+                draw(measured, number, panel)
             for panel in axes[:, 0]:
-                panel.set_ylabel(_LABELS[name])
-            figure.suptitle(_TITLES[name](sweep), fontsize=11)
-            paths.append(os.path.join(sweep.directory, name))
-            # Without metadata the same data give the same bytes.
-            figure.savefig(paths[-1], metadata={"Software": None})
+                panel.set_ylabel(label)
+            text = title.format(window=window(measured.num_epochs))
+            caption = (
+                measured.caption
+                if name == "figure5"
+                else measured.curve_caption
+            )
+            figure.suptitle(f"{text}\n{caption}", fontsize=11)
+            paths += _save(figure, directory, name)
     return paths
 
 
-def _size(sweep):
-    return window(max(g.config.num_epochs for g in sweep.table))
+def _save(figure: Figure, directory: str, name: str) -> list[str]:
+    paths = [os.path.join(directory, name + suffix) for suffix in SUFFIXES]
+    for path in paths:
+        metadata: dict[str, Any] = dict(picture_metadata(path))
+        if path.endswith(".svg"):
+            metadata["Date"] = None
+        figure.savefig(path, metadata=metadata)
+    return paths
 
 
-_LABELS = {
-    "figure4.png": "validation error (%)",
-    "figure5.png": "error (%)",
-    "poison_share.png": "poison among sampled ops (%)",
-}
-_TITLES = {
-    "figure4.png": lambda sweep: (
-        f"Validation error over the search, moving average over {_size(sweep)}"
-        " epochs (faint: each epoch)\nstars: the paper's final errors after"
-        " 300 epochs"
-    ),
-    "figure5.png": lambda sweep: (
-        "Final errors over the number of copies q\nhollow: not finished"
-    ),
-    "poison_share.png": lambda sweep: (
-        "Share of poison among sampled ops\ndashed: uniform controller,"
-        " Equation (1); dotted: least that the bounded logits allow"
-    ),
-}
+def _paper(row: Row) -> float:
+    return (
+        float("nan") if row.paper_test_error is None else row.paper_test_error
+    )
 
 
-def _of_set(sweep, number):
-    """Returns [(group, colour, label)] of a panel, the baseline first."""
-    rows = [row for row in read_rows() if row.set == number]
-    chosen = [(sweep.baseline, CLEAN, "no poison")] if sweep.baseline else []
-    for row, colour in zip(rows, COLOURS, strict=True):
-        group = sweep.groups.get((row.name, ""))
-        if group:
-            chosen.append((group, colour, f"{row.name}: q = {row.q}"))
-    return chosen
+def _rows(number: str) -> list[Row]:
+    return [row for row in read_rows() if row.set == number]
 
 
-def _figure4(sweep, number, panel):
-    last = max(g.config.num_epochs for g in sweep.table)
-    for group, colour, label in _of_set(sweep, number):
-        curve = group.curve("valid_acc")
-        if not group.finished:
-            label += f" ({len(curve)} of {group.config.num_epochs} epochs)"
+def _damage(measured: Measured) -> Figure:
+    """Draws the damage over the share of poison, a line for each set."""
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    ours, papers = figure.subplots(1, 2, sharey=True)
+    baseline = next(r for r in read_rows() if r.name == BASELINE)
+    clean = measured.errors["test"].get(BASELINE, {})
+    for number, title in SETS.items():
+        rows, colour = _rows(number), COLOURS[number]
+        found = [
+            (share_of(row), paired(measured.errors["test"][row.name], clean))
+            for row in rows
+            if measured.errors["test"].get(row.name)
+        ]
+        found = [(share, damage) for share, damage in found if damage.n]
+        _bars(ours, found, colour, title)
+        papers.plot(
+            [share_of(row) for row in rows],
+            [_paper(row) - _paper(baseline) for row in rows],
+            "*-",
+            color=colour,
+            markersize=9,
+            label=title,
+        )
+        alone = measured.poison_only.get(number)
+        if alone is not None and clean:
+            # Equation (1): if only the share counted, damage would grow so.
+            full = alone - estimate(list(clean.values())).mean
+            label = f"{title}: share times poison alone"
+            ours.plot([0, 1], [0, full], ":", color=colour, label=label)
+    for panel, title in (ours, "here"), (papers, "the paper, 300 epochs"):
+        panel.set_title(title, loc="left", fontweight="bold")
+        panel.set_xlabel("share of poison at the uniform controller, Eq. (1)")
+        panel.set_xlim(0, 1)
+    ours.set_ylabel("test error minus that of the clean search (points)")
+    _legend(ours, "upper left")
+    figure.suptitle(f"Damage over the share of poison\n{measured.caption}")
+    return figure
+
+
+def _bars(panel, found, colour, label, **style):
+    """Plots (x, Estimate) pairs, with intervals where n > 1."""
+    if not found:
+        return
+    xs = [x for x, _ in found]
+    means = [each.mean for _, each in found]
+    panel.plot(xs, means, "o-", color=colour, label=label, **style)
+    known = [(x, e.mean, e.half) for x, e in found if e.n > 1]
+    if known:
+        panel.errorbar(
+            *zip(*known, strict=True), fmt="none", color=colour, capsize=3
+        )
+
+
+def _chosen(measured, number):
+    """Returns [(row, colour, label)] of a panel, the clean search first."""
+    baseline = [(r, CLEAN, "no poison") for r in _rows("none")]
+    rows = zip(_rows(number), ORDERED, strict=True)
+    named = [(row, colour, f"{row.name}: q = {row.q}") for row, colour in rows]
+    return [
+        entry
+        for entry in (*baseline, *named)
+        if measured.curve(entry[0].name, "valid_acc")
+    ]
+
+
+def _figure4(measured, number, panel):
+    last = measured.num_epochs
+    for row, colour, label in _chosen(measured, number):
+        curve = measured.curve(row.name, "valid_acc")
+        if len(curve) < last:
+            label += f" ({len(curve)} of {last} epochs)"
         epochs = [epoch for epoch, _ in curve]
         errors = [100 * (1 - value) for _, value in curve]
         panel.plot(epochs, errors, color=colour, alpha=0.25, linewidth=1)
-        smooth = moving_average(errors, _size(sweep))
+        smooth = moving_average(errors, window(last))
         panel.plot(epochs, smooth, color=colour, linewidth=2, label=label)
-        panel.plot(
-            [last * 1.06],
-            [group.row.paper_valid_error],
-            "*",
-            color=colour,
-            markersize=11,
-            clip_on=False,
-        )
+        star = [last * 1.06], [row.paper_valid_error]
+        panel.plot(*star, "*", color=colour, markersize=11, clip_on=False)
     panel.set_xlim(1, last * 1.08)
+    _epochs(panel)
+
+
+def _figure5(measured, number, panel):
+    rows = [*_rows("none"), *_rows(number)]
+    for split, (name, colour) in SPLITS.items():
+        paper = [getattr(row, f"paper_{split}_error") for row in rows]
+        style: dict[str, Any] = {
+            "color": colour,
+            "alpha": 0.55,
+            "markersize": 9,
+        }
+        label = f"{name}, the paper"
+        panel.plot([r.q for r in rows], paper, "*--", label=label, **style)
+        found = [(r.q, measured.final(r.name, split)) for r in rows]
+        found = [(q, each) for q, each in found if each.n]
+        _bars(panel, found, colour, f"{name}, here")
+    # q on a true axis: equal factors are equally wide, and 0 is on it.
+    panel.set_xscale("symlog", linthresh=1)
+    ticks = [row.q for row in rows]
+    panel.set_xticks(ticks, list(map(str, ticks)), minor=False)
+    panel.minorticks_off()
+    panel.set_xlabel("copies q of every poisoning op (logarithmic)")
     panel.set_ylim(0, 100)
-    panel.xaxis.get_major_locator().set_params(integer=True)
-    panel.set_xlabel("epoch")
-    _legend(panel, "lower left")
+    _legend(panel, "lower right", columns=2)
 
 
-def _figure5(sweep, number, panel):
-    rows = [row for row in read_rows() if row.set in ("none", number)]
-    for split, colour in (("valid", "#0072b2"), ("test", "#d55e00")):
-        name = {"valid": "validation", "test": "test"}[split]
-        panel.plot(
-            range(len(rows)),
-            [getattr(row, f"paper_{split}_error") for row in rows],
-            "*--",
-            color=colour,
-            alpha=0.55,
-            markersize=9,
-            label=f"{name}, the paper",
+def _shares(measured, number, panel):
+    rows = _chosen(measured, number)[1:] if number else []
+    for row, colour, label in rows:
+        curve = measured.curve(row.name, "poison_share")
+        xs, shares = [e for e, _ in curve], [100 * s for _, s in curve]
+        panel.plot(xs, shares, color=colour, linewidth=2, label=label)
+        space = make_search_space(row.poison, row.q)
+        bounds = (
+            (space.uniform_poison_share, "--"),
+            (1 - space.max_good_share(TANH_CONSTANT), ":"),
         )
-        _ours(sweep, rows, split, colour, f"{name}, here", panel)
-    panel.set_xticks(
-        range(len(rows)),
-        [f"{row.q}\n{_short(row)}" for row in rows],
-    )
-    panel.set_xlabel("copies q of every poisoning op")
-    panel.set_ylim(0, 100)
-    # Below all errors there is room for two lines.
-    panel.legend(loc="lower center", ncols=2)
+        for share, style in bounds:
+            panel.axhline(
+                100 * share, color=colour, linestyle=style, linewidth=1
+            )
+    panel.set_xlim(1, max(2, measured.num_epochs))
+    _epochs(panel)
 
 
-def _short(row):
-    return "clean" if row.name == BASELINE else row.name
-
-
-def _ours(sweep, rows, split, colour, label, panel):
-    """Plots our errors: with spread where final, hollow where not."""
-    column = f"{split}_acc"
-    final, open_points = [], []
-    for x, row in enumerate(rows):
-        group = sweep.groups.get((row.name, ""))
-        if group and group.errors(column):
-            mean, spread, _ = group.errors(column)
-            final.append((x, mean, spread or 0))
-        elif group and group.curve(column):
-            accuracy = group.curve(column)[-1][1]
-            open_points.append((x, 100 * (1 - accuracy)))
-    xs, means, spreads = zip(*final, strict=True) if final else ((), (), ())
-    panel.errorbar(
-        xs, means, spreads, fmt="o-", color=colour, capsize=3, label=label
-    )
-    for x, error in open_points:
-        panel.plot([x], [error], "o", color=colour, markerfacecolor="none")
-
-
-def _shares(sweep, number, panel):
-    last = max(g.config.num_epochs for g in sweep.table)
-    for group, colour, label in _of_set(sweep, number):
-        if group.row.name == BASELINE:
-            continue
-        curve = group.curve("poison_share")
-        bound = 1 - group.space.max_good_share(group.config.tanh_constant)
-        panel.plot(
-            [epoch for epoch, _ in curve],
-            [100 * share for _, share in curve],
-            color=colour,
-            linewidth=2,
-            label=label,
-        )
-        equation = group.space.uniform_poison_share
-        panel.axhline(100 * equation, color=colour, linestyle="--", linewidth=1)
-        panel.axhline(100 * bound, color=colour, linestyle=":", linewidth=1)
-    panel.set_xlim(1, max(2, last))
-    panel.set_ylim(0, 102)
-    panel.xaxis.get_major_locator().set_params(integer=True)
-    panel.set_xlabel("epoch")
-    # Shares start high, and what a controller unlearns it unlearns later.
-    _legend(panel, "lower left", columns=2)
-
-
-FIGURES = {
-    "figure4.png": _figure4,
-    "figure5.png": _figure5,
-    "poison_share.png": _shares,
+# The bound of the op logits that the paper and the original use.
+TANH_CONSTANT = 1.5
+_PANELS = {
+    "figure4": (
+        _figure4,
+        "validation error (%)",
+        "Validation error over the search, moving average over {window} epochs"
+        " (faint: each epoch); stars: the paper after 300",
+    ),
+    "figure5": (
+        _figure5,
+        "error (%)",
+        "Final errors over the number of copies q",
+    ),
+    "poison_share": (
+        _shares,
+        "poison among sampled ops (%)",
+        "Share of poison among sampled ops; dashed: uniform controller,"
+        " Equation (1); dotted: least that the bounded logits allow",
+    ),
 }
 
 
-def _legend(panel, place, columns=1):
+def _epochs(panel):
+    panel.set_ylim(0, 102)
+    panel.xaxis.get_major_locator().set_params(integer=True)
+    panel.set_xlabel("epoch")
+    # Beside the lines, not over them.
+    _legend(panel, "upper center", columns=3, below=True)
+
+
+def _legend(panel, place, columns=1, below=False):
     if panel.get_legend_handles_labels()[0]:
-        panel.legend(loc=place, ncols=columns)
+        beside = {"bbox_to_anchor": (0.5, -0.16)} if below else {}
+        panel.legend(loc=place, ncols=columns, **beside)
+
+
+def draw_defences(
+    errors: Mapping[str, Errors],
+    attacks: Sequence[str],
+    caption: str,
+    directory: str,
+) -> list[str]:
+    """Draws error by attack, bars by defence, the clean search as a line.
+
+    Args:
+      errors: test errors by defence, "none" among them.
+      attacks: names of rows, in their order.
+      caption: one line.
+      directory: where to write.
+
+    Returns:
+      The paths.
+    """
+    greys = ("#999999", "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#cc79a7")
+    width = 0.8 / len(errors)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 4.5), layout="constrained")
+        panel = figure.subplots()
+        bars = zip(errors.items(), greys, strict=False)
+        for place, ((defence, found), colour) in enumerate(bars):
+            known = [
+                (x + place * width, estimate(list(found[attack].values())))
+                for x, attack in enumerate(attacks)
+                if found.get(attack)
+            ]
+            xs, means = [x for x, _ in known], [e.mean for _, e in known]
+            halves = [0.0 if e.n < 2 else e.half for _, e in known]
+            panel.bar(xs, means, width, color=colour, label=defence)
+            for x, mean, half in zip(xs, means, halves, strict=True):
+                if half:
+                    panel.errorbar(x, mean, half, color=CLEAN, capsize=3)
+        clean = estimate(list(errors["none"].get(BASELINE, {}).values()))
+        if clean.n:
+            panel.axhline(
+                clean.mean,
+                color=CLEAN,
+                linestyle="--",
+                linewidth=1,
+                label="clean, no defence",
+            )
+        middle = (len(errors) - 1) * width / 2
+        panel.set_xticks([x + middle for x in range(len(attacks))], attacks)
+        panel.set_ylabel("test error (%)")
+        panel.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        figure.suptitle(f"Attack and defence\n{caption}", fontsize=11)
+        return _save(figure, directory, DEFENCES)

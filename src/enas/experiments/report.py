@@ -6,10 +6,16 @@ import os
 import sys
 
 from enas.experiments import tables
-from enas.experiments.figures import FIGURES, draw_figures
+from enas.experiments.figures import (
+    FIGURES,
+    SUFFIXES,
+    Measured,
+    draw_figures,
+)
 from enas.experiments.files import write_whole
 from enas.experiments.hparams import write_hparams
 from enas.experiments.results import read_sweep, reading_columns
+from enas.experiments.summary import markdown
 
 __all__ = ["write_report"]
 
@@ -36,7 +42,27 @@ def write_report(directory):
     for name, text in texts.items():
         paths.append(os.path.join(directory, name))
         write_whole(paths[-1], text)
-    return [*paths, *draw_figures(sweep), write_hparams(sweep)]
+    paths += draw_figures(_measured(sweep), directory)
+    return [*paths, write_hparams(sweep)]
+
+
+def _measured(sweep):
+    """Returns what the figures draw of a sweep."""
+    last = max(group.config.num_epochs for group in sweep.table)
+    alone = {
+        group.row.set: error
+        for (_, variant), group in sweep.groups.items()
+        if variant == "poison_only"
+        and (error := group.error("test_acc")) is not None
+    }
+    groups = {group.row.name: group for group in sweep.table}
+    return Measured(
+        {split: sweep.primary(split) for split in ("valid", "test")},
+        lambda row, column: groups[row].curve(column) if row in groups else [],
+        last,
+        f"scale {sweep.shared['scale']}, profile {sweep.shared['profile']}",
+        alone,
+    )
 
 
 def _keep_a_fuller_one(sweep):
@@ -51,7 +77,8 @@ def _keep_a_fuller_one(sweep):
     if earlier > found:
         aside = os.path.join(sweep.directory, f"report_of_{earlier}_runs")
         os.makedirs(aside, exist_ok=True)
-        for name in ("table1.md", "table1.csv", *FIGURES):
+        figures = [name + suffix for name in FIGURES for suffix in SUFFIXES]
+        for name in ("table1.md", "table1.csv", *figures):
             if os.path.isfile(os.path.join(sweep.directory, name)):
                 os.replace(
                     os.path.join(sweep.directory, name),
@@ -72,7 +99,7 @@ def _page(sweep):
     sections = (
         ("Table 1", _TABLE1, tables.table1),
         ("Rank correlation with the paper", _RANKS, tables.correlations),
-        ("Do errors grow with q?", "", tables.growth),
+        ("Do errors grow with q?", _NEIGHBOURS, tables.neighbours),
         ("Both readings of every run", _READINGS, tables.readings),
         ("Controls", _CONTROLS, tables.controls),
         ("Ablation", _ABLATION, tables.ablation),
@@ -85,7 +112,7 @@ def _page(sweep):
         if text:
             yield from (text, "")
         if rows:
-            yield from tables.markdown(header, rows)
+            yield from markdown((header, rows))
         else:
             yield "Nothing was measured yet."
     for group in sweep.groups.values():
@@ -96,12 +123,21 @@ def _page(sweep):
 
 
 _TABLE1 = (
-    "Errors in per cent after the last epoch: mean ± sample standard deviation"
-    " over the seeds that have finished; in brackets the latest epoch of runs"
-    " that have not. The figures draw the same numbers."
+    "Test error in per cent after the last epoch, over the seeds that have"
+    " finished: mean over sampled arcs, its sample standard deviation and 95 %"
+    " t-interval; damage: the difference to the clean search of the same seed;"
+    " best of 10 as the paper's code reads it. Share: Equation (1), the share"
+    " of poison at the uniform controller. Runs that have not finished are"
+    " under Runs."
 )
 _RANKS = (
-    "Spearman's rho over the rows that have finished; a dash for fewer than 3."
+    "Spearman's rho with the paper's test errors over the rows that have"
+    " finished; a dash below 8 rows. One share: pairs of rows whose shares of"
+    " poison differ by at most .03."
+)
+_NEIGHBOURS = (
+    "Paired over the seeds of both rows. Told apart: the 95 % t-interval of"
+    " the difference is above 0; reversed: below 0."
 )
 _READINGS = (
     "Validation / test error in per cent. docs/METRICS.md defines the four;"
@@ -180,7 +216,9 @@ def _csv(sweep):
         line += [max(state.epochs for state in group.states)]
         line += [row.paper_valid_error, row.paper_test_error]
         for column in ("valid_acc", "test_acc"):
-            line += (group.errors(column) or (None, None))[:2]
+            found = group.estimate(column)
+            spread = found.sd if found.n > 1 else None
+            line += [found.mean if found.n else None, spread]
         line += [group.error(column) for column in columns.values()]
         writer.writerow([*line[:8], group.state_text, *line[8:]])
     return stream.getvalue()

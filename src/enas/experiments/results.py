@@ -6,14 +6,15 @@ import os
 
 from enas.cifar10.behaviours import PROFILES, make_profile
 from enas.cifar10.metrics import READINGS
+from enas.experiments.estimates import Estimate, estimate
 from enas.experiments.jobs import read_config
 from enas.experiments.plan import load_jobs
-from enas.experiments.rows import BASELINE, read_rows, search_space_of
+from enas.experiments.rows import BASELINE, all_rows, search_space_of
 from enas.experiments.run_state import read_state
-from enas.experiments.statistics import mean_and_spread
+from enas.experiments.summary import Errors
 from enas.run import versions
 
-__all__ = ["Group", "Sweep", "read_sweep", "reading_columns"]
+__all__ = ["Group", "Sweep", "mean_curve", "read_sweep", "reading_columns"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,14 +56,9 @@ class Group:
             if not state.finished
         )
 
-    def errors(self, column):
-        """Returns (mean, spread, n) of the final errors, or None.
-
-        Args:
-          column: str, an accuracy of metrics.csv.
-        """
-        values = list(self.by_seed(column).values())
-        return (*mean_and_spread(values), len(values)) if values else None
+    def estimate(self, column) -> Estimate:
+        """Returns the `Estimate` of the final errors of a column."""
+        return estimate(list(self.by_seed(column).values()))
 
     def by_seed(self, column):
         """Returns the final errors of a column, dict seed -> per cent."""
@@ -71,20 +67,13 @@ class Group:
 
     def error(self, column):
         """Returns the mean of the final errors in per cent, or None."""
-        found = self.errors(column)
-        return found and found[0]
+        found = self.estimate(column)
+        return found.mean if found.n else None
 
     def curve(self, column):
-        """Returns [(epoch, mean over seeds), ..] of a column.
-
-        An epoch counts if every seed that is not behind has measured it.
-        """
-        sums = {}
-        for state in self.states:
-            for row in state.rows:
-                if column in row:
-                    sums.setdefault(int(row["epoch"]), []).append(row[column])
-        return [(e, sum(v) / len(v)) for e, v in sorted(sums.items())]
+        """Returns `mean_curve` of a column over the seeds."""
+        rows = [row for state in self.states for row in state.rows]
+        return mean_curve(rows, column)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +99,21 @@ class Sweep:
     def baseline(self):
         """Returns the `Group` without poison, or None."""
         return self.groups.get((BASELINE, ""))
+
+    def errors(self, split, arcs, mode=None) -> Errors:
+        """Returns the final errors of the rows of Table 1.
+
+        Args:
+          split: "valid" or "test".
+          arcs: "best" of 10, or the mean of "sampled" arcs.
+          mode: "train" or "eval"; by default the profile's.
+        """
+        column = reading_columns(split)[arcs, mode or self.printed[1]]
+        return {group.row.name: group.by_seed(column) for group in self.table}
+
+    def primary(self, split) -> Errors:
+        """Returns the errors that count: the mean over sampled arcs."""
+        return self.errors(split, "sampled")
 
     @property
     def profile(self):
@@ -151,6 +155,15 @@ class Sweep:
         return [state.job.directory for g in groups for state in g.states]
 
 
+def mean_curve(rows, column):
+    """Returns [(epoch, mean), ..] of a column over rows of metrics.csv."""
+    sums = {}
+    for row in rows:
+        if column in row:
+            sums.setdefault(int(row["epoch"]), []).append(row[column])
+    return [(e, sum(v) / len(v)) for e, v in sorted(sums.items())]
+
+
 def reading_columns(split):
     """Returns dict, reading -> column of metrics.csv, for "valid" or "test"."""
     return {key: column.format(split) for key, column in READINGS.items()}
@@ -163,7 +176,7 @@ def read_sweep(directory):
       UserError: there is none.
     """
     shared, jobs = load_jobs(directory)
-    rows = {row.name: row for row in read_rows()}
+    rows = {row.name: row for row in all_rows()}
     order = list(rows)
     keys = dict.fromkeys((job.row, job.variant) for job in jobs)
     keys = sorted(keys, key=lambda key: (key[1] != "", order.index(key[0])))

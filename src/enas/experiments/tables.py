@@ -3,17 +3,18 @@
 A table is (header, rows of str); a cell without a measurement is a dash.
 """
 
+from enas.experiments import summary
+from enas.experiments.estimates import estimate
 from enas.experiments.jobs import READING_CHOICES
 from enas.experiments.results import reading_columns
 from enas.experiments.rows import BASELINE
-from enas.experiments.statistics import mean_and_spread, rank_correlation
+from enas.experiments.summary import number
 
 __all__ = [
     "ablation",
     "controls",
     "correlations",
-    "growth",
-    "markdown",
+    "neighbours",
     "poison_share",
     "readings",
     "runs",
@@ -29,58 +30,33 @@ READING_NAMES = {
 }
 
 
-def markdown(header, rows):
-    """Returns a table as lines of Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
-
-
 def table1(sweep):
-    """Table 1: the paper's errors, ours, and the difference."""
-    header = "row,set,q,op ids,paper valid,paper test,valid,test".split(",")
-    header += ["valid - paper", "test - paper", "seeds", "epochs", "state"]
-    return header, [_table1_row(group) for group in sweep.table]
+    """Table 1: the paper's errors, ours and the damage, with intervals."""
+    return summary.table1(sweep.primary("test"), sweep.errors("test", "best"))
 
 
-def _table1_row(group):
-    row = group.row
-    valid, test = group.error("valid_acc"), group.error("test_acc")
-    return [
-        row.name,
-        row.poison,
-        str(row.q),
-        str(group.space.num_ops),
-        f"{row.paper_valid_error:.2f}",
-        f"{row.paper_test_error:.2f}",
-        _spread(group, "valid_acc"),
-        _spread(group, "test_acc"),
-        _signed(valid, row.paper_valid_error),
-        _signed(test, row.paper_test_error),
-        f"{len(group.finished)} of {len(group.states)}",
-        "/".join(str(state.epochs) for state in group.states),
-        group.state_text,
-    ]
+def neighbours(sweep):
+    """Whether errors grow along q."""
+    return summary.neighbours(sweep.primary("test"))
 
 
-def _spread(group, column):
-    """Returns mean and spread; in brackets what is not final."""
-    found = group.errors(column)
-    if found:
-        mean, spread, _ = found
-        return f"{mean:.2f}" + ("" if spread is None else f" ± {spread:.2f}")
-    latest = [state.error(column) for state in group.states]
-    latest = [value for value in latest if value is not None]
-    return f"({sum(latest) / len(latest):.2f})" if latest else NONE
+def correlations(sweep):
+    """Rank correlation with the paper over the rows that have finished."""
+    readings = {
+        name: sweep.errors("test", *reading)
+        for reading, name in READING_NAMES.items()
+    }
+    return summary.correlations(readings)
 
 
 def _percent(value):
-    return NONE if value is None else f"{value:.2f}"
+    return number(value)
 
 
 def _signed(value, other):
     if value is None or other is None:
         return NONE
-    return f"{value - other:+.2f}"
+    return number(value - other, "+.2f")
 
 
 def readings(sweep):
@@ -97,53 +73,6 @@ def readings(sweep):
             )
         ]
         rows.append([group.name, *cells])
-    return header, rows
-
-
-def correlations(sweep):
-    """Rank correlation with the paper over the rows that have finished."""
-    header = ["errors", "rows", "validation", "test"]
-    printed = {"valid": "valid_acc", "test": "test_acc"}
-    named = [("Table 1, as the profile prints it", printed)]
-    for reading, name in READING_NAMES.items():
-        columns = {s: reading_columns(s)[reading] for s in ("valid", "test")}
-        named.append((name, columns))
-    rows = []
-    for name, columns in named:
-        rhos = []
-        for split in ("valid", "test"):
-            pairs = [
-                (getattr(group.row, f"paper_{split}_error"), ours)
-                for group in sweep.table
-                if (ours := group.error(columns[split])) is not None
-            ]
-            rho = rank_correlation([p for p, _ in pairs], [o for _, o in pairs])
-            rhos.append(NONE if rho is None else f"{rho:.3f}")
-        rows.append([name, str(len(pairs)), *rhos])
-    return header, rows
-
-
-def growth(sweep):
-    """Test errors along q within each set, and where they do not grow."""
-    header = ["set", "test errors along q", "grows with q"]
-    rows = []
-    names = dict.fromkeys(g.row.set for g in sweep.table)
-    for name in names:
-        groups = [g for g in sweep.table if g.row.set in (name, "none")]
-        known = [
-            (g.row.name, value)
-            for g in groups
-            if (value := g.error("test_acc")) is not None
-        ]
-        if name == "none" or len(known) < 2:
-            continue
-        falls = [
-            f"not from {a} to {b} ({y - x:+.2f})"
-            for (a, x), (b, y) in zip(known, known[1:], strict=False)
-            if y <= x
-        ]
-        values = ", ".join(f"{n} {value:.2f}" for n, value in known)
-        rows.append([name, values, "; ".join(falls) or "yes"])
     return header, rows
 
 
@@ -218,7 +147,7 @@ def _mean(column, seeds):
     """Returns the mean over seeds; None where one is missing, or all."""
     if not seeds or not set(seeds) <= set(column):
         return None
-    return mean_and_spread([column[seed] for seed in seeds])[0]
+    return estimate([column[seed] for seed in seeds]).mean
 
 
 def _seeds(seeds):
@@ -226,8 +155,9 @@ def _seeds(seeds):
 
 
 def _points(differences):
-    mean, spread = mean_and_spread(differences)
-    return f"{mean:+.2f}" + ("" if spread is None else f" ± {spread:.2f}")
+    found = estimate(differences)
+    spread = "" if found.n < 2 else f" ± {found.sd:.2f}"
+    return f"{found.mean:+.2f}{spread}"
 
 
 def _flips(sweep):

@@ -1,0 +1,154 @@
+"""What a few numbers say, and what they do not: SciPy, and little else."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+__all__ = [
+    "Estimate",
+    "concordance",
+    "correlation",
+    "estimate",
+    "interval",
+    "kendall",
+    "moving_average",
+    "paired",
+    "partial",
+    "verdict",
+    "window",
+]
+
+RESAMPLES = 10_000
+# Rows whose shares of poison differ by no more than this have one share.
+EQUAL_SHARE = 0.03
+# Below this many rows a rank correlation says nothing.
+LEAST_ROWS = 8
+NAN = float("nan")
+
+
+class Estimate(NamedTuple):
+    """The mean of n numbers, and what their spread says about it.
+
+    Attributes:
+      n: how many there are, >= 0.
+      mean: NaN for n = 0.
+      sd: sample standard deviation; NaN for n < 2.
+      half: half of the 95 % t-interval of the mean; NaN for n < 2.
+    """
+
+    n: int
+    mean: float
+    sd: float
+    half: float
+
+    def __str__(self) -> str:
+        """Returns mean ± half, or the mean alone, or a dash."""
+        if not self.n:
+            return "-"
+        return f"{self.mean:.2f}" + (
+            f" ± {self.half:.2f}" if self.n > 1 else ""
+        )
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Returns the `Estimate` of some numbers."""
+    n = len(values)
+    mean = float(np.mean(values)) if n else NAN
+    if n < 2:
+        return Estimate(n, mean, NAN, NAN)
+    sd = float(np.std(values, ddof=1))
+    half = float(stats.t.ppf(0.975, n - 1)) * sd / n**0.5
+    return Estimate(n, mean, sd, half)
+
+
+def paired(after: Mapping[int, float], before: Mapping[int, float]) -> Estimate:
+    """Returns the `Estimate` of after - before over the seeds of both."""
+    seeds = sorted(after.keys() & before.keys())
+    return estimate([after[seed] - before[seed] for seed in seeds])
+
+
+def verdict(difference: Estimate) -> str:
+    """Says whether a paired difference that should be above 0 is."""
+    if difference.n < 2:
+        return "one seed" if difference.n else "no common seed"
+    if abs(difference.mean) <= difference.half:
+        return "not told apart"
+    return "told apart" if difference.mean > 0 else "reversed"
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Returns Spearman's rank correlation; NaN below 8 rows."""
+    if len(a) < LEAST_ROWS:
+        return NAN
+    return float(stats.spearmanr(a, b).statistic)
+
+
+def interval(
+    a: np.ndarray, b: np.ndarray, seed: int = 0
+) -> tuple[float, float]:
+    """Returns the 95 % percentile bootstrap interval over rows."""
+    return _bootstrap(lambda x, y: stats.spearmanr(x, y).statistic, a, b, seed)
+
+
+def kendall(
+    a: np.ndarray, b: np.ndarray, seed: int = 0
+) -> tuple[float, float, float]:
+    """Returns Kendall's tau and its bootstrap interval; NaN below 8 pairs."""
+    if len(a) < LEAST_ROWS:
+        return NAN, NAN, NAN
+    low, high = _bootstrap(
+        lambda x, y: stats.kendalltau(x, y).statistic, a, b, seed
+    )
+    return float(stats.kendalltau(a, b).statistic), low, high
+
+
+def _bootstrap(statistic, a, b, seed):
+    found = stats.bootstrap(
+        (a, b),
+        statistic,
+        paired=True,
+        vectorized=False,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(found.low), float(found.high)
+
+
+def partial(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
+    """Returns the partial rank correlation of a and b given a third."""
+    ab, ag, bg = (
+        correlation(*pair) for pair in ((a, b), (a, given), (b, given))
+    )
+    return (ab - ag * bg) / float(np.sqrt((1 - ag**2) * (1 - bg**2)))
+
+
+def concordance(
+    ours: np.ndarray, paper: np.ndarray, share: np.ndarray
+) -> tuple[int, int]:
+    """Returns (pairs ordered alike, pairs) among rows of one share."""
+    same = pairs = 0
+    for i, j in itertools.combinations(range(len(ours)), 2):
+        if abs(share[i] - share[j]) <= EQUAL_SHARE:
+            pairs += 1
+            same += int((ours[i] - ours[j]) * (paper[i] - paper[j]) > 0)
+    return same, pairs
+
+
+def window(num_epochs: int) -> int:
+    """Returns the epochs of Figure 4's moving average.
+
+    20 as in the paper, or a fifth of a run that is shorter than 100 epochs.
+    """
+    return min(20, max(1, num_epochs // 5))
+
+
+def moving_average(values: Sequence[float], size: int) -> list[float]:
+    """Returns the mean of the last `size` values, or of what there is."""
+    return [
+        float(np.mean(values[max(0, end - size) : end]))
+        for end in range(1, len(values) + 1)
+    ]

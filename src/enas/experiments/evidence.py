@@ -1,0 +1,137 @@
+"""What docs/table1 holds: the runs behind every number of the documents."""
+
+import functools
+import os
+import pathlib
+
+from enas.experiments.estimates import Estimate, paired
+from enas.experiments.figures import Measured, draw_defences, draw_figures
+from enas.experiments.files import Line, read_table
+from enas.experiments.results import mean_curve
+from enas.experiments.rows import BASELINE, all_rows
+from enas.experiments.summary import Errors
+
+__all__ = ["ATTACKS", "PRIMARY", "SECOND", "Evidence"]
+
+# The mean over sampled arcs in the mode in which the paper's code measures.
+PRIMARY, SECOND = "sampled_train", "best_train"
+ATTACKS = ("1d", "2d", "3d", "4d", "mixed")
+SCALE = "scale small, profile paper"
+EPOCHS = 12
+
+
+class Evidence:
+    """The runs of docs/table1.
+
+    A row and seed that ran on several machines counts once: the run of the
+    machine that ran most rows of that seed.
+
+    Args:
+      folder: of runs.csv, epochs.csv, retrained.csv and ablation.csv.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = pathlib.Path(folder)
+        self.runs = read_table(str(self.folder / "runs.csv"))
+        self.retrained = read_table(str(self.folder / "retrained.csv"))
+
+    @functools.cached_property
+    def _machines(self) -> dict[tuple[str, str], int]:
+        counts: dict[tuple[str, str], int] = {}
+        for run in self.runs:
+            key = run["seed"], run["machine"]
+            counts[key] = counts.get(key, 0) + 1
+        return counts
+
+    def chosen(self, defence: str = "none") -> list[Line]:
+        """Returns the runs without a variant, one for each row and seed."""
+        found: dict[tuple[str, str], Line] = {}
+        mine = [r for r in self.runs if r["defence"] == defence]
+        for run in sorted(
+            (r for r in mine if not r["variant"]),
+            key=lambda r: self._machines[r["seed"], r["machine"]],
+        ):
+            found[run["row"], run["seed"]] = run
+        return list(found.values())
+
+    def errors(
+        self, reading: str, defence: str = "none", split: str = "test"
+    ) -> Errors:
+        """Returns final errors of a reading, per cent by row and seed."""
+        column = f"{split}_error_{reading}"
+        found: dict[str, dict[int, float]] = {r.name: {} for r in all_rows()}
+        for run in self.chosen(defence):
+            found[run["row"]][int(run["seed"])] = float(run[column])
+        return found
+
+    @functools.cached_property
+    def clean(self) -> dict[int, float]:
+        """Test errors of the clean search, primary reading, by seed."""
+        return dict(self.errors(PRIMARY)[BASELINE])
+
+    def damage(self, row: str) -> Estimate:
+        """Returns the error of a row minus the clean search's, by seed."""
+        return paired(self.errors(PRIMARY)[row], self.clean)
+
+    @functools.cached_property
+    def defences(self) -> list[str]:
+        """Every defence that was run, none first."""
+        names = {run["defence"] for run in self.runs} - {"none"}
+        return ["none", *sorted(names)]
+
+    def curve(self, row: str, column: str) -> list[tuple[int, float]]:
+        """Returns [(epoch, mean over seeds), ..] of a column.
+
+        Of a seed that ran on several machines one that kept its epochs counts.
+        """
+        mine = [
+            line
+            for line in self._epochs
+            if (line["row"], line["variant"], line["defence"])
+            == (row, "", "none")
+            and line[column]
+        ]
+        machine = {line["seed"]: line["machine"] for line in mine}
+        lines = [
+            {name: float(line[name]) for name in ("epoch", column)}
+            for line in mine
+            if line["machine"] == machine[line["seed"]]
+        ]
+        return mean_curve(lines, column)
+
+    @functools.cached_property
+    def _epochs(self) -> list[Line]:
+        return read_table(str(self.folder / "epochs.csv"))
+
+    def trained(self, row: str, kind: str, defence: str = "none") -> list[Line]:
+        """Returns lines of retrained.csv, kind the beginning of theirs."""
+        return [
+            line
+            for line in self.retrained
+            if line["row"] == row
+            and line["kind"].startswith(kind)
+            and line["defence"] == defence
+        ]
+
+    def draw(self, directory: str) -> list[str]:
+        """Draws all figures; returns the paths."""
+        controls = read_table(str(self.folder / "ablation.csv"))
+        sets = {row.name: row.set for row in all_rows()}
+        alone = {
+            sets[line["row"]]: float(line["test_error_sampled_train"])
+            for line in controls
+            if line["variant"] == "poison_only"
+        }
+        measured = Measured(
+            {s: self.errors(PRIMARY, split=s) for s in ("valid", "test")},
+            self.curve,
+            EPOCHS,
+            SCALE,
+            alone,
+        )
+        paths = draw_figures(measured, directory)
+        errors = {name: self.errors(PRIMARY, name) for name in self.defences}
+        caption = (
+            f"{SCALE}, mean of sampled arcs; bars: 95 % t-interval, where n > 1"
+        )
+        return paths + draw_defences(errors, ATTACKS, caption, directory)

@@ -1,0 +1,145 @@
+"""Table 1 and what it is compared with, from errors alone.
+
+Errors are per cent by row and seed, whether they come from the runs of a sweep
+or from the tables of `collect`. A table is (header, rows of text).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from enas.cifar10.search_space import make_search_space
+from enas.experiments import estimates
+from enas.experiments.estimates import estimate, paired, verdict
+from enas.experiments.rows import BASELINE, Row, all_rows, read_rows
+
+__all__ = [
+    "Errors",
+    "Table",
+    "correlations",
+    "markdown",
+    "number",
+    "neighbours",
+    "share_of",
+    "table1",
+]
+
+Errors = Mapping[str, Mapping[int, float]]
+Table = tuple[list[str], list[list[str]]]
+
+
+def markdown(table: Table) -> list[str]:
+    """Returns a table as lines of Markdown."""
+    header, rows = table
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def share_of(row: Row) -> float:
+    """Returns Equation (1): the share of poison at the uniform controller."""
+    space = make_search_space(row.poison, row.q or None)
+    return space.uniform_poison_share
+
+
+def table1(primary: Errors, second: Errors) -> Table:
+    """Returns Table 1: the paper's errors, ours, and the damage.
+
+    Args:
+      primary: test errors of the mean over sampled arcs.
+      second: test errors of the best of 10.
+    """
+    header = ["row", "poison", "q", "share of poison", "paper", "mean"]
+    header += ["sd", "95 % interval", "n", "damage", "95 % interval"]
+    header += ["best of 10"]
+    clean = primary.get(BASELINE, {})
+    rows = []
+    for row in all_rows():
+        mine = primary.get(row.name, {})
+        if not mine:
+            continue
+        found, damage = estimate(list(mine.values())), paired(mine, clean)
+        cells = [row.name, row.poison, str(row.q), f"{share_of(row):.3f}"]
+        cells += [number(row.paper_test_error), number(found.mean)]
+        cells += [number(found.sd), *_interval(found), str(found.n)]
+        if row.name == BASELINE:
+            cells += ["-", "-"]
+        else:
+            cells += [number(damage.mean, "+.2f"), *_interval(damage)]
+        best = estimate(list(second.get(row.name, {}).values()))
+        rows.append([*cells, number(best.mean)])
+    return header, rows
+
+
+def number(value: float | None, form: str = ".2f") -> str:
+    """Returns a number as text, a dash for None and NaN."""
+    return "-" if value is None or value != value else format(value, form)
+
+
+def _interval(found: estimates.Estimate) -> list[str]:
+    if found.n < 2:
+        return ["-"]
+    low, high = found.mean - found.half, found.mean + found.half
+    return [f"{low:.2f} to {high:.2f}"]
+
+
+def neighbours(errors: Errors) -> Table:
+    """Returns whether errors grow along q within a set, step by step."""
+    header = ["set", "step", "difference", "95 % interval", "n", "verdict"]
+    rows = []
+    sets = dict.fromkeys(row.set for row in read_rows() if row.set != "none")
+    for name in sets:
+        names = [BASELINE, *(r.name for r in read_rows() if r.set == name)]
+        names = [n for n in names if errors.get(n)]
+        for a, b in zip(names, names[1:], strict=False):
+            step = paired(errors[b], errors[a])
+            cells = [name, f"{a} to {b}", number(step.mean, "+.2f")]
+            rows.append([*cells, *_interval(step), str(step.n), verdict(step)])
+    return header, rows
+
+
+def correlations(readings: Mapping[str, Errors]) -> Table:
+    """Returns rank correlations with the paper's test errors.
+
+    Beside ours always what the share of poison and q explain, without any
+    training.
+
+    Args:
+      readings: test errors by the name of the reading.
+    """
+    header = ["what", "rows", "rank correlation", "bootstrap over rows"]
+    header += ["partial, share given", "ordered as the paper at one share"]
+    rows = [
+        _correlated(
+            "share of poison alone", {r.name: share_of(r) for r in read_rows()}
+        ),
+        _correlated("q alone", {r.name: float(r.q) for r in read_rows()}),
+    ]
+    for name, errors in readings.items():
+        means = {
+            row: estimate(list(found.values())).mean
+            for row, found in errors.items()
+            if found
+        }
+        rows.append(_correlated(name, means, True))
+    return header, rows
+
+
+def _correlated(
+    name: str, values: Mapping[str, float], measured: bool = False
+) -> list[str]:
+    rows = [row for row in read_rows() if row.name in values]
+    ours = np.array([values[row.name] for row in rows])
+    paper = np.array([row.paper_test_error or 0 for row in rows])
+    share = np.array([share_of(row) for row in rows])
+    rho = estimates.correlation(ours, paper)
+    cells = [name, str(len(rows)), number(rho, ".3f")]
+    if not measured or rho != rho:
+        return [*cells, "-", "-", "-"]
+    low, high = estimates.interval(ours, paper)
+    same, pairs = estimates.concordance(ours, paper, share)
+    return [
+        *cells,
+        f"{low:.2f} to {high:.2f}",
+        number(estimates.partial(ours, paper, share)),
+        f"{same} of {pairs}",
+    ]

@@ -1,0 +1,59 @@
+"""The documents hold what the committed tables of runs give."""
+
+import shutil
+
+import pytest
+
+import helpers
+from enas.errors import UserError
+from enas.experiments import documents
+from enas.experiments.evidence import Evidence
+from enas.experiments.files import read_table
+
+FOLDER = helpers.ROOT / "docs/table1"
+
+
+@pytest.mark.parametrize("name", documents.DOCUMENTS)
+def test_the_documents_hold_what_the_tables_give(name):
+    text = (helpers.ROOT / name).read_text()
+    assert "<!-- table1: " in text
+    assert documents.fill(text, Evidence(FOLDER)) == text
+
+
+def test_a_changed_number_changes_the_document(tmp_path):
+    path = tmp_path / "runs.csv"
+    shutil.copy(FOLDER / "retrained.csv", tmp_path)
+    lines = read_table(str(FOLDER / "runs.csv"))
+    old = {
+        line["test_error_sampled_train"]
+        for line in lines
+        if (line["row"], line["defence"]) == ("2a", "none")
+    }
+    text = (FOLDER / "runs.csv").read_text()
+    for number in old:
+        text = text.replace(number, "11.11")
+    path.write_text(text)
+    text = (helpers.ROOT / "docs/TABLE1.md").read_text()
+    assert "| 11.11 |" in documents.fill(text, Evidence(tmp_path))
+
+
+def test_an_unknown_block_is_refused():
+    text = "<!-- table1: nonsense -->\n<!-- end -->"
+    with pytest.raises(UserError, match="received nonsense"):
+        documents.fill(text, Evidence(FOLDER))
+
+
+def test_a_seed_counts_once_and_comes_from_the_fuller_machine():
+    evidence = Evidence(FOLDER)
+    chosen = evidence.chosen()
+    keys = [(run["row"], run["seed"]) for run in chosen]
+    assert len(set(keys)) == len(keys)
+    of = {run["machine"] for run in chosen if run["seed"] == "69"}
+    assert "EPYC-A" in of and "EPYC-B" not in of
+
+
+def test_the_figures_are_drawn_without_training(tmp_path):
+    paths = Evidence(FOLDER).draw(str(tmp_path))
+    ends = {path.rpartition(".")[2] for path in paths}
+    assert len(paths) == 10 and ends == {"png", "svg"}
+    assert "n = " in (tmp_path / "damage.svg").read_text()

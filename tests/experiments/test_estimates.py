@@ -1,0 +1,75 @@
+"""Statistics against numbers worked out by hand."""
+
+import numpy as np
+import pytest
+
+from enas.experiments.estimates import (
+    concordance,
+    correlation,
+    estimate,
+    kendall,
+    moving_average,
+    paired,
+    partial,
+    verdict,
+    window,
+)
+
+
+def test_a_rank_correlation_needs_8_rows():
+    assert np.isnan(correlation(np.arange(7.0), np.arange(7.0)))
+    assert correlation(np.arange(8.0), np.arange(8.0)) == pytest.approx(1)
+
+
+def test_pairs_of_one_share_are_compared_by_hand():
+    ours = np.array([1.0, 2.0, 3.0, 0.0])
+    paper = np.array([1.0, 3.0, 2.0, 9.0])
+    share = np.array([0.5, 0.51, 0.52, 0.9])
+    assert concordance(ours, paper, share) == (2, 3)
+
+
+def test_what_a_third_explains_leaves_nothing():
+    rng = np.random.default_rng(0)
+    third = np.arange(200.0)
+    a, b = third + rng.normal(0, 30, 200), third + rng.normal(0, 30, 200)
+    assert correlation(a, b) > 0.7
+    assert abs(partial(a, b, third)) < 0.2
+
+
+def test_an_interval_is_students_by_hand():
+    # t(.975, 2) = 4.3027; sd of 1, 2, 3 is 1.
+    found = estimate([1.0, 2.0, 3.0])
+    assert found[:3] == (3, 2.0, pytest.approx(1))
+    assert found.half == pytest.approx(4.3027 / 3**0.5, abs=1e-4)
+    assert str(found) == "2.00 ± 2.48"
+    assert str(estimate([5.0])) == "5.00" and str(estimate([])) == "-"
+
+
+@pytest.mark.parametrize(
+    ("after", "word"),
+    [
+        ({1: 3.0, 2: 3.1, 3: 2.9}, "told apart"),
+        ({1: -3.0, 2: -3.1, 3: -2.9}, "reversed"),
+        ({1: 3.0, 2: -2.0, 3: 0.5}, "not told apart"),
+        ({1: 3.0}, "one seed"),
+        ({9: 3.0}, "no common seed"),
+    ],
+)
+def test_a_difference_is_paired_by_seed_and_judged_by_its_interval(after, word):
+    before = dict.fromkeys((1, 2, 3), 0.0)
+    assert verdict(paired(after, before)) == word
+
+
+def test_kendalls_tau_by_hand_needs_8_pairs():
+    a = np.arange(8.0)
+    b = a.copy()
+    b[[0, 1]] = b[[1, 0]]
+    # One of 28 pairs is turned round.
+    tau, low, high = kendall(a, b)
+    assert tau == pytest.approx(26 / 28) and low <= tau <= high
+    assert np.isnan(kendall(a[:7], b[:7])[0])
+
+
+def test_a_moving_average_by_hand():
+    assert moving_average([4, 2, 6, 0], 3) == [4, 3, 4, 8 / 3]
+    assert [window(epochs) for epochs in (1, 15, 300)] == [1, 3, 20]
