@@ -13,6 +13,7 @@ from enas.cifar10.ops import OPS
 from enas.errors import UserError
 from enas.run import user_files
 from enas.run.run_dir import RunDir
+from enas.tools import draw
 from enas.utils import Log
 
 ROOT = helpers.ROOT
@@ -120,6 +121,25 @@ def test_a_run_keeps_the_file_and_goes_on_with_no_other(capsys):
     opened(reset_output_dir=True)
     assert copy.read_bytes() == file.read_bytes()
     opened()
+
+
+def test_a_run_uses_its_copy_where_the_file_is_gone_and_the_file_may_move():
+    write(OP.format(name="Half", result="x / 2"))
+    small = ["--child_num_layers=2", "--controller_train_steps=1"]
+    small += ["--num_valid=40", "--pictures_every=0", "--output_dir=run"]
+    assert main(["x", *helpers.SMALL, *small, "--poison=my_ops.py:Half"]) == 0
+    pathlib.Path("moved").mkdir()
+    pathlib.Path("run").rename("moved/run")
+    pathlib.Path("my_ops.py").rename("moved/my_ops.py")
+    flags = ["x", "--flagfile=moved/run/flags.txt", "--output_dir=moved/run"]
+    assert main(flags) == 0
+    assert draw.main(["x", "--draw=moved/run/best_arc.txt"]) == 0
+    assert main([*flags, "--poison=moved/my_ops.py:Half"]) == 0
+    write(OP.format(name="Half", result="x / 3"), "moved/my_ops.py")
+    assert main([*flags, "--poison=moved/my_ops.py:Half"]) == 2
+    # Another run has no copy to use.
+    pathlib.Path("moved/my_ops.py").unlink()
+    assert main([*flags[:2], "--output_dir=new"]) == 2
 
 
 def test_two_files_of_one_name_are_both_kept():

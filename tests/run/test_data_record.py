@@ -172,6 +172,21 @@ def test_a_run_of_an_earlier_version_continues_and_is_tied(run, capsys):
     assert "up to epoch 1" in change
 
 
+def test_a_start_that_saved_nothing_ties_the_run_to_nothing(
+    run, monkeypatch, capsys
+):
+    shutil.rmtree(run / "checkpoints")
+    for name in ("metrics.csv", "arcs.jsonl", "ops.jsonl"):
+        (run / name).unlink()
+    first = fingerprint(run)
+    other_images(monkeypatch)
+    assert search(run) == 0
+    assert "warning" not in capsys.readouterr().out
+    assert fingerprint(run) != first
+    result = json.loads((run / "result.json").read_text())
+    assert result["data"]["changes"] == []
+
+
 def test_a_damaged_record_is_refused(run):
     for text in ("{", "[1]", '{"fingerprint": "a"}', "[" * 100_000):
         (run / "data.jsonl").write_text(text + "\n")

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import cast
 
 import keras
@@ -89,13 +89,19 @@ def load_search(
     return build_search(config, search_space, data, quiet, fixed_arc)
 
 
-def space_of(config: Config) -> SearchSpace:
+def space_of(
+    config: Config, copies: Mapping[str, str] | None = None
+) -> SearchSpace:
     """Returns the search space of a `Config`; ops of its files are loaded.
+
+    Args:
+      config: the settings.
+      copies: as `user_ops.load` takes them.
 
     Raises:
       UserError: a name or a number of copies is not legal.
     """
-    user_ops.load(config)
+    user_ops.load(config, copies or {})
     return make_search_space(
         config.poison,
         config.q,
@@ -106,7 +112,7 @@ def space_of(config: Config) -> SearchSpace:
 
 def _choices(config: Config) -> tuple[SearchSpace, Arc | None]:
     """Returns (search space, fixed arc or None), and checks the device."""
-    search_space = space_of(config)
+    search_space = space_of(config, user_files.copies(config))
     _check_device(config)
     fixed_arc = _fixed_arc(config, search_space)
     if config.child_from_scratch and fixed_arc is None:

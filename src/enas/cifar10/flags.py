@@ -13,7 +13,7 @@ from typing import Any
 from absl import flags
 
 from enas.cifar10.config import Config
-from enas.cifar10.config.values import shown_default
+from enas.cifar10.config.values import checked, shown_default
 from enas.errors import UserError
 from enas.paths import check_not_empty, command_words
 
@@ -120,17 +120,7 @@ def read_flags(
     Raises:
       UserError: a flag is unknown, cannot be read or is out of range.
     """
-    words = without_flagfiles(values, argv)
-    try:
-        rest = values(words)[1:]
-    except flags.Error as error:
-        raise UserError(f"{error}. See --help for all flags.") from error
-    if rest:
-        raise UserError(
-            "All settings are given as --name=value; received the bare words "
-            f"{' '.join(map(repr, rest))}. See --help."
-        )
-    _check_not_empty(values)
+    _parse(values, argv)
     settings: dict[str, Any] = {
         field.name: values[field.name].value
         for field in dataclasses.fields(Config)
@@ -142,7 +132,47 @@ def read_flags(
     return Config(**settings), idle
 
 
-def without_flagfiles(
+def spelled_out(words: Sequence[str]) -> tuple[str, ...]:
+    """Returns the settings that flags give, each once, in one spelling.
+
+    Flagfiles are read, paths are full ones, and so all holds in every folder.
+
+    Args:
+      words: flags without the program's name.
+
+    Returns:
+      Words --name=value in the order of `Config`, without idle flags.
+
+    Raises:
+      UserError: as `read_flags`.
+    """
+    values = flags.FlagValues()
+    define_flags(values)
+    _parse(values, ["flags", *words])
+    lines = []
+    for field in dataclasses.fields(Config):
+        if values[field.name].present:
+            value = checked(field, values[field.name].value)
+            several = value if isinstance(value, tuple) else (value,)
+            lines += [f"--{field.name}={each}" for each in several]
+    return tuple(lines)
+
+
+def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    words = _without_flagfiles(values, argv)
+    try:
+        rest = values(words)[1:]
+    except flags.Error as error:
+        raise UserError(f"{error}. See --help for all flags.") from error
+    if rest:
+        raise UserError(
+            "All settings are given as --name=value; received the bare words "
+            f"{' '.join(map(repr, rest))}. See --help."
+        )
+    _check_not_empty(values)
+
+
+def _without_flagfiles(
     values: flags.FlagValues, argv: Sequence[str]
 ) -> list[str]:
     """Returns argv with the flagfiles in it read, byte order marks skipped.

@@ -6,7 +6,7 @@ before a search begins.
 
 import os
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,34 +24,38 @@ from enas.errors import UserError
 _ADDED: dict[str, set[str]] = {}
 # Path -> bytes of its last run: the file may be edited while a search starts.
 _SOURCES: dict[str, bytes] = {}
+_NO_COPIES: Mapping[str, str] = {}
 MAP_SIZE = 8
 
 
-def load(config: Config) -> None:
+def load(config: Config, copies: Mapping[str, str] = _NO_COPIES) -> None:
     """Adds the ops that a search names in files to the table; tries each.
 
     Args:
       config: of its lists of ops only words such as my_ops.py:Blur are looked
         at.
+      copies: path -> the run's copy of the file, which is run where the file
+        itself is no longer there.
 
     Raises:
       UserError: there is no such file or class, the file fails, an op does
         not keep the shape of its input, or --op_setting is not legal.
     """
-    load_files(config)
+    load_files(config, copies)
     options = config.child_options()
-    copies = 2 if config.poison_sharing == "unique" else 1
+    count = 2 if config.poison_sharing == "unique" else 1
     for flag, path, name in file_ops(config):
-        _try(name, path, options, copies if flag == "poison" else 1)
+        _try(name, path, options, count if flag == "poison" else 1)
 
 
-def load_files(config: Config) -> None:
+def load_files(config: Config, copies: Mapping[str, str] = _NO_COPIES) -> None:
     """Adds the ops without trying them; arguments and errors as `load`."""
     _forget_earlier_files()
     for path in paths(config):
         words = [word for word in file_ops(config) if word[1] == path]
         names = dict.fromkeys(name for _, _, name in words)
-        _load_file(path, names, f"--{words[0][0]}")
+        place = path if os.path.isfile(path) else copies.get(path, path)
+        _load_file(path, place, names, f"--{words[0][0]}")
 
 
 def paths(config: Config) -> list[str]:
@@ -75,16 +79,16 @@ def _forget_earlier_files() -> None:
     _ADDED.clear()
 
 
-def _load_file(path: str, names: Iterable[str], flag: str) -> None:
-    if not os.path.isfile(path):
+def _load_file(path: str, place: str, names: Iterable[str], flag: str) -> None:
+    if not os.path.isfile(place):
         raise UserError(
             f"{flag}=FILE.py:NAME takes an op from a Python file of yours; "
             f"there is no file {path}. Check the path; a relative one starts "
             "at the folder you are in. A run keeps copies of its files in "
-            "user_ops/ of its directory."
+            "user_ops/ of its directory and uses them itself."
         )
     before = set(OPS)
-    module = _run_file(path, flag)
+    _SOURCES[path], module = _run_file(place, flag)
     try:
         for name in names:
             if name not in set(OPS) - before:
@@ -93,7 +97,7 @@ def _load_file(path: str, names: Iterable[str], flag: str) -> None:
         _ADDED[path] = set(OPS) - before
 
 
-def _run_file(path: str, flag: str) -> types.ModuleType:
+def _run_file(path: str, flag: str) -> tuple[bytes, types.ModuleType]:
     if not path.endswith(".py"):
         raise UserError(
             f"{flag}=FILE.py:NAME takes an op from a Python file; received "
@@ -105,8 +109,8 @@ def _run_file(path: str, flag: str) -> types.ModuleType:
     before = set(OPS)
     try:
         with open(path, "rb") as stream:
-            _SOURCES[path] = stream.read()
-        exec(compile(_SOURCES[path], path, "exec"), vars(module))
+            source = stream.read()
+        exec(compile(source, path, "exec"), vars(module))
     # The file is the user's: it may raise anything, or leave by sys.exit.
     except (Exception, SystemExit) as error:
         for name in set(OPS) - before:
@@ -115,7 +119,7 @@ def _run_file(path: str, flag: str) -> types.ModuleType:
             f"{path}, which {flag} names, must run to its end; it raised "
             f"{_one_line(error)}. Fix the file: `python {path}` shows where."
         ) from error
-    return module
+    return source, module
 
 
 def _add_class(

@@ -5,9 +5,11 @@ import json
 import os
 import pathlib
 
+from enas.cifar10.flags import spelled_out
 from enas.errors import UserError
 from enas.experiments.files import write_whole
 from enas.experiments.jobs import Job
+from enas.run.flag_file import spelled
 
 __all__ = [
     "OWNED",
@@ -159,7 +161,7 @@ def check(directory, plan):
     shared, _ = load_jobs(directory)
     wanted = plan.same_in_all_runs()
     for name, old in shared.items():
-        if _without_places(old) != _without_places(wanted[name]):
+        if _compared(name, old) != _compared(name, wanted[name]):
             raise UserError(
                 f"--output_dir={directory} holds a sweep with {name} "
                 f"{old}; received {wanted[name]}. Give the same to go on, or "
@@ -167,12 +169,13 @@ def check(directory, plan):
             )
 
 
-def _without_places(value):
+def _compared(name, value):
     """Leaves out where images lie: each run knows what its images are."""
-    if not isinstance(value, list):
+    if name != "flags":
         return value
-    places = ("--data_path=", "-data_path=", "--data_changed=")
-    return [flag for flag in value if not flag.startswith(places)]
+    places = ("--data_path=", "--data_changed=")
+    lines = set(map(spelled, spelled_out(value)))
+    return {line for line in lines if not line.startswith(places)}
 
 
 def load_jobs(directory):

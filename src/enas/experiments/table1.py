@@ -7,12 +7,11 @@ bash scripts/table1.sh --report
 import os
 import sys
 
-from absl import flags
-
 from enas.cifar10.behaviours import PROFILES, make_profile
-from enas.cifar10.flags import without_flagfiles
+from enas.cifar10.flags import spelled_out
 from enas.errors import UserError
 from enas.experiments import plan as plans
+from enas.experiments import same_images
 from enas.experiments.attempt import forget_the_dead
 from enas.experiments.jobs import CONTROLS, DEFENCES, make_jobs
 from enas.experiments.local_engine import run_local
@@ -139,6 +138,7 @@ def _run(arguments):
         jobs = make_jobs(plan, runs_dir)
     plans.check(arguments.output_dir, plan)
     engine = _engine(arguments)
+    same_images.check(jobs, arguments.output_dir)
     plans.remember(arguments.output_dir, plan, jobs)
     forget_the_dead(jobs, arguments.output_dir)
     show = StatusTable(jobs, arguments.output_dir)
@@ -179,7 +179,7 @@ def _plan(arguments):
         scale=plans.RETRAIN if arguments.retrain else arguments.scale,
         profile=arguments.profile,
         override=tuple(arguments.override),
-        flags=_search_flags(arguments.flags),
+        flags=spelled_out(arguments.flags),
         only=_words(arguments.only),
         seeds=_seeds(arguments.seeds),
         controls=CONTROLS if controls == ("all",) else controls,
@@ -203,20 +203,6 @@ def _seeds(text):
             f"{text!r}. Try --seeds=69,70,71."
         )
     return tuple(map(int, words))
-
-
-def _search_flags(words):
-    """Returns flags that hold in all folders, flagfiles read."""
-    words = without_flagfiles(flags.FlagValues(), ["search", *words])
-    return tuple(map(_absolute, words[1:]))
-
-
-def _absolute(flag):
-    """Returns a flag with its path absolute: nodes have other folders."""
-    name, equals, path = flag.partition("=")
-    if name.lstrip("-") == "data_path" and equals:
-        return f"{name}={full_path(path)}"
-    return flag
 
 
 def _report(directory):

@@ -33,7 +33,8 @@ def check(config: Config, data: DataSet, log: Callable[[str], None]) -> None:
     """
     new = data.facts
     log(f"Data: {told(new)}")
-    if config.reset_output_dir:
+    # A start that ended before its first checkpoint leaves nothing behind.
+    if config.reset_output_dir or not _has_trained(config):
         return
     records = _read(config.output_dir)
     if records:
@@ -43,7 +44,7 @@ def check(config: Config, data: DataSet, log: Callable[[str], None]) -> None:
             _allow_or_refuse(config, records[-1], new, log)
         elif records[-1]["place"] != new["place"]:
             log(f"The same images were in {records[-1]['place']} before")
-    elif _has_trained(config):
+    else:
         _check_unknown(config, log)
 
 
@@ -99,7 +100,9 @@ def keep(config: Config, data: DataSet) -> None:
     Raises:
       WriteError: the record cannot be written.
     """
-    records, new = _read(config.output_dir), dict(data.facts)
+    records, new = [], dict(data.facts)
+    if _has_trained(config):
+        records = _read(config.output_dir)
     if records and _same(records[-1], new):
         return
     whole = checkpoint.directories(

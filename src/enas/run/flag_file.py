@@ -67,8 +67,8 @@ def check(config: Config, trained: bool) -> None:
             )
         return
     free = _FREE | (_IMAGES if config.data_changed == "allow" else set())
-    new = set(map(_spelled, lines_of(config, free)))
-    old = {_spelled(line) for line in lines if _name(line) not in free}
+    new = set(map(spelled, lines_of(config, free)))
+    old = {spelled(line) for line in lines if _name(line) not in free}
     # A flag that is newer than the run had its default there.
     known = {_name(line) for line in lines}
     old |= set(lines_of(Config(), {*free, *known}))
@@ -88,10 +88,11 @@ def check(config: Config, trained: bool) -> None:
         )
 
 
-def _spelled(line: str) -> str:
+def spelled(line: str) -> str:
     """Returns a flag line with one spelling of every path.
 
-    Where a folder of images lies is not in it: what is in it is compared.
+    Where a folder of images or a file of ops lies is not in it: what is in
+    them is compared.
     """
     name, equals, value = line.partition("=")
     field = _FIELDS.get(_name(line))
@@ -100,6 +101,8 @@ def _spelled(line: str) -> str:
         return f"{name}={os.path.realpath(full_path(value))}"
     if kind == "folder" and value.startswith("folder:"):
         return f"{name}=folder:.."
+    if kind == "ops":
+        return f"{name}={','.join(map(os.path.basename, value.split(',')))}"
     return line
 
 

@@ -24,7 +24,7 @@ def keep(config: Config) -> None:
     Raises:
       WriteError: a copy cannot be written.
     """
-    for path, copy in _copies(config):
+    for path, copy in copies(config).items():
         with naming(copy):
             os.makedirs(os.path.dirname(copy), exist_ok=True)
         write_whole(copy, user_ops.source_of(path))
@@ -40,7 +40,7 @@ def check(config: Config) -> None:
     Raises:
       UserError: a file has changed.
     """
-    for path, copy in _copies(config):
+    for path, copy in copies(config).items():
         if not os.path.isfile(copy):
             continue
         with naming(copy), open(copy, "rb") as stream:
@@ -55,11 +55,11 @@ def check(config: Config) -> None:
             )
 
 
-def _copies(config: Config) -> list[tuple[str, str]]:
-    """Returns (path, path of its copy) of every file."""
+def copies(config: Config) -> dict[str, str]:
+    """Returns dict, path of a file -> path of the run's copy of it."""
     folder = os.path.join(config.output_dir, FOLDER)
     # Two files in two folders may have one name.
-    return [
-        (path, os.path.join(folder, f"{i}_{os.path.basename(path)}"))
+    return {
+        path: os.path.join(folder, f"{i}_{os.path.basename(path)}")
         for i, path in enumerate(user_ops.paths(config), 1)
-    ]
+    }

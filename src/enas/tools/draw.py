@@ -46,8 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: list[str]) -> Iterator[str]:
     values = make_flags(draw=None, picture=None, final=False, overwrite=False)
     arc_file = given(argv, "draw")
-    beside = os.path.join(os.path.dirname(arc_file or ""), "flags.txt")
-    known = [f"--flagfile={beside}"] if os.path.isfile(beside) else []
+    run = os.path.dirname(os.path.abspath(arc_file or ""))
+    beside = os.path.join(run, "flags.txt")
+    known = [f"--flagfile={beside}", f"--output_dir={run}"]
+    known = known if os.path.isfile(beside) else []
     config, _ = read_flags(values, [argv[0], *known, *argv[1:]])
     if not arc_file:
         raise UserError(
@@ -73,14 +75,17 @@ def _run(argv: list[str]) -> Iterator[str]:
 
 def _load_ops(config: Config) -> Iterator[str]:
     """Runs the files of ops; yields a line for each that is not there."""
-    paths = {path for _, path, _ in file_ops(config)}
-    missing = [path for path in paths if not os.path.isfile(path)]
+    if not file_ops(config):
+        return
+    with tf_settings.quiet_import():
+        from enas.cifar10 import user_ops
+        from enas.run import user_files
+    files = user_files.copies(config)
+    missing = [p for p in files if not any(map(os.path.isfile, (p, files[p])))]
     for path in sorted(missing):
         yield f"There is no file {path}: its ops are named, not counted."
-    if paths and not missing:
-        with tf_settings.quiet_import():
-            from enas.cifar10 import user_ops
-        user_ops.load_files(config)
+    if not missing:
+        user_ops.load_files(config, files)
 
 
 def _drawing(text: str, config: Config, final: bool) -> Drawing:
