@@ -430,6 +430,21 @@ def test_the_paper_measures_the_best_of_ten_in_training_mode():
     assert measured["valid_acc"] == pytest.approx(right / 10)
 
 
+@pytest.mark.parametrize("profile", ["enas", "paper"])
+def test_evaluations_have_a_batch_size_of_their_own(profile):
+    search, _ = make_search(profile=profile, eval_batch_size=200)
+    search.whole_epochs = 1
+    _, reports = evaluate(search)
+    counts = [c[2] for c in search.compiled.calls if c[0] in ("count", "noisy")]
+    # The 10 on one batch of 200; 250 validation and 320 test images.
+    assert counts[:10] == [200] * 10
+    assert set(counts[10:]) == {200, 50, 120}
+    assert {report["images"] for report in reports} == {200}
+    search.train_child()
+    trained = next(c for c in search.compiled.calls if c[0] == "train")
+    assert trained is not None and search.config.batch_size == 10
+
+
 def test_the_last_batch_of_the_paper_is_what_is_left():
     search, lines = make_search(profile="paper", batch_size=15, log_every=3)
     search.train_child()

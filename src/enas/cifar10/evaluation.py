@@ -117,6 +117,8 @@ class Evaluation:
     @property
     def batch_size(self) -> int:
         """Images in a batch of an evaluation."""
+        if self._config.eval_batch_size:
+            return self._config.eval_batch_size
         if self._profile.evaluation == "resampled":
             return EVAL_BATCH_SIZE
         return self._config.batch_size
@@ -152,7 +154,8 @@ class Evaluation:
         search.log("Here are 10 architectures")
         n = NUM_ARCHITECTURES if search.arcs.fixed_arc is None else 1
         sample = search.arcs.draw(n, "ten", search.epoch)
-        batch = search.reward_batch(search.epoch, "ten")
+        size = self._config.eval_batch_size
+        batch = search.reward_batch(search.epoch, "ten", size)
         return [self._report(sample, i, batch) for i in range(n)]
 
     def _report(self, sample: Sample, i: int, batch: tuple) -> dict[str, Any]:

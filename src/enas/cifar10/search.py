@@ -295,13 +295,19 @@ class Search:
         )
 
     def reward_batch(
-        self, index: int, stream: str = "reward"
+        self, index: int, stream: str = "reward", size: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the validation images and labels behind a reward."""
+        """Returns the validation images and labels behind a reward.
+
+        Args:
+          index: which batch of the stream.
+          stream: what it is for.
+          size: images; --batch_size by default.
+        """
         seed, _ = seed_pair(self.config.seed, stream, index)
         return batches.reward_batch(
             self.data,
-            self.config.batch_size,
+            size or self.config.batch_size,
             seed,
             index,
             augmented=self.profile.valid_images == "augmented",

@@ -140,11 +140,12 @@ def _protocol(config):
     """Returns in words what the accuracies of a run are."""
     profile = config.behaviour
     mode = {"eval": "evaluation", "train": "training"}[profile.evaluation_mode]
-    printed = "a fresh arc sampled for every batch of 100"
+    size = config.eval_batch_size
+    printed = f"a fresh arc sampled for every batch of {size or 100}"
     if profile.evaluation == "best_of_10":
         printed = (
             "10 arcs sampled, the best on one validation batch measured in "
-            f"batches of {config.batch_size}"
+            f"batches of {size or config.batch_size}"
         )
     return (
         f"valid_acc and test_acc: {printed}, under the shared weights, in "

@@ -70,6 +70,15 @@ class DataSettings:
         "Images in a training batch and in the batch behind a reward.",
         lower=1,
     )
+    eval_batch_size: int | None = setting(
+        None,
+        "Images in a batch of an evaluation, and in the one on which the best"
+        " of 10 architectures is chosen. Without it, what the profile's"
+        " program takes: 100 for whole sets and --batch_size for the 10, or"
+        " --batch_size for both. In training mode it also is the batch of the"
+        " batch norm.",
+        lower=1,
+    )
     child_cutout_size: int = setting(
         0,
         "Side of the square that cutout blanks, in pixels; 0 for none.",
