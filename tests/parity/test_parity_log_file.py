@@ -10,8 +10,13 @@ import pytest
 import helpers
 from enas.cifar10.metrics import COLUMNS
 from enas.parity.diff_enas import main
-from enas.parity.log_file import events_of, lines_of, read_log
-from enas.parity.log_records import place, step_bounds
+from enas.parity.log_file import (
+    events_of,
+    lines_of,
+    place,
+    read_log,
+    step_bounds,
+)
 from enas.parity.logs import _name, _place
 from enas.utils import child_line, controller_line
 

@@ -12,7 +12,7 @@ import helpers
 from enas.errors import UserError
 from enas.parity.diff_enas import main
 from enas.parity.log_file import read_log
-from enas.parity.log_table import align, spread
+from enas.parity.logs import align, spread
 from enas.utils import child_line
 
 GOLDEN = helpers.ROOT / "tests/golden"

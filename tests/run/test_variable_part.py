@@ -5,8 +5,7 @@ import pytest
 import tensorflow as tf
 
 import helpers
-from enas.run.checkpoint import model_variables, read_tensors, save
-from enas.run.variable_part import Part
+from enas.run.checkpoint import Part, model_variables, read_tensors, save
 
 
 @pytest.mark.parametrize("place", [(1,), (..., 1, slice(None)), (..., 1)])

@@ -18,8 +18,7 @@ from enas.cifar10.flags import (
     read_flags,
 )
 from enas.errors import NonFiniteError, Stopped, UserError
-from enas.run.autosave import Autosave
-from enas.run.stop_signals import StopSignals
+from enas.run.autosave import Autosave, StopSignals
 from enas.utils import DASHES, Log, flag_lines
 
 if TYPE_CHECKING:

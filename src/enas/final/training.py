@@ -4,9 +4,7 @@ Counterpart of ENAS's scripts/cifar10_macro_final.sh; the child is
 `final_child.FinalChild`.
 """
 
-import dataclasses
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from enas.cifar10.arc import Arc
@@ -37,25 +35,11 @@ class FinalTraining(Search):
         return []
 
 
-def result_of(
-    training: FinalTraining, rows: Sequence[Mapping[str, float]]
-) -> dict[str, Any]:
-    """Returns what result.json holds.
-
-    Args:
-      training: at the end of an epoch.
-    """
-    config = training.config
+def result_of(training: Search) -> dict[str, Any]:
+    """Returns what result.json says besides what it says of a search too."""
     weights = training.compiled.child.trainable_variables
     return {
-        "finished": training.epoch >= config.num_epochs,
-        "epochs": training.epoch,
-        "last": rows[-1],
         "arc": str(training.arcs.fixed_arc),
         "parameters": sum(math.prod(v.shape) for v in weights),
         "protocol": PROTOCOL,
-        "settings": dataclasses.asdict(config),
-        "behaviours": dataclasses.asdict(config.behaviour),
-        "op_ids": training.search_space.num_ops,
-        "branches": training.search_space.branches,
     }

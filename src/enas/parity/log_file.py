@@ -1,13 +1,16 @@
-"""Reads training logs: finds the records wherever they stand in a line.
+"""Reads one training log: finds its records and places them in epochs.
 
 Dialect "enas" is printed by the original ENAS and by this project, "paper" by
 the paper's PyTorch code. No TensorFlow here.
 """
 
-import collections
+import itertools
+import math
 import os
 import pathlib
 import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from enas import tf_settings
@@ -80,15 +83,13 @@ def lines_of(data: bytes) -> list[str]:
 def events_of(line: str) -> tuple[list[Event], bool]:
     """Returns the records of a line, and whether what starts as one is none."""
     starts = list(_STARTS.finditer(line))
-    found = [_event_at(line, start.start()) for start in starts]
-    events = [event for event in found if event]
+    events = [e for start in starts if (e := _event_at(line, start.start()))]
     return events, not events and any(start[1] for start in starts)
 
 
 def _event_at(line: str, place: int) -> Event | None:
     for kind, dialect, pattern in _PATTERNS:
-        match = pattern.match(line, place)
-        if match:
+        if match := pattern.match(line, place):
             found = match.groupdict().items()
             return kind, dialect, {k: _number(v) for k, v in found}
     return None
@@ -118,6 +119,14 @@ LEGAL = (
     "Legal is what the original ENAS, this project or the paper's code prints "
     "while it searches, or a run directory, which holds that in a file stdout."
 )
+
+
+# (phase, quantity) -> epoch from 0 -> position -> number. The position is the
+# child's step in the epoch, from 1; the controller's arc, from 0; which of the
+# ten architectures, from 0. Accuracies are shares, losses and entropies nats.
+Series = dict[tuple[str, str], dict[int, dict[int, float]]]
+# A log has the same accuracies; and a time is no property of the program.
+_LEFT_OUT = ("epoch", "valid_acc", "test_acc", "seconds_")
 
 
 class Log(NamedTuple):
@@ -165,9 +174,8 @@ def _events(lines: list[str]) -> tuple[list[Event], list[str]]:
         remarks.append(f"{len(broken)} lines are damaged, first {broken[0]}")
     if lines[-1]:
         remarks.append("the last line is torn off and left out")
-    matches = {i: _RANK.search(lines[i]) for i in full}
-    ranks = {i: match[1] for i, match in matches.items() if match}
-    counts = collections.Counter(ranks.values())
+    ranks = {i: found[1] for i in full if (found := _RANK.search(lines[i]))}
+    counts = Counter(ranks.values())
     # Numbers that occur once are those of lines.
     if len(counts) > 1 and min(counts.values()) > 1:
         first = min(counts, key=int)
@@ -177,8 +185,8 @@ def _events(lines: list[str]) -> tuple[list[Event], list[str]]:
 
 
 def _dialect(path: str, events: list[Event]) -> str:
-    measured = {"child", "controller", "evaluation"}
-    if not any(kind in measured for kind, _, _ in events):
+    kinds = {kind for kind, _, _ in events}
+    if not kinds & {"child", "controller", "evaluation"}:
         raise UserError(f"No record of any dialect found in {path}. {LEGAL}")
     found = {dialect for _, dialect, _ in events if dialect} or {"enas"}
     if len(found) > 1:
@@ -187,3 +195,108 @@ def _dialect(path: str, events: list[Event]) -> str:
             "paper's. A log is of one program; split the file."
         )
     return found.pop()
+
+
+def step_bounds(log: Log) -> tuple[int, float]:
+    """Returns the fewest and the most child steps that an epoch can have.
+
+    The original prints epoch = step // n and evaluates at n * epoch (ENAS
+    main.py `train`). The paper's steps count from 0 and restart each epoch.
+    Raises a UserError if the lines contradict each other.
+    """
+    steps = log.printed_steps("child")
+    if log.dialect == "paper":
+        low, every = max(steps, default=0) + 1, math.gcd(*steps)
+        whole = any(kind == "phase" for kind, _, _ in log.events)
+        return low, low - 1 + every if whole and every else math.inf
+    low, high, epoch, last, exact = 1, math.inf, 0, 0, Counter[int]()
+    for kind, _, fields in log.events:
+        step, epoch = fields.get("step", 0), fields.get("epoch", epoch)
+        if kind == "phase" and epoch:
+            low = max(low, math.ceil(last / epoch))
+        elif kind == "child":
+            last = step
+            low = max(low, step // (epoch + 1) + 1)
+            high = min(high, step // epoch if epoch else math.inf)
+        elif kind == "eval_at" and epoch and step and not step % epoch:
+            exact[step // epoch] += 1
+    if exact:
+        low = high = exact.most_common(1)[0][0]
+    if low > high:
+        raise UserError(
+            f"The child lines of {log.path} contradict each other: an epoch "
+            f"has at least {low} and at most {high} steps. If the file is of "
+            "several runs, split it."
+        )
+    return low, high
+
+
+def place(log: Log, steps: int) -> tuple[Series, list[str]]:
+    """Returns the finite numbers of a log, and what was left out.
+
+    What is logged twice, by a run that was continued, counts as logged last.
+    `steps` are the child steps of an epoch. Raises a UserError if the epoch of
+    no record can be told.
+    """
+    series: Series = defaultdict(lambda: defaultdict(dict))
+    left_out: Counter[str] = Counter()
+    for phase, epoch, position, values in _moments(log, steps):
+        if not 0 <= epoch < 10**9 or position < 0:
+            left_out["lines before the first epoch"] += 1
+            continue
+        for name, value in values.items():
+            numbers = series[phase, name][epoch]
+            numbers[position] = value
+            if not math.isfinite(value):
+                del numbers[position]
+                left_out["values that are nan or inf"] += 1
+    if not series:
+        raise UserError(
+            f"No line of {log.path} can be placed in an epoch, which child "
+            "lines (epoch= ..), 'Epoch 1: Training controller' and 'Epoch 1: "
+            "Eval' tell. Give the log from its beginning."
+        )
+    return series, [f"{n} {what} left out" for what, n in left_out.items()]
+
+
+def _moments(log: Log, steps: int) -> Iterator[tuple[str, int, int, dict]]:
+    """Yields (phase, epoch, position, numbers); -1 for what cannot be told."""
+    paper = log.dialect == "paper"
+    log_every = math.gcd(*log.printed_steps("child"))
+    # The paper's code counts arcs: 39, 79, ..; its notebook updates: 1, ..
+    counts_arcs = min(log.printed_steps("controller"), default=0) > 1
+    epoch = -1  # of the phase whose header was read last
+    lines: dict[str, Iterator[int]] = defaultdict(itertools.count)
+    for kind, _, fields in log.events:
+        values = dict(fields)
+        if kind == "log_every":
+            log_every = values["value"]
+        elif kind == "phase":
+            before, epoch = epoch, values["epoch"] - (not paper)
+            if epoch != before:
+                lines.clear()
+        elif kind == "child":
+            epoch, of, step = -1, values.pop("epoch"), values.pop("step")
+            if not paper:
+                images = values.pop("images") or math.nan
+                values["accuracy"] = values.pop("correct") / images
+                # Counted after the step: an epoch's last has the next's number.
+                of, step = divmod(step - 1, steps)
+            yield kind, of, step + 1, values
+        elif kind == "controller":
+            arc = (values.pop("step") + 1) * (1 if counts_arcs else 20) - 1
+            if not paper:
+                # Not by ctrl_step, which lags behind in the original (row 28).
+                arc = next(lines[kind]) * log_every if log_every else -1
+            yield kind, epoch, arc, values
+        elif kind == "evaluation":
+            ((name, value),) = values.items()
+            one_of_ten = name == "arc_accuracy"
+            yield kind, epoch, next(lines[name]) if one_of_ten else 0, values
+            if paper and not one_of_ten and epoch >= 0:
+                # What the paper's code prints is what metrics.csv calls so.
+                column = f"best_{name.removesuffix('uracy')}"
+                yield "epoch", epoch, 0, {column: value}
+    for row in log.rows:
+        values = {c: v for c, v in row.items() if not c.startswith(_LEFT_OUT)}
+        yield "epoch", int(row["epoch"]) - 1, 0, values

@@ -1,19 +1,21 @@
 """The verb logs: compares two training logs. docs/DIFF_LOGS.md explains it."""
 
 import argparse
+import csv
+import math
 import os
 import pathlib
 import re
 import shutil
 import statistics
-from collections.abc import Iterator
+from typing import NamedTuple
 
 from enas import tf_settings
-from enas.errors import UserError
-from enas.parity.log_file import Log, read_log
-from enas.parity.log_records import Series, place, step_bounds
-from enas.parity.log_table import align, check_csv, spread, table, write_csv
+from enas.errors import UserError, naming
+from enas.parity.log_file import Log, Series, place, read_log, step_bounds
+from enas.paths import check_free
 
+_TITLES = "quantity,points,mean A,mean B,B - A,largest,where,last,spread"
 _LEGEND = """
 where:  epochs and arcs count from 0, steps from 1. Means over an epoch are
         compared where the two logged at other steps or have other epochs
@@ -27,20 +29,19 @@ difference in what they do: docs/DIFF_LOGS.md lists them."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
+    add = parser.add_argument
     log = "a log file, or a run directory with stdout and metrics.csv"
-    parser.add_argument("a", metavar="A", help=log)
-    parser.add_argument("b", metavar="B", help=log)
+    add("a", metavar="A", help=log)
+    add("b", metavar="B", help=log)
     again = "a further run of A's program, with another seed, to tell chance "
     again += "from a difference; may be given several times"
-    parser.add_argument(
-        "--again", metavar="LOG", action="append", default=[], help=again
-    )
+    add("--again", metavar="LOG", action="append", default=[], help=again)
     curves = "directory for both logs as TensorBoard curves, emptied of "
     curves += "earlier ones; none writes none (default: %(default)s)"
-    parser.add_argument("--tensorboard", default="diff_enas/logs", help=curves)
-    parser.add_argument("--csv", metavar="FILE", help="file for the points")
+    add("--tensorboard", default="diff_enas/logs", help=curves)
+    add("--csv", metavar="FILE", help="file for the points")
     over = "replace a --csv that is no such file"
-    parser.add_argument("--overwrite", action="store_true", help=over)
+    add("--overwrite", action="store_true", help=over)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,8 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
       UserError: a log cannot be read, a file or directory not be written, or
         the logs have nothing in common.
     """
-    if arguments.csv:
-        check_csv(arguments.csv, arguments.overwrite)
+    path, header = arguments.csv, ",".join(Point._fields)
+    if path:
+        check_free(path, "--csv", arguments.overwrite, mark=header)
     logs = _read([arguments.a, arguments.b, *arguments.again])
     steps, placed = _place(logs)
     points, *again = (
@@ -72,9 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
     print("", *table(rows), _LEGEND + (of if again else _OF_POINTS), sep="\n")
     if logs[0].dialect != logs[1].dialect:
         print(_DIALECTS)
-    if arguments.csv:
-        write_csv(arguments.csv, [p for some, _ in rows for p in some])
-        print(f"Aligned points: {arguments.csv}")
+    if path:
+        with naming(path), open(path, "w", encoding="utf-8") as stream:
+            found = [Point._fields, *(p for some, _ in rows for p in some)]
+            csv.writer(stream, lineterminator="\n").writerows(found)
+        print(f"Aligned points: {path}")
     if arguments.tensorboard != "none":
         names = f"a_{_name(arguments.a)}", f"b_{_name(arguments.b)}"
         curves = zip(names, placed, steps, strict=False)
@@ -105,10 +109,8 @@ def _place(logs: list[Log]) -> tuple[list[int], list[Series]]:
     low = max(low for low, _ in bounds)
     fits = all(low <= high for _, high in bounds)
     steps, placed = [low if fits else own for own, _ in bounds], []
-    for i, (log, n, (low, high)) in enumerate(
-        zip(logs, steps, bounds, strict=True)
-    ):
-        series, remarks = place(log, n)
+    for i, (log, n) in enumerate(zip(logs, steps, strict=True)):
+        (low, high), (series, remarks) = bounds[i], place(log, n)
         epochs = {epoch for numbers in series.values() for epoch in numbers}
         program = {"enas": "original's format", "paper": "paper's code"}
         allowed = "" if low == high else f" (the log allows {low} to {high})"
@@ -145,24 +147,99 @@ def _write_curves(path: str, runs: list[tuple[str, Series, int]]) -> None:
         ) from None
     for earlier in [*folder.glob("a_*"), *folder.glob("b_*")]:
         shutil.rmtree(earlier)
-    with tf_settings.quiet_import():
-        import tensorflow as tf
+    tf_settings.start_tensorflow()
+    import tensorflow as tf
 
-        tf.config.list_logical_devices()
     for name, series, steps in runs:
         with tf.summary.create_file_writer(str(folder / name)).as_default():
-            for tag, step, value in _curves(series, steps):
-                tf.summary.scalar(tag, value, step=step)
+            for key, epochs in series.items():
+                for epoch, numbers in sorted(epochs.items()):
+                    # Between two child steps: at the last one of its epoch.
+                    if key[0] != "child" and numbers:
+                        numbers = {steps: statistics.fmean(numbers.values())}
+                    for position, value in sorted(numbers.items()):
+                        step = epoch * steps + position
+                        tf.summary.scalar("/".join(key), value, step=step)
 
 
-def _curves(series: Series, steps: int) -> Iterator[tuple[str, int, float]]:
-    """Yields (phase/quantity, global child step, number).
+class Point(NamedTuple):
+    """Two numbers for one moment; without a position, means over the epoch."""
 
-    What happens between two child steps stands at the last one of its epoch.
+    phase: str
+    quantity: str
+    epoch: int
+    position: int | None
+    a: float
+    b: float
+
+
+def align(a: Series, b: Series, same_steps: bool) -> dict[tuple, list[Point]]:
+    """Pairs the numbers of two logs; returns (phase, quantity) -> points.
+
+    In an epoch in which at least half of the numbers of the sparser log have
+    a partner at the same position, those pairs are the points. In others, the
+    two means over the epoch are one point. Where an epoch does not have the
+    same number of child steps in both, child steps have no partner.
     """
-    for key, epochs in series.items():
-        for epoch, numbers in sorted(epochs.items()):
-            if key[0] != "child" and numbers:
-                numbers = {steps: statistics.fmean(numbers.values())}
-            for position, value in sorted(numbers.items()):
-                yield "/".join(key), epoch * steps + position, value
+    found: dict[tuple, list[Point]] = {}
+    for key in [key for key in a if key in b]:
+        exact = same_steps or key[0] != "child"
+        for epoch in sorted(a[key].keys() & b[key].keys()):
+            for pair in _pairs(a[key][epoch], b[key][epoch], exact):
+                found.setdefault(key, []).append(Point(*key, epoch, *pair))
+    return found
+
+
+def _pairs(a: dict, b: dict, exact: bool) -> list[tuple]:
+    common = sorted(a.keys() & b.keys()) if exact else []
+    if 2 * len(common) >= min(len(a), len(b)):
+        return [(place, a[place], b[place]) for place in common]
+    return [(None, *(statistics.fmean(log.values()) for log in (a, b)))]
+
+
+def spread(points: list[Point], again: list[Point]) -> float | None:
+    """Returns the standard deviation to judge differences by, or None.
+
+    That of a number from run to run, by the points of A and further runs of
+    its program if there are any, else that of B - A.
+    """
+    if again:
+        return math.sqrt(statistics.fmean((p.b - p.a) ** 2 / 2 for p in again))
+    differences = [p.b - p.a for p in points]
+    return statistics.stdev(differences) if len(points) > 1 else None
+
+
+def table(rows: list[tuple[list[Point], float | None]]) -> list[str]:
+    """Returns the lines of the table from points and spreads."""
+    cells = [_TITLES.split(","), *(_cells(*row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    pairs = zip("<<>>>><>>", widths, strict=True)
+    form = "  ".join(f"{{:{side}{width}}}" for side, width in pairs)
+    return [form.format(*line) for line in cells]
+
+
+def _cells(points: list[Point], spread: float | None) -> list[str]:
+    far, last = max(points, key=lambda p: abs(p.b - p.a)), points[-1]
+    mean_a = statistics.fmean(p.a for p in points)
+    mean_b = statistics.fmean(p.b for p in points)
+    means = sum(p.position is None for p in points)
+    counts = (len(points) - means, "lines"), (means, "means")
+    return [
+        f"{far.phase} {far.quantity}",
+        ", ".join(f"{n} {what}" for n, what in counts if n),
+        *(f"{mean_a:.5g}", f"{mean_b:.5g}", _signed(mean_b - mean_a)),
+        *(_signed(far.b - far.a), _where(far), _signed(last.b - last.a)),
+        "-" if spread is None else f"{spread:.3g}",
+    ]
+
+
+def _signed(difference: float) -> str:
+    """Without what float arithmetic adds far behind the printed digits."""
+    return f"{round(difference, 12) + 0.0:+.3g}"
+
+
+def _where(point: Point) -> str:
+    words = {"child": " step ", "controller": " arc ", "arc_accuracy": " arc "}
+    word = words.get(point.phase) or words.get(point.quantity)
+    exact = word and point.position is not None
+    return f"epoch {point.epoch}" + (f"{word}{point.position}" if exact else "")

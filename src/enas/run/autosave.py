@@ -1,22 +1,54 @@
 """Saves a search between its steps: every so often, and when told to stop."""
 
-from typing import TYPE_CHECKING
+import signal
+import types
+from typing import TYPE_CHECKING, Any
 
 from enas.errors import Stopped
-from enas.run.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
     from enas.run.run_dir import RunDir
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignals:
+    """A context in which the two signals wait for the end of a step.
+
+    A second signal ends the program at once.
+
+    Attributes:
+      pending: number of the signal that came, or None.
+      patient: whether the first waits; at first, while nothing can be saved,
+        it ends the program at once as well.
+    """
+
+    def __init__(self) -> None:
+        self.pending: int | None = None
+        self.patient = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "StopSignals":
+        for number in _SIGNALS:
+            before = signal.getsignal(number)
+            # What a script starts in the background ignores Ctrl-C.
+            if before != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._receive)
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _receive(self, number: int, frame: types.FrameType | None) -> None:
+        if not self.patient or self.pending is not None:
+            raise Stopped(number)
+        self.pending = number
+
 
 class Autosave:
-    """Called whenever a search could be saved.
-
-    Args:
-      run_dir: opened.
-      signals: entered; from now on they wait for a step's end.
-    """
+    """Called whenever a search could be saved; from now on signals wait."""
 
     def __init__(
         self, search: "Search", run_dir: "RunDir", signals: StopSignals
@@ -26,7 +58,7 @@ class Autosave:
         self._signals = signals
         self._every = search.config.checkpoint_every_steps
         self._saved = self._steps()
-        signals.wait_for_steps()
+        signals.patient = True
 
     def _steps(self) -> int:
         return self._search.global_step + self._search.train_step
@@ -37,17 +69,12 @@ class Autosave:
         Raises:
           Stopped: a signal came; the state is saved.
         """
-        try:
-            self._signals.check()
-        except Stopped:
-            self._save()
-            self._search.log("Stopped by a signal; what was done is saved")
-            raise
-        if self._every and self._steps() - self._saved >= self._every:
-            self._save()
-
-    def _save(self) -> None:
-        search = self._search
-        if search.progress.has_begun and self._steps() > self._saved:
+        search, number = self._search, self._signals.pending
+        every, new = self._every, self._steps() - self._saved
+        due = number is not None or (every and new >= every)
+        if due and new and search.progress.has_begun:
             self._run_dir.save(search)
             self._saved = self._steps()
+        if number is not None:
+            search.log("Stopped by a signal; what was done is saved")
+            raise Stopped(number)

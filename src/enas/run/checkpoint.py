@@ -26,18 +26,49 @@ from enas.errors import (
     naming,
 )
 from enas.run.files import rename, sync_directory
-from enas.run.variable_part import Part
 
 if TYPE_CHECKING:
     from enas.cifar10.compiled import Compiled
     from enas.cifar10.search import Search
 
 PREFIX = "model.ckpt"
-Variables = dict[str, tf.Variable | Part]
 Tensors = dict[str, np.ndarray]
 # Whole epochs; and within an epoch the child steps and controller updates.
 _NAME = re.compile(r"epoch-(\d{1,9})(?:-step-(\d{1,9})-(\d{1,9}))?")
 _STATISTICS = re.compile(r"(.*/bn)/(moving|statistics)")
+
+
+class Part:
+    """A part of a variable, read, assigned and saved as a tf.Variable is.
+
+    A batch norm holds its moving statistics as one variable; checkpoints hold
+    each of them by the original's name.
+
+    Args:
+      place: index of the part: integers, slices and Ellipsis.
+    """
+
+    def __init__(self, whole: tf.Variable, place: tuple) -> None:
+        self._whole = whole
+        self._place = place
+        self.dtype = whole.dtype
+        shape = np.broadcast_to(0, whole.shape)[place].shape
+        self.shape = tf.TensorShape(shape)
+
+    def numpy(self) -> np.ndarray:
+        return self._whole.numpy()[self._place]
+
+    def assign(self, value: np.ndarray | tf.Tensor) -> None:
+        self._whole[self._place].assign(value)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.asarray(self.numpy(), dtype)
+
+    def __tf_tensor__(self, dtype: Any = None, name: Any = None) -> tf.Tensor:
+        return tf.convert_to_tensor(self._whole[self._place], dtype, name=name)
+
+
+Variables = dict[str, tf.Variable | Part]
 
 
 def model_variables(*models: Any) -> Variables:
@@ -80,14 +111,8 @@ def search_variables(compiled: "Compiled") -> Variables:
     }
 
 
-def search_tensors(
-    search: "Search",
-) -> tuple[Variables, dict[str, Any]]:
-    """Returns what a checkpoint of a search holds.
-
-    Returns:
-      (variables, counters): by name, variables, and numbers.
-    """
+def search_tensors(search: "Search") -> tuple[Variables, dict[str, Any]]:
+    """Returns what a checkpoint holds, by name: variables, and numbers."""
     variables = search_variables(search.compiled) | search.defence.variables
     counters = {
         "global_step": np.int32(search.global_step),
@@ -146,7 +171,10 @@ def write_beside(search: "Search", directory: str) -> str:
         os.makedirs(aside)
         try:
             save(os.path.join(aside, PREFIX), {**variables, **counters})
-            _sync_files(aside)
+            for name in os.listdir(aside):
+                with open(os.path.join(aside, name), "rb+") as stream:
+                    os.fsync(stream.fileno())
+            sync_directory(aside)
             shutil.rmtree(directory, ignore_errors=True)
             rename(aside, directory)
         except OSError:
@@ -154,13 +182,6 @@ def write_beside(search: "Search", directory: str) -> str:
             shutil.rmtree(aside, ignore_errors=True)
             raise
     return directory
-
-
-def _sync_files(directory: str) -> None:
-    for name in os.listdir(directory):
-        with open(os.path.join(directory, name), "rb+") as stream:
-            os.fsync(stream.fileno())
-    sync_directory(directory)
 
 
 def save(prefix: str, tensors: dict[str, Any]) -> None:
@@ -231,17 +252,8 @@ def positions(folder: str) -> list[str]:
 
 def directories(folder: str) -> list[str]:
     """Returns the directories of whole epochs in it, oldest first."""
-    return [
-        path
-        for path in positions(folder)
-        if "-step-" not in os.path.basename(path)
-    ]
-
-
-def set_aside(directory: str) -> None:
-    """Renames a damaged checkpoint, so that it is kept and not read again."""
-    shutil.rmtree(f"{directory}.damaged", ignore_errors=True)
-    rename(directory, f"{directory}.damaged")
+    found = positions(folder)
+    return [path for path in found if "-step-" not in os.path.basename(path)]
 
 
 def read(directory: str) -> Tensors:

@@ -19,6 +19,7 @@ from enas.run.files import read_lines, write_whole
 
 FILE = "data.jsonl"
 ALLOW = "allow"
+_UNREADABLE = AttributeError, LookupError, RecursionError, TypeError, ValueError
 
 
 def check(config: Config, data: DataSet, log: Callable[[str], None]) -> None:
@@ -103,16 +104,14 @@ def keep(config: Config, data: DataSet) -> None:
     records, new = [], dict(data.facts)
     if _has_trained(config):
         records = _read(config.output_dir)
-    if records and _same(records[-1], new):
+    names = ("fingerprint", "place")
+    if records and all(records[-1][name] == new[name] for name in names):
         return
-    whole = checkpoint.directories(
-        os.path.join(config.output_dir, "checkpoints")
-    )
-    new["after_epoch"] = 0
-    if whole:
-        new["after_epoch"] = int(whole[-1].rpartition("-")[2])
-    lines = [json.dumps(record) for record in [*records, new]]
-    write_whole(_path(config.output_dir), "\n".join(lines) + "\n")
+    folder = os.path.join(config.output_dir, "checkpoints")
+    whole = checkpoint.directories(folder) or ["epoch-0"]
+    new["after_epoch"] = int(whole[-1].rpartition("-")[2])
+    lines = [json.dumps(record) + "\n" for record in [*records, new]]
+    write_whole(os.path.join(config.output_dir, FILE), "".join(lines))
 
 
 def summary(folder: str) -> dict[str, Any]:
@@ -128,6 +127,11 @@ def summary(folder: str) -> dict[str, Any]:
     names = ("fingerprint", "place", "classes")
     last = {name: records[-1][name] for name in names}
     return last | {"changes": _history(records)}
+
+
+def _has_trained(config: Config) -> bool:
+    folder = os.path.join(config.output_dir, "checkpoints")
+    return bool(checkpoint.positions(folder))
 
 
 def _history(records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -147,39 +151,20 @@ def _history(records: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _same(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    return all(old[name] == new[name] for name in ("fingerprint", "place"))
-
-
-def _has_trained(config: Config) -> bool:
-    folder = os.path.join(config.output_dir, "checkpoints")
-    return bool(checkpoint.positions(folder))
-
-
-def _path(folder: str) -> str:
-    return os.path.join(folder, FILE)
-
-
 def _read(folder: str) -> list[dict[str, Any]]:
     """Returns the records of a run, oldest first.
 
     Raises:
       DamagedError: one cannot be read.
     """
-    path = _path(folder)
+    path = os.path.join(folder, FILE)
     try:
         records = [json.loads(line) for line in read_lines(path)]
         if records:
             _history([*records, records[0]])
         for record in records:
             told(record)
-    except (
-        AttributeError,
-        KeyError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except _UNREADABLE as error:
         raise DamagedError(
             f"{path} says which images the run has seen, a line of JSON each "
             f"time they changed; it cannot be read: {error}. Put it back from "

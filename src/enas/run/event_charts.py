@@ -8,10 +8,13 @@ TensorBoard plugins import themselves.
 import dataclasses
 import os
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import api, api_pb2, summary
 
+from enas.cifar10.config import Config
 from enas.cifar10.metrics import DESCRIPTIONS
 
 # Category -> title of a chart -> the tags in it.
@@ -67,8 +70,8 @@ RESULTS = {
 FIRST = ("child_num_layers", "dataset", "num_epochs", "poison", "q")
 
 
-def layout():
-    """Returns the charts of `LAYOUT`, a `layout_pb2.Layout`."""
+def layout() -> layout_pb2.Layout:
+    """Returns the charts of `LAYOUT`."""
     return layout_pb2.Layout(
         category=[
             layout_pb2.Category(
@@ -79,14 +82,14 @@ def layout():
     )
 
 
-def _chart(title, tags):
+def _chart(title: str, tags: Sequence[str]) -> layout_pb2.Chart:
     # Tags are regular expressions here.
     lines = [f"^{tag}$" for tag in tags]
     content = layout_pb2.MultilineChartContent(tag=lines)
     return layout_pb2.Chart(title=title, multiline=content)
 
 
-def hparams_config(config):
+def hparams_config(config: Config) -> Any:
     """Returns the columns of the table of runs, a summary proto."""
     return summary.experiment_pb(
         [
@@ -104,13 +107,13 @@ def hparams_config(config):
     )
 
 
-def hparams_of(config):
+def hparams_of(config: Config) -> Any:
     """Returns the row of a run in the table, a summary proto."""
     name = os.path.basename(config.output_dir)
     return api.hparams_pb(_settings(config), name)
 
 
-def tidy(graph):
+def tidy(graph: Any) -> Any:
     """Makes a graph easier to look at.
 
     Args:
@@ -130,15 +133,15 @@ def tidy(graph):
     return graph
 
 
-def _plain(name):
+def _plain(name: str) -> str:
     if name == "Identity":
         return "logits"
     return re.sub(r"\b(child|stem_conv|layer_\d+|fc)_1(?=/)", r"\1", name)
 
 
-def _settings(config):
-    """Returns dict, name -> value, of what may change the numbers."""
-    settings = {"poison": config.poison, "q": config.q or 0}
+def _settings(config: Config) -> dict[str, Any]:
+    """Returns the settings that may change the numbers, by name."""
+    settings: dict[str, Any] = {"poison": config.poison, "q": config.q or 0}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if field.name == "num_epochs" or not field.metadata.get("logging"):
@@ -146,7 +149,7 @@ def _settings(config):
     return settings
 
 
-def _cell(value):
+def _cell(value: Any) -> Any:
     if value is None or isinstance(value, tuple):
         return " ".join(value or ("none",))
     return value

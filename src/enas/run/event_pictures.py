@@ -1,20 +1,30 @@
 """The pictures and texts of an epoch in TensorBoard. Imports matplotlib."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
+from enas.cifar10.arc import Arc
+from enas.cifar10.search_space import SearchSpace
 from enas.drawing.op_shares import heat_map
 from enas.drawing.picture import picture
 from enas.drawing.plan import Drawing
 from enas.drawing.sheet import sheet
 from enas.drawing.text import describe
 from enas.errors import UserError
-from enas.run.lines import ADVICE
+from enas.run.lines import ADVICE, RunLines
+
+if TYPE_CHECKING:
+    from enas.cifar10.search import Search
+
+Report = Mapping[str, Any]
 
 DPI = 80
+# 6 levels of a colour instead of 256 take half of the bytes.
 LEVELS = np.uint8(np.round(np.arange(256) / 51) * 51)
 # A long architecture gets a smaller picture, not one of 100 megapixels.
 HIGHEST = 3000
@@ -23,7 +33,7 @@ LEGEND = (
 )
 
 
-def write_arcs(search, reports):
+def write_arcs(search: "Search", reports: Sequence[Report]) -> None:
     """Writes the architectures that an epoch has shown."""
     ranked = sorted(reports, key=lambda r: r["accuracy"], reverse=True)
     best = next(report for report in reports if "valid_acc" in report)
@@ -32,11 +42,11 @@ def write_arcs(search, reports):
     titles = [_title(search, report) for report in ranked]
     _image(
         "arcs/sampled",
-        _flat(_pixels(sheet(drawings, titles))),
+        LEVELS[_pixels(sheet(drawings, titles))],
         search.epoch,
         f"The architectures of the epoch, the best first. {LEGEND}.",
     )
-    _text(
+    tf.summary.text(
         "arcs/sampled_as_text",
         "\n".join(_list(search, ranked)),
         search.epoch,
@@ -44,13 +54,14 @@ def write_arcs(search, reports):
     )
 
 
-def write_fixed_arc(search):
+def write_fixed_arc(search: "Search") -> None:
     """Writes the one architecture of a run with --child_fixed_arc."""
     arc = search.arcs.fixed_arc
-    _write_arc(search, arc, "fixed", "The architecture in training.", 0)
+    what = "The architecture in training."
+    _write_arc(search, cast(Arc, arc), "fixed", what, 0)
 
 
-def write_ops(search, ops):
+def write_ops(search: "Search", ops: RunLines) -> None:
     """Writes the heat maps of the ops that the child ran so far."""
     space = search.search_space
     first, shares = shares_of(ops, space, search.config.child_num_layers)
@@ -64,7 +75,7 @@ def write_ops(search, ops):
 
 
 def shares_of(
-    ops: Any, search_space: Any, num_layers: int
+    ops: RunLines, search_space: SearchSpace, num_layers: int
 ) -> tuple[int, np.ndarray]:
     """Returns the share of each kind of op per epoch and layer.
 
@@ -92,22 +103,24 @@ def shares_of(
     return first, shares
 
 
-def _numbers(counts):
+def _numbers(counts: Any) -> np.ndarray:
     try:
         return np.array(counts, float)
     except (TypeError, ValueError):
         return np.array([])
 
 
-def _write_arc(search, arc, name, what, step):
+def _write_arc(
+    search: "Search", arc: Arc, name: str, what: str, step: int
+) -> None:
     drawing = Drawing.of_search(search, arc)
-    pixels = _flat(_pixels(picture(drawing)))
+    pixels = LEVELS[_pixels(picture(drawing))]
     _image(f"arcs/{name}", pixels, step, f"{what} {LEGEND}.")
     lines = [f"    {line}" for line in describe(drawing)]
-    _text(f"arcs/{name}_as_text", "\n".join(lines), step, what)
+    tf.summary.text(f"arcs/{name}_as_text", "\n".join(lines), step, what)
 
 
-def _title(search, report):
+def _title(search: "Search", report: Report) -> tuple[str, bool]:
     poison = report["poison_layers"]
     text = f"accuracy {report['accuracy']:.3f}"
     if search.search_space.poison_ops:
@@ -115,7 +128,7 @@ def _title(search, report):
     return text, poison > 0
 
 
-def _list(search, ranked):
+def _list(search: "Search", ranked: Sequence[Report]) -> Iterator[str]:
     """Yields the lines of a list in Markdown.
 
     No table: TensorBoard breaks the words of its narrow columns.
@@ -132,7 +145,7 @@ def _list(search, ranked):
         yield ""
 
 
-def _pixels(figure):
+def _pixels(figure: Figure) -> np.ndarray:
     """Returns a figure as uint8 `[height, width, 3]`."""
     figure.set_dpi(min(DPI, HIGHEST / figure.get_figheight()))
     canvas = FigureCanvasAgg(figure)
@@ -140,14 +153,5 @@ def _pixels(figure):
     return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
-def _flat(pixels):
-    """Returns 6 levels of a colour instead of 256, in half of the bytes."""
-    return LEVELS[pixels]
-
-
-def _image(tag, pixels, step, description):
+def _image(tag: str, pixels: np.ndarray, step: int, description: str) -> None:
     tf.summary.image(tag, pixels[None], step, description=description)
-
-
-def _text(tag, text, step, description):
-    tf.summary.text(tag, text, step, description=description)

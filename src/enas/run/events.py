@@ -3,6 +3,8 @@
 import contextlib
 import os
 import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 from tensorboard.plugins.custom_scalar import summary as custom_scalars
@@ -11,6 +13,10 @@ from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
 from enas.run import event_charts
 from enas.run.checkpoint import writing
 from enas.run.files import rename, sync_directory
+from enas.run.lines import RunLines
+
+if TYPE_CHECKING:
+    from enas.cifar10.search import Search
 
 _MERGED = "events.out.tfevents.{:010d}.0merged.v2"
 
@@ -19,17 +25,17 @@ class RunEvents:
     """Writes one point per row and tag.
 
     Args:
-      epochs: int, epochs that are done; points of later ones, which a killed
+      epochs: epochs that are done; points of later ones, which a killed
         process wrote, are dropped.
     """
 
-    def __init__(self, folder, epochs):
+    def __init__(self, folder: str, epochs: int) -> None:
         self._folder = folder
         _merge(folder, epochs)
         with writing(self._folder):
             self._writer = tf.summary.create_file_writer(folder)
 
-    def start(self, search, flags):
+    def start(self, search: "Search", flags: Sequence[str]) -> None:
         """Writes what does not change in a run, as step 0."""
         config = search.config
         with self._step():
@@ -49,13 +55,10 @@ class RunEvents:
             if search.arcs.fixed_arc is not None and config.pictures_every:
                 _pictures().write_fixed_arc(search)
 
-    def add(self, row, more=None):
-        """Writes the row of an epoch, to the disk.
-
-        Args:
-          row: dict column -> number.
-          more: dict tag -> number, of what is no column.
-        """
+    def add(
+        self, row: dict[str, float], more: dict[str, float] | None = None
+    ) -> None:
+        """Writes an epoch's columns, and `more` by its tags, to the disk."""
         with self._step():
             for tag, number in (more or {}).items():
                 tf.summary.scalar(tag, number, row["epoch"])
@@ -65,7 +68,9 @@ class RunEvents:
                         tag, row[column], row["epoch"], DESCRIPTIONS[tag]
                     )
 
-    def add_pictures(self, search, reports, ops):
+    def add_pictures(
+        self, search: "Search", reports: Sequence[dict], ops: RunLines
+    ) -> None:
         """Writes pictures and texts of an epoch, to the disk."""
         every = search.config.pictures_every
         fixed = search.arcs.fixed_arc is not None
@@ -82,24 +87,24 @@ class RunEvents:
             tf.summary.text(tag, "\n\n".join(lines), step=1)
 
     @contextlib.contextmanager
-    def _step(self):
+    def _step(self) -> Iterator[None]:
         with writing(self._folder), self._writer.as_default():
             yield
             self._writer.flush()
 
-    def close(self):
+    def close(self) -> None:
         with writing(self._folder):
             self._writer.close()
 
 
-def _pictures():
+def _pictures() -> Any:
     # matplotlib takes a second to import, and not every run draws.
     from enas.run import event_pictures
 
     return event_pictures
 
 
-def read_events(path):
+def read_events(path: str) -> Iterator[Any]:
     """Yields the events of a file up to where it is torn or damaged."""
     records = tf.data.TFRecordDataset(path, buffer_size=1 << 18)
     records = records.as_numpy_iterator()
@@ -110,7 +115,7 @@ def read_events(path):
             return
 
 
-def _merge(folder, epochs):
+def _merge(folder: str, epochs: int) -> None:
     """Puts all event files into one, without what a killed process left.
 
     Each start adds a file. The points of an epoch without a checkpoint are
@@ -133,7 +138,7 @@ def _merge(folder, epochs):
         sync_directory(folder)
 
 
-def _restart():
+def _restart() -> tuple[Any, Any]:
     """Returns events that make a running TensorBoard forget the rest."""
     log = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
     event, now = tf.compat.v1.Event, time.time()
@@ -143,7 +148,7 @@ def _restart():
     )
 
 
-def _points(paths, epochs):
+def _points(paths: Sequence[str], epochs: int) -> Iterator[Any]:
     """Yields each point once, and only those of epochs that are done.
 
     Those of step 0 are written at every start.

@@ -5,12 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from enas.errors import UserError
-from enas.run.files import (
-    append,
-    cut_torn_line,
-    read_lines,
-    write_whole,
-)
+from enas.run.files import append, cut_torn_line, read_lines, write_whole
 
 ADVICE = "It was changed from outside; fix it, or take another --output_dir."
 

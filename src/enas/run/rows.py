@@ -5,7 +5,10 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from enas.cifar10.config import Config
 from enas.cifar10.metrics import COLUMNS
 from enas.errors import UserError
 from enas.final.training import result_of
@@ -13,25 +16,31 @@ from enas.run import data_record
 from enas.run.files import cut_torn_line, read_lines, write_whole
 from enas.run.lines import ADVICE, RunLines
 
+if TYPE_CHECKING:
+    from enas.cifar10.metrics import EpochNumbers
+    from enas.cifar10.search import Search
+
+Row = dict[str, Any]
+
 
 class RunRows:
     """One row per epoch, the architectures shown in it, and the ops it ran."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self._metrics = os.path.join(path, "metrics.csv")
         self.arcs = RunLines(os.path.join(path, "arcs.jsonl"), "arc")
         self.ops = RunLines(os.path.join(path, "ops.jsonl"), "counts")
         self._result = os.path.join(path, "result.json")
         self._best_arc = os.path.join(path, "best_arc.txt")
 
-    def mend(self):
+    def mend(self) -> None:
         """Cuts off lines that a kill left half written."""
         cut_torn_line(self._metrics)
         self.arcs.mend()
         self.ops.mend()
 
-    def rows(self):
-        """Returns the rows of metrics.csv, dicts column -> number.
+    def rows(self) -> list[Row]:
+        """Returns the rows of metrics.csv, column -> number.
 
         Raises:
           UserError: it is not a table as a run writes it.
@@ -47,7 +56,7 @@ class RunRows:
             ) from None
         return rows
 
-    def keep(self, epochs):
+    def keep(self, epochs: int) -> None:
         """Drops what was written of later epochs."""
         # All are read first: what is refused changes nothing.
         rows, *_ = self.rows(), self.arcs.read(), self.ops.read()
@@ -57,71 +66,88 @@ class RunRows:
         self.arcs.keep(epochs)
         self.ops.keep(epochs)
 
-    def add(self, search, numbers, reports):
+    def add(
+        self,
+        search: "Search",
+        numbers: "EpochNumbers",
+        reports: Sequence[dict[str, Any]],
+    ) -> None:
         """Writes the row of an epoch and everything that follows from it."""
         rows = [*self.rows(), numbers.measured()]
         self._write(rows)
         self.arcs.add(r | {"arc": str(r["arc"])} for r in reports)
         if search.op_counts:
-            self.ops.add([_ops_of(search)])
+            ran = {
+                "epoch": search.epoch,
+                "ops": search.search_space.kinds,
+                "counts": search.op_counts,
+            }
+            self.ops.add([ran])
         self._write_result(search, rows)
 
-    def _write(self, rows):
+    def _write(self, rows: Sequence[Row]) -> None:
         lines = [",".join(COLUMNS)]
         for row in rows:
             cells = (row.get(column, "") for column in COLUMNS)
             lines.append(",".join(map(_cell, cells)))
         write_whole(self._metrics, "\n".join(lines) + "\n")
 
-    def _write_result(self, search, rows):
-        result = self._result_of(search, rows)
-        if result is not None:
-            result["data"] = data_record.summary(os.path.dirname(self._result))
-            write_whole(self._result, json.dumps(result, indent=2) + "\n")
-            write_whole(self._best_arc, result["arc"] + "\n")
-
-    def _result_of(self, search, rows):
-        """Returns what result.json says, a dict, or None before it has."""
-        if search.config.child_from_scratch:
-            return result_of(search, rows)
-        measured = [row for row in rows if "best_valid_acc" in row]
-        if not measured:
-            return None
-        best = max(measured, key=lambda row: row["best_valid_acc"])
-        arc, config = self._best(best["epoch"]), search.config
-        return {
+    def _write_result(self, search: "Search", rows: Sequence[Row]) -> None:
+        config, space = search.config, search.search_space
+        if config.child_from_scratch:
+            found = result_of(search)
+        else:
+            found = self._best(search, rows)
+        if not found:
+            return
+        defence = search.defence.report()
+        result = {
             "finished": search.epoch >= config.num_epochs,
             "epochs": search.epoch,
             "last": rows[-1],
-            "best": best,
-            "arc": arc,
-            "protocol": _protocol(config),
+            **found,
             "settings": dataclasses.asdict(config),
             "behaviours": dataclasses.asdict(config.behaviour),
+            "op_ids": space.num_ops,
+            "branches": space.branches,
+            **({"defence": defence} if defence else {}),
+            "data": data_record.summary(os.path.dirname(self._result)),
+        }
+        write_whole(self._result, json.dumps(result, indent=2) + "\n")
+        write_whole(self._best_arc, result["arc"] + "\n")
+
+    def _best(self, search: "Search", rows: Sequence[Row]) -> dict[str, Any]:
+        """Returns what a search found so far; {} before it was measured."""
+        measured = [row for row in rows if "best_valid_acc" in row]
+        if not measured:
+            return {}
+        best = max(measured, key=lambda row: row["best_valid_acc"])
+        arcs = [
+            report["arc"]
+            for report in self.arcs.read()
+            if report["epoch"] == best["epoch"] and "valid_acc" in report
+        ]
+        if not arcs:
+            raise UserError(
+                f"{self.arcs.path} has no measured arc of epoch "
+                f"{best['epoch']}. {ADVICE}"
+            )
+        return {
+            "best": best,
+            "arc": arcs[0],
+            "protocol": _protocol(search.config),
             "images": {
                 name: len(getattr(search.data, name))
                 for name in ("train", "valid", "test")
             },
-            "op_ids": search.search_space.num_ops,
-            "branches": search.search_space.branches,
-            **_defence_of(search),
         }
 
-    def _best(self, epoch):
-        """Returns the text of the arc that was best of its epoch's 10."""
-        for report in self.arcs.read():
-            if report["epoch"] == epoch and "valid_acc" in report:
-                return report["arc"]
-        raise UserError(
-            f"{self.arcs.path} has no measured arc of epoch {epoch}. {ADVICE}"
-        )
 
-
-def _numbers(row):
+def _numbers(row: dict[str, str]) -> Row:
     """Returns a row of cells as numbers, without the empty cells."""
     if None in row or None in row.values():
         raise ValueError("a row of another length than the first line's")
-    numbers = {
+    numbers: Row = {
         column: int(cell) if column == "epoch" else float(cell)
         for column, cell in row.items()
         if cell
@@ -131,12 +157,12 @@ def _numbers(row):
     return numbers
 
 
-def _check_order(epochs):
+def _check_order(epochs: list[int]) -> None:
     if epochs and epochs != list(range(epochs[0], epochs[0] + len(epochs))):
         raise ValueError(f"the epochs {str(epochs)[:80]}, not one by one")
 
 
-def _protocol(config):
+def _protocol(config: Config) -> str:
     """Returns in words what the accuracies of a run are."""
     profile = config.behaviour
     mode = {"eval": "evaluation", "train": "training"}[profile.evaluation_mode]
@@ -157,19 +183,5 @@ def _protocol(config):
     )
 
 
-def _defence_of(search):
-    report = search.defence.report()
-    return {"defence": report} if report else {}
-
-
-def _ops_of(search):
-    """Returns what an epoch's child ran, a line of ops.jsonl."""
-    return {
-        "epoch": search.epoch,
-        "ops": search.search_space.kinds,
-        "counts": search.op_counts,
-    }
-
-
-def _cell(value):
+def _cell(value: object) -> str:
     return repr(value) if isinstance(value, float) else str(value)

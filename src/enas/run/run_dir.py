@@ -9,7 +9,7 @@ from enas.cifar10.config import Config
 from enas.errors import DamagedError, UserError, naming
 from enas.run import checkpoint, flag_file, reset, user_files, versions
 from enas.run.events import RunEvents
-from enas.run.files import cut_torn_line, write_whole
+from enas.run.files import cut_torn_line, rename, write_whole
 from enas.run.lock import RunLock
 from enas.run.rows import RunRows
 from enas.utils import Log
@@ -135,7 +135,8 @@ class RunDir:
             search.log(
                 f"Kept as {directory}.damaged; continuing from the one before"
             )
-            checkpoint.set_aside(directory)
+            shutil.rmtree(f"{directory}.damaged", ignore_errors=True)
+            rename(directory, f"{directory}.damaged")
         self.tables.keep(search.whole_epochs)
         events = RunEvents(self.file("events"), search.whole_epochs)
         self._events = self._opened.enter_context(contextlib.closing(events))

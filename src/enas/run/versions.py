@@ -1,7 +1,9 @@
 """What a run ran on, one line for each start: versions.jsonl."""
 
+import contextlib
 import json
 import os
+import pathlib
 import platform
 import subprocess
 import time
@@ -45,28 +47,14 @@ def read(folder: str) -> list[dict[str, Any]]:
 
     A line that cannot be read is left out: nothing depends on it.
     """
-    found = [
-        _parsed(text)
-        for name in (OLD_FILE, FILE)
-        for text in _texts(os.path.join(folder, name), whole=name == OLD_FILE)
-    ]
-    return [versions for versions in found if versions]
-
-
-def _texts(path: str, whole: bool) -> list[str]:
-    if not os.path.isfile(path):
-        return []
-    with open(path, encoding="utf-8", errors="replace") as stream:
-        text = stream.read()
-    return [text] if whole else text.splitlines()
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        versions = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return versions if isinstance(versions, dict) else {}
+    found = []
+    for name in (OLD_FILE, FILE):
+        path = pathlib.Path(folder, name)
+        text = path.read_text("utf-8", "replace") if path.is_file() else ""
+        for part in [text] if name == OLD_FILE else text.splitlines():
+            with contextlib.suppress(ValueError, RecursionError):
+                found.append(json.loads(part))
+    return [start for start in found if start and isinstance(start, dict)]
 
 
 def _versions() -> dict[str, Any]:
@@ -94,10 +82,9 @@ def _commit() -> str | None:
     """Returns the commit of the checkout this runs from, or None."""
     command = ["git", "rev-parse", "HEAD"]
     folder = os.path.dirname(os.path.abspath(enas.__file__))
-    try:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         found = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=10
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None
+        return found.stdout.strip() or None
+    return None

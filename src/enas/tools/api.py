@@ -20,7 +20,7 @@ from enas.cifar10.flags import make_flags
 from enas.cifar10.main import run
 from enas.errors import UserError
 from enas.paths import read_text, user_path
-from enas.run.stop_signals import StopSignals
+from enas.run.autosave import StopSignals
 from enas.tools import open_run
 from enas.tools.open_run import MODES, SPLITS, check_split, check_word
 
