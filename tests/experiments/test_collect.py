@@ -8,6 +8,7 @@ import pytest
 import helpers
 from enas.cifar10.metrics import COLUMNS
 from enas.experiments import collect
+from enas.experiments.files import read_table
 from enas.experiments.rows import read_rows
 
 TABLES = helpers.ROOT / "docs/table1"
@@ -46,15 +47,44 @@ def test_finished_runs_are_added_once(tmp_path):
     assert collect.main(words) == 0
     again = [p.read_text() for p in sorted((tmp_path / "tables").iterdir())]
     assert first == again
-    (run,) = collect.read_table(str(tmp_path / "tables/runs.csv"))
+    (run,) = read_table(str(tmp_path / "tables/runs.csv"))
     assert (run["row"], run["seed"], run["machine"]) == ("1a", "69", "m")
     assert run["test_error_sampled_train"] == "75.00"
     assert (run["best_arc"], run["arcs"]) == ("0 7 0", "6 7 1; 0 7 0")
     # Half of 12 op ids is poison, of 2 layers; the 10 hold 2 and 1.
     layers = [run[f"poison_layers_{k}"] for k in ("best", "10", "uniform")]
     assert layers == ["1", "1.50", "1.00"]
-    epochs = collect.read_table(str(tmp_path / "tables/epochs.csv"))
+    epochs = read_table(str(tmp_path / "tables/epochs.csv"))
     assert [line["epoch"] for line in epochs] == ["1", "2"]
+
+
+def test_another_setting_of_the_controller_is_a_variant(tmp_path):
+    write_run(tmp_path / "a", 69)
+    path = tmp_path / "a/result.json"
+    result = json.loads(path.read_text())
+    result["settings"]["controller_tanh_constant"] = 10.0
+    path.write_text(json.dumps(result))
+    collect.collect([str(tmp_path / "a")], "m", str(tmp_path / "tables"))
+    (run,) = read_table(str(tmp_path / "tables/runs.csv"))
+    assert run["variant"] == "controller_tanh_constant=10"
+
+
+def test_a_training_from_scratch_is_a_line_of_its_own_table(tmp_path):
+    folder = tmp_path / "runs/1a_random_arc_2_discard+prune_seed69"
+    write_run(folder, 69)
+    path = folder / "result.json"
+    result = json.loads(path.read_text())
+    result["settings"]["child_from_scratch"] = True
+    result |= {"arc": "0  7 1", "parameters": 5}
+    result["last"] = {"test_acc": 0.75}
+    path.write_text(json.dumps(result))
+    names = collect.collect([str(tmp_path)], "m", str(tmp_path / "tables"))
+    assert names == ["1a 69 discard,prune random_arc_2"]
+    (line,) = read_table(str(tmp_path / "tables/retrained.csv"))
+    wanted = {"kind": "random_arc_2", "poison_layers": "1"}
+    wanted |= {"poison_layers_uniform": "1.00", "test_error": "25.00"}
+    assert line.items() >= wanted.items()
+    assert not (tmp_path / "tables/runs.csv").exists()
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path, capsys):
@@ -64,7 +94,7 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["runs.csv", "epochs.csv"])
 def test_the_committed_tables_are_small_and_say_each_run_once(name):
-    lines = collect.read_table(str(TABLES / name))
+    lines = read_table(str(TABLES / name))
     keys = [
         (*(line[k] for k in collect.KEY), line.get("epoch")) for line in lines
     ]
@@ -75,9 +105,9 @@ def test_the_committed_tables_are_small_and_say_each_run_once(name):
 
 
 def test_the_committed_runs_end_as_their_epochs_do():
-    lines = collect.read_table(str(TABLES / "epochs.csv"))
+    lines = read_table(str(TABLES / "epochs.csv"))
     last = {tuple(line[k] for k in collect.KEY): line for line in lines}
-    runs = collect.read_table(str(TABLES / "runs.csv"))
+    runs = read_table(str(TABLES / "runs.csv"))
     known = {row.name for row in read_rows()}
     assert known <= {run["row"] for run in runs}
     checked = 0

@@ -47,6 +47,8 @@ RETRAINED_COLUMNS = (
     "test_error",
     "arc",
 )
+# Settings that are tried against poison, and what they are otherwise.
+TRIED = {"controller_tanh_constant": 1.5, "controller_entropy_weight": 0.0001}
 # What a run is called in a line for people.
 NAMES = ("row", "seed", "defence", "variant", "kind")
 # Column of runs.csv, in per cent -> accuracy of metrics.csv.
@@ -217,6 +219,11 @@ def _variant(settings: dict[str, Any]) -> str:
     words = [*settings["override"]]
     words += [] if settings["controller_training"] else ["uniform"]
     words += ["fixed_arc"] if settings["child_fixed_arc"] else []
+    words += [
+        f"{name}={settings[name]:g}"
+        for name, usual in TRIED.items()
+        if settings.get(name, usual) != usual
+    ]
     return " ".join(words)
 
 
