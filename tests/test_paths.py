@@ -40,6 +40,20 @@ def test_a_home_folder_is_expanded_wherever_it_stands():
     assert full_path("a") == os.path.abspath("a")
 
 
+def test_a_variable_is_expanded_and_an_unknown_name_is_refused(monkeypatch):
+    monkeypatch.setenv("RUNS", "/runs")
+    monkeypatch.delenv("NONE", raising=False)
+    assert command_words(["x", "--to=$RUNS/a", "${RUNS}"])[1:] == [
+        "--to=/runs/a",
+        "/runs",
+    ]
+    assert full_path("$RUNS/../b") == "/b"
+    assert user_path("./~none") == "./~none"
+    for path in ("~no_such_user/a", "$NONE/a"):
+        with pytest.raises(UserError, match="does not exist"):
+            command_words(["x", f"--output_dir={path}"])
+
+
 @pytest.mark.parametrize("word", ["", " ", "--arc=", "--arc= \n", "-arc="])
 def test_an_empty_word_or_value_is_refused(word):
     with pytest.raises(UserError, match="is empty"):
@@ -71,6 +85,13 @@ def test_only_what_this_project_wrote_is_overwritten_unasked(tmp_path):
     check_free(str(path), "--picture", overwrite=True)
     path.write_bytes(b"Software" + MARK.encode())
     check_free(str(path), "--picture")
+
+
+def test_an_empty_folder_may_be_written_to(tmp_path):
+    check_free(str(tmp_path), "--to", folder=True)
+    (tmp_path / "a").touch()
+    with pytest.raises(UserError, match="add --overwrite"):
+        check_free(str(tmp_path), "--to", folder=True)
 
 
 def test_a_folder_is_never_overwritten(tmp_path):

@@ -7,6 +7,7 @@ that must not be overwritten mean the same everywhere. No TensorFlow here.
 
 import os
 import pathlib
+import reprlib
 from collections.abc import Sequence
 
 from enas.errors import UserError
@@ -19,15 +20,31 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def user_path(path: str | os.PathLike[str]) -> str:
-    """Returns a path with `~` expanded, also where no shell has done so.
+    """Returns a path with `~` and `$NAME` expanded, as a shell does.
 
-    A shell leaves the `~` of `--output_dir=~/runs` alone.
+    A shell leaves the `~` of `--output_dir=~/runs` alone, and flagfiles and
+    notebooks see none.
+
+    Raises:
+      UserError: it is no path, or there is no such user or variable.
     """
-    return os.path.expanduser(os.fspath(path))
+    text = os.fspath(path) if isinstance(path, os.PathLike) else path
+    if not isinstance(text, str) or not text.strip():
+        raise UserError(
+            "A path is text or a pathlib.Path, and not empty; received "
+            f"{reprlib.repr(path)}."
+        )
+    text = os.path.expanduser(os.path.expandvars(text))
+    if text[:1] in ("~", "$"):
+        raise UserError(
+            f"{text} begins with a user or a variable that does not exist. Use"
+            f" another path, or ./{text} for a name that begins so."
+        )
+    return text
 
 
 def command_words(argv: Sequence[str]) -> list[str]:
-    """Returns the words of a command line, `~` expanded in all of them.
+    """Returns the words of a command line, `~` and `$NAME` expanded.
 
     Every program reads its command line through this.
 
@@ -45,7 +62,9 @@ def _command_word(word: str) -> str:
     if not (flag.startswith("-") and equals):
         flag, equals, value = "", "", word
     check_not_empty(flag or "A word of the command line", value)
-    return flag + equals + (user_path(value) if value[:1] == "~" else value)
+    return (
+        flag + equals + (user_path(value) if value[:1] in ("~", "$") else value)
+    )
 
 
 def check_not_empty(name: str, value: str) -> None:
@@ -101,6 +120,10 @@ def check_free(
     Raises:
       UserError: something else exists there, or its folder cannot be written.
     """
+    if not isinstance(overwrite, bool):
+        raise UserError(
+            f"overwrite is True or False; received {reprlib.repr(overwrite)}."
+        )
     parent = os.path.dirname(os.path.abspath(path))
     if not (os.path.isdir(parent) and os.access(parent, os.W_OK)):
         raise UserError(
@@ -135,9 +158,12 @@ def picture_metadata(path: str) -> dict[str, str]:
 
 
 def _holds(path: str, mark: str) -> bool:
-    if os.path.isdir(path):
-        path = os.path.join(path, CLASSES)
     try:
+        if os.path.isdir(path):
+            # An empty folder holds nothing that could be lost.
+            if not os.listdir(path):
+                return True
+            path = os.path.join(path, CLASSES)
         return mark.encode() in pathlib.Path(path).read_bytes()
     except OSError:
         return False

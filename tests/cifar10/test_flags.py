@@ -346,6 +346,8 @@ def test_four_branches_of_a_network_from_scratch_are_the_originals_first():
         (["--child_lr_cosine=maybe"], "--child_lr_cosine=maybe.*--help"),
         (["--q"], "Missing value for flag --q.*--help"),
         (["--q="], "--q is empty"),
+        (["--data_path", "--output_dir=x"], "--data_path has no value"),
+        (["--child_fixed_arc", "--q=2"], "has no value: .* is --q=2"),
         (["--flagfile=/no/such"], "flagfile.*/no/such.*--help"),
         (["--flagfile=/"], "flagfile.*Is a directory.*--help"),
         (["identity", "6"], "bare words 'identity' '6'.*--help"),

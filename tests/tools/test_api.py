@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -69,6 +70,7 @@ def test_a_run_of_the_past(small_run, tmp_path):
     model = run.export(statistics="measured")
     assert np.isfinite(model(images.astype(np.float32))).all()
     assert run.draw().axes
+    (tmp_path / "mine").touch()
     with pytest.raises(UserError, match="has not written it"):
         run.export(str(tmp_path))
 
@@ -147,6 +149,42 @@ def test_pixels_from_0_to_1_are_refused_and_whole_numbers_taken(past):
     np.testing.assert_array_equal(
         past.predict(pixels), past.predict(pixels.astype(np.int64))
     )
+
+
+@pytest.mark.parametrize("arc", [b"0 1 1", {0, 1}, {0: 1}, bytearray(3)])
+def test_things_that_only_look_like_lists_are_no_arcs(past, arc):
+    with pytest.raises(UserError, match="An arc is text such as"):
+        past.arc(arc)
+
+
+@pytest.mark.parametrize("target", [5, b"net.keras", "", ["net.keras"], " "])
+def test_what_is_no_path_is_no_target(past, target):
+    with pytest.raises(UserError, match="A path is text"):
+        past.export(target)
+
+
+def test_overwrite_is_true_or_false(past, tmp_path):
+    with pytest.raises(UserError, match="True or False; received 'False'"):
+        past.export(tmp_path / "net.keras", overwrite="False")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"overrides": (3,)}, {"data_path": 5}, {"data_changed": True}]
+)
+def test_what_changes_a_run_has_the_types_of_a_config(small_run, settings):
+    with pytest.raises(UserError, match="which is of type"):
+        Run(small_run, **settings)
+
+
+def test_a_folder_of_images_that_has_moved_is_named_by_data_path(
+    small_run, tmp_path
+):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    flags = run / "flags.txt"
+    text = flags.read_text().replace("=shapes", "=folder:/gone")
+    flags.write_text(text)
+    found = Run(run, data_path=tmp_path / "here").config
+    assert found.dataset == f"folder:{tmp_path}/here"
 
 
 def test_arcs_come_as_text_lists_and_arcs(past):

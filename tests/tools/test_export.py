@@ -22,7 +22,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.search_space import make_search_space
-from enas.errors import UserError
+from enas.errors import UserError, WriteError
 from enas.final.final_child import FinalChild
 from enas.tools import export, export_files, keras_layers, open_run
 
@@ -297,6 +297,28 @@ def test_files_load_and_predict_without_the_package(
     wanted = search.evaluation.logits(images, open_run.best_arc(search))
     for found in (by_keras, by_savedmodel):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+
+
+def test_a_slash_after_a_file_is_no_part_of_its_name(small_run, tmp_path):
+    target = f"{tmp_path}/net.keras/"
+    assert (
+        export.main(["x", f"--output_dir={small_run}", f"--to={target}"]) == 0
+    )
+    assert (tmp_path / "net.keras").is_file()
+
+
+def test_a_file_that_cannot_be_written_is_one_line(
+    small_run, tmp_path, monkeypatch, capsys
+):
+    def full(*unused):
+        raise WriteError(tmp_path / "net.keras", "no space left")
+
+    monkeypatch.setattr(export, "save", full)
+    flags = [f"--output_dir={small_run}", f"--to={tmp_path}/net.keras"]
+    assert export.main(["x", *flags]) == 1
+    message = capsys.readouterr().err
+    assert message.endswith("net.keras cannot be written: no space left\n")
+    assert message.count("\n") == 1
 
 
 def config_of(run):

@@ -11,7 +11,7 @@ import math
 import operator
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 from enas.errors import UserError
 
@@ -50,6 +50,9 @@ def as_text(arc: object) -> str:
     if isinstance(arc, (str, Arc)):
         return str(arc).replace("\ufeff", "")
     try:
+        # Bytes would be numbers, and sets and dicts have another order.
+        if isinstance(arc, (bytes, bytearray, Set, Mapping)):
+            raise TypeError
         return " ".join(
             as_text(part) if hasattr(part, "__len__") else str(_whole(part))
             for part in arc  # type: ignore[attr-defined]

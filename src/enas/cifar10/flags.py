@@ -216,6 +216,16 @@ def _check_not_empty(values: flags.FlagValues) -> None:
             for value in given if isinstance(given, list) else [given]:
                 if isinstance(value, str):
                     check_not_empty(f"--{name}", value)
+                    _check_no_flag(name, value, values)
+
+
+def _check_no_flag(name: str, value: str, values: flags.FlagValues) -> None:
+    """Refuses a flag without a value, which takes the flag after it."""
+    if value.startswith("-") and value.strip("-").split("=")[0] in values:
+        raise UserError(
+            f"--{name} has no value: the word after it is {value}. Write "
+            f"--{name}=VALUE, or leave it out for its default."
+        )
 
 
 def help_text(script: str) -> str:

@@ -1,6 +1,7 @@
 """A search, and what one does with it, from Python: docs/PYTHON.md."""
 
 import contextlib
+import dataclasses
 import functools
 import io
 import json
@@ -18,6 +19,7 @@ from enas.cifar10.arc import Arc, as_text
 from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags
 from enas.cifar10.main import run
+from enas.cifar10.readers.folder import PREFIX
 from enas.errors import UserError
 from enas.paths import read_text, user_path
 from enas.run.autosave import StopSignals
@@ -87,7 +89,8 @@ class Run:
     Args:
       path: the run directory.
       overrides: behaviours to change, "choice=value".
-      data_path: where the run's images are now, if they have moved.
+      data_path: where the run's images are now, if they have moved; for
+        folder:PATH the new PATH.
       data_changed: "allow" measures it on other images than it has seen.
 
     Raises:
@@ -101,25 +104,23 @@ class Run:
         data_path: str | os.PathLike[str] | None = None,
         data_changed: str = "refuse",
     ) -> None:
-        if not isinstance(path, (str, os.PathLike)):
-            raise UserError(
-                "Run takes the path of a run directory; received "
-                f"{reprlib.repr(path)}."
-            )
-        if isinstance(overrides, str) or not all(
-            isinstance(override, str) for override in overrides
-        ):
+        if not isinstance(overrides, (list, tuple)):
             raise UserError(
                 'overrides is a list of texts such as ["bn_evaluation=batch"];'
                 f" received {reprlib.repr(overrides)}."
             )
         self.path = user_path(path)
-        changed = [f"--override={override}" for override in overrides]
-        changed += [f"--data_changed={data_changed}"]
+        config = open_run.read_config(make_flags(), ["run"], self.path)
+        changed: dict[str, Any] = {"data_changed": data_changed}
         if data_path is not None:
-            changed += [f"--data_path={os.fspath(data_path)}"]
-        words = ["run", *changed]
-        self.config = open_run.read_config(make_flags(), words, self.path)
+            changed["data_path"] = data_path
+            if config.dataset.startswith(PREFIX) and isinstance(
+                data_path, (str, os.PathLike)
+            ):
+                changed["dataset"] = PREFIX + os.fspath(data_path)
+        changed["override"] = (*config.override, *overrides)
+        # A `Config` checks the types of its values.
+        self.config = dataclasses.replace(config, **changed)
 
     @property
     def result(self) -> dict[str, Any]:

@@ -21,7 +21,8 @@ def run_tool(
       usage: what --help prints; "" if `lines_of` sees to that.
 
     Returns:
-      Exit code: 0, or 2 for a mistake of the user.
+      Exit code: 0, 2 for a mistake of the user, or 1 for a file that cannot be
+      written or read.
     """
     try:
         words = command_words(sys.argv if argv is None else argv)
@@ -33,6 +34,9 @@ def run_tool(
         return 2
     except BrokenPipeError:
         drop_output()
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

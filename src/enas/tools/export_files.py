@@ -56,6 +56,7 @@ def save(model: Any, target: str, classes: Sequence[str]) -> list[str]:
       WriteError: it cannot be written.
     """
     text = json.dumps({"program": MARK, "classes": list(classes)})
+    target = os.path.normpath(target)
     unknown = _WRITE[_ending(target)](model, target, text)
     lines = [f"Saved {target}"]
     if unknown:

@@ -56,12 +56,13 @@ def read_config(
     Raises:
       UserError: there is no such run, or a flag is not legal.
     """
-    run = user_path(run or given(argv, "output_dir") or "")
+    run = run or given(argv, "output_dir")
     if not run:
         raise UserError(
             "--output_dir names the run directory of a search or a final "
             "training; received none. See --help."
         )
+    run = user_path(run)
     path = os.path.join(run, "flags.txt")
     if not os.path.isfile(path):
         raise UserError(

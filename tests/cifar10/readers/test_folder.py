@@ -10,15 +10,16 @@ import tensorflow as tf
 
 from enas.cifar10.data_utils import read_data
 from enas.cifar10.main import main
+from enas.cifar10.readers import folder
 from enas.errors import UserError
 from enas.tools import evaluate
 
 pytestmark = pytest.mark.usefixtures("own_folder")
 
 
-def read(folder="mine", **settings):
+def read(name="mine", **settings):
     lines = []
-    data = read_data(f"folder:{folder}", log=lines.append, **settings)
+    data = read_data(f"folder:{name}", log=lines.append, **settings)
     return data, lines
 
 
@@ -116,11 +117,11 @@ def test_splits_come_in_any_combination(valid, test):
     assert found[0] == 120 - drawn
     text = "\n".join(lines)
     assert f"train: {found[0]} images, train/" in text
-    for name, folder, count in (
+    for name, place, count in (
         ("valid", valid, found[1]),
         ("test", test, found[2]),
     ):
-        origin = f"{folder}/" if folder else "a tenth of train/ by name"
+        origin = f"{place}/" if place else "a tenth of train/ by name"
         assert f"{name}: {count} images, {origin}" in text
 
 
@@ -188,6 +189,7 @@ MISTAKES = {
     ),
     "within": (["cat/0.png", "dog/a/0.png"], "dog holds no .*1 folders"),
     "no train": (["val/cat/0.png", "test/cat/0.png"], "has test, val"),
+    "flat val": (["train/cat/0.png", "val/0.png"], "val .without sub-fol"),
     "two vals": (
         ["train/cat/0.png", "val/cat/0.png", "valid/cat/0.png"],
         "has train, val, valid",
@@ -269,6 +271,26 @@ def test_what_tensorflow_decodes_is_read(name, encode, channels):
     (emu,) = data.test.images[data.test.labels == 2]
     wanted = pixel[:3] if channels > 2 else pixel[:1].repeat(3)
     assert np.abs(emu[5, 5] - wanted.astype(int)).max() <= 3
+
+
+def test_a_bmp_with_a_table_of_colours_has_these_colours():
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(0, 7, (4, 8, 1), np.uint8)
+    colours = rng.integers(0, 256, (7, 3), np.uint8)
+    content = bytearray(bmp(numbers))
+    table = np.pad(colours[:, ::-1], ((0, 0), (0, 1))).tobytes()
+    content[10:14] = np.int32(54 + len(table)).tobytes()
+    content[46:50] = np.int32(7).tobytes()
+    content[54:54] = table
+    content[2:6] = np.int32(len(content)).tobytes()
+    pathlib.Path("a.bmp").write_bytes(content)
+    # The last row comes first.
+    wanted = colours[numbers[::-1, :, 0]]
+    assert np.array_equal(folder.decoded("a.bmp"), wanted)
+    content[30] = 1
+    pathlib.Path("a.bmp").write_bytes(content)
+    with pytest.raises(UserError, match="a.bmp cannot be read"):
+        folder.decoded("a.bmp")
 
 
 @pytest.mark.parametrize("content", [b"no picture", b"RIFF1234WEBPVP8 ", b"BM"])

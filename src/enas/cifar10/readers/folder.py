@@ -5,6 +5,7 @@ import concurrent.futures
 import functools
 import hashlib
 import os
+import struct
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -181,16 +182,32 @@ def decoded(path: str) -> np.ndarray:
     import tensorflow as tf
 
     try:
-        content = tf.io.read_file(path)
+        content = tf.io.read_file(path).numpy()
         # Of a BMP only as many channels as it has can be asked for.
-        channels = 0 if content.numpy()[:2] == b"BM" else 3
+        channels = 0 if content[:2] == b"BM" else 3
         image = tf.io.decode_image(
             content, channels=channels, expand_animations=False
         ).numpy()
-    except (tf.errors.OpError, ValueError) as error:
+        if image.shape[2] == 1:
+            image = _colours_of_bmp(content)[image[..., 0]]
+    except (tf.errors.OpError, ValueError, IndexError) as error:
         raise UserError(
             f"{path} cannot be read as a picture: its content is none of "
             f"{KINDS}, whatever its name says, or is damaged. Convert or "
             "remove it."
         ) from error
-    return image[..., :3] if image.shape[2] > 2 else image[..., :1].repeat(3, 2)
+    return image[..., :3]
+
+
+def _colours_of_bmp(content: bytes) -> np.ndarray:
+    """Returns the colours of a BMP of one byte per pixel, uint8 `[n, 3]`.
+
+    TensorFlow returns their numbers.
+    """
+    pixels, header = struct.unpack_from("<II", content, 10)
+    if content[30] in (1, 2):
+        raise ValueError("its rows are packed")
+    table = np.frombuffer(content[14 + header : pixels], np.uint8)
+    if not table.size:
+        return np.arange(256, dtype=np.uint8)[:, None].repeat(3, 1)
+    return table.reshape(-1, 4)[:, 2::-1]

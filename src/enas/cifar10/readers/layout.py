@@ -74,7 +74,7 @@ def split_folders(
         if split and _sub_folders(entry.path, collections.Counter()):
             found[split].append(entry.path)
         else:
-            rest.append(entry.name)
+            rest.append(entry.name + " (without sub-folders)" * bool(split))
     if not found:
         return {"train": path}
     skipped.update(beside)
