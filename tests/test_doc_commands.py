@@ -75,6 +75,10 @@ ELSEWHERE = {
         "experiments/test_documents.py::"
         "test_the_documents_hold_what_the_tables_give"
     ),
+    "bash scripts/audit_space.sh --poison=identity --q=300 "
+    "--picture=docs/pictures/layer.png": (
+        "audit/test_audit.py::test_the_program_prints_writes_and_draws"
+    ),
     "bash scripts/audit_space.sh --poison=identity --q=300": (
         "audit/test_audit.py::test_the_program_prints_writes_and_draws"
     ),

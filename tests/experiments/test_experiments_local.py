@@ -15,12 +15,16 @@ import pytest
 import helpers
 from enas.cifar10.metrics import READINGS
 from enas.experiments import plan as plans
-from enas.experiments.attempt import Attempt, BusyError, forget_the_dead
 from enas.experiments.jobs import make_jobs
 from enas.experiments.local_engine import run_local
 from enas.experiments.report import write_report
 from enas.experiments.results import read_sweep
 from enas.experiments.run_state import read_state
+from enas.experiments.search_process import (
+    BusyError,
+    SearchProcess,
+    forget_the_dead,
+)
 from enas.experiments.status import StatusTable, status_lines
 
 TABLE1 = helpers.ROOT / "scripts/table1.sh"
@@ -136,9 +140,9 @@ def test_a_killed_sweep_takes_its_searches_along_and_loses_no_epoch(
 
 def test_a_run_is_never_run_twice_at_once(tmp_path):
     (job,) = sweep(tmp_path, "1a")
-    first = Attempt(job, str(tmp_path), 1, program(0.1))
+    first = SearchProcess(job, str(tmp_path), 1, program(0.1))
     with pytest.raises(BusyError, match="another process"):
-        Attempt(job, str(tmp_path), 1, program())
+        SearchProcess(job, str(tmp_path), 1, program())
     assert first.wait() == 0
     assert len(starts(job)) == 1
 

@@ -1,7 +1,7 @@
 """What a few numbers say, and what they do not: SciPy, and little else."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -105,7 +105,9 @@ def kendall(
     return float(stats.kendalltau(a, b).statistic), low, high
 
 
-def _bootstrap(statistic, a, b, seed):
+def _bootstrap(
+    statistic: Callable[..., float], a: np.ndarray, b: np.ndarray, seed: int
+) -> tuple[float, float]:
     found = stats.bootstrap(
         (a, b),
         statistic,

@@ -180,7 +180,13 @@ def _damage(measured: Measured) -> Figure:
     return figure
 
 
-def _bars(panel, found, colour, label, **style):
+def _bars(
+    panel: Any,
+    found: Sequence[tuple[float, Estimate]],
+    colour: str,
+    label: str,
+    **style: Any,
+) -> None:
     """Plots (x, Estimate) pairs, with intervals where n > 1."""
     if not found:
         return
@@ -194,7 +200,7 @@ def _bars(panel, found, colour, label, **style):
         )
 
 
-def _chosen(measured, number):
+def _chosen(measured: Measured, number: str) -> list[tuple[Row, str, str]]:
     """Returns [(row, colour, label)] of a panel, the clean search first."""
     baseline = [(r, CLEAN, "no poison") for r in _rows("none")]
     rows = zip(_rows(number), ORDERED, strict=True)
@@ -206,7 +212,7 @@ def _chosen(measured, number):
     ]
 
 
-def _figure4(measured, number, panel):
+def _figure4(measured: Measured, number: str, panel: Any) -> None:
     last = measured.num_epochs
     for row, colour, label in _chosen(measured, number):
         curve = measured.curve(row.name, "valid_acc")
@@ -223,7 +229,7 @@ def _figure4(measured, number, panel):
     _epochs(panel)
 
 
-def _figure5(measured, number, panel):
+def _figure5(measured: Measured, number: str, panel: Any) -> None:
     rows = [*_rows("none"), *_rows(number)]
     for split, (name, colour) in SPLITS.items():
         paper = [getattr(row, f"paper_{split}_error") for row in rows]
@@ -247,7 +253,7 @@ def _figure5(measured, number, panel):
     _legend(panel, "lower right", columns=2)
 
 
-def _shares(measured, number, panel):
+def _shares(measured: Measured, number: str, panel: Any) -> None:
     rows = _chosen(measured, number)[1:] if number else []
     for row, colour, label in rows:
         curve = measured.curve(row.name, "poison_share")
@@ -289,7 +295,7 @@ _PANELS = {
 }
 
 
-def _epochs(panel):
+def _epochs(panel: Any) -> None:
     panel.set_ylim(0, 102)
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.set_xlabel("epoch")
@@ -297,7 +303,9 @@ def _epochs(panel):
     _legend(panel, "upper center", columns=3, below=True)
 
 
-def _legend(panel, place, columns=1, below=False):
+def _legend(
+    panel: Any, place: str, columns: int = 1, below: bool = False
+) -> None:
     if panel.get_legend_handles_labels()[0]:
         beside = {"bbox_to_anchor": (0.5, -0.16)} if below else {}
         panel.legend(loc=place, ncols=columns, **beside)

@@ -16,13 +16,8 @@ def read_table(path: str) -> list[Line]:
         return list(csv.DictReader(stream))
 
 
-def write_whole(path, text):
-    """Writes a text file so that a reader never sees half of it.
-
-    Args:
-      path: str.
-      text: str.
-    """
+def write_whole(path: str, text: str) -> None:
+    """Writes a text file so that a reader never sees half of it."""
     # The name is the process's own: sweeps may share a directory.
     aside = f"{path}.{os.getpid()}.part"
     with open(aside, "w", encoding="utf-8") as stream:
@@ -30,13 +25,11 @@ def write_whole(path, text):
     os.replace(aside, path)
 
 
-def last_lines(path, count, start=0):
+def last_lines(path: str, count: int, start: int = 0) -> list[str]:
     """Returns the last lines of a file that are not blank, list of str.
 
     Args:
-      path: str.
-      count: int.
-      start: int, bytes at the beginning to leave out.
+      start: bytes at the beginning to leave out.
     """
     with open(path, encoding="utf-8", errors="replace") as stream:
         stream.seek(start)

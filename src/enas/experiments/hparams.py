@@ -2,18 +2,17 @@
 
 import os
 import shutil
+from typing import Any
 
 from enas import tf_settings
-from enas.experiments.results import reading_columns
+from enas.experiments.results import Group, Sweep, reading_columns
+from enas.experiments.run_state import RunState
 
 __all__ = ["write_hparams"]
 
 
-def write_hparams(sweep):
+def write_hparams(sweep: Sweep) -> str:
     """Writes one TensorBoard session per run: settings and final errors.
-
-    Args:
-      sweep: `Sweep`.
 
     Returns:
       str, the directory, for `tensorboard --logdir`.
@@ -42,11 +41,13 @@ def write_hparams(sweep):
 _HPARAMS = ("row", "variant", "poison", "q", "op_ids", "seed", "state")
 
 
-def _write_run(tf, api, folder, group, state):
+def _write_run(
+    tf: Any, api: Any, folder: str, group: Group, state: RunState
+) -> None:
     name = state.job.name
     with tf.summary.create_file_writer(os.path.join(folder, name)).as_default():
         row = group.row
-        values = (row.name, group.variant or "search", row.poison, row.q)
+        values: tuple = (row.name, group.variant or "search", row.poison, row.q)
         values += (group.space.num_ops, state.job.seed, state.text)
         settings = dict(zip(_HPARAMS, values, strict=True))
         api.hparams(settings, trial_id=name)
@@ -56,7 +57,7 @@ def _write_run(tf, api, folder, group, state):
                 tf.summary.scalar(tag, error, step=state.epochs)
 
 
-def _tags():
+def _tags() -> dict[str, str]:
     """Returns dict, tag -> column of metrics.csv."""
     tags = {"error/valid": "valid_acc", "error/test": "test_acc"}
     for split in ("valid", "test"):

@@ -2,15 +2,17 @@
 
 import contextlib
 import signal
+from collections.abc import Iterator
+from typing import Any
 
 __all__ = ["terminate_as_interrupt"]
 
 
 @contextlib.contextmanager
-def terminate_as_interrupt():
+def terminate_as_interrupt() -> Iterator[None]:
     """Lets SIGTERM end the sweep as Ctrl-C does."""
 
-    def interrupt(number, frame):
+    def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)

@@ -5,13 +5,19 @@ No TensorFlow here: everything is checked before anything is touched.
 
 import dataclasses
 import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
 from enas.cifar10.behaviours import PROFILES, Profile
 from enas.cifar10.flags import define_flags, read_flags
 from enas.errors import UserError
-from enas.experiments.rows import BASELINE, choose_rows, search_space_of
+from enas.experiments.rows import BASELINE, Row, choose_rows, search_space_of
+
+if TYPE_CHECKING:  # It needs TensorFlow.
+    from enas.cifar10.config import Config
+    from enas.experiments.plan import Plan
 
 __all__ = [
     "CONTROLS",
@@ -34,11 +40,10 @@ class Job:
     """One search of a sweep.
 
     Attributes:
-      row: str, name of the row of Table 1 it belongs to.
-      variant: str, "" for the row itself; a control; a defence, several
+      row: name of the row of Table 1 it belongs to.
+      variant: "" for the row itself; a control; a defence, several
         joined by +; or the behaviour choice that is flipped, "choice=value".
-      seed: int.
-      arguments: tuple of str, flags of the search, output_dir included.
+      arguments: flags of the search, output_dir included.
     """
 
     row: str
@@ -47,30 +52,30 @@ class Job:
     arguments: tuple[str, ...]
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Returns a name that is unique in a sweep and legal for a folder."""
         middle = f"_{self.variant.replace('=', '-')}" if self.variant else ""
         return f"{self.row}{middle}_seed{self.seed}"
 
     @property
-    def directory(self):
-        """Returns the run directory, str."""
+    def directory(self) -> str:
+        """Returns the run directory."""
         return self.arguments[-1].removeprefix("--output_dir=")
 
 
-def make_jobs(plan, runs_dir):
+def make_jobs(plan: "Plan", runs_dir: str) -> list[Job]:
     """Returns the `Job`s of a `Plan`, and checks every command line.
 
     Rows come seed by seed; controls and ablations follow the rows.
 
     Args:
-      plan: `Plan`.
-      runs_dir: str, the folder of run directories, absolute.
+      runs_dir: the folder of run directories, absolute.
 
     Raises:
       UserError: a row, control, choice or search flag is not legal.
     """
     rows = choose_rows(list(plan.only))
+    variants: list[tuple[Row, str, tuple[str, ...]]]
     variants = [(row, "", ()) for row in rows]
     for control in plan.controls:
         variants += _control(control, rows, plan)
@@ -88,7 +93,14 @@ def make_jobs(plan, runs_dir):
     ]
 
 
-def _job(plan, runs_dir, seed, row, variant, extra):
+def _job(
+    plan: "Plan",
+    runs_dir: str,
+    seed: int,
+    row: Row,
+    variant: str,
+    extra: Sequence[str],
+) -> Job:
     named = Job(row.name, variant, seed, ())
     arguments = (
         *plan.search_flags(),
@@ -101,7 +113,7 @@ def _job(plan, runs_dir, seed, row, variant, extra):
     return dataclasses.replace(named, arguments=arguments)
 
 
-def read_config(arguments):
+def read_config(arguments: Sequence[str]) -> "Config":
     """Returns the `Config` of a search's flags.
 
     Raises:
@@ -114,7 +126,9 @@ def read_config(arguments):
     return config
 
 
-def _control(control, rows, plan):
+def _control(
+    control: str, rows: Sequence[Row], plan: "Plan"
+) -> list[tuple[Row, str, tuple[str, ...]]]:
     """Returns (row, variant, flags) of a control on the rows it applies to."""
     if control not in CONTROLS:
         raise UserError(
@@ -132,7 +146,7 @@ def _control(control, rows, plan):
     ]
 
 
-def _poison_arc(row, plan, skip):
+def _poison_arc(row: Row, plan: "Plan", skip: int) -> str:
     """Returns an arc of the set's ops in turn, all skips alike, as text."""
     config = read_config((*plan.search_flags(), *row.flags))
     space = search_space_of(row.poison, row.q, config)
@@ -145,7 +159,9 @@ def _poison_arc(row, plan, skip):
     )
 
 
-def flips(choices, profile, override):
+def flips(
+    choices: Sequence[str], profile: str, override: Sequence[str]
+) -> list[str]:
     """Returns the behaviours that --ablate names, each "choice=value".
 
     A choice without a value takes the value of the other program, or where
@@ -153,7 +169,7 @@ def flips(choices, profile, override):
 
     Args:
       choices: sequence of str, "all" or names with or without "=value".
-      profile: str, key of `PROFILES`.
+      profile: key of `PROFILES`.
       override: sequence of str, changes that hold in all runs.
 
     Raises:
@@ -173,7 +189,9 @@ def flips(choices, profile, override):
     return [_flip(choice, fields, profile, other) for choice in choices]
 
 
-def _flip(choice, fields, profile, other):
+def _flip(
+    choice: str, fields: Mapping[str, Any], profile: str, other: Profile
+) -> str:
     name, _, value = choice.partition("=")
     if name not in fields:
         raise UserError(

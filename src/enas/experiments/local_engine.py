@@ -3,26 +3,38 @@
 import collections
 import os
 import time
+from collections.abc import Callable, Sequence
 
-from enas.experiments.attempt import MAX_ATTEMPTS, SEARCH, Attempt, BusyError
 from enas.experiments.interrupts import terminate_as_interrupt
+from enas.experiments.jobs import Job
 from enas.experiments.run_state import read_state
+from enas.experiments.search_process import (
+    MAX_ATTEMPTS,
+    SEARCH,
+    BusyError,
+    SearchProcess,
+)
 
 __all__ = ["run_local"]
 
 POLL_SECONDS = 0.5
 
 
-def run_local(jobs, sweep_dir, processes, show, program=SEARCH):
+def run_local(
+    jobs: Sequence[Job],
+    sweep_dir: str,
+    processes: int,
+    show: Callable[[], None],
+    program: Sequence[str] = SEARCH,
+) -> None:
     """Runs jobs until every one has finished or failed twice.
 
     Args:
-      jobs: list of `Job`, in the order to start them.
-      sweep_dir: str.
+      jobs: in the order to start them.
       processes: int >= 1, how many at a time; they share the threads of the
         machine.
       show: function without arguments, called again and again.
-      program: list of str, the search program.
+      program: the search program.
 
     Raises:
       KeyboardInterrupt: SIGINT or SIGTERM came; the searches are stopped.
@@ -31,7 +43,8 @@ def run_local(jobs, sweep_dir, processes, show, program=SEARCH):
     todo = collections.deque(
         job for job in jobs if not read_state(job, sweep_dir).finished
     )
-    attempts, running = collections.Counter(), []
+    attempts: collections.Counter[str] = collections.Counter()
+    running: list[SearchProcess] = []
     with terminate_as_interrupt():
         try:
             while todo or running:
@@ -43,7 +56,14 @@ def run_local(jobs, sweep_dir, processes, show, program=SEARCH):
             _stop(running)
 
 
-def _start(todo, running, sweep_dir, processes, threads, program):
+def _start(
+    todo: collections.deque[Job],
+    running: list[SearchProcess],
+    sweep_dir: str,
+    processes: int,
+    threads: int | None,
+    program: Sequence[str],
+) -> None:
     """Fills the free places, and leaves jobs that others run for later."""
     for _ in range(len(todo)):
         if len(running) >= processes:
@@ -52,12 +72,16 @@ def _start(todo, running, sweep_dir, processes, threads, program):
         if read_state(job, sweep_dir).finished:
             continue
         try:
-            running.append(Attempt(job, sweep_dir, threads, program))
+            running.append(SearchProcess(job, sweep_dir, threads, program))
         except BusyError:
             todo.append(job)
 
 
-def _reap(todo, running, attempts):
+def _reap(
+    todo: collections.deque[Job],
+    running: list[SearchProcess],
+    attempts: collections.Counter[str],
+) -> None:
     """Takes out what has ended; the first failure of a job comes last."""
     for attempt in list(running):
         code = attempt.poll()
@@ -69,7 +93,7 @@ def _reap(todo, running, attempts):
             todo.append(attempt.job)
 
 
-def _stop(running):
+def _stop(running: list[SearchProcess]) -> None:
     for attempt in running:
         attempt.interrupt()
     for attempt in running:

@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 from enas.cifar10.flags import spelled_out
 from enas.errors import UserError
@@ -49,15 +51,14 @@ class Plan:
     """One call of the sweep.
 
     Attributes:
-      scale: str, one of `SCALES`, or `RETRAIN`.
-      profile: str, as --profile of the search.
-      override: tuple of str, choice=value, in all runs.
-      flags: tuple of str, further search flags, in all runs.
-      only: tuple of str, rows; empty for all 17.
-      seeds: tuple of int.
-      controls: tuple of str, of `jobs.CONTROLS`.
-      defences: tuple of str, as --defence takes them, joined by + not commas.
-      ablate: tuple of str, as --ablate takes them, or ("all",).
+      scale: one of `SCALES`, or `RETRAIN`.
+      profile: as --profile of the search.
+      override: choice=value, in all runs.
+      flags: further search flags, in all runs.
+      only: rows; empty for all 17.
+      controls: of `jobs.CONTROLS`.
+      defences: as --defence takes them, joined by + not commas.
+      ablate: as --ablate takes them, or ("all",).
     """
 
     scale: str
@@ -70,7 +71,7 @@ class Plan:
     defences: tuple[str, ...] = ()
     ablate: tuple[str, ...] = ()
 
-    def search_flags(self):
+    def search_flags(self) -> tuple[str, ...]:
         """Returns the flags that all runs share, a tuple of str.
 
         Raises:
@@ -91,7 +92,7 @@ class Plan:
             *self.flags,
         )
 
-    def same_in_all_runs(self):
+    def same_in_all_runs(self) -> dict[str, Any]:
         """Returns what may not change within one sweep, as JSON has it."""
         return {
             "scale": self.scale,
@@ -101,7 +102,7 @@ class Plan:
         }
 
 
-def _preset(scale):
+def _preset(scale: str) -> list[str]:
     """Returns the flags of a preset, so that a sweep outlives its checkout."""
     path = PRESETS / f"{scale}.flags"
     try:
@@ -114,13 +115,11 @@ def _preset(scale):
     return [line for line in lines if line.startswith("--")]
 
 
-def remember(directory, plan, jobs):
+def remember(directory: str, plan: Plan, jobs: Sequence[Job]) -> list[Job]:
     """Adds jobs to the sweep file, which the report reads.
 
     Args:
-      directory: str, the sweep's.
-      plan: `Plan`.
-      jobs: list of `Job`.
+      directory: the sweep's.
 
     Returns:
       list of all `Job`s of the sweep so far.
@@ -142,7 +141,7 @@ def remember(directory, plan, jobs):
     return list(known.values())
 
 
-def check(directory, plan):
+def check(directory: str, plan: Plan) -> None:
     """Refuses a directory that another sweep or something else is in.
 
     Raises:
@@ -169,7 +168,7 @@ def check(directory, plan):
             )
 
 
-def _compared(name, value):
+def _compared(name: str, value: Any) -> Any:
     """Leaves out where images lie: each run knows what its images are."""
     if name != "flags":
         return value
@@ -178,7 +177,7 @@ def _compared(name, value):
     return {line for line in lines if not line.startswith(places)}
 
 
-def load_jobs(directory):
+def load_jobs(directory: str) -> tuple[dict[str, Any], list[Job]]:
     """Returns (what all runs share, list of `Job`) of a sweep.
 
     Raises:
@@ -197,7 +196,7 @@ def load_jobs(directory):
     return value, jobs
 
 
-def _placed(job, directory):
+def _placed(job: Job, directory: str) -> Job:
     """Returns a job whose run lies in a sweep, which may have moved."""
     place = f"--output_dir={os.path.join(directory, RUNS, job.name)}"
     return dataclasses.replace(job, arguments=(*job.arguments[:-1], place))

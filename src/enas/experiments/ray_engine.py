@@ -5,11 +5,19 @@ all nodes share under the same path.
 """
 
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from enas.errors import UserError
-from enas.experiments.attempt import MAX_ATTEMPTS, SEARCH, Attempt, BusyError
 from enas.experiments.interrupts import terminate_as_interrupt
+from enas.experiments.jobs import Job
 from enas.experiments.run_state import read_state
+from enas.experiments.search_process import (
+    MAX_ATTEMPTS,
+    SEARCH,
+    BusyError,
+    SearchProcess,
+)
 
 __all__ = ["RayEngine", "run_job"]
 
@@ -24,12 +32,12 @@ class RayEngine:
     """Runs jobs as Ray tasks, each an ordinary search in its own process.
 
     Args:
-      address: str, "local" for a Ray of this sweep's own, "auto" or an
+      address: "local" for a Ray of this sweep's own, "auto" or an
         address for a cluster that is running.
       cpus_per_run: float > 0, of Ray's resources.
       gpus_per_run: float >= 0, of Ray's resources; .5 puts two on a GPU.
-      program: list of str, the search program.
-      wait_for_nodes: bool, whether a cluster without room may still grow.
+      program: the search program.
+      wait_for_nodes: whether a cluster without room may still grow.
 
     Raises:
       UserError: Ray is not installed, or a number is not legal.
@@ -37,12 +45,12 @@ class RayEngine:
 
     def __init__(
         self,
-        address,
-        cpus_per_run,
-        gpus_per_run,
-        program=SEARCH,
-        wait_for_nodes=False,
-    ):
+        address: str,
+        cpus_per_run: float,
+        gpus_per_run: float,
+        program: Sequence[str] = SEARCH,
+        wait_for_nodes: bool = False,
+    ) -> None:
         if cpus_per_run <= 0 or gpus_per_run < 0:
             raise UserError(
                 "--cpus_per_run must be above 0 and --gpus_per_run at least "
@@ -58,7 +66,7 @@ class RayEngine:
             ) from error
         self._ray = ray
         self._address = address
-        self._resources = {
+        self._resources: dict[str, Any] = {
             "num_cpus": cpus_per_run,
             "num_gpus": gpus_per_run,
             "max_retries": MAX_DEATHS,
@@ -67,7 +75,9 @@ class RayEngine:
         self._program = program
         self._wait_for_nodes = wait_for_nodes
 
-    def __call__(self, jobs, sweep_dir, show):
+    def __call__(
+        self, jobs: Sequence[Job], sweep_dir: str, show: Callable[[], None]
+    ) -> None:
         """Runs jobs until every one has finished or failed twice.
 
         Args:
@@ -87,7 +97,9 @@ class RayEngine:
         finally:
             self._ray.shutdown()
 
-    def _run(self, jobs, sweep_dir, show):
+    def _run(
+        self, jobs: Sequence[Job], sweep_dir: str, show: Callable[[], None]
+    ) -> None:
         task = self._ray.remote(**self._resources)(run_job)
         tasks = [
             task.remote(job, sweep_dir, self._threads, self._program)
@@ -103,9 +115,12 @@ class RayEngine:
             self._ray.wait(tasks, num_returns=len(tasks), timeout=60)
             raise
 
-    def _connect(self):
+    def _connect(self) -> None:
         # A Ray of its own listens on this machine only.
-        local = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+        local: dict[str, Any] = {
+            "_node_ip_address": "127.0.0.1",
+            "include_dashboard": False,
+        }
         try:
             self._ray.init(
                 address=self._address,
@@ -118,7 +133,7 @@ class RayEngine:
                 f"({error}). Start one with `ray start --head`, or take local."
             ) from error
 
-    def _find_room(self):
+    def _find_room(self) -> None:
         """Refuses, or waits for nodes, where no node has what a run wants."""
         wanted = [self._resources[f"num_{kind}s"] for kind in ("cpu", "gpu")]
         told = -TELL_SECONDS
@@ -146,7 +161,7 @@ class RayEngine:
                 print(f"Waiting for a node: {text}", flush=True)
             time.sleep(POLL_SECONDS)
 
-    def _wait(self, tasks, show):
+    def _wait(self, tasks: list, show: Callable[[], None]) -> None:
         while tasks:
             done, tasks = self._ray.wait(tasks, timeout=POLL_SECONDS)
             show()
@@ -158,14 +173,13 @@ class RayEngine:
                     print(f"error: Ray gave a run up: {error}", flush=True)
 
 
-def run_job(job, sweep_dir, threads, program):
+def run_job(
+    job: Job, sweep_dir: str, threads: int | None, program: Sequence[str]
+) -> int:
     """Runs a job to its end on this node; a failure is retried once.
 
     Args:
-      job: `Job`.
-      sweep_dir: str.
-      threads: int.
-      program: list of str, the search program.
+      program: the search program.
 
     Returns:
       int, the exit code of the last attempt, 0 if the run had finished.
@@ -184,10 +198,12 @@ def run_job(job, sweep_dir, threads, program):
     return code
 
 
-def _start(job, sweep_dir, threads, program):
+def _start(
+    job: Job, sweep_dir: str, threads: int | None, program: Sequence[str]
+) -> SearchProcess:
     """Waits until nobody else runs the job, such as a node that is dying."""
     while True:
         try:
-            return Attempt(job, sweep_dir, threads, program)
+            return SearchProcess(job, sweep_dir, threads, program)
         except BusyError:
             time.sleep(POLL_SECONDS)

@@ -8,6 +8,8 @@ set. Writes nothing.
 """
 
 import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
@@ -17,17 +19,20 @@ from enas.errors import UserError
 from enas.tools import open_run as trained
 from enas.tools.command import run_tool
 
+if TYPE_CHECKING:  # It needs TensorFlow.
+    from enas.cifar10.config import Config
+
 __all__ = ["main", "reevaluate"]
 
 NUM_ARCS = 10
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the tool; returns its exit code."""
     return run_tool(_run, argv)
 
 
-def _run(argv):
+def _run(argv: list[str]) -> Iterator[str]:
     values = flags.FlagValues()
     define_flags(values)
     if len(argv) < 2:
@@ -37,7 +42,7 @@ def _run(argv):
     )
 
 
-def reevaluate(config):
+def reevaluate(config: "Config") -> Iterator[str]:
     """Yields lines with the errors of a run's arcs.
 
     Args:

@@ -4,6 +4,8 @@ import csv
 import io
 import os
 import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from enas.experiments import tables
 from enas.experiments.figures import (
@@ -14,17 +16,17 @@ from enas.experiments.figures import (
 )
 from enas.experiments.files import write_whole
 from enas.experiments.hparams import write_hparams
-from enas.experiments.results import read_sweep, reading_columns
+from enas.experiments.results import Sweep, read_sweep, reading_columns
 from enas.experiments.summary import markdown
 
 __all__ = ["write_report"]
 
 
-def write_report(directory):
+def write_report(directory: str) -> list[str]:
     """Writes table1.md, table1.csv and the figures of a sweep.
 
     Args:
-      directory: str, the sweep's.
+      directory: the sweep's.
 
     Returns:
       list of the paths written.
@@ -46,7 +48,7 @@ def write_report(directory):
     return [*paths, write_hparams(sweep)]
 
 
-def _measured(sweep):
+def _measured(sweep: Sweep) -> Measured:
     """Returns what the figures draw of a sweep."""
     last = max(group.config.num_epochs for group in sweep.table)
     alone = {
@@ -65,7 +67,7 @@ def _measured(sweep):
     )
 
 
-def _keep_a_fuller_one(sweep):
+def _keep_a_fuller_one(sweep: Sweep) -> None:
     """Moves an earlier report with more finished runs aside, and says so."""
     path = os.path.join(sweep.directory, "table1.csv")
     if not os.path.isfile(path):
@@ -91,7 +93,7 @@ def _keep_a_fuller_one(sweep):
         )
 
 
-def _page(sweep):
+def _page(sweep: Sweep) -> Iterator[str]:
     """Yields the lines of table1.md."""
     yield "# Table 1, measured"
     yield ""
@@ -160,7 +162,7 @@ _ABLATION = (
 _SHARE = "Per cent of the op decisions behind the epoch's child steps."
 
 
-def _facts(sweep):
+def _facts(sweep: Sweep) -> Iterator[str]:
     """Yields what the numbers depend on."""
     results, versions = sweep.facts("result.json"), sweep.versions()
     shared = sweep.shared
@@ -188,7 +190,7 @@ def _facts(sweep):
     yield from dict.fromkeys(f"* {each['protocol']}" for each in results)
 
 
-def _data(results):
+def _data(results: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Yields which images the runs have seen, and what is odd about them."""
     data = [each.get("data") or {} for each in results]
     found = dict.fromkeys(each.get("fingerprint", "unknown") for each in data)
@@ -199,7 +201,7 @@ def _data(results):
         yield f"* **Images of a run changed: {change}.**"
 
 
-def _csv(sweep):
+def _csv(sweep: Sweep) -> str:
     """Returns table1.csv: a line per row and variant, plain numbers."""
     columns = {
         f"{split}_error_{arcs}_{mode}": column

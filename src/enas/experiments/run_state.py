@@ -6,9 +6,10 @@ import functools
 import json
 import os
 import re
+from typing import Any
 
 from enas.experiments.files import write_whole
-from enas.experiments.jobs import read_config
+from enas.experiments.jobs import Job, read_config
 
 __all__ = ["RunState", "note", "notes_path", "read_state"]
 
@@ -18,35 +19,34 @@ class RunState:
     """One run of a sweep as its files show it.
 
     Attributes:
-      job: `Job`.
-      num_epochs: int, wanted.
-      rows: list of dicts, column of metrics.csv -> float, one per epoch that
+      num_epochs: wanted.
+      rows: column of metrics.csv -> float, one per epoch that
         has a checkpoint.
-      notes: dict, what the engine noted: state, exit_code, attempts, lines.
+      notes: what the engine noted: state, exit_code, attempts, lines.
     """
 
-    job: object
+    job: Job
     num_epochs: int
-    rows: list
-    notes: dict
+    rows: list[dict[str, float]]
+    notes: dict[str, Any]
 
     @property
-    def epochs(self):
-        """Returns the number of epochs that are safe, int."""
+    def epochs(self) -> int:
+        """Returns the number of epochs that are safe."""
         return len(self.rows)
 
     @property
-    def finished(self):
-        """Returns whether nothing is left to do, bool."""
+    def finished(self) -> bool:
+        """Returns whether nothing is left to do."""
         return self.epochs >= self.num_epochs
 
     @property
-    def failed(self):
-        """Returns whether the engine gave the run up, bool."""
+    def failed(self) -> bool:
+        """Returns whether the engine gave the run up."""
         return not self.finished and self.notes.get("state") == "failed"
 
     @property
-    def text(self):
+    def text(self) -> str:
         """Returns the state in a few words."""
         if self.finished:
             return "finished"
@@ -57,8 +57,8 @@ class RunState:
         return f"unfinished, {where}" if self.notes else "not started"
 
     @property
-    def seconds(self):
-        """Returns the wall time of all safe epochs, float."""
+    def seconds(self) -> float:
+        """Returns the wall time of all safe epochs."""
         return sum(
             number
             for row in self.rows
@@ -66,7 +66,7 @@ class RunState:
             if column.startswith("seconds_")
         )
 
-    def error(self, column, row=-1):
+    def error(self, column: str, row: int = -1) -> float | None:
         """Returns an accuracy column as error in per cent, or None.
 
         Args:
@@ -78,12 +78,11 @@ class RunState:
         return 100 * (1 - self.rows[row][column])
 
 
-def read_state(job, sweep_dir):
+def read_state(job: Job, sweep_dir: str) -> RunState:
     """Returns the `RunState` of a `Job`.
 
     Args:
-      job: `Job`.
-      sweep_dir: str, where the engine's notes are.
+      sweep_dir: where the engine's notes are.
     """
     safe = _last_checkpoint(job.directory)
     rows = [r for r in _read_rows(job.directory) if r["epoch"] <= safe]
@@ -93,11 +92,11 @@ def read_state(job, sweep_dir):
 
 
 @functools.cache
-def _num_epochs(arguments):
+def _num_epochs(arguments: tuple[str, ...]) -> int:
     return read_config(arguments).num_epochs
 
 
-def _last_checkpoint(directory):
+def _last_checkpoint(directory: str) -> int:
     folder = os.path.join(directory, "checkpoints")
     if not os.path.isdir(folder):
         return 0
@@ -105,7 +104,7 @@ def _last_checkpoint(directory):
     return max((int(match[1]) for match in found if match), default=0)
 
 
-def _read_rows(directory):
+def _read_rows(directory: str) -> list[dict[str, float]]:
     path = os.path.join(directory, "metrics.csv")
     if not os.path.isfile(path):
         return []
@@ -116,12 +115,12 @@ def _read_rows(directory):
         ]
 
 
-def notes_path(job, sweep_dir):
-    """Returns where the engine notes how a job went, str."""
+def notes_path(job: Job, sweep_dir: str) -> str:
+    """Returns where the engine notes how a job went."""
     return os.path.join(sweep_dir, "jobs", f"{job.name}.json")
 
 
-def _read_notes(job, sweep_dir):
+def _read_notes(job: Job, sweep_dir: str) -> dict[str, Any]:
     path = notes_path(job, sweep_dir)
     if not os.path.isfile(path):
         return {}
@@ -129,12 +128,10 @@ def _read_notes(job, sweep_dir):
         return json.load(stream)
 
 
-def note(job, sweep_dir, **facts):
+def note(job: Job, sweep_dir: str, **facts: Any) -> None:
     """Adds facts to the notes of a job.
 
     Args:
-      job: `Job`.
-      sweep_dir: str.
       **facts: what JSON can hold.
     """
     path = notes_path(job, sweep_dir)

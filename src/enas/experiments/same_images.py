@@ -8,10 +8,14 @@ import concurrent.futures
 import dataclasses
 import multiprocessing
 import os
+from typing import TYPE_CHECKING
 
 from enas.experiments.jobs import Job, read_config
 from enas.experiments.plan import SWEEP_FILE, load_jobs
 from enas.tf_settings import start_tensorflow
+
+if TYPE_CHECKING:  # It needs TensorFlow.
+    from enas.cifar10.config import Config
 
 RECORD = "data.jsonl"
 
@@ -41,11 +45,11 @@ def check(jobs: list[Job], directory: str) -> None:
         pool.submit(_compare, config).result()
 
 
-def _has_begun(job):
+def _has_begun(job: Job) -> bool:
     return os.path.isfile(os.path.join(job.directory, RECORD))
 
 
-def _compare(config):
+def _compare(config: "Config") -> None:
     start_tensorflow()
     from enas.cifar10 import build
     from enas.run import data_record

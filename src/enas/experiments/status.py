@@ -3,8 +3,11 @@
 import shutil
 import sys
 import time
+from collections.abc import Sequence
+from typing import TextIO
 
-from enas.experiments.run_state import read_state
+from enas.experiments.jobs import Job
+from enas.experiments.run_state import RunState, read_state
 
 __all__ = ["StatusTable", "status_lines"]
 
@@ -15,16 +18,12 @@ HEADER = (
 )
 
 
-def status_lines(states):
-    """Returns a line for each run, the header first.
-
-    Args:
-      states: list of `RunState`.
-    """
+def status_lines(states: Sequence[RunState]) -> list[str]:
+    """Returns a line for each run, the header first."""
     return [HEADER, *map(_line, states)]
 
 
-def _line(state):
+def _line(state: RunState) -> str:
     text = state.text
     if not state.finished and state.notes.get("state") == "running":
         text = f"running, epoch {state.epochs} of {state.num_epochs}"
@@ -34,7 +33,7 @@ def _line(state):
     )
 
 
-def _percent(state, column):
+def _percent(state: RunState, column: str) -> str:
     error = state.error(column)
     return "" if error is None else f"{error:.2f} %"
 
@@ -43,19 +42,22 @@ class StatusTable:
     """Shows the runs of a sweep again and again.
 
     Args:
-      jobs: list of `Job`.
-      sweep_dir: str.
       stream: where to write; stdout by default.
     """
 
-    def __init__(self, jobs, sweep_dir, stream=None):
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        sweep_dir: str,
+        stream: TextIO | None = None,
+    ) -> None:
         self._jobs, self._sweep_dir = jobs, sweep_dir
         self._stream = stream or sys.stdout
         self._live = self._stream.isatty()
         self._next = 0.0
-        self._shown = []
+        self._shown: list[str] = []
 
-    def __call__(self, now=False):
+    def __call__(self, now: bool = False) -> None:
         """Shows what has changed, at most every 2 seconds unless `now`."""
         if not now and time.monotonic() < self._next:
             return
@@ -71,7 +73,7 @@ class StatusTable:
                     print(line, file=self._stream, flush=True)
         self._shown = lines
 
-    def _redraw(self, lines):
+    def _redraw(self, lines: list[str]) -> None:
         """Writes over the table shown before; what is too long is cut."""
         width, height = shutil.get_terminal_size()
         if len(lines) >= height:

@@ -4,19 +4,22 @@ bash scripts/table1.sh --scale=small --seeds=69
 bash scripts/table1.sh --report
 """
 
+import argparse
 import os
 import sys
+from collections.abc import Callable, Sequence
 
 from enas.cifar10.behaviours import PROFILES, make_profile
 from enas.cifar10.flags import spelled_out
 from enas.errors import UserError
 from enas.experiments import plan as plans
 from enas.experiments import same_images
-from enas.experiments.attempt import forget_the_dead
-from enas.experiments.jobs import CONTROLS, DEFENCES, make_jobs
+from enas.experiments.jobs import CONTROLS, DEFENCES, Job, make_jobs
 from enas.experiments.local_engine import run_local
+from enas.experiments.plan import Plan
 from enas.experiments.retrain import retrain_jobs
 from enas.experiments.run_state import read_state
+from enas.experiments.search_process import forget_the_dead
 from enas.experiments.status import StatusTable
 from enas.parser import Parser
 from enas.paths import command_words, full_path
@@ -24,7 +27,7 @@ from enas.paths import command_words, full_path
 __all__ = ["main"]
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs, continues or reports a sweep.
 
     Args:
@@ -38,7 +41,7 @@ def main(argv=None):
     try:
         return _run(_read_arguments(argv))
     except SystemExit as leaving:  # argparse's way to end --help
-        return leaving.code
+        return int(leaving.code or 0)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -54,7 +57,7 @@ def main(argv=None):
         return 130
 
 
-def _read_arguments(argv):
+def _read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Returns the parsed arguments, the search's flags among them."""
     split = argv.index("--") if "--" in argv else len(argv)
     arguments = _parser().parse_words(argv[:split])
@@ -63,7 +66,7 @@ def _read_arguments(argv):
     return arguments
 
 
-def _parser():
+def _parser() -> Parser:
     parser = Parser(
         prog="bash scripts/table1.sh",
         description=(
@@ -126,7 +129,7 @@ _ABLATE_HELP = (
 )
 
 
-def _run(arguments):
+def _run(arguments: argparse.Namespace) -> int:
     if arguments.report:
         return _report(arguments.output_dir)
     plan = _plan(arguments)
@@ -151,7 +154,7 @@ def _run(arguments):
     return _tell_failures(jobs, arguments.output_dir)
 
 
-def _engine(arguments):
+def _engine(arguments: argparse.Namespace) -> Callable[..., None]:
     """Returns a function of (jobs, sweep_dir, show), checked."""
     if arguments.jobs < 1:
         raise UserError(
@@ -172,7 +175,7 @@ def _engine(arguments):
     )
 
 
-def _plan(arguments):
+def _plan(arguments: argparse.Namespace) -> Plan:
     make_profile(arguments.override)
     controls, defences = map(_words, (arguments.controls, arguments.defences))
     return plans.Plan(
@@ -188,13 +191,13 @@ def _plan(arguments):
     )
 
 
-def _words(text):
+def _words(text: str) -> tuple[str, ...]:
     if text in ("", "none"):
         return ()
     return tuple(word.strip() for word in text.split(","))
 
 
-def _seeds(text):
+def _seeds(text: str) -> tuple[int, ...]:
     words = _words(text)
     legal = all(word.isdecimal() for word in words)
     if not legal or not words or len(set(words)) < len(words):
@@ -205,7 +208,7 @@ def _seeds(text):
     return tuple(map(int, words))
 
 
-def _report(directory):
+def _report(directory: str) -> int:
     """Writes tables and figures of what there is; returns 0."""
     from enas.experiments.report import write_report
 
@@ -214,7 +217,7 @@ def _report(directory):
     return 0
 
 
-def _tell_failures(jobs, directory):
+def _tell_failures(jobs: Sequence[Job], directory: str) -> int:
     """Prints how runs that have not finished ended; returns the exit code."""
     states = [read_state(job, directory) for job in jobs]
     lacking = [state for state in states if not state.finished]

@@ -3,12 +3,14 @@
 A table is (header, rows of str); a cell without a measurement is a dash.
 """
 
+from collections.abc import Mapping, Sequence
+
 from enas.experiments import summary
 from enas.experiments.estimates import estimate
 from enas.experiments.jobs import READING_CHOICES
-from enas.experiments.results import reading_columns
+from enas.experiments.results import Group, Sweep, reading_columns
 from enas.experiments.rows import BASELINE
-from enas.experiments.summary import number
+from enas.experiments.summary import Table, number
 
 __all__ = [
     "ablation",
@@ -30,17 +32,17 @@ READING_NAMES = {
 }
 
 
-def table1(sweep):
+def table1(sweep: Sweep) -> Table:
     """Table 1: the paper's errors, ours and the damage, with intervals."""
     return summary.table1(sweep.primary("test"), sweep.errors("test", "best"))
 
 
-def neighbours(sweep):
+def neighbours(sweep: Sweep) -> Table:
     """Whether errors grow along q."""
     return summary.neighbours(sweep.primary("test"))
 
 
-def correlations(sweep):
+def correlations(sweep: Sweep) -> Table:
     """Rank correlation with the paper over the rows that have finished."""
     readings = {
         name: sweep.errors("test", *reading)
@@ -49,17 +51,17 @@ def correlations(sweep):
     return summary.correlations(readings)
 
 
-def _percent(value):
+def _percent(value: float | None) -> str:
     return number(value)
 
 
-def _signed(value, other):
+def _signed(value: float | None, other: float | None) -> str:
     if value is None or other is None:
         return NONE
     return number(value - other, "+.2f")
 
 
-def readings(sweep):
+def readings(sweep: Sweep) -> Table:
     """Both readings of every run, valid / test error."""
     header = ["row", *READING_NAMES.values()]
     rows = []
@@ -76,7 +78,7 @@ def readings(sweep):
     return header, rows
 
 
-def controls(sweep):
+def controls(sweep: Sweep) -> Table:
     """Test errors of each row beside its controls, all of the same seeds."""
     header = ["row", "search", "uniform sampling", "clean"]
     header += ["poison alone", "seeds"]
@@ -99,7 +101,7 @@ def controls(sweep):
     return header, rows
 
 
-def ablation(sweep):
+def ablation(sweep: Sweep) -> Table:
     """Points of test error that flipping one behaviour choice moves.
 
     Only runs of the same seeds are compared. The damage of a row is its error
@@ -138,29 +140,29 @@ def ablation(sweep):
     return header, rows
 
 
-def _common(*columns):
+def _common(*columns: Mapping[int, float]) -> list[int]:
     """Returns the seeds that all of some dicts have, in order."""
     return sorted(set.intersection(*map(set, columns)))
 
 
-def _mean(column, seeds):
+def _mean(column: Mapping[int, float], seeds: Sequence[int]) -> float | None:
     """Returns the mean over seeds; None where one is missing, or all."""
     if not seeds or not set(seeds) <= set(column):
         return None
     return estimate([column[seed] for seed in seeds]).mean
 
 
-def _seeds(seeds):
+def _seeds(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds)) or NONE
 
 
-def _points(differences):
+def _points(differences: Sequence[float]) -> str:
     found = estimate(differences)
     spread = "" if found.n < 2 else f" ± {found.sd:.2f}"
     return f"{found.mean:+.2f}{spread}"
 
 
-def _flips(sweep):
+def _flips(sweep: Sweep) -> list[str]:
     """Returns the readings' choices, flipped, and the variants that ran."""
     arcs, mode = sweep.printed
     other = {
@@ -172,7 +174,7 @@ def _flips(sweep):
     return [*reversed(free), *dict.fromkeys(ran)]
 
 
-def _flipped(sweep, group, flip):
+def _flipped(sweep: Sweep, group: Group, flip: str) -> Mapping[int, float]:
     """Returns the test errors with a choice flipped, dict seed -> error."""
     arcs, mode = sweep.printed
     columns = reading_columns("test")
@@ -186,7 +188,7 @@ def _flipped(sweep, group, flip):
     return flipped.by_seed("test_acc") if flipped else {}
 
 
-def poison_share(sweep):
+def poison_share(sweep: Sweep) -> Table:
     """Share of poison among sampled ops beside its two bounds, per cent."""
     header = ["row", "first epoch", "last epoch", "Equation (1)"]
     header += ["least that bounded logits allow"]
@@ -196,13 +198,13 @@ def poison_share(sweep):
         if group.row.name == BASELINE or not curve or "=" in group.variant:
             continue
         good = group.space.max_good_share(group.config.tanh_constant)
-        shares = curve[0][1], curve[-1][1]
+        shares: tuple[float, ...] = (curve[0][1], curve[-1][1])
         shares += group.space.uniform_poison_share, 1 - good
         rows.append([group.name, *(f"{100 * share:.2f}" for share in shares)])
     return header, rows
 
 
-def runs(sweep):
+def runs(sweep: Sweep) -> Table:
     """Every run, whatever became of it."""
     header = ["run", "state", "valid", "test", "minutes", "continued after"]
     rows = []

@@ -1,4 +1,4 @@
-"""One attempt at one run: a process of the ordinary search program."""
+"""One run as a process of the ordinary search program."""
 
 import ctypes
 import fcntl
@@ -8,12 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import enas
 from enas.experiments.files import last_lines
+from enas.experiments.jobs import Job
 from enas.experiments.run_state import note, read_state
 
-__all__ = ["MAX_ATTEMPTS", "Attempt", "BusyError", "forget_the_dead"]
+__all__ = ["MAX_ATTEMPTS", "SearchProcess", "BusyError", "forget_the_dead"]
 
 MAX_ATTEMPTS = 2  # A failed run is retried once.
 SEARCH = (sys.executable, "-m", "enas.cifar10.main")
@@ -25,26 +28,32 @@ class BusyError(RuntimeError):
     """Another process is at work in the run directory."""
 
 
-class Attempt:
+class SearchProcess:
     """A running search.
 
     A lock that the search inherits keeps a second one out of its run
     directory, also where the sweep was killed and its search lives on.
 
     Args:
-      job: `Job`.
-      sweep_dir: str.
-      threads: int, threads of TensorFlow, or None to leave it alone.
-      program: list of str, the command in front of the search's flags.
+      threads: threads of TensorFlow, or None to leave it alone.
+      program: the command in front of the search's flags.
 
     Raises:
       BusyError: another process runs the job.
     """
 
-    def __init__(self, job, sweep_dir, threads, program=SEARCH):
+    def __init__(
+        self,
+        job: Job,
+        sweep_dir: str,
+        threads: int | None,
+        program: Sequence[str] = SEARCH,
+    ) -> None:
         self.job = job
         self.sweep_dir = sweep_dir
-        self._lock = _lock(os.path.join(sweep_dir, "jobs"), job.name)
+        self._lock: int | None = _lock(
+            os.path.join(sweep_dir, "jobs"), job.name
+        )
         self._log_path = os.path.join(sweep_dir, "logs", f"{job.name}.log")
         os.makedirs(os.path.dirname(self._log_path), exist_ok=True)
         state = read_state(job, sweep_dir)
@@ -70,16 +79,16 @@ class Attempt:
                 preexec_fn=_die_with_parent,
             )
 
-    def poll(self):
+    def poll(self) -> int | None:
         """Returns the exit code, or None while the search runs."""
         code = self._process.poll()
         return code if code is None else self._end(code)
 
-    def wait(self):
+    def wait(self) -> int:
         """Waits for the search and returns its exit code."""
         return self._end(self._process.wait())
 
-    def interrupt(self):
+    def interrupt(self) -> None:
         """Asks the search to stop.
 
         Not by SIGINT, which programs that were started in the background of
@@ -87,7 +96,7 @@ class Attempt:
         """
         self._process.terminate()
 
-    def stop(self):
+    def stop(self) -> None:
         """Waits for an interrupted search, and kills one that does not end."""
         try:
             self._process.wait(SECONDS_TO_STOP)
@@ -97,10 +106,12 @@ class Attempt:
         self._release()
         note(self.job, self.sweep_dir, state="stopped")
 
-    def _end(self, code):
+    def _end(self, code: int) -> int:
         if self._lock is not None:
-            facts = {"state": "finished" if code == 0 else "failed"}
-            lines = []
+            facts: dict[str, Any] = {
+                "state": "finished" if code == 0 else "failed"
+            }
+            lines: list[str] = []
             if code:
                 lines = last_lines(self._log_path, 5, self._log_start)
             facts |= {"exit_code": code, "last_lines": lines}
@@ -108,19 +119,14 @@ class Attempt:
             self._release()
         return code
 
-    def _release(self):
+    def _release(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
 
-def forget_the_dead(jobs, sweep_dir):
-    """Notes that runs are stopped whose sweep was killed.
-
-    Args:
-      jobs: list of `Job`.
-      sweep_dir: str.
-    """
+def forget_the_dead(jobs: Sequence[Job], sweep_dir: str) -> None:
+    """Notes that runs are stopped whose sweep was killed."""
     for job in jobs:
         if read_state(job, sweep_dir).notes.get("state") != "running":
             continue
@@ -132,7 +138,7 @@ def forget_the_dead(jobs, sweep_dir):
         os.close(descriptor)
 
 
-def _lock(folder, name):
+def _lock(folder: str, name: str) -> int:
     """Returns a locked file descriptor."""
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, f"{name}.lock")
@@ -145,7 +151,7 @@ def _lock(folder, name):
     return descriptor
 
 
-def _environment(threads):
+def _environment(threads: int | None) -> dict[str, str]:
     """Returns the environment of a search: these sources, its threads."""
     source = str(pathlib.Path(enas.__file__).resolve().parents[1])
     paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -159,6 +165,6 @@ def _environment(threads):
     return extra
 
 
-def _die_with_parent():
+def _die_with_parent() -> None:
     # Linux: a sweep that is killed takes its searches with it.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
