@@ -133,6 +133,38 @@ def _mean(lines: Iterable[Line], column: str, spread: bool = True) -> str:
     return str(found) if spread else number(found.mean)
 
 
+def _ablation(evidence: Evidence) -> Table:
+    """The sweep of ablations and controls, as its own report wrote it."""
+    header = ["row", "variant", "best of 10", "mean of sampled arcs", "n"]
+    rows = [
+        [
+            line["row"],
+            line["variant"] or "the search",
+            number(float(line[f"test_error_{SECOND}"])),
+            number(float(line[f"test_error_{PRIMARY}"])),
+            line["seeds_finished"],
+        ]
+        for line in evidence.ablation
+        if int(line["seeds_finished"])
+    ]
+    return header, rows
+
+
+def _modes(evidence: Evidence) -> Table:
+    """Damage in training and in evaluation mode, of the same runs."""
+    header = ["row", "damage, training mode", "damage, evaluation mode"]
+    header += ["difference", "n"]
+    train, other = evidence.errors(PRIMARY), evidence.errors("sampled_eval")
+    rows = []
+    for row in read_rows():
+        if row.name != BASELINE:
+            damages = [paired(e[row.name], e[BASELINE]) for e in (train, other)]
+            means = [number(damage.mean) for damage in damages]
+            change = number(damages[1].mean - damages[0].mean, "+.2f")
+            rows.append([row.name, *means, change, str(damages[0].n)])
+    return header, rows
+
+
 def _defences(evidence: Evidence) -> Table:
     header = ["space", *evidence.defences]
     rows = []
@@ -279,6 +311,7 @@ def _by_seed(lines: Iterable[Line]) -> dict[int, float]:
 
 
 BLOCKS: dict[str, Callable[[Evidence], Iterable[str]]] = {
+    "ablation": _table(_ablation),
     "against_clean": _table(_against_clean),
     "avoidance": _table(_avoidance),
     "clean_spread": _clean_spread,
@@ -286,6 +319,7 @@ BLOCKS: dict[str, Callable[[Evidence], Iterable[str]]] = {
     "defences": _table(_defences),
     "headline": _headline,
     "main": _table(_table1),
+    "modes": _table(_modes),
     "neighbours": _table(
         lambda evidence: summary.neighbours(evidence.errors(PRIMARY))
     ),

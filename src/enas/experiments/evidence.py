@@ -33,6 +33,7 @@ class Evidence:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = pathlib.Path(folder)
         self.runs = read_table(str(self.folder / "runs.csv"))
+        self.ablation = read_table(str(self.folder / "ablation.csv"))
         self.retrained = read_table(str(self.folder / "retrained.csv"))
 
     @functools.cached_property
@@ -115,11 +116,10 @@ class Evidence:
 
     def draw(self, directory: str) -> list[str]:
         """Draws all figures; returns the paths."""
-        controls = read_table(str(self.folder / "ablation.csv"))
         sets = {row.name: row.set for row in all_rows()}
         alone = {
             sets[line["row"]]: float(line["test_error_sampled_train"])
-            for line in controls
+            for line in self.ablation
             if line["variant"] == "poison_only"
         }
         measured = Measured(
