@@ -99,6 +99,21 @@ def test_a_cluster_without_room_is_refused_or_waited_for(
     assert read_state(jobs[0], str(tmp_path)).finished
 
 
+@pytest.mark.parametrize(
+    ("cpus", "gpus"),
+    [(0, 0), (1, -1), (float("nan"), 0), (float("inf"), 0), (1.5, 0), (1, 2.5)],
+)
+def test_shares_that_ray_cannot_give_are_refused(cpus, gpus):
+    with pytest.raises(UserError, match="both whole numbers where"):
+        RayEngine("local", cpus, gpus)
+
+
+def test_an_address_that_is_none_is_a_mistake_of_the_user(tmp_path):
+    engine = RayEngine("nonsense", 1, 0)
+    with pytest.raises(UserError, match="ray_address=nonsense"):
+        engine(sweep(tmp_path, "baseline"), str(tmp_path), lambda: None)
+
+
 def kill_in_the_middle(cluster, jobs):
     """Kills a node once the first four runs have two epochs or more."""
     while any(len(done(job)) < 2 for job in jobs[:4]):

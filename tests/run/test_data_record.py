@@ -96,16 +96,16 @@ def test_other_images_are_refused_and_may_be_allowed(
 
 
 @pytest.mark.parametrize("tool", OPEN)
-def test_every_tool_says_which_images_it_reads(tool, run, capsys):
+def test_every_tool_says_its_device_and_which_images_it_reads(
+    tool, run, capsys
+):
     write_picture(run / "p.png")
     kept = json.loads((run / "data.jsonl").read_text())
     assert OPEN[tool](run) == 0
-    (line,) = [
-        line
-        for line in capsys.readouterr().out.splitlines()
-        if line.startswith("Data: ")
-    ]
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith("Data: ")]
     assert kept["fingerprint"] in line and "Shapes drawn" in line
+    assert any(line.startswith("Devices: ") for line in lines)
 
 
 def test_the_python_api_compares_too(run, monkeypatch):

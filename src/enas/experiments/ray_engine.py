@@ -4,6 +4,7 @@ Needs the extra `ray`. Run directories, data and sources are on storage that
 all nodes share under the same path.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -51,10 +52,15 @@ class RayEngine:
         program: Sequence[str] = SEARCH,
         wait_for_nodes: bool = False,
     ) -> None:
-        if cpus_per_run <= 0 or gpus_per_run < 0:
+        legal = 0 < cpus_per_run < math.inf and 0 <= gpus_per_run < math.inf
+        # Ray shares a CPU or a GPU, but not the last of several.
+        if not legal or any(
+            n > 1 and n % 1 for n in (cpus_per_run, gpus_per_run)
+        ):
             raise UserError(
                 "--cpus_per_run must be above 0 and --gpus_per_run at least "
-                f"0; received {cpus_per_run} and {gpus_per_run}."
+                "0, and both whole numbers where they are above 1; received "
+                f"{cpus_per_run} and {gpus_per_run}."
             )
         try:
             import ray
@@ -127,7 +133,7 @@ class RayEngine:
                 log_to_driver=False,
                 **(local if self._address == "local" else {}),
             )
-        except ConnectionError as error:
+        except (ConnectionError, ValueError) as error:
             raise UserError(
                 f"--ray_address={self._address}: no Ray cluster answers "
                 f"({error}). Start one with `ray start --head`, or take local."

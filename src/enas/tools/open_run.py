@@ -96,6 +96,7 @@ def load(config: Config, log: Callable[[str], None] = quiet) -> "Search":
     """
     tf_settings.start_tensorflow()
     from enas.cifar10 import build
+    from enas.devices import describe_devices
     from enas.run import checkpoint, data_record
 
     folder = os.path.join(config.output_dir, "checkpoints")
@@ -105,6 +106,8 @@ def load(config: Config, log: Callable[[str], None] = quiet) -> "Search":
             f"{config.output_dir} has no whole checkpoint yet. Name the run "
             "directory of a search that has ended an epoch."
         )
+    for line in describe_devices():
+        log(line)
     search = build.load_search(
         config, lambda data: data_record.check(config, data, log)
     )
