@@ -20,9 +20,8 @@ from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
 from enas.drawing.op_shares import heat_map
-from enas.drawing.picture import POISON
+from enas.drawing.picture import POISON, sheet
 from enas.drawing.plan import Drawing
-from enas.drawing.sheet import sheet
 from enas.errors import UserError
 from enas.run import event_pictures
 from enas.run.event_charts import FIRST, LAYOUT, RESULTS, tidy

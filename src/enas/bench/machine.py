@@ -1,10 +1,6 @@
-"""How fast the machine is right now, so that a reader can scale.
-
-Run as a program it prints that as JSON.
-"""
+"""How fast the machine is right now, so that a reader can scale."""
 
 import importlib.metadata
-import json
 import pathlib
 import platform
 import re
@@ -18,8 +14,8 @@ SIDE = 2048
 MEGABYTES = 256
 
 
-def describe() -> dict[str, str]:
-    """Returns what the machine is."""
+def describe() -> dict[str, Any]:
+    """Returns what the machine is, and its speed at the moment."""
     info = pathlib.Path("/proc/cpuinfo")
     text = info.read_text(encoding="utf-8") if info.exists() else ""
     names = re.findall(r"(?m)^model name\s*: (.*)$", text) or ["unknown"]
@@ -28,10 +24,11 @@ def describe() -> dict[str, str]:
         "processor": f"{len(names)} x {names[0]}",
         "python": platform.python_version(),
         "tensorflow": importlib.metadata.version("tensorflow"),
+        "speed": _speed(),
     }
 
 
-def speed() -> dict[str, float]:
+def _speed() -> dict[str, float]:
     """Returns GFLOP/s of float32 matrix products and GB/s of memory copied."""
     a = np.ones((SIDE, SIDE), np.float32)
     source = np.ones(MEGABYTES << 18, np.float32)
@@ -46,7 +43,3 @@ def speed() -> dict[str, float]:
 def _median(function: Callable[[], Any]) -> float:
     function()
     return float(np.median(timeit.repeat(function, repeat=5, number=1)))
-
-
-if __name__ == "__main__":
-    print(json.dumps(describe() | {"speed": speed()}))

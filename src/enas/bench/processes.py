@@ -3,7 +3,6 @@
 import concurrent.futures
 import contextlib
 import itertools
-import json
 import multiprocessing
 import os
 import subprocess
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from enas import tf_settings
+from enas.bench.machine import describe
 from enas.bench.spaces import BareArc
 from enas.cifar10.flags import make_flags, read_flags
 from enas.errors import UserError
@@ -25,6 +25,7 @@ SEARCH = (
     "--log_every=1",
     "--readings=printed",
 )
+SPAWN = multiprocessing.get_context("spawn")
 _of_this_process: list[Any] = []
 
 
@@ -40,8 +41,8 @@ class Worker(concurrent.futures.ProcessPoolExecutor):
     """
 
     def __init__(self, search: Sequence[str], first: BareArc | None) -> None:
-        start, spawn = time.perf_counter(), multiprocessing.get_context("spawn")
-        super().__init__(1, spawn)
+        start = time.perf_counter()
+        super().__init__(1, SPAWN)
         self.submit(_begin, search)
         if first:
             self.ask("child", first)
@@ -111,5 +112,5 @@ def run_search(search: Sequence[str]) -> tuple[float, float]:
 
 def machine() -> dict[str, Any]:
     """Asks a new process, because NumPy counts its threads when imported."""
-    command = [sys.executable, "-m", "enas.bench.machine"]
-    return json.loads(subprocess.check_output(command))
+    with concurrent.futures.ProcessPoolExecutor(1, SPAWN) as pool:
+        return pool.submit(describe).result()

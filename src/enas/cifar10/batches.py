@@ -107,7 +107,6 @@ def augment(
 
     Args:
         images: float32 `[batch, height, width, channels]`, standardised.
-        rng: Says which.
         border: float32 `[1, 1, 1, channels]`: zeros, which are the mean colour,
             as in ENAS, or black, as in the paper's code.
         cutout_size: Side of the square, pixels, >= 0; 0 for none.
@@ -234,7 +233,6 @@ def train_batch(
     """Returns the augmented training batch of a step.
 
     Args:
-        data: The images.
         batch_size: Images in a batch, >= 1.
         seed: The run's, >= 0.
         step: Global step of the child, from 0, counted over all epochs.
@@ -271,7 +269,6 @@ def reward_batch(
     """Returns the shuffled validation batch that a reward is measured on.
 
     Args:
-        data: The images.
         batch_size: Images in a batch, >= 1; every batch is full.
         seed: The run's, >= 0.
         index: Number of the reward, from 0, counted over all epochs.
@@ -309,8 +306,6 @@ def eval_batches(
     """Yields a split once, in order and standardised.
 
     Args:
-        split: What is measured.
-        data: The data set that it is of.
         batch_size: Images in a batch, >= 1; the last may have fewer.
         rng: Shifts and flips images; None leaves them as they are.
 
@@ -333,18 +328,14 @@ def eval_batches(
 def prefetch(
     function: Callable[[Argument], Result], arguments: Iterable[Argument]
 ) -> Iterator[Result]:
-    """Yields `function(argument)` for each argument, computed ahead.
+    """Yields `function(argument)` for each argument in order, computed ahead.
 
     One thread computes at most two results that have not been asked for. What
     the function raises is raised here, in its turn. When the consumer stops,
     results not yet begun are dropped and the thread ends.
 
     Args:
-        function: Called in the thread, with one argument.
         arguments: May be endless.
-
-    Yields:
-        The results, in order.
 
     Source: original models.py, the threads of its queues. Same purpose.
     """

@@ -43,7 +43,6 @@ class DataSet:
     """What a run trains on.
 
     Attributes:
-        name: The value of --dataset.
         source: A sentence that says which form was read from where.
         train: What the child trains on.
         valid: The images behind the rewards.
@@ -125,10 +124,6 @@ def read_data(
         image_size: Side of the images, pixels, to which they are scaled.
         resize: "area" or "crop", for images of a folder that are not square.
         profile: Says which mean, std and border.
-        log: Function that is called with each line of the log.
-
-    Returns:
-        `DataSet`.
 
     Raises:
         UserError: There is no such data set, a file of it is damaged or

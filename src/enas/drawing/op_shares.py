@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
@@ -46,7 +47,7 @@ def heat_map(first: int, shares: np.ndarray, search_space: Any) -> Figure:
     return figure
 
 
-def _grid(across, down, kinds):
+def _grid(across: int, down: int, kinds: int) -> tuple[Figure, Any, Axes]:
     """Returns a figure, its axes, and axes for the colours beside them."""
     width, height = 2.6 + 2.6 * across, 0.6 + down * (0.4 + 0.17 * kinds)
     figure = Figure(figsize=(width, height))
@@ -63,7 +64,7 @@ def _grid(across, down, kinds):
     return figure, figure.subplots(down, across, squeeze=False), beside
 
 
-def _name_ops(axes, search_space, named):
+def _name_ops(axes: Axes, search_space: Any, named: bool) -> None:
     good, kinds = len(search_space.candidate_ops), search_space.kinds
     names = [
         name if i < good else f"{name} x{search_space.q}"

@@ -3,13 +3,17 @@
 Imports matplotlib; no TensorFlow here.
 """
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
 
 from enas.drawing.costs import Cost
-from enas.drawing.plan import Drawing, pool_layers, skip_sources
+from enas.drawing.plan import Drawing, Node, pool_layers, skip_sources
 from enas.paths import picture_metadata
 
 POISON, CONV, POOL, OTHER = "#d62728", "#9ecae1", "#c7e9c0", "#d9d9d9"
@@ -17,6 +21,12 @@ SKIP = "#6a51a3"
 HALF_WIDTH, HALF_HEIGHT = 1.15, 0.3
 # Inches of a unit to the right and of a unit down.
 WIDE, HIGH = 0.75, 0.42
+# Three are as wide as the page of TensorBoard leaves room for.
+ACROSS = 3
+# Units to the left and right of the middle of the boxes.
+LEFT, RIGHT = -1.3, 3.4
+# Name of a box -> its height from the top.
+Places = dict[str, float]
 
 
 def draw(path: str, drawing: Drawing) -> None:
@@ -30,7 +40,7 @@ def draw(path: str, drawing: Drawing) -> None:
 def picture(drawing: Drawing) -> Figure:
     """Returns the picture of an architecture with costs and legend."""
     arc, search_space, *_ = drawing
-    depth = rows_of(arc.num_layers)
+    depth = _places(arc.num_layers)["head"]
     figure = Figure(figsize=(7.8 * WIDE, (depth + 3.5) * HIGH))
     axes = figure.add_axes((0, 0, 1, 1))
     graph(axes, drawing)
@@ -41,9 +51,29 @@ def picture(drawing: Drawing) -> Figure:
     return figure
 
 
-def rows_of(num_layers: int) -> float:
-    """Returns how far down the last box of a graph is."""
-    return _places(num_layers)["head"]
+def sheet(
+    drawings: Sequence[Drawing], titles: Sequence[tuple[str, bool]]
+) -> Figure:
+    """Draws architectures of the same depth beside each other.
+
+    Args:
+      titles: a line above each, and whether it is red.
+    """
+    depth = _places(drawings[0].arc.num_layers)["head"]
+    down = math.ceil(len(drawings) / ACROSS)
+    size = ACROSS * (RIGHT - LEFT) * WIDE, down * (depth + 1.9) * HIGH
+    figure = Figure(figsize=size)
+    figure.subplots_adjust(0, 0, 1, 1, wspace=0, hspace=0)
+    for i, (drawing, (title, red)) in enumerate(
+        zip(drawings, titles, strict=True), 1
+    ):
+        axes = figure.add_subplot(down, ACROSS, i)
+        graph(axes, drawing)
+        axes.set_xlim(LEFT, RIGHT)
+        axes.set_ylim(depth + 0.6, -1.3)
+        colour = POISON if red else "black"
+        axes.text(LEFT + 0.2, -0.8, title, size=8, weight="bold", color=colour)
+    return figure
 
 
 def graph(axes: Axes, drawing: Drawing) -> None:
@@ -64,8 +94,7 @@ def graph(axes: Axes, drawing: Drawing) -> None:
             _skip(axes, places[source], target, places["head"])
 
 
-def _places(num_layers):
-    """Returns dict, name of a box -> its height from the top."""
+def _places(num_layers: int) -> Places:
     places, y = {"stem": 0.0}, 1.0
     for k in range(num_layers):
         places[f"layer {k}"] = y
@@ -74,7 +103,7 @@ def _places(num_layers):
     return places | {"head": y}
 
 
-def _colour(op_id, search_space):
+def _colour(op_id: int, search_space: Any) -> str:
     if search_space.is_poison(op_id):
         return POISON
     name = search_space.op_name(op_id)
@@ -83,7 +112,7 @@ def _colour(op_id, search_space):
     return CONV if "conv" in name else OTHER
 
 
-def _boxes(axes, places, arc, search_space):
+def _boxes(axes: Axes, places: Places, arc: Any, search_space: Any) -> None:
     _box(axes, places["stem"], "stem: conv_3x3", OTHER)
     for k, op_id in enumerate(arc.op_ids):
         text = f"{k}: {search_space.label(op_id)}"
@@ -94,7 +123,9 @@ def _boxes(axes, places, arc, search_space):
     _box(axes, places["head"], "mean, matrix", OTHER)
 
 
-def _box(axes, y, text, colour, ink="black"):
+def _box(
+    axes: Axes, y: float, text: str, colour: str, ink: str = "black"
+) -> None:
     corner = (-HALF_WIDTH, y - HALF_HEIGHT)
     axes.add_patch(
         FancyBboxPatch(
@@ -114,7 +145,7 @@ def _box(axes, y, text, colour, ink="black"):
     )
 
 
-def _arrows(axes, places):
+def _arrows(axes: Axes, places: Places) -> None:
     heights = list(places.values())
     for above, below in zip(heights, heights[1:], strict=False):
         axes.annotate(
@@ -125,7 +156,7 @@ def _arrows(axes, places):
         )
 
 
-def _skip(axes, source, target, depth):
+def _skip(axes: Axes, source: float, target: float, depth: float) -> None:
     """Draws an arc on the right, the wider the farther it goes."""
     distance = target - source
     width = 0.2 + 2.1 * (distance / depth) ** 0.8
@@ -148,7 +179,9 @@ def _skip(axes, source, target, depth):
     )
 
 
-def _pools(axes, places, num_layers, nodes):
+def _pools(
+    axes: Axes, places: Places, num_layers: int, nodes: Sequence[Node]
+) -> None:
     for k in sorted(pool_layers(num_layers)):
         y = places[f"layer {k}"] + 0.9
         maps = [n for n in nodes if n.kind == "reduction" and n.layer == k]
@@ -162,10 +195,12 @@ def _pools(axes, places, num_layers, nodes):
         )
 
 
-def _cost_column(axes, places, costs):
+def _cost_column(axes: Axes, places: Places, costs: dict[Any, Cost]) -> None:
     """Writes parameters and multiply-adds left of the boxes."""
     total = sum(costs.values(), Cost())
-    lines = [(-0.8, "parameters", "multiply-adds")]
+    lines: list[tuple[float, str, str]] = [
+        (-0.8, "parameters", "multiply-adds")
+    ]
     for part, cost in costs.items():
         name = part if isinstance(part, str) else f"layer {part}"
         pooled = isinstance(part, tuple)
@@ -180,13 +215,13 @@ def _cost_column(axes, places, costs):
         axes.text(-1.4, y, right, ha="right", va="center", size=7, bbox=box)
 
 
-def _short(cost):
+def _short(cost: Cost) -> tuple[str, str]:
     mark = "" if cost.known else "?"
     millions = f"{cost.multiply_adds / 1e6:.2f}M"
     return f"{cost.parameters:,}{mark}", millions + mark
 
 
-def _legend(axes, arc, search_space):
+def _legend(axes: Axes, arc: Any, search_space: Any) -> None:
     poison = sum(map(search_space.is_poison, arc.op_ids))
     axes.legend(
         handles=[

@@ -8,6 +8,7 @@ Costs, pictures and exported models are read off them.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from enas.drawing.costs import Cost, layer_costs
@@ -134,31 +135,36 @@ def plan(
 class _Steps:
     """Collects steps; knows the width and size of the maps so far."""
 
-    def __init__(self, options, final):
-        self.nodes = []
+    def __init__(self, options: Any, final: bool) -> None:
+        self.nodes: list[Node] = []
         self.options = options
         self.channels = options.filters
         self.size = options.image_size
         self.profile = options.profile
         self.final = final
 
-    def add(self, name, kind, layer, inputs, channels_in=None, **more):
-        width = self.channels if channels_in is None else channels_in
+    def add(
+        self,
+        name: str,
+        kind: str,
+        layer: int,
+        inputs: Sequence[str],
+        **more: Any,
+    ) -> str:
+        place = name, kind, layer, tuple(inputs), self.size, self.channels
         self.nodes.append(
-            Node(
-                name,
-                kind,
-                layer,
-                tuple(inputs),
-                self.size,
-                self.channels,
-                width,
-                **more,
-            )
+            Node(*place, **{"channels_in": self.channels, **more})
         )
         return name
 
-    def layer(self, cache, k, op_id, bits, search_space):
+    def layer(
+        self,
+        cache: list[str],
+        k: int,
+        op_id: int,
+        bits: Sequence[int],
+        search_space: Any,
+    ) -> list[str]:
         """Adds a layer; returns the cache with its output at the end."""
         name = search_space.op_name(op_id)
         if self.profile.branch_binding == "published" and not self.final:
@@ -176,18 +182,24 @@ class _Steps:
             op_cost=op.cost(self.channels, self.size**2),
         )
         if k > 0 or self.profile.first_layer == "normed":
-            skip = self._merge if self.final else self._sum
-            out = skip(cache, out, k, bits, op.returns_input(False))
+            if self.final:
+                merged = [x for x, bit in zip(cache, bits, strict=False) if bit]
+                parts = [*merged, out]
+                out = self.add(f"layer_{k}/skip", "merge", k, parts)
+            else:
+                out = self._sum(cache, out, k, bits, op.returns_input(False))
         cache = [*cache, out]
         drops_stem = k == 0 and self.profile.skip_candidates == "direct"
         return cache[1:] if drops_stem else cache
 
-    def _merge(self, cache, out, k, bits, same):
-        del same
-        chosen = [x for x, bit in zip(cache, bits, strict=False) if bit]
-        return self.add(f"layer_{k}/skip", "merge", k, [*chosen, out])
-
-    def _sum(self, cache, out, k, bits, same):
+    def _sum(
+        self,
+        cache: list[str],
+        out: str,
+        k: int,
+        bits: Sequence[int],
+        same: bool,
+    ) -> str:
         """Adds the skips and batch norm; changes the cache where in place."""
         chosen = [x for x, bit in zip(cache, bits, strict=False) if bit]
         overwrites = same and self.profile.skip_sum == "in_place"
@@ -202,7 +214,7 @@ class _Steps:
             cache[-1] = total
         return self.add(f"layer_{k}/skip", "norm", k, [total])
 
-    def pool(self, cache, k):
+    def pool(self, cache: Sequence[str], k: int) -> list[str]:
         before, self.size = self.channels, (self.size + 1) // 2
         if self.final:
             self.channels *= 2
@@ -219,7 +231,7 @@ class _Steps:
         ]
 
 
-def _needed(nodes):
+def _needed(nodes: Sequence[Node]) -> list[Node]:
     """Returns the nodes that the last one depends on, in their order."""
     wanted = {nodes[-1].name}
     for node in reversed(nodes):

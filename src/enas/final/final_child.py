@@ -6,7 +6,7 @@ leads to the logits is built; nothing is switched.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -19,7 +19,7 @@ from enas.cifar10.layers.factorized_reduction import FactorizedReduction
 from enas.cifar10.macro_child import classify
 from enas.cifar10.ops import OPS, ConvBranch, PoolBranch
 from enas.cifar10.search_space import SearchSpace
-from enas.drawing.plan import plan
+from enas.drawing.plan import Node, plan
 
 
 class FixedConv(ConvBranch):
@@ -133,12 +133,12 @@ class FinalChild(keras.Model):
         self.steps = list(zip(self.nodes, layers, strict=True))
         self.scopes = self._scopes()
 
-    def _layer(self, node):
+    def _layer(self, node: Node) -> Any:
         options = dataclasses.replace(self.options, filters=node.channels)
         if node.kind == "stem":
             return image_ops.ConvBN("stem_conv", 3, options, relu=False)
         if node.kind == "op":
-            return self._op(node.op, options)
+            return self._op(cast(str, node.op), options)
         if node.kind == "merge":
             return Merge(options)
         if node.kind == "reduction":
@@ -146,7 +146,7 @@ class FinalChild(keras.Model):
             return FactorizedReduction(name, options)
         return image_ops.Classifier(options)
 
-    def _op(self, name, options):
+    def _op(self, name: str, options: ChildOptions) -> Any:
         op = OPS[name]
         fixed = FIXED.get(op.cls)
         if fixed:
@@ -155,9 +155,11 @@ class FinalChild(keras.Model):
         scope = f"branch_{self.search_space.branches.index(name)}"
         return make_layer(op.cls, scope, options, **op.arguments)
 
-    def _scopes(self):
+    def _scopes(self) -> list[tuple[Any, Any]]:
         """Returns (layer, shape) of the top level, in the order of steps."""
-        top, layers, pools = [], {}, {}
+        top: list[tuple[Any, Any]] = []
+        layers: dict[int, list] = {}
+        pools: dict[int, list] = {}
         for node, layer in self.steps:
             entry = layer, self._shape(node)
             if node.kind in ("stem", "head"):
@@ -173,7 +175,7 @@ class FinalChild(keras.Model):
         ]
         return [top[0], *scopes, top[1]]
 
-    def _shape(self, node):
+    def _shape(self, node: Node) -> tuple[int | None, ...]:
         if node.kind == "head":
             return node.channels, self.options.num_classes
         merged = len(node.inputs) if node.kind == "merge" else 1
@@ -206,7 +208,13 @@ class FinalChild(keras.Model):
         return classify(x, fc, self.options, training, seed, place)
 
 
-def _run(node, layer, inputs, training, seed):
+def _run(
+    node: Node,
+    layer: Any,
+    inputs: Sequence[tf.Tensor],
+    training: Mode,
+    seed: tf.Tensor,
+) -> tf.Tensor:
     if node.kind == "op":
         return layer(
             *inputs,

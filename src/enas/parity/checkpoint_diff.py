@@ -16,7 +16,6 @@ from enas.cifar10.search_space import (
     CANDIDATE_OPS,
     SearchSpace,
     expand,
-    make_search_space,
 )
 from enas.errors import UserError
 from enas.parity.checkpoint_sizes import Sizes, read_sizes
@@ -28,6 +27,7 @@ from enas.tf1.names import (
     compare,
     port_name,
 )
+from enas.tools.open_run import SPLITS
 from enas.utils import quiet
 
 if TYPE_CHECKING:
@@ -35,54 +35,33 @@ if TYPE_CHECKING:
 
 NUM_ARCS = 10
 # Arguments that are settings of a search by the same name.
-_SETTINGS = (
-    "profile",
-    "poison",
-    "poison_sharing",
-    "q",
-    "dataset",
-    "data_path",
-    "seed",
-)
+_TEXTS = ("profile", "poison", "poison_sharing", "dataset", "data_path")
+_NUMBERS = ("q", "seed")
 _VERDICTS = ("matched", "missing", "left over", "shape differs")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
-    parser.add_argument(
-        "path",
-        help="the checkpoint: its path without .index, or a folder with one",
-    )
-    parser.add_argument(
-        "--arc",
-        action="append",
-        help="an arc to measure, in quotes; may be given several times; "
-        f"default: {NUM_ARCS} that the checkpoint's controller samples",
-    )
-    parser.add_argument(
-        "--split", choices=("valid", "test"), default="valid", help="images"
-    )
-    parser.add_argument("--num_images", type=int, help="only the first N")
-    parser.add_argument(
-        "--dataset", choices=("cifar10", "shapes"), default="cifar10"
-    )
-    parser.add_argument("--data_path", help="where CIFAR-10 is")
-    parser.add_argument("--seed", type=int, default=69, help="of the sampling")
-    parser.add_argument(
-        "--no_accuracy", action="store_true", help="only the mapping"
-    )
-    parser.add_argument("--poison", default="none", help="as in the search")
-    parser.add_argument("--q", type=int, help="as in the search")
-    parser.add_argument("--poison_sharing", default="shared")
-    parser.add_argument(
-        "--profile", choices=tuple(PROFILES), default="enas", help="behaviour"
-    )
-    parser.add_argument(
-        "--override",
-        action="append",
-        default=[],
-        help="change one behaviour of the port, choice=value",
-    )
+    add = parser.add_argument
+    text = "the checkpoint: its path without .index, or a folder with one"
+    add("path", help=text)
+    text = "an arc to measure, in quotes; may be given several times; default: "
+    text += f"{NUM_ARCS} that the checkpoint's controller samples"
+    add("--arc", action="append", help=text)
+    add("--split", choices=SPLITS, default="valid", help="images")
+    add("--num_images", type=int, help="only the first N")
+    add("--no_accuracy", action="store_true", help="only the mapping")
+    legal = {"profile": tuple(PROFILES), "dataset": ("cifar10", "shapes")}
+    for name in (*_TEXTS, *_NUMBERS):
+        add(
+            f"--{name}",
+            type=int if name in _NUMBERS else str,
+            choices=legal.get(name),
+            default=getattr(Config, name),
+            help="as in the search",
+        )
+    text = "change one behaviour of the port, choice=value"
+    add("--override", action="append", default=[], help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -151,7 +130,7 @@ def _config(arguments: argparse.Namespace, sizes: Sizes) -> Config:
             "--num_images is how many images to measure on, at least 1; "
             f"received {arguments.num_images}. Leave it out for all."
         )
-    settings = {name: getattr(arguments, name) for name in _SETTINGS}
+    settings = {name: getattr(arguments, name) for name in (*_TEXTS, *_NUMBERS)}
     settings[f"num_{arguments.split}"] = arguments.num_images
     return Config(
         override=tuple(arguments.override),
@@ -162,17 +141,11 @@ def _config(arguments: argparse.Namespace, sizes: Sizes) -> Config:
 
 def _search_space(config: Config, num_ops: int) -> SearchSpace:
     """Returns the space of the arguments, else the first ops."""
-    from enas.cifar10 import user_ops
+    from enas.cifar10.build import space_of
 
-    user_ops.load(config)
     ops = expand(config.candidate_ops, CANDIDATE_OPS)
     if config.poison != "none" or config.q:
-        return make_search_space(
-            config.poison,
-            config.q,
-            config.poison_sharing,
-            config.candidate_ops,
-        )
+        return space_of(config)
     if num_ops > len(ops):
         raise UserError(
             f"The checkpoint's controller has {num_ops} op ids and the "

@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from enas.cifar10.arc import Arc
 from enas.cifar10.search_space import SearchSpace
 from enas.drawing.op_shares import heat_map
-from enas.drawing.picture import picture
+from enas.drawing.picture import picture, sheet
 from enas.drawing.plan import Drawing
-from enas.drawing.sheet import sheet
 from enas.drawing.text import describe
 from enas.errors import UserError
 from enas.run.lines import ADVICE, RunLines

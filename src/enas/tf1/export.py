@@ -5,25 +5,31 @@ there names the checkpoint, and the original restores what that file names.
 """
 
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from enas.cifar10.behaviours import ENAS
+from enas.cifar10.config import Config
 from enas.errors import UserError
 from enas.run import checkpoint
-from enas.run.run_dir import check_parent
+from enas.run.run_dir import RunDir, check_parent
 from enas.tf1.files import write_whole
 from enas.tf1.load import restart_state
+
+if TYPE_CHECKING:
+    from enas.cifar10.search import Search
 
 # In the run directory: which files a run may replace, being its own.
 _RECORD = "exported.txt"
 
 
-def check(run_dir):
+def check(run_dir: RunDir) -> None:
     """Refuses a place that an export may not be written to.
 
     Args:
-      run_dir: `RunDir`; its config says where to.
+      run_dir: its config says where to.
 
     Raises:
       UserError: it is a directory, cannot be made, or another checkpoint is
@@ -52,7 +58,9 @@ def check(run_dir):
             )
 
 
-def export(search, run_dir, log):
+def export(
+    search: "Search", run_dir: RunDir, log: Callable[[str], None]
+) -> None:
     """Writes the checkpoint that --export_tf1_checkpoint asks for."""
     prefix = run_dir.config.export_tf1_checkpoint
     if prefix is None:
@@ -70,17 +78,16 @@ def export(search, run_dir, log):
         )
 
 
-def export_tensors(search):
-    """Returns dict, name -> variable or number, of what the original saves."""
+def export_tensors(search: "Search") -> dict[str, Any]:
+    """Returns what the original saves, by name: variables and numbers."""
     variables, counters = checkpoint.search_tensors(search)
-    schedule = {}
     if search.config.restarts:
-        schedule = restart_state(search.config, search.epoch)
-    schedule = {name: np.int32(value) for name, value in schedule.items()}
-    return {**variables, **counters, **schedule}
+        for name, value in restart_state(search.config, search.epoch).items():
+            counters[name] = np.int32(value)
+    return {**variables, **counters}
 
 
-def _own(run_dir):
+def _own(run_dir: RunDir) -> list[str]:
     """Returns the paths that this run has exported to."""
     if not os.path.isfile(run_dir.file(_RECORD)):
         return []
@@ -88,6 +95,6 @@ def _own(run_dir):
         return stream.read().splitlines()
 
 
-def _original_has(config):
+def _original_has(config: Config) -> bool:
     plain = config.poison == "none" and config.candidate_ops == "enas6"
     return plain and config.behaviour == ENAS

@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,11 +14,11 @@ from enas.run import checkpoint
 _ENDINGS = (".data-00000-of-00001", ".index")
 
 
-def find_prefix(path):
+def find_prefix(path: str) -> str:
     """Returns the path of a checkpoint's files without their endings.
 
     Args:
-      path: str, that path, one of the files, a folder with a `checkpoint`
+      path: that path, one of the files, a folder with a `checkpoint`
         file or a single checkpoint in it, or a run directory of this program.
 
     Raises:
@@ -33,7 +35,7 @@ def find_prefix(path):
     return os.path.join(path, _name_in(path))
 
 
-def _name_in(folder):
+def _name_in(folder: str) -> str:
     if os.path.isfile(os.path.join(folder, "checkpoint")):
         try:
             state = tf.train.get_checkpoint_state(folder)
@@ -52,7 +54,7 @@ def _name_in(folder):
     return names[0].removesuffix(".index")
 
 
-def _no_checkpoint(path, found):
+def _no_checkpoint(path: str, found: str) -> UserError:
     return UserError(
         f"A checkpoint is PREFIX.index and PREFIX.data-00000-of-00001; {path} "
         f"{found}. Name the prefix, such as outputs/model.ckpt-12, or a folder "
@@ -60,20 +62,20 @@ def _no_checkpoint(path, found):
     )
 
 
-def write_whole(prefix, tensors):
+def write_whole(prefix: str, tensors: Mapping[str, Any]) -> None:
     """Writes a checkpoint and the file `checkpoint` that names it.
 
     They are written beside their place and moved there when whole; a
     checkpoint of the same path is replaced.
 
     Args:
-      prefix: str, absolute.
+      prefix: absolute.
     """
     folder, name = os.path.split(prefix)
     aside = f"{prefix}.part"
     shutil.rmtree(aside, ignore_errors=True)
     os.makedirs(aside)
-    checkpoint.save(os.path.join(aside, name), tensors)
+    checkpoint.save(os.path.join(aside, name), dict(tensors))
     state = tf.compat.v1.train.generate_checkpoint_state_proto(folder, name)
     with open(os.path.join(aside, "checkpoint"), "w") as stream:
         stream.write(str(state))

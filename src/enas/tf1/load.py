@@ -1,9 +1,12 @@
 """Starts a search from a checkpoint of the original TensorFlow 1 program."""
 
-import os
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from enas.cifar10.config import Config
 from enas.errors import UserError
 from enas.run import checkpoint
 from enas.tf1.files import find_prefix
@@ -11,23 +14,32 @@ from enas.tf1.names import (
     OTHER,
     STATISTIC,
     WEIGHT,
+    Entry,
+    Shape,
     branch_of,
     compare,
     is_of_controller,
     kind_of,
 )
 
+if TYPE_CHECKING:
+    from enas.cifar10.compiled import Compiled
+    from enas.cifar10.search import Search
+    from enas.run.run_dir import RunDir
+
 NAMES_SHOWN = 5
+Log = Callable[[str], None]
+Tensors = checkpoint.Tensors
 
 
-def start(search, run_dir, log):
+def start(search: "Search", run_dir: "RunDir", log: Log) -> None:
     """Initialises a fresh run as --init_checkpoint says.
 
     A run that has a checkpoint of its own goes on from that.
 
     Args:
-      search: `Search` at its beginning.
-      run_dir: `RunDir`, checked and not yet opened.
+      search: at its beginning.
+      run_dir: checked and not yet opened.
 
     Raises:
       UserError: the checkpoint is not one, or not one of such a search.
@@ -42,9 +54,9 @@ def start(search, run_dir, log):
             f"checkpoint {run_dir.checkpoints()[-1]}"
         )
         return
-    if config.reset_output_dir and _is_inside(
-        config.init_checkpoint, config.output_dir
-    ):
+    path = pathlib.Path(config.init_checkpoint).resolve()
+    inside = path.is_relative_to(pathlib.Path(config.output_dir).resolve())
+    if config.reset_output_dir and inside:
         raise UserError(
             f"--reset_output_dir would delete the --init_checkpoint="
             f"{config.init_checkpoint} in {config.output_dir}. Name another "
@@ -53,12 +65,7 @@ def start(search, run_dir, log):
     initialise(search, log)
 
 
-def _is_inside(path, folder):
-    path, folder = os.path.realpath(path), os.path.realpath(folder)
-    return os.path.commonpath([path, folder]) == folder
-
-
-def initialise(search, log):
+def initialise(search: "Search", log: Log) -> None:
     """Sets a search to a checkpoint, as far as its --init_* flags ask.
 
     Raises:
@@ -67,7 +74,7 @@ def initialise(search, log):
         its counters are not those of a search with these flags.
     """
     config = search.config
-    prefix = find_prefix(config.init_checkpoint)
+    prefix = find_prefix(cast(str, config.init_checkpoint))
     tensors = checkpoint.read_tensors(prefix)
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     entries = compare(shapes, wanted_shapes(search.compiled, config))
@@ -87,7 +94,7 @@ def initialise(search, log):
     log(f"Not asked for by --init_slots and --init_controller: {unread}")
 
 
-def _check_nothing_asked(config):
+def _check_nothing_asked(config: Config) -> None:
     if config.init_slots or not config.init_controller:
         raise UserError(
             "--init_slots and --noinit_controller say what to take from "
@@ -96,26 +103,22 @@ def _check_nothing_asked(config):
         )
 
 
-def wanted_shapes(compiled, config):
-    """Returns dict, TensorFlow 1 name -> shape, of what the port has."""
+def wanted_shapes(compiled: "Compiled", config: Config) -> dict[str, Shape]:
+    """Returns the shapes of what the port has, by TensorFlow 1's names."""
     variables = checkpoint.search_variables(compiled)
     counters = ["global_step", "train_step", "Variable"]
     if config.restarts:
         counters += ["last_reset", "T_i"]
     shapes = {name: tuple(v.shape) for name, v in variables.items()}
-    return shapes | dict.fromkeys(counters, ())
+    return shapes | {name: () for name in counters}
 
 
-def restart_state(config, epochs):
+def restart_state(config: Config, epochs: int) -> dict[str, int]:
     """Returns the original's schedule variables after some epochs.
 
-    Args:
-      epochs: int, epochs done.
-
-    Returns:
-      dict: last_reset, int, epoch of the last restart; T_i, int, epochs of
-      the period. Both move in the first step of an epoch, so the restart of
-      an epoch that has not begun is not in them.
+    last_reset is the epoch of the last restart, T_i the epochs of the period.
+    Both move in the first step of an epoch, so the restart of an epoch that
+    has not begun is not in them.
 
     Source: row 17, ENAS utils.py `get_train_ops`; same.
     """
@@ -125,13 +128,13 @@ def restart_state(config, epochs):
     return {"last_reset": last, "T_i": period}
 
 
-def _is_asked(name, config):
+def _is_asked(name: str, config: Config) -> bool:
     if is_of_controller(name) and not config.init_controller:
         return False
     return config.init_slots or kind_of(name) in (WEIGHT, STATISTIC, OTHER)
 
 
-def _check_child(entries, prefix):
+def _check_child(entries: Sequence[Entry], prefix: str) -> None:
     if not any(
         entry.verdict in ("matched", "shape differs")
         and entry.name.startswith("child/")
@@ -145,9 +148,10 @@ def _check_child(entries, prefix):
         )
 
 
-def _check_shapes(entries, prefix):
+def _check_shapes(entries: Sequence[Entry], prefix: str) -> None:
     wrong = [
-        f"{entry.name} has {list(entry.found)}, needed {list(entry.wanted)}"
+        f"{entry.name} has {list(entry.found or ())}, needed "
+        f"{list(entry.wanted or ())}"
         for entry in entries
         if entry.verdict == "shape differs"
     ]
@@ -161,7 +165,9 @@ def _check_shapes(entries, prefix):
         )
 
 
-def _check_names(entries, prefix, num_candidates):
+def _check_names(
+    entries: Sequence[Entry], prefix: str, num_candidates: int
+) -> None:
     """Refuses another network: only poisonings may be missing or extra."""
     wrong = [
         f"{entry.name} is {entry.verdict}"
@@ -181,7 +187,7 @@ def _check_names(entries, prefix, num_candidates):
         )
 
 
-def _set_counters(search, tensors, prefix):
+def _set_counters(search: "Search", tensors: Tensors, prefix: str) -> None:
     """Sets what is counted, if it is where a search could be."""
     config = search.config
     step = int(tensors["global_step"])
@@ -200,7 +206,9 @@ def _set_counters(search, tensors, prefix):
         search.baseline = np.float32(tensors["Variable"])
 
 
-def _check_schedule(config, tensors, epoch, prefix):
+def _check_schedule(
+    config: Config, tensors: Tensors, epoch: int, prefix: str
+) -> None:
     if not config.restarts:
         return
     for name, value in restart_state(config, epoch).items():
@@ -213,11 +221,13 @@ def _check_schedule(config, tensors, epoch, prefix):
             )
 
 
-def _log_names(log, title, entries, verdict):
+def _log_names(
+    log: Log, title: str, entries: Sequence[Entry], verdict: str
+) -> None:
     names = [entry.name for entry in entries if entry.verdict == verdict]
     log(f"{title}: {len(names)}" + (f" ({_first(names)})" if names else ""))
 
 
-def _first(names):
+def _first(names: Sequence[str]) -> str:
     more = ", .." if len(names) > NAMES_SHOWN else ""
     return ", ".join(names[:NAMES_SHOWN]) + more

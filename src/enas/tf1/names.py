@@ -5,7 +5,10 @@ No TensorFlow here.
 
 import dataclasses
 import re
+from collections.abc import Mapping
 
+Shape = tuple[int, ...]
+Shapes = Mapping[str, Shape]
 WEIGHT = "weight"
 STATISTIC = "moving statistic"
 SLOT = "slot"
@@ -33,22 +36,22 @@ class Entry:
     """One tensor: in the checkpoint, in the port, or in both.
 
     Attributes:
-      name: str, TensorFlow 1's.
-      found: tuple of int, its shape in the checkpoint, or None.
-      wanted: tuple of int, its shape in the port, or None.
+      name: TensorFlow 1's.
+      found: its shape in the checkpoint, or None.
+      wanted: its shape in the port, or None.
     """
 
     name: str
-    found: tuple[int, ...] | None
-    wanted: tuple[int, ...] | None
+    found: Shape | None
+    wanted: Shape | None
 
     @property
-    def kind(self):
+    def kind(self) -> str:
         """What the tensor is, one of the module's constants."""
         return kind_of(self.name)
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """One of "matched", "missing", "left over", "shape differs"."""
         if self.found is None:
             return "missing"
@@ -57,21 +60,17 @@ class Entry:
         return "matched" if self.found == self.wanted else "shape differs"
 
 
-def compare(found, wanted):
+def compare(found: Shapes, wanted: Shapes) -> list[Entry]:
     """Lays the tensors of a checkpoint beside those of the port.
 
-    Args:
-      found: dict, name -> shape, of the checkpoint.
-      wanted: dict, name -> shape, of the port, by TensorFlow 1's names.
-
-    Returns:
-      List of `Entry`: the port's in its order, then what is left over.
+    Both have TensorFlow 1's names. First come the port's in its order, then
+    what is left over.
     """
     names = [*wanted, *sorted(set(found) - set(wanted))]
     return [Entry(name, found.get(name), wanted.get(name)) for name in names]
 
 
-def kind_of(name):
+def kind_of(name: str) -> str:
     """Returns what a tensor is, by its TensorFlow 1 name."""
     if name in _COUNTERS:
         return COUNTER
@@ -84,19 +83,19 @@ def kind_of(name):
     return STATISTIC if _STATISTIC.fullmatch(name) else WEIGHT
 
 
-def is_of_controller(name):
+def is_of_controller(name: str) -> bool:
     """Returns whether a tensor belongs to the controller or its training."""
     own = ("train_step", "Variable", *_POWERS)
     return name in own or name.startswith("controller/")
 
 
-def branch_of(name):
-    """Returns the branch that a tensor belongs to, int, or None."""
+def branch_of(name: str) -> int | None:
+    """Returns the branch that a tensor belongs to, if it does to one."""
     match = _BRANCH.fullmatch(name)
-    return match and int(match[1])
+    return int(match[1]) if match else None
 
 
-def port_name(name):
+def port_name(name: str) -> str:
     """Returns what the port calls a tensor.
 
     The same, but for the zero-debias shadows, which TensorFlow 1 puts under

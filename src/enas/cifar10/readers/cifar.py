@@ -45,10 +45,8 @@ def find_cifar(
     """Reads the first copy of a published data set that is found.
 
     Args:
-        what: Which data set.
         data_path: Folder or file searched first, or None.
         data_dir: Folder searched next, and at last downloaded into.
-        log: Function that is called with each line of the log.
 
     Returns:
         (source, pairs): a sentence that says what was taken, and images, uint8

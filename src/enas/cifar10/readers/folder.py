@@ -49,7 +49,6 @@ def read_folder(
         dataset: folder:PATH.
         size: Side of the images, pixels; they are scaled.
         how: As `scaling.fitted` takes it.
-        log: Function that is called with each line of the log.
 
     Returns:
         (source, pairs, class_names): a sentence; images, uint8

@@ -146,10 +146,8 @@ def read_files(
     """Reads all files of a published data set.
 
     Args:
-        what: Which data set.
         suffix: Of the files, ".bin" for the binary version.
         contents: (path, name, bytes) of each file, in any order.
-        log: Function that is called with each line of the log.
 
     Returns:
         (images, labels) of training and test set, in the published order:
@@ -186,7 +184,6 @@ def read_one(
     """Reads one file.
 
     Args:
-        what: Which data set.
         path: Where the content is from.
         content: All of the file.
         suffix: ".bin" for the binary version, "" for the Python version.
