@@ -26,7 +26,6 @@ class HeNormal(keras.initializers.Initializer):
 
     Args:
       fan_in: inputs of one output value.
-      seed: of this weight alone.
 
     Source: row 13; same distribution, own random numbers.
     """
@@ -47,7 +46,6 @@ class Uniform(keras.initializers.Initializer):
 
     Args:
       limit: above 0.
-      seed: of this weight alone.
 
     Source: row 13; same distribution, own random numbers.
     """

@@ -51,8 +51,6 @@ def child_line(
         0) is printed as e + 1.
       step: global step, counted after the step.
       norm: gradient norm with l2.
-      correct: right answers on the batch.
-      batch_size: images of the batch.
       minutes: since the start.
 
     Source: ENAS main.py `train`; same, blank for blank.
@@ -80,7 +78,6 @@ def controller_line(
       step: updates done before.
       loss: of this arc.
       entropy: nats, of this arc's decisions.
-      lr: learning rate.
       norm: gradient norm of this arc's loss alone.
       accuracy: in [0, 1], of this arc on its validation batch.
       baseline: after this arc.
@@ -138,8 +135,6 @@ def progress(
     """Wraps an iterable in a progress bar, shown on a terminal only.
 
     Args:
-      iterable: what is left.
-      text: what the bar is called.
       total: how many, with those done.
       done: how many were done before.
     """
@@ -158,8 +153,6 @@ def seed_pair(seed: int, stream: str, number: int) -> tuple[int, int]:
     """Returns the seed of one draw: everything random comes from these.
 
     Args:
-      seed: the run's.
-      stream: what is drawn.
       number: which draw of it, such as the global step.
 
     Returns:

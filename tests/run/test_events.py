@@ -27,7 +27,7 @@ from enas.run import event_pictures
 from enas.run.event_charts import FIRST, LAYOUT, RESULTS, tidy
 from enas.run.event_pictures import shares_of
 from enas.run.events import RunEvents, read_events
-from enas.run.lines import RunLines
+from enas.run.files import RunLines
 
 SPACE = SearchSpace(CANDIDATE_OPS["enas6"], ("identity", "dropout"), 2)
 OPTIONS = ChildOptions(4)

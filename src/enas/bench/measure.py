@@ -43,19 +43,19 @@ def steps(options: argparse.Namespace) -> Iterator[Row]:
     ends: list[list[Any]] = [[] for _ in measured]
     for process in range(options.processes):
         static = 0 if process else options.yardstick_arcs
-        with start_workers(flags) as workers:
+        with start_workers(flags) as (workers, _):
             for worker in workers:
-                worker.ask("warm_up")
+                worker.warm_up()
             rounds = [
                 [
-                    worker.ask("arc", arc, options.times, i < static)
+                    worker.arc(arc, options.times, i < static)
                     for worker, arc in zip(workers, each, strict=True)
                 ]
                 for i, each in enumerate(zip(*arcs, strict=True))
             ]
             for k, worker in enumerate(workers):
                 timed[k].append([times[k] for times in rounds])
-                ends[k].append((worker.ask("own"), worker.ask("epoch")))
+                ends[k].append((worker.own(), worker.epoch()))
     for each in zip(measured, timed, ends, strict=True):
         yield from _rows_of_steps(*each)
 
@@ -95,8 +95,8 @@ def flat(options: argparse.Namespace) -> Iterator[Row]:
         flags = [search_flags(options, s, layers=layers) for s in (many, few)]
         starts = []
         for _ in range(options.processes - 1):
-            with start_workers(flags, [a[0] for a in both]) as workers:
-                starts.append([worker.start for worker in workers])
+            with start_workers(flags, [a[0] for a in both]) as (_, seconds):
+                starts.append(seconds)
         start, rounds, peaks = _in_turns(flags, both)
         name = f"{many.name} / q=1"
         yield ratios("step", name, rounds)
@@ -113,15 +113,15 @@ def _in_turns(
       Per search the seconds to its first step; per round and search the
       seconds of a child step; per search the largest memory, GB.
     """
-    with start_workers(flags, [each[0] for each in arcs]) as workers:
+    firsts = [each[0] for each in arcs]
+    with start_workers(flags, firsts) as (workers, starts):
         for worker in workers:
-            worker.ask("warm_up")
+            worker.warm_up()
         rounds = [
-            [w.ask("child", arc) for w, arc in zip(workers, each, strict=True)]
+            [w.child(arc) for w, arc in zip(workers, each, strict=True)]
             for each in zip(*arcs, strict=True)
         ]
-        peaks = [worker.ask("memory") for worker in workers]
-        return [worker.start for worker in workers], rounds, peaks
+        return starts, rounds, [worker.memory() for worker in workers]
 
 
 def growth(options: argparse.Namespace) -> Iterator[Row]:

@@ -1,19 +1,28 @@
-"""Starts workers and whole searches, and reads what they measure."""
+"""Starts workers and whole searches, and reads what they measure.
+
+Also how fast the machine is right now, so that a reader can scale.
+"""
 
 import concurrent.futures
 import contextlib
+import importlib.metadata
 import itertools
-import multiprocessing
+import multiprocessing.managers
 import os
+import pathlib
+import platform
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+import timeit
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from enas import tf_settings
-from enas.bench.machine import describe
 from enas.bench.spaces import BareArc
 from enas.cifar10.flags import make_flags, read_flags
 from enas.errors import UserError
@@ -25,59 +34,50 @@ SEARCH = (
     "--log_every=1",
     "--readings=printed",
 )
+# Of the products and copies that measure the machine.
+SIDE = 2048
+MEGABYTES = 256
 SPAWN = multiprocessing.get_context("spawn")
-_of_this_process: list[Any] = []
 
 
-class Worker(concurrent.futures.ProcessPoolExecutor):
-    """A process with a search in it that is asked for measurements.
-
-    Args:
-      first: an arc to be trained first.
-
-    Attributes:
-      start: seconds from the start of the process to the end of its first
-        child step, if there was one.
-    """
-
-    def __init__(self, search: Sequence[str], first: BareArc | None) -> None:
-        start = time.perf_counter()
-        super().__init__(1, SPAWN)
-        self.submit(_begin, search)
-        if first:
-            self.ask("child", first)
-        self.start = time.perf_counter() - start
-
-    def ask(self, method: str, *arguments: Any) -> Any:
-        """Returns the answer of a method of `TimedSearch`."""
-        return self.submit(_answer, method, *arguments).result()
+class _Worker(multiprocessing.managers.BaseManager):
+    """A process with a `TimedSearch` in it, which answers by plain numbers."""
 
 
-def _begin(search: Sequence[str]) -> None:
+def _begin(search: Sequence[str]) -> Any:
     tf_settings.start_tensorflow()
     from enas.bench.timed_search import TimedSearch
 
     config, _ = read_flags(make_flags(), ["bench", *search])
-    _of_this_process.append(TimedSearch(config))
+    return TimedSearch(config)
 
 
-def _answer(method: str, *arguments: Any) -> Any:
-    return getattr(_of_this_process[0], method)(*arguments)
+_Worker.register("begin", _begin)
 
 
 @contextlib.contextmanager
 def start_workers(
     searches: Sequence[Sequence[str]], firsts: Sequence[BareArc] = ()
-) -> Iterator[list[Worker]]:
-    """Starts a worker for the flags of each search, and ends them at last.
+) -> Iterator[tuple[list[Any], list[float]]]:
+    """Starts a process for the flags of each search, and ends them at last.
 
     Args:
-      firsts: an arc that each trains first; workers then start one after the
-        other, and the time is taken.
+      firsts: an arc that each trains first.
+
+    Yields:
+      The searches, `TimedSearch` or what stands for one; the seconds from the
+      start of each process to the end of its first child step.
     """
+    workers, seconds = [], []
     with contextlib.ExitStack() as stack:
-        pairs = itertools.zip_longest(searches, firsts)
-        yield [stack.enter_context(Worker(*pair)) for pair in pairs]
+        for search, first in itertools.zip_longest(searches, firsts):
+            start = time.perf_counter()
+            process: Any = stack.enter_context(_Worker(ctx=SPAWN))
+            workers.append(process.begin(search))
+            if first:
+                workers[-1].child(first)
+            seconds.append(time.perf_counter() - start)
+        yield workers, seconds
 
 
 def run_search(search: Sequence[str]) -> tuple[float, float]:
@@ -113,4 +113,35 @@ def run_search(search: Sequence[str]) -> tuple[float, float]:
 def machine() -> dict[str, Any]:
     """Asks a new process, because NumPy counts its threads when imported."""
     with concurrent.futures.ProcessPoolExecutor(1, SPAWN) as pool:
-        return pool.submit(describe).result()
+        return pool.submit(_describe).result()
+
+
+def _describe() -> dict[str, Any]:
+    """Returns what the machine is, and its speed at the moment."""
+    info = pathlib.Path("/proc/cpuinfo")
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    names = re.findall(r"(?m)^model name\s*: (.*)$", text) or ["unknown"]
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": f"{len(names)} x {names[0]}",
+        "python": platform.python_version(),
+        "tensorflow": importlib.metadata.version("tensorflow"),
+        "speed": _speed(),
+    }
+
+
+def _speed() -> dict[str, float]:
+    """Returns GFLOP/s of float32 matrix products and GB/s of memory copied."""
+    a = np.ones((SIDE, SIDE), np.float32)
+    source = np.ones(MEGABYTES << 18, np.float32)
+    target = np.empty_like(source)
+    copy = _median(lambda: np.copyto(target, source))
+    return {
+        "gemm_gflops": 2 * SIDE**3 / _median(lambda: a @ a) / 1e9,
+        "memory_gb_s": 2 * source.nbytes / copy / 1e9,
+    }
+
+
+def _median(function: Callable[[], Any]) -> float:
+    function()
+    return float(np.median(timeit.repeat(function, repeat=5, number=1)))

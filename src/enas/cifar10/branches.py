@@ -101,7 +101,6 @@ class Branch:
 
     Args:
       name: ENAS's scope, `branch_<index>`.
-      options: the child's.
       copies: sets of weights to hold: above 1 for poisonings whose copies have
         weights of their own.
 

@@ -95,7 +95,6 @@ def space_of(
     """Returns the search space of a `Config`; ops of its files are loaded.
 
     Args:
-      config: the settings.
       copies: as `user_ops.load` takes them.
 
     Raises:

@@ -92,11 +92,7 @@ class EpochProgress:
 
     @classmethod
     def of(cls, tensors: dict[str, np.ndarray]) -> "EpochProgress":
-        """Returns the progress that a checkpoint holds.
-
-        Args:
-          tensors: by name; others are left alone.
-        """
+        """Returns the progress that a checkpoint holds."""
         if f"{_PREFIX}losses" not in tensors:
             return cls()
         correct, images = tensors[f"{_PREFIX}answers"].tolist()

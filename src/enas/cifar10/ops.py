@@ -94,11 +94,7 @@ def poison_sets() -> dict[str, tuple[str, ...]]:
 def make_branch(
     op_name: str, index: int, options: ChildOptions, copies: int = 1
 ) -> Any:
-    """Returns the Keras layer of an op of the table.
-
-    Args:
-      index: the branch's place in the branch list.
-    """
+    """Returns the Keras layer of an op of the table."""
     op, name = OPS[op_name], f"branch_{index}"
     return make_layer(op.cls, name, options, copies, **op.arguments)
 

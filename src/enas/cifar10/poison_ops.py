@@ -38,9 +38,6 @@ def register_poison(
       poison_sets: names for --poison that stand for this op among others.
       **arguments: further arguments of the class's constructor.
 
-    Returns:
-      A class decorator.
-
     Raises:
       ValueError: the name is taken.
     """

@@ -222,7 +222,6 @@ def expand(text: str, sets: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     Args:
       text: words that are names of ops, keys of `sets`, or file:name, which
         stands for the name.
-      sets: names of several ops.
     """
     names: tuple[str, ...] = ()
     for word in map(str.strip, text.split(",")):

@@ -89,7 +89,6 @@ class Scope(keras.layers.Layer):
     """Some layers under a common name.
 
     Args:
-      name: the common one.
       parts: (layer, the shape it is built for) of each.
     """
 

@@ -125,12 +125,6 @@ def search_tensors(search: "Search") -> tuple[Variables, dict[str, Any]]:
 def write(search: "Search", folder: str) -> str:
     """Writes a checkpoint, which appears whole or not at all.
 
-    Args:
-      folder: that of the checkpoints.
-
-    Returns:
-      The checkpoint's own directory.
-
     Raises:
       NonFiniteError: a tensor holds a number that is not finite.
       WriteError: it cannot be written; the others are untouched.

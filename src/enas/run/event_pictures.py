@@ -15,7 +15,7 @@ from enas.drawing.picture import picture, sheet
 from enas.drawing.plan import Drawing
 from enas.drawing.text import describe
 from enas.errors import UserError
-from enas.run.lines import ADVICE, RunLines
+from enas.run.files import ADVICE, RunLines
 
 if TYPE_CHECKING:
     from enas.cifar10.search import Search

@@ -12,8 +12,7 @@ from tensorboard.plugins.custom_scalar import summary as custom_scalars
 from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
 from enas.run import event_charts
 from enas.run.checkpoint import writing
-from enas.run.files import rename, sync_directory
-from enas.run.lines import RunLines
+from enas.run.files import RunLines, rename, sync_directory
 
 if TYPE_CHECKING:
     from enas.cifar10.search import Search

@@ -13,8 +13,13 @@ from enas.cifar10.metrics import COLUMNS
 from enas.errors import UserError
 from enas.final.training import result_of
 from enas.run import data_record
-from enas.run.files import cut_torn_line, read_lines, write_whole
-from enas.run.lines import ADVICE, RunLines
+from enas.run.files import (
+    ADVICE,
+    RunLines,
+    cut_torn_line,
+    read_lines,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from enas.cifar10.metrics import EpochNumbers

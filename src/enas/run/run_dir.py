@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import pathlib
 import shutil
 from typing import TYPE_CHECKING
 
+import enas
 from enas.cifar10.config import Config
 from enas.errors import DamagedError, UserError, naming
-from enas.run import checkpoint, flag_file, reset, user_files, versions
+from enas.run import checkpoint, flag_file, user_files, versions
 from enas.run.events import RunEvents
 from enas.run.files import cut_torn_line, rename, write_whole
 from enas.run.lock import RunLock
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 MARKER = ".enas_run"
 LOCK = ".lock"
 KEPT_CHECKPOINTS = 2
+# Names that no run writes.
+_STRANGERS = (".git", ".hg", ".svn", "setup.py", "pyproject.toml")
 
 
 class RunDir:
@@ -68,7 +72,7 @@ class RunDir:
             )
         self._lock.check()
         if self.config.reset_output_dir:
-            reset.check(self.path)
+            _check_reset(self.path)
         else:
             flag_file.check(self.config, bool(self.positions()))
             user_files.check(self.config)
@@ -238,9 +242,6 @@ def _bounds(search: "Search") -> dict[str, float]:
 def check_parent(path: str, flag: str) -> None:
     """Refuses a path that no directory can be made at.
 
-    Args:
-      flag: the flag that gave it.
-
     Raises:
       UserError: what holds it is not a directory or cannot be written to.
     """
@@ -251,4 +252,32 @@ def check_parent(path: str, flag: str) -> None:
         raise UserError(
             f"--{flag}={path} cannot be made, because {parent} is not a "
             "directory that you may write to. Name another."
+        )
+
+
+def _check_reset(path: str) -> None:
+    """Refuses to delete what no run made, whatever marker is in it.
+
+    Raises:
+      UserError: it is a link, or holds a home, this program or a checkout.
+    """
+    named = pathlib.Path(os.path.abspath(path))
+    root = pathlib.Path(path).resolve()
+    # Links in a parent are the machine's own (/home, /var); only the named
+    # directory itself must be none.
+    if root != named.parent.resolve() / named.name:
+        raise UserError(
+            f"--output_dir={path} is a link or leads through one, and "
+            "--reset_output_dir does not delete what a link points to. "
+            f"Name the directory, {root}."
+        )
+    places = [os.path.expanduser("~"), os.getcwd(), enas.__file__]
+    inside = [os.path.realpath(place) for place in places]
+    kept = [p for p in inside if pathlib.Path(p).is_relative_to(root)]
+    kept += [name for name in _STRANGERS if os.path.lexists(root / name)]
+    if kept:
+        raise UserError(
+            f"--output_dir={path} holds {kept[0]}, so --reset_output_dir "
+            "does not delete it, although a run was in it. Name another "
+            "directory."
         )

@@ -38,7 +38,6 @@ def start(search: "Search", run_dir: "RunDir", log: Log) -> None:
     A run that has a checkpoint of its own goes on from that.
 
     Args:
-      search: at its beginning.
       run_dir: checked and not yet opened.
 
     Raises:

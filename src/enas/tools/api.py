@@ -87,7 +87,6 @@ class Run:
     """A run directory, to look at and to use. It is only read.
 
     Args:
-      path: the run directory.
       overrides: behaviours to change, "choice=value".
       data_path: where the run's images are now, if they have moved; for
         folder:PATH the new PATH.

@@ -23,7 +23,6 @@ def check_target(target: str, overwrite: bool = False) -> None:
     """Refuses a place that no model can be written to, with a UserError.
 
     Args:
-      target: value of --to.
       overwrite: whether to replace what this project has not written.
     """
     ending = _ending(target)
@@ -47,10 +46,6 @@ def save(model: Any, target: str, classes: Sequence[str]) -> list[str]:
 
     Args:
       target: what `check_target` has passed.
-      classes: name of each logit.
-
-    Returns:
-      Lines for the log.
 
     Raises:
       WriteError: it cannot be written.
@@ -158,7 +153,6 @@ def _without_news(part: Any, unknown: set[str]) -> Any:
     """Returns a saved object without what Keras 3.0 did not know.
 
     Args:
-      part: of config.json.
       unknown: where classes and fields go that would be missed.
     """
     if isinstance(part, list):

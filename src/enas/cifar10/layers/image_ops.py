@@ -159,7 +159,6 @@ class ConvBN(keras.layers.Layer):
     Args:
       size: side of the kernel.
       masked_bn: whether the batch norm is `batch_norm_with_mask`.
-      relu: whether ReLU ends it.
       copies: sets of weights, see `BatchNorm`.
       dilation: pixels between the taps of the kernel. On maps that are no
         larger all taps but the centre lie on padding and are not computed.

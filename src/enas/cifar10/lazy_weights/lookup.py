@@ -64,7 +64,6 @@ class Lookup:
         """Returns a scope in which the layers read what was looked up.
 
         Args:
-          arc: as the child takes it.
           parts: float32 tensors, what to read instead of `copied`; None for
             the part of the copy that runs.
         """
@@ -138,7 +137,6 @@ def _pick(
 
     Args:
       members: dict, (layer, branch) -> keras variable of a family.
-      rows: what `_rows` returns of them.
       branches: int32 `[layers]`.
     """
     values = [tf.convert_to_tensor(v.value) for v in members.values()]
