@@ -7,19 +7,21 @@ runs every op of a layer and picks one output; here only the one chosen runs.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from enas import common_ops
+from enas.cifar10.arc import Arc
 from enas.cifar10.branches import ChildOptions, Mode
 from enas.cifar10.layers import image_ops
 from enas.cifar10.layers.factorized_reduction import FactorizedReduction
 from enas.cifar10.layers.skip_connections import SKIPS, plain
 from enas.cifar10.ops import make_branch
 from enas.cifar10.search_space import SearchSpace
-from enas.drawing.plan import pool_layers
+from enas.drawing.plan import Node, plan, pool_layers
 
 
 class Pool(keras.layers.Layer):
@@ -192,6 +194,25 @@ class MacroChild(keras.Model):
         """Returns the branch and the copy that each layer runs, int32 `[L]`."""
         branches = tf.gather(self.branch_of, op_ids)
         return branches, tf.gather(self.copy_of, op_ids)
+
+    def steps_of(
+        self, arc: Arc, whole: bool = False
+    ) -> Iterator[tuple[Node, Any]]:
+        """Yields (node, layer) of an arc as `plan` lists it; None for a sum."""
+        ends = {"stem": self.stem_conv, "head": self.fc}
+        layers: list[Any] = self.enas_layers
+        for node in plan(arc, self.search_space, self.options, whole=whole):
+            if node.kind == "op":
+                branch = self.search_space.branches.index(node.op)
+                yield node, layers[node.layer].branches[branch]
+            elif node.kind == "norm":
+                yield node, layers[node.layer].skip.bn
+            elif node.kind == "reduction":
+                name = node.name.rpartition("/")[2]
+                reductions = layers[node.layer].pool.reductions
+                yield node, next(r for r in reductions if r.name == name)
+            else:
+                yield node, ends.get(node.kind)
 
     def _stage_end(self, k: int) -> int:
         """Returns the layer after the next pooling, or after the last."""

@@ -107,6 +107,7 @@ def plan(
     search_space: Any,
     options: Any,
     final: bool = False,
+    whole: bool = False,
 ) -> list[Node]:
     """Lists the steps of an architecture.
 
@@ -114,6 +115,7 @@ def plan(
       options: `ChildOptions`; its filters are those of the stem.
       final: whether it is the network trained from scratch: skips are
         concatenated and convolved, and channels double at every pooling.
+      whole: also what does not lead to the logits, as `MacroChild` runs it.
 
     Returns:
       The steps, every one after its inputs.
@@ -129,7 +131,7 @@ def plan(
         if k in pooled:
             cache = steps.pool(cache, k)
     steps.add("fc", "head", arc.num_layers, cache[-1:])
-    return _needed(steps.nodes)
+    return steps.nodes if whole else _needed(steps.nodes)
 
 
 class _Steps:

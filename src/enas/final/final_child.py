@@ -5,6 +5,7 @@ leads to the logits is built; nothing is switched.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -183,6 +184,10 @@ class FinalChild(keras.Model):
             return None, None, None, channels
         return None, channels, None, None
 
+    def steps_of(self, arc: Arc) -> list[tuple[Node, Any]]:
+        """Returns the steps of its one arc, as `MacroChild` does."""
+        return self.steps
+
     def build(self, input_shape: tuple | None = None) -> None:
         for layer, shape in self.scopes:
             layer.build(shape)
@@ -223,4 +228,6 @@ def _run(
         )
     if node.kind == "merge":
         return layer(inputs, training=training)
+    if node.kind == "sum":
+        return functools.reduce(tf.add, inputs)
     return layer(*inputs, training=training)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from enas.cifar10.flags import make_flags
-from enas.drawing.plan import Node, plan
 from enas.errors import UserError
 from enas.tools import open_run
 from enas.tools.command import run_tool
@@ -141,7 +140,7 @@ def plain_model(search: "Search", arc: "Arc", statistics: str) -> "keras.Model":
     x = keras.layers.Rescaling(scale.ravel().tolist(), offset.ravel().tolist())
     outputs: dict[str | None, Any] = {None: x(images)}
     by = "batch" if statistics == "batch" else "moving"
-    for node, layer in _layers(child, arc, search):
+    for node, layer in child.steps_of(arc):
         inputs = [outputs[name] for name in node.inputs or [None]]
         if node.kind == "sum":
             y = keras.layers.Add()(inputs)
@@ -153,29 +152,6 @@ def plain_model(search: "Search", arc: "Arc", statistics: str) -> "keras.Model":
     if statistics == "measured":
         measure_statistics(model, search)
     return model
-
-
-def _layers(
-    child: Any, arc: "Arc", search: "Search"
-) -> Iterator[tuple[Node, Any]]:
-    """Yields (node, the child's layer that computes it, or None for a sum)."""
-    if search.config.child_from_scratch:
-        yield from child.steps
-        return
-    space, layers = search.search_space, child.enas_layers
-    for node in plan(arc, space, child.options):
-        if node.kind == "op":
-            branch = space.branches.index(node.op)
-            yield node, layers[node.layer].branches[branch]
-        elif node.kind == "norm":
-            yield node, layers[node.layer].skip.bn
-        elif node.kind == "reduction":
-            reductions = layers[node.layer].pool.reductions
-            names = [reduction.name for reduction in reductions]
-            yield node, reductions[names.index(node.name.rpartition("/")[2])]
-        else:
-            ends = {"stem": child.stem_conv, "head": child.fc}
-            yield node, ends.get(node.kind)
 
 
 def measure_statistics(
