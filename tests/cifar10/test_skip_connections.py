@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from enas.bench.static_network import StaticNetwork
+from enas.bench.timed_search import StaticNetwork
 from enas.cifar10.compiled import CompiledStep
 from enas.cifar10.layers.skip_connections import _readers, _total
 from enas.cifar10.lazy_weights.graph_rewriting import rewrite

@@ -1,19 +1,26 @@
-"""A search whose steps are timed: what a worker can be asked for."""
+"""A search whose steps are timed, beside networks without any switch."""
 
 import itertools
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
+import tensorflow as tf
 
 from enas.bench.spaces import BareArc
-from enas.bench.static_network import static_step
 from enas.cifar10 import batches, build
+from enas.cifar10.arc import Arc
+from enas.cifar10.child_optimizer import ChildOptimizer
+from enas.cifar10.compiled import Compiled, CompiledStep
 from enas.cifar10.config import Config
 from enas.cifar10.lazy_weights.graph_rewriting import rewrite
+from enas.cifar10.macro_child import MacroChild
+from enas.cifar10.train_steps import Draw, child_step
+from enas.final.final_child import FinalChild
 from enas.utils import seed_pair
 
 DRAW = np.float32(0.01), np.array(seed_pair(0, "bench", 0), np.int32)
@@ -132,3 +139,46 @@ class TimedSearch:
     def memory(self) -> float:
         """Returns the largest resident memory so far, GB."""
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+class StaticNetwork(keras.Model):
+    """One arc of a `MacroChild`, its ops and skips known when it is traced.
+
+    It is made of the child's own layers and has only the weights of the arc.
+
+    Call arguments: those of `MacroChild`; `arc` is not looked at.
+    """
+
+    def __init__(
+        self, child: MacroChild, op_ids: Sequence[int], skips: Sequence[int]
+    ) -> None:
+        super().__init__(name="static")
+        self.options = child.options
+        self.num_layers = child.num_layers
+        arc = Arc(tuple(op_ids), tuple(skips))
+        self.steps = list(child.steps_of(arc, whole=True))
+        self.built = True
+
+    call = FinalChild.call
+
+
+def static_step(
+    compiled: Compiled, arc: tuple[Sequence[int], Sequence[int]], example: tuple
+) -> CompiledStep:
+    """Returns the training step of one arc as a network of its own.
+
+    Args:
+      example: what it will be called with: images, labels, rate, seed.
+
+    Returns:
+      (images, labels, rate, seed) -> (loss, norm, logits).
+    """
+    static = StaticNetwork(compiled.child, *arc)
+    optimizer = ChildOptimizer(static, compiled.child_optimizer.rules)
+
+    def step(images: tf.Tensor, labels: tf.Tensor, *draw: tf.Tensor) -> tuple:
+        batch = images, labels
+        return child_step(static, optimizer, batch, None, Draw(*draw))[:3]
+
+    signature = [tf.type_spec_from_value(value) for value in example]
+    return CompiledStep(step, signature, rewritten=False)

@@ -27,7 +27,7 @@ from enas.tf1.names import (
     compare,
     port_name,
 )
-from enas.tools.open_run import SPLITS
+from enas.tools.open_run import SPLITS, arcs_of
 from enas.utils import quiet
 
 if TYPE_CHECKING:
@@ -185,16 +185,13 @@ def _print_accuracies(
     split: str,
 ) -> None:
     from enas.cifar10.build import read_data
-    from enas.cifar10.evaluation import arc_of
     from enas.cifar10.readers.fingerprint import told
     from enas.cifar10.search import Search
 
     data = read_data(config, log=quiet)
     print(f"Data: {told(data.facts)}")
     search = Search(config, search_space, data, compiled, quiet)
-    if not arcs:
-        sample = search.arcs.draw(NUM_ARCS, "checkpoint", 0)
-        arcs = [arc_of(sample, i) for i in range(NUM_ARCS)]
+    arcs = arcs or arcs_of(search, (), NUM_ARCS, "checkpoint")
     images = getattr(data, split)
     accuracies = [search.evaluation.accuracy_of(arc, images) for arc in arcs]
     print(f"Accuracy on {len(images)} images of the {split} set")
