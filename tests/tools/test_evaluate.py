@@ -78,8 +78,11 @@ def test_pictures_are_named(small_run, tmp_path, capsys):
     paths = [str(tmp_path / name) for name in ("a.png", "b.png")]
     assert run(f"--output_dir={small_run}", "--predict", *paths) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("Data: ") and lines[1].startswith("arc ")
-    for path, line in zip(paths, lines[2:], strict=True):
+    for line, start in zip(
+        lines, ("Devices: ", "Data: ", "arc "), strict=False
+    ):
+        assert line.startswith(start)
+    for path, line in zip(paths, lines[3:], strict=True):
         assert re.fullmatch(rf"{path}: (.+ 0\.\d+(, |$)){{3}}", line), line
 
 
