@@ -271,4 +271,4 @@ def test_an_ablation_compares_runs_of_the_same_seeds():
         "69, 71",
     ]
     header, rows = tables.controls(sweep)
-    assert rows == [["1c", "72.00", "71.00", "50.00", "-", "69"]]
+    assert rows == [["1c", "72.00", "71.00", "50.00", "-", "-", "69"]]

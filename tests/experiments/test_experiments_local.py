@@ -260,6 +260,7 @@ def reported(tmp_path_factory):
     """A sweep with finished, failed, unfinished runs and its report."""
     directory = tmp_path_factory.mktemp("sweep")
     settings = {"controls": ("uniform",), "ablate": ("skip_sum",)}
+    settings["defences"] = ("deduplicate+prune",)
     settings["seeds"] = (1, 2)
     jobs = sweep(directory, "baseline", "1c", "1d", "3c", **settings)
     by_name = {job.name: job for job in jobs}
@@ -279,7 +280,7 @@ def test_the_report_shows_every_run_whatever_became_of_it(reported):
     lines = status_lines(
         [s for g in read_sweep(str(reported)).groups.values() for s in g.states]
     )
-    assert len(lines) == 1 + 2 * 4 * 3
+    assert len(lines) == 1 + 2 * 4 * 4
     assert any("not started" in line for line in lines)
 
 
@@ -306,6 +307,14 @@ def test_the_report_says_how_far_damage_outlives_a_flip(reported):
     points = "52.50 | 52.50 | +0.00 ± 0.00 | +20.00 | +20.00 | 1, 2 |"
     assert f"| 1c | skip_sum=new | {points}" in page
     assert "| 1c | evaluation_mode=eval | 52.50 | 52.50 |" in page
+
+
+def test_the_report_sets_each_defence_beside_none(reported):
+    page = (reported / "table1.md").read_text()
+    assert "| row | none | deduplicate+prune |" in page
+    cell = "52.50 ± 0.00 (n = 2)"
+    assert f"| 1c | {cell} | {cell} |" in page
+    assert "deduplicate+prune" in (reported / "defences.svg").read_text()
 
 
 def test_the_report_draws_its_figures_and_hyper_parameters(reported):

@@ -23,7 +23,7 @@ from enas.cifar10.branches import (
     Mode,
     Setting,
 )
-from enas.cifar10.ops import OPS, ConvBranch, Op, add_ops
+from enas.cifar10.ops import ConvBranch, Op, add_ops
 from enas.drawing.costs import Cost, conv_cost
 from enas.lazy_modules import common_ops, image_ops, keras, tf
 
@@ -239,6 +239,3 @@ add_ops(
     Op("relative_gaussian", RelativeGaussian, {}, ("relative_gaussian",)),
     Op("stretched_conv", StretchedConv, {}, ("stretched_conv",)),
 )
-
-# Settings of the ops that ship, each with a flag of its own.
-SETTINGS = [setting for op in OPS.values() for setting in op.settings]

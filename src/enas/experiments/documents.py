@@ -160,7 +160,8 @@ def _modes(evidence: Evidence) -> Table:
         if row.name != BASELINE:
             damages = [paired(e[row.name], e[BASELINE]) for e in (train, other)]
             means = [number(damage.mean) for damage in damages]
-            change = number(damages[1].mean - damages[0].mean, "+.2f")
+            # The difference of what is printed.
+            change = number(float(means[1]) - float(means[0]), "+.2f")
             rows.append([row.name, *means, change, str(damages[0].n)])
     return header, rows
 
@@ -233,7 +234,7 @@ def _headline(evidence: Evidence) -> Iterator[str]:
         for x in "abcd"
     ]
     yield (
-        "* At equal q dropout harms more than identity in "
+        "* At equal q the mean error of dropout is above that of identity in "
         f"{sum(harder)} of {len(harder)} rows, as in the paper."
     )
     _, rows = _correlations(evidence)
@@ -285,24 +286,27 @@ def _what_remains(evidence: Evidence) -> Iterator[str]:
         )
         if scratch.n:
             counts.add(str(scratch.n))
-            texts.append(f"{row} {scratch} of {number(shared.mean)}")
+            texts.append(f"{row} {scratch} ({number(shared.mean)})")
     if texts:
         yield (
             "* **What remains when the best arc is trained from scratch** (two"
-            " epochs of all images), in points above the best arc of the clean"
-            f" search, of the points under shared weights: {'; '.join(texts)} "
-            f"(n = {'/'.join(sorted(counts))})."
+            " epochs of the 50,000 training images): points above the best arc"
+            " of the clean search, in brackets those of the same arcs under"
+            f" shared weights (best of 10): {'; '.join(texts)} (n = "
+            f"{'/'.join(sorted(counts))} seeds)."
         )
     chance = _by_seed(evidence.trained(BASELINE, "random_arc_1"))
-    texts = []
+    texts, counts = [], set()
     for row in ATTACKS[:4]:
         found = paired(_by_seed(evidence.trained(row, "random_arc_1")), chance)
         if found.n:
             texts.append(f"{row} {found}")
+            counts.add(str(found.n))
     if texts:
         yield (
             "* A random arc of the poisoned space, from scratch, in points "
-            f"above a random arc of the clean space: {'; '.join(texts)}."
+            f"above a random arc of the clean space: {'; '.join(texts)} (n = "
+            f"{'/'.join(sorted(counts))} seeds, one arc each)."
         )
 
 

@@ -12,11 +12,13 @@ from enas.experiments.figures import (
     FIGURES,
     SUFFIXES,
     Measured,
+    draw_defences,
     draw_figures,
 )
 from enas.experiments.files import write_whole
 from enas.experiments.hparams import write_hparams
 from enas.experiments.results import Sweep, read_sweep, reading_columns
+from enas.experiments.rows import BASELINE
 from enas.experiments.summary import markdown
 
 __all__ = ["write_report"]
@@ -44,7 +46,13 @@ def write_report(directory: str) -> list[str]:
     for name, text in texts.items():
         paths.append(os.path.join(directory, name))
         write_whole(paths[-1], text)
-    paths += draw_figures(_measured(sweep), directory)
+    measured = _measured(sweep)
+    paths += draw_figures(measured, directory)
+    names = tables.defences_of(sweep)
+    if len(names) > 1:
+        errors = {n or "none": sweep.primary("test", n) for n in names}
+        attacks = [g.name for g in sweep.table if g.row.name != BASELINE]
+        paths += draw_defences(errors, attacks, measured.caption, directory)
     return [*paths, write_hparams(sweep)]
 
 
@@ -103,6 +111,7 @@ def _page(sweep: Sweep) -> Iterator[str]:
         ("Rank correlation with the paper", _RANKS, tables.correlations),
         ("Do errors grow with q?", _NEIGHBOURS, tables.neighbours),
         ("Both readings of every run", _READINGS, tables.readings),
+        ("Defences", _DEFENCES, tables.defences),
         ("Controls", _CONTROLS, tables.controls),
         ("Ablation", _ABLATION, tables.ablation),
         ("Share of poison among sampled ops", _SHARE, tables.poison_share),
@@ -145,11 +154,15 @@ _READINGS = (
     "Validation / test error in per cent. docs/METRICS.md defines the four;"
     " the paper's numbers are of best of 10 in training mode."
 )
+_DEFENCES = (
+    "Test error in per cent, mean over sampled arcs and n seeds ± half of the"
+    " 95 % t-interval."
+)
 _CONTROLS = (
     "Test error in per cent. Uniform sampling: the same space and a controller"
     " that never learns. Poison alone: an arc of the set's ops in turn,"
-    " without skips. Means over the seeds in the last column, which all runs"
-    " behind a line have."
+    " without skips, and with all. Means over the seeds in the last column,"
+    " which all runs behind a line have."
 )
 _ABLATION = (
     "Test error in per cent. Points: what the flip adds. Damage: error of the"

@@ -103,20 +103,31 @@ class Sweep:
         """Returns the `Group` without poison, or None."""
         return self.groups.get((BASELINE, ""))
 
-    def errors(self, split: str, arcs: str, mode: str | None = None) -> Errors:
-        """Returns the final errors of the rows of Table 1.
+    def errors(
+        self,
+        split: str,
+        arcs: str,
+        mode: str | None = None,
+        variant: str = "",
+    ) -> Errors:
+        """Returns the final errors of the rows, or of a variant of them.
 
         Args:
           split: "valid" or "test".
           arcs: "best" of 10, or the mean of "sampled" arcs.
           mode: "train" or "eval"; by default the profile's.
+          variant: "" for the rows themselves, or as of `Job`.
         """
         column = reading_columns(split)[arcs, mode or self.printed[1]]
-        return {group.row.name: group.by_seed(column) for group in self.table}
+        return {
+            row: group.by_seed(column)
+            for (row, name), group in self.groups.items()
+            if name == variant
+        }
 
-    def primary(self, split: str) -> Errors:
+    def primary(self, split: str, variant: str = "") -> Errors:
         """Returns the errors that count: the mean over sampled arcs."""
-        return self.errors(split, "sampled")
+        return self.errors(split, "sampled", variant=variant)
 
     @property
     def profile(self) -> Profile:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from enas.experiments import summary
 from enas.experiments.estimates import estimate
-from enas.experiments.jobs import READING_CHOICES
+from enas.experiments.jobs import DEFENCES, READING_CHOICES
 from enas.experiments.results import Group, Sweep, reading_columns
 from enas.experiments.rows import BASELINE
 from enas.experiments.summary import Table, number
@@ -16,6 +16,8 @@ __all__ = [
     "ablation",
     "controls",
     "correlations",
+    "defences",
+    "defences_of",
     "neighbours",
     "poison_share",
     "readings",
@@ -81,10 +83,10 @@ def readings(sweep: Sweep) -> Table:
 def controls(sweep: Sweep) -> Table:
     """Test errors of each row beside its controls, all of the same seeds."""
     header = ["row", "search", "uniform sampling", "clean"]
-    header += ["poison alone", "seeds"]
+    header += ["poison alone", "with all skips", "seeds"]
     clean = sweep.baseline.by_seed("test_acc") if sweep.baseline else {}
     found = {
-        (group.row.set if kind == "poison_only" else group.row.name, kind): (
+        (group.row.name if kind == "uniform" else group.row.set, kind): (
             group.by_seed("test_acc")
         )
         for (_, kind), group in sweep.groups.items()
@@ -92,13 +94,39 @@ def controls(sweep: Sweep) -> Table:
     rows = []
     for group in sweep.table:
         uniform = found.get((group.row.name, "uniform"), {})
-        alone = found.get((group.row.set, "poison_only"), {})
-        if uniform or alone:
-            columns = [group.by_seed("test_acc"), uniform, clean, alone]
+        alone, skipping = (
+            found.get((group.row.set, kind), {})
+            for kind in ("poison_only", "poison_all_skips")
+        )
+        if uniform or alone or skipping:
+            columns = [group.by_seed("test_acc"), uniform, clean]
+            columns += [alone, skipping]
             seeds = _common(*filter(None, columns))
             means = [_percent(_mean(column, seeds)) for column in columns]
             rows.append([group.row.name, *means, _seeds(seeds)])
     return header, rows
+
+
+def defences(sweep: Sweep) -> Table:
+    """Test errors of each row with each defence that ran."""
+    ran = [d for d in defences_of(sweep) if d]
+    if not ran:
+        return [], []
+    rows = []
+    for group in sweep.table:
+        cells = [group.name]
+        for defence in ("", *ran):
+            errors = sweep.primary("test", defence).get(group.name, {})
+            found = estimate(list(errors.values()))
+            cells.append(f"{found} (n = {found.n})" if found.n else NONE)
+        rows.append(cells)
+    return ["row", "none", *ran], rows
+
+
+def defences_of(sweep: Sweep) -> list[str]:
+    """Returns the variants of a sweep that are defences, "" for none first."""
+    names = dict.fromkeys(variant for _, variant in sweep.groups)
+    return ["", *(n for n in names if set(n.split("+")) <= set(DEFENCES))]
 
 
 def ablation(sweep: Sweep) -> Table:

@@ -7,11 +7,17 @@ users' ops are known once their files were run and come by --op_setting.
 import dataclasses
 from typing import Any
 
+from enas.cifar10 import (  # noqa: F401 (they fill the table of ops)
+    adaptive_poison_ops,
+    poison_ops,
+)
 from enas.cifar10.branches import Setting
 from enas.cifar10.config.values import checked, setting
 from enas.cifar10.ops import OPS
-from enas.cifar10.poison_ops import SETTINGS
 from enas.errors import UserError
+
+# Settings of the ops that ship, each with a flag of its own.
+SETTINGS = [setting for op in OPS.values() for setting in op.settings]
 
 
 def _field(each: Setting) -> Any:

@@ -5,6 +5,9 @@ from typing import ClassVar
 
 from enas.cifar10.behaviours import PROFILES
 from enas.cifar10.config.values import setting
+from enas.cifar10.search_space import POISON_SETS
+
+SHIPPED_SETS = ", ".join(name for name in POISON_SETS if name != "none")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +98,8 @@ class SpaceSettings:
 
     poison: str = setting(
         "none",
-        "Poisoning: none, or a comma list of the sets identity,"
-        " transposed_conv, dropout, grouped, relative_gaussian and"
-        " stretched_conv, of registered op names, and of ops from files of"
+        f"Poisoning: none, or a comma list of the sets {SHIPPED_SETS}, of"
+        " registered op names, and of ops from files of"
         " your own, path/to/my_ops.py:Name, which runs that file"
         " (docs/POISON.md).",
         path="ops",
