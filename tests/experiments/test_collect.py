@@ -58,6 +58,15 @@ def test_finished_runs_are_added_once(tmp_path):
     assert [line["epoch"] for line in epochs] == ["1", "2"]
 
 
+def test_somebody_elses_table_is_left_alone(tmp_path, capsys):
+    write_run(tmp_path / "a", 69)
+    (tmp_path / "runs.csv").write_text("mine,yours\n1,2\n")
+    words = ["c", str(tmp_path / "a"), "--machine=m", f"--into={tmp_path}"]
+    assert collect.main(words) == 2
+    assert "no table of this program" in capsys.readouterr().err
+    assert (tmp_path / "runs.csv").read_text() == "mine,yours\n1,2\n"
+
+
 def test_another_setting_of_the_controller_is_a_variant(tmp_path):
     write_run(tmp_path / "a", 69)
     path = tmp_path / "a/result.json"

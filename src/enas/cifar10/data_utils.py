@@ -193,6 +193,11 @@ def _statistics(
 def _first(name: str, split: Split, count: int | None) -> Split:
     if count is None:
         return split
+    if not len(split):
+        raise UserError(
+            f"--num_{name}={count}: there are no {name} images. A training "
+            "from scratch takes all of them for training; leave it out."
+        )
     if not 1 <= count <= len(split):
         raise UserError(
             f"--num_{name} keeps the first images of the {name} split, which "

@@ -243,11 +243,15 @@ def _merge(
     path: str, columns: Sequence[str], new: list[Line], key: Sequence[str]
 ) -> None:
     """Writes a table with new lines instead of those of the same runs."""
+    old = read_table(path)
+    if os.path.exists(path) and not (old and old[0].keys() == set(columns)):
+        raise UserError(
+            f"{path} is no table of this program. Name another folder by "
+            "--into."
+        )
     keys = {tuple(line[name] for name in key) for line in new}
     kept = [
-        line
-        for line in read_table(path)
-        if tuple(line[name] for name in key) not in keys
+        line for line in old if tuple(line[name] for name in key) not in keys
     ]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")

@@ -293,7 +293,7 @@ def _what_remains(evidence: Evidence) -> Iterator[str]:
             " epochs of the 50,000 training images): points above the best arc"
             " of the clean search, in brackets those of the same arcs under"
             f" shared weights (best of 10): {'; '.join(texts)} (n = "
-            f"{'/'.join(sorted(counts))} seeds)."
+            f"{'/'.join(sorted(counts))})."
         )
     chance = _by_seed(evidence.trained(BASELINE, "random_arc_1"))
     texts, counts = [], set()
@@ -306,7 +306,7 @@ def _what_remains(evidence: Evidence) -> Iterator[str]:
         yield (
             "* A random arc of the poisoned space, from scratch, in points "
             f"above a random arc of the clean space: {'; '.join(texts)} (n = "
-            f"{'/'.join(sorted(counts))} seeds, one arc each)."
+            f"{'/'.join(sorted(counts))}, one arc each)."
         )
 
 
