@@ -129,8 +129,11 @@ def _retrained(evidence: Evidence) -> Table:
 
 
 def _mean(lines: Iterable[Line], column: str, spread: bool = True) -> str:
-    found = estimate([float(line[column]) for line in lines if line[column]])
-    return str(found) if spread else number(found.mean)
+    """Returns the numbers themselves where they are few, or their mean."""
+    found = [float(line[column]) for line in lines if line[column]]
+    if spread and 1 < len(found) <= 3:
+        return ", ".join(map(number, found))
+    return str(estimate(found)) if spread else number(estimate(found).mean)
 
 
 def _ablation(evidence: Evidence) -> Table:
@@ -279,21 +282,22 @@ def _what_remains(evidence: Evidence) -> Iterator[str]:
     second = evidence.errors(SECOND)
     for row in ATTACKS[:4]:
         best = _by_seed(evidence.trained(row, "best_arc"))
-        scratch = paired(best, clean)
-        shared = paired(
-            {seed: second[row][seed] for seed in best.keys() & clean.keys()},
-            second[BASELINE],
-        )
-        if scratch.n:
-            counts.add(str(scratch.n))
-            texts.append(f"{row} {scratch} ({number(shared.mean)})")
+        seeds = sorted(best.keys() & clean.keys())
+        pairs = [
+            f"{number(best[seed] - clean[seed])} of "
+            f"{number(second[row][seed] - second[BASELINE][seed])}"
+            for seed in seeds
+        ]
+        if pairs:
+            counts.add(str(len(pairs)))
+            texts.append(f"{row} {' and '.join(pairs)}")
     if texts:
         yield (
             "* **What remains when the best arc is trained from scratch** (two"
             " epochs of the 50,000 training images): points above the best arc"
-            " of the clean search, in brackets those of the same arcs under"
-            f" shared weights (best of 10): {'; '.join(texts)} (n = "
-            f"{'/'.join(sorted(counts))})."
+            " of the clean search of the same seed, of those that the same arcs"
+            f" have under shared weights (best of 10): {'; '.join(texts)} (n ="
+            f" {'/'.join(sorted(counts))} seeds)."
         )
     chance = _by_seed(evidence.trained(BASELINE, "random_arc_1"))
     texts, counts = [], set()
