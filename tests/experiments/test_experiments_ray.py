@@ -6,6 +6,7 @@ import re
 import sys
 import threading
 import time
+import unittest.mock
 
 import pytest
 from ray.cluster_utils import Cluster
@@ -79,7 +80,8 @@ def test_a_cluster_without_room_is_refused_or_waited_for(
 
     def tell(line, flush):
         lines.append(line)
-        if len(lines) == 2:
+        # A node may die, which is told like a cluster without room.
+        if len(lines) % 10 == 2:
             cluster.add_node(num_gpus=1)
 
     def engine(**more):
@@ -106,6 +108,19 @@ def test_a_cluster_without_room_is_refused_or_waited_for(
 def test_shares_that_ray_cannot_give_are_refused(cpus, gpus):
     with pytest.raises(UserError, match="both whole numbers where"):
         RayEngine("local", cpus, gpus)
+
+
+def test_a_cluster_whose_last_node_with_room_died_is_told(monkeypatch):
+    engine, lines = RayEngine("local", 1, 0), []
+    engine._ray = unittest.mock.Mock()
+    engine._ray.nodes.return_value = [{"Alive": False, "Resources": {}}]
+    engine._ray.wait.side_effect = [([], ["task"]), (["task"], [])]
+    monkeypatch.setattr(
+        ray_engine, "print", lambda line, flush: lines.append(line), False
+    )
+    engine._wait(["task"], lambda: None)
+    (line,) = lines
+    assert line.startswith("Waiting for a node: a run wants 1 CPUs")
 
 
 def test_an_address_that_is_none_is_a_mistake_of_the_user(tmp_path):

@@ -80,6 +80,7 @@ class RayEngine:
         self._threads = max(1, int(cpus_per_run))
         self._program = program
         self._wait_for_nodes = wait_for_nodes
+        self._told = -TELL_SECONDS
 
     def __call__(
         self, jobs: Sequence[Job], sweep_dir: str, show: Callable[[], None]
@@ -141,36 +142,44 @@ class RayEngine:
 
     def _find_room(self) -> None:
         """Refuses, or waits for nodes, where no node has what a run wants."""
-        wanted = [self._resources[f"num_{kind}s"] for kind in ("cpu", "gpu")]
-        told = -TELL_SECONDS
-        while True:
-            nodes = [
-                [node["Resources"].get(kind, 0) for kind in ("CPU", "GPU")]
-                for node in self._ray.nodes()
-                if node["Alive"]
-            ]
-            if any(n[0] >= wanted[0] and n[1] >= wanted[1] for n in nodes):
-                return
-            text = (
-                f"a run wants {wanted[0]:g} CPUs and {wanted[1]:g} GPUs on one"
-                " node, and the cluster's nodes have "
-                + "; ".join(f"{cpus:g} and {gpus:g}" for cpus, gpus in nodes)
-            )
+        while text := self._lack_of_room():
             if not self._wait_for_nodes:
                 raise UserError(
                     f"Ray has no room: {text}. Lower --cpus_per_run and "
                     "--gpus_per_run, add a node, or wait for one by "
                     "--wait_for_nodes."
                 )
-            if time.monotonic() - told >= TELL_SECONDS:
-                told = time.monotonic()
-                print(f"Waiting for a node: {text}", flush=True)
+            self._tell(text)
             time.sleep(POLL_SECONDS)
+
+    def _lack_of_room(self) -> str:
+        """Returns what no node has, in words; "" if one has it."""
+        wanted = [self._resources[f"num_{kind}s"] for kind in ("cpu", "gpu")]
+        nodes = [
+            [node["Resources"].get(kind, 0) for kind in ("CPU", "GPU")]
+            for node in self._ray.nodes()
+            if node["Alive"]
+        ]
+        if any(n[0] >= wanted[0] and n[1] >= wanted[1] for n in nodes):
+            return ""
+        return (
+            f"a run wants {wanted[0]:g} CPUs and {wanted[1]:g} GPUs on one"
+            " node, and the cluster's nodes have "
+            + "; ".join(f"{cpus:g} and {gpus:g}" for cpus, gpus in nodes)
+        )
+
+    def _tell(self, text: str) -> None:
+        if time.monotonic() - self._told >= TELL_SECONDS:
+            self._told = time.monotonic()
+            print(f"Waiting for a node: {text}", flush=True)
 
     def _wait(self, tasks: list, show: Callable[[], None]) -> None:
         while tasks:
             done, tasks = self._ray.wait(tasks, timeout=POLL_SECONDS)
             show()
+            # The only node with room may have died.
+            if text := self._lack_of_room():
+                self._tell(text)
             for each in done:
                 try:
                     self._ray.get(each)
