@@ -31,7 +31,8 @@ def retrain_jobs(
     A search that is in the table twice, from two machines, counts once.
 
     Args:
-      plan: rows and defences (empty: all in the table), seeds, flags of all.
+      plan: rows (empty: all in the table), defences (empty: searches
+        without one), seeds, flags of all.
       runs_dir: the folder of run directories, absolute.
       table: runs.csv of `collect`.
       random_arcs: random arcs of each space beside its best arc, >= 0.
@@ -46,7 +47,7 @@ def retrain_jobs(
         and not run["variant"]
         and int(run["seed"]) in plan.seeds
         and (not plan.only or run["row"] in plan.only)
-        and (not plan.defences or run["defence"] in plan.defences)
+        and run["defence"].replace(",", "+") in (plan.defences or ("none",))
     }
     if not runs:
         raise UserError(
