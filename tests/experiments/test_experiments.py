@@ -17,6 +17,7 @@ from enas.experiments.jobs import Job, flips, make_jobs, read_config
 from enas.experiments.results import Group, Sweep
 from enas.experiments.retrain import retrain_jobs
 from enas.experiments.rows import choose_rows, read_rows, search_space_of
+from enas.experiments.summary import share_of
 from enas.experiments.table1 import main
 
 OP_IDS = [6, 12, 42, 126, 306, 8, 18, 46, 106]
@@ -167,6 +168,13 @@ def test_a_defence_is_one_more_search_of_each_chosen_row(tmp_path):
     assert (configs[3].poison, configs[3].q) == ("mixed", 300)
     with pytest.raises(UserError, match="comma list"):
         jobs_of(tmp_path, only=("1d",), defences=("hope",))
+
+
+def test_the_share_of_poison_counts_the_searches_own_candidate_ops():
+    row = choose_rows(["1a"])[0]
+    assert share_of(row, Config()) == pytest.approx(6 / 12)
+    config = Config(candidate_ops="paper5")
+    assert share_of(row, config) == pytest.approx(6 / 11)
 
 
 def test_the_second_papers_row_is_two_poisonings_once(tmp_path):

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from enas.cifar10.arc import Arc
+from enas.cifar10.config import Config
 from enas.cifar10.metrics import COLUMNS
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
@@ -32,7 +33,7 @@ from enas.run.files import write_whole
 from enas.run.rows import RunRows
 from enas.tools.command import run_tool
 
-__all__ = ["KEY", "READINGS", "RUN_COLUMNS", "collect", "main", "read_table"]
+__all__ = ["KEY", "READINGS", "RUN_COLUMNS", "collect", "main"]
 
 # What tells one run from another.
 KEY = ("row", "seed", "defence", "variant", "commit", "machine")
@@ -47,8 +48,8 @@ RETRAINED_COLUMNS = (
     "test_error",
     "arc",
 )
-# Settings that are tried against poison, and what they are otherwise.
-TRIED = {"controller_tanh_constant": 1.5, "controller_entropy_weight": 0.0001}
+# Settings that are tried against poison.
+TRIED = ("controller_tanh_constant", "controller_entropy_weight")
 # What a run is called in a line for people.
 NAMES = ("row", "seed", "defence", "variant", "kind")
 # Column of runs.csv, in per cent -> accuracy of metrics.csv.
@@ -138,14 +139,14 @@ def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
     makes it: row, kind of arc, defence, seed.
     """
     settings = result["settings"]
-    good = len(expand(settings["candidate_ops"], CANDIDATE_OPS))
+    good, uniform = _poison_of(settings, result)
     found = re.search(
         r"_(best_arc|random_arc_\d+)(?:_(.+))?_seed\d+$", path.parent.name
     )
     kind, defence = found.groups() if found else ("given", None)
-    layers = settings["child_num_layers"]
-    arc = Arc.parse(result["arc"], layers, result["op_ids"])
-    share = 1 - good / result["op_ids"]
+    arc = Arc.parse(
+        result["arc"], settings["child_num_layers"], result["op_ids"]
+    )
     values = {
         "row": _row(settings),
         "seed": settings["seed"],
@@ -154,12 +155,19 @@ def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         **_origin(path, machine),
         "epochs": result["epochs"],
         "poison_layers": sum(op >= good for op in arc.op_ids),
-        "poison_layers_uniform": f"{layers * share:.2f}",
+        "poison_layers_uniform": uniform,
         "parameters": result["parameters"],
         "test_error": f"{100 - 100 * result['last']['test_acc']:.2f}",
         "arc": _short(result["arc"]),
     }
     return {name: str(value) for name, value in values.items()}
+
+
+def _poison_of(settings: dict[str, Any], result: dict) -> tuple[int, str]:
+    """Returns (candidate ops, layers of poison expected at uniform)."""
+    good = len(expand(settings["candidate_ops"], CANDIDATE_OPS))
+    share = 1 - good / result["op_ids"]
+    return good, f"{share * settings['child_num_layers']:.2f}"
 
 
 def _origin(path: pathlib.Path, machine: str) -> Line:
@@ -184,8 +192,7 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
     ]
     best = next(r for r in reports if "valid_acc" in r)
     layers = [report["poison_layers"] for report in reports]
-    good = len(expand(settings["candidate_ops"], CANDIDATE_OPS))
-    share = 1 - good / result["op_ids"]
+    _, uniform = _poison_of(settings, result)
     values = {
         "row": _row(settings),
         "seed": settings["seed"],
@@ -200,7 +207,7 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         "poison_share": f"{last['poison_share']:.4f}",
         "poison_layers_best": best["poison_layers"],
         "poison_layers_10": f"{sum(layers) / len(layers):.2f}",
-        "poison_layers_uniform": f"{share * settings['child_num_layers']:.2f}",
+        "poison_layers_uniform": uniform,
         "best_arc": _short(best["arc"]),
         "arcs": "; ".join(_short(report["arc"]) for report in reports),
     }
@@ -221,8 +228,8 @@ def _variant(settings: dict[str, Any]) -> str:
     words += ["fixed_arc"] if settings["child_fixed_arc"] else []
     words += [
         f"{name}={settings[name]:g}"
-        for name, usual in TRIED.items()
-        if settings.get(name, usual) != usual
+        for name in TRIED
+        if name in settings and settings[name] != getattr(Config(), name)
     ]
     return " ".join(words)
 

@@ -67,7 +67,9 @@ def _table(make: Callable[[Evidence], Table]) -> Callable:
 
 
 def _table1(evidence: Evidence) -> Table:
-    return summary.table1(evidence.errors(PRIMARY), evidence.errors(SECOND))
+    return summary.table1(
+        evidence.errors(PRIMARY), evidence.errors(SECOND), evidence.config
+    )
 
 
 def _readme(evidence: Evidence) -> Table:
@@ -87,7 +89,8 @@ def _correlations(evidence: Evidence) -> Table:
         {
             "mean of sampled arcs, training mode": evidence.errors(PRIMARY),
             "best of 10, training mode": evidence.errors(SECOND),
-        }
+        },
+        evidence.config,
     )
 
 
@@ -97,7 +100,11 @@ def _avoidance(evidence: Evidence) -> Table:
     for row in read_rows():
         curve = evidence.curve(row.name, "poison_share")
         if curve and row.name != BASELINE:
-            shares = summary.share_of(row), curve[0][1], curve[-1][1]
+            shares = (
+                summary.share_of(row, evidence.config),
+                curve[0][1],
+                curve[-1][1],
+            )
             cells = [f"{100 * share:.1f}" for share in shares]
             rows.append([row.name, *cells])
     return header, rows
@@ -118,7 +125,7 @@ def _retrained(evidence: Evidence) -> Table:
             for run in evidence.chosen(defence)
             if run["row"] == row and run["seed"] in seeds
         ]
-        chance = evidence.trained(row, "random_arc")
+        chance = evidence.trained(row, r"random_arc_\d+")
         cells = [row, defence, _mean(shared, f"test_error_{SECOND}")]
         cells += [_mean(best, "test_error"), str(len(best))]
         cells += [_mean(chance, "test_error"), str(len(chance))]

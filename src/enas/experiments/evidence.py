@@ -1,12 +1,15 @@
 """What docs/table1 holds: the runs behind every number of the documents."""
 
+import collections
 import functools
 import os
 import pathlib
+import re
 
 from enas.experiments.estimates import Estimate, paired
 from enas.experiments.figures import Measured, draw_defences, draw_figures
 from enas.experiments.files import Line, read_table
+from enas.experiments.jobs import read_config
 from enas.experiments.results import mean_curve
 from enas.experiments.rows import BASELINE, all_rows
 from enas.experiments.summary import Errors
@@ -33,16 +36,16 @@ class Evidence:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = pathlib.Path(folder)
         self.runs = read_table(str(self.folder / "runs.csv"))
+        self.config = read_config(())
         self.ablation = read_table(str(self.folder / "ablation.csv"))
         self.retrained = read_table(str(self.folder / "retrained.csv"))
 
     @functools.cached_property
     def _machines(self) -> dict[tuple[str, str], int]:
-        counts: dict[tuple[str, str], int] = {}
-        for run in self.runs:
-            key = run["seed"], run["machine"]
-            counts[key] = counts.get(key, 0) + 1
-        return counts
+        """How many rows of a seed each machine ran."""
+        return collections.Counter(
+            (run["seed"], run["machine"]) for run in self.runs
+        )
 
     def chosen(self, defence: str = "none") -> list[Line]:
         """Returns the runs without a variant, one for each row and seed."""
@@ -105,12 +108,12 @@ class Evidence:
         return read_table(str(self.folder / "epochs.csv"))
 
     def trained(self, row: str, kind: str, defence: str = "none") -> list[Line]:
-        """Returns lines of retrained.csv, kind the beginning of theirs."""
+        """Returns lines of retrained.csv, kind a pattern for theirs."""
         return [
             line
             for line in self.retrained
             if line["row"] == row
-            and line["kind"].startswith(kind)
+            and re.fullmatch(kind, line["kind"])
             and line["defence"] == defence
         ]
 
@@ -127,6 +130,7 @@ class Evidence:
             self.curve,
             EPOCHS,
             SCALE,
+            self.config,
             alone,
         )
         paths = draw_figures(measured, directory)

@@ -3,12 +3,11 @@
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from enas.cifar10.search_space import make_search_space
 from enas.experiments.estimates import (
     Estimate,
     estimate,
@@ -16,9 +15,12 @@ from enas.experiments.estimates import (
     paired,
     window,
 )
-from enas.experiments.rows import BASELINE, Row, read_rows
+from enas.experiments.rows import BASELINE, Row, read_rows, search_space_of
 from enas.experiments.summary import Errors, share_of
 from enas.paths import picture_metadata
+
+if TYPE_CHECKING:  # It needs TensorFlow.
+    from enas.cifar10.config import Config
 
 __all__ = ["DEFENCES", "FIGURES", "Measured", "draw_defences", "draw_figures"]
 
@@ -63,6 +65,7 @@ class Measured:
         [(epoch, mean over seeds), ..].
       num_epochs: of a whole run.
       scale: the scale and profile in words, for the caption.
+      config: of the searches; the bound of their logits is drawn.
       poison_only: error of an arc of poison alone, by set.
     """
 
@@ -70,6 +73,7 @@ class Measured:
     curve: Callable[[str, str], Curve]
     num_epochs: int
     scale: str
+    config: "Config"
     poison_only: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def final(self, row: str, split: str = "test") -> Estimate:
@@ -150,14 +154,17 @@ def _damage(measured: Measured) -> Figure:
     for number, title in SETS.items():
         rows, colour = _rows(number), COLOURS[number]
         found = [
-            (share_of(row), paired(measured.errors["test"][row.name], clean))
+            (
+                share_of(row, measured.config),
+                paired(measured.errors["test"][row.name], clean),
+            )
             for row in rows
             if measured.errors["test"].get(row.name)
         ]
         found = [(share, damage) for share, damage in found if damage.n]
         _bars(ours, found, colour, title)
         papers.plot(
-            [share_of(row) for row in rows],
+            [share_of(row, measured.config) for row in rows],
             [_paper(row) - _paper(baseline) for row in rows],
             "*-",
             color=colour,
@@ -259,10 +266,10 @@ def _shares(measured: Measured, number: str, panel: Any) -> None:
         curve = measured.curve(row.name, "poison_share")
         xs, shares = [e for e, _ in curve], [100 * s for _, s in curve]
         panel.plot(xs, shares, color=colour, linewidth=2, label=label)
-        space = make_search_space(row.poison, row.q)
+        space = search_space_of(row.poison, row.q, measured.config)
         bounds = (
             (space.uniform_poison_share, "--"),
-            (1 - space.max_good_share(TANH_CONSTANT), ":"),
+            (1 - space.max_good_share(measured.config.tanh_constant), ":"),
         )
         for share, style in bounds:
             panel.axhline(
@@ -272,8 +279,6 @@ def _shares(measured: Measured, number: str, panel: Any) -> None:
     _epochs(panel)
 
 
-# The bound of the op logits that the paper and the original use.
-TANH_CONSTANT = 1.5
 _PANELS = {
     "figure4": (
         _figure4,

@@ -21,7 +21,6 @@ if TYPE_CHECKING:  # It needs TensorFlow.
 
 __all__ = [
     "CONTROLS",
-    "DEFENCES",
     "READING_CHOICES",
     "Job",
     "flips",
@@ -30,7 +29,6 @@ __all__ = [
 ]
 
 CONTROLS = ("uniform", "poison_only", "poison_all_skips")
-DEFENCES = ("deduplicate", "reweight", "discard", "prune")
 # Choices that only say which reading is printed: every run records them all.
 READING_CHOICES = ("evaluation", "evaluation_mode")
 

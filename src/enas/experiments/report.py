@@ -9,13 +9,14 @@ from typing import Any
 
 from enas.experiments import tables
 from enas.experiments.figures import (
+    DEFENCES,
     FIGURES,
     SUFFIXES,
     Measured,
     draw_defences,
     draw_figures,
 )
-from enas.experiments.files import write_whole
+from enas.experiments.files import read_table, write_whole
 from enas.experiments.hparams import write_hparams
 from enas.experiments.results import Sweep, read_sweep, reading_columns
 from enas.experiments.rows import BASELINE
@@ -71,6 +72,7 @@ def _measured(sweep: Sweep) -> Measured:
         lambda row, column: groups[row].curve(column) if row in groups else [],
         last,
         f"scale {sweep.shared['scale']}, profile {sweep.shared['profile']}",
+        sweep.config,
         alone,
     )
 
@@ -78,16 +80,18 @@ def _measured(sweep: Sweep) -> Measured:
 def _keep_a_fuller_one(sweep: Sweep) -> None:
     """Moves an earlier report with more finished runs aside, and says so."""
     path = os.path.join(sweep.directory, "table1.csv")
-    if not os.path.isfile(path):
-        return
-    with open(path, newline="", encoding="utf-8") as stream:
-        lines = csv.DictReader(stream)
-        earlier = sum(int(line.get("seeds_finished") or 0) for line in lines)
+    earlier = sum(
+        int(line.get("seeds_finished") or 0) for line in read_table(path)
+    )
     found = sum(len(group.finished) for group in sweep.groups.values())
     if earlier > found:
         aside = os.path.join(sweep.directory, f"report_of_{earlier}_runs")
         os.makedirs(aside, exist_ok=True)
-        figures = [name + suffix for name in FIGURES for suffix in SUFFIXES]
+        figures = [
+            name + suffix
+            for name in (*FIGURES, DEFENCES)
+            for suffix in SUFFIXES
+        ]
         for name in ("table1.md", "table1.csv", *figures):
             if os.path.isfile(os.path.join(sweep.directory, name)):
                 os.replace(

@@ -99,6 +99,11 @@ class Sweep:
         return [group for group in self.groups.values() if not group.variant]
 
     @property
+    def config(self) -> "Config":
+        """What all runs share is the same in this of the first row."""
+        return next(iter(self.groups.values())).config
+
+    @property
     def baseline(self) -> Group | None:
         """Returns the `Group` without poison, or None."""
         return self.groups.get((BASELINE, ""))

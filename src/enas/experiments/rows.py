@@ -1,6 +1,5 @@
 """The 17 experiments of the paper's Table 1, and two more. No TensorFlow."""
 
-import csv
 import dataclasses
 import functools
 import pathlib
@@ -13,6 +12,7 @@ from enas.cifar10.search_space import (
     make_search_space,
 )
 from enas.errors import UserError
+from enas.experiments.files import read_table
 
 if TYPE_CHECKING:  # It needs TensorFlow.
     from enas.cifar10.config import Config
@@ -66,8 +66,7 @@ class Row:
 @functools.cache
 def all_rows() -> tuple[Row, ...]:
     """Returns the 17 rows of Table 1, then those that it does not have."""
-    with open(_TABLE, newline="", encoding="utf-8") as stream:
-        return tuple(map(_row, csv.DictReader(stream)))
+    return tuple(map(_row, read_table(str(_TABLE))))
 
 
 def _row(line: dict[str, str]) -> Row:

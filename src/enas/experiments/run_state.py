@@ -1,6 +1,5 @@
 """How far a run is, read from its run directory. No TensorFlow here."""
 
-import csv
 import dataclasses
 import functools
 import json
@@ -8,7 +7,7 @@ import os
 import re
 from typing import Any
 
-from enas.experiments.files import write_whole
+from enas.experiments.files import read_table, write_whole
 from enas.experiments.jobs import Job, read_config
 
 __all__ = ["RunState", "note", "notes_path", "read_state"]
@@ -106,13 +105,10 @@ def _last_checkpoint(directory: str) -> int:
 
 def _read_rows(directory: str) -> list[dict[str, float]]:
     path = os.path.join(directory, "metrics.csv")
-    if not os.path.isfile(path):
-        return []
-    with open(path, newline="", encoding="utf-8") as stream:
-        return [
-            {column: float(cell) for column, cell in row.items() if cell}
-            for row in csv.DictReader(stream)
-        ]
+    return [
+        {column: float(cell) for column, cell in row.items() if cell}
+        for row in read_table(path)
+    ]
 
 
 def notes_path(job: Job, sweep_dir: str) -> str:

@@ -5,13 +5,22 @@ or from the tables of `collect`. A table is (header, rows of text).
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from enas.cifar10.search_space import make_search_space
 from enas.experiments import estimates
 from enas.experiments.estimates import estimate, paired, verdict
-from enas.experiments.rows import BASELINE, Row, all_rows, read_rows
+from enas.experiments.rows import (
+    BASELINE,
+    Row,
+    all_rows,
+    read_rows,
+    search_space_of,
+)
+
+if TYPE_CHECKING:  # It needs TensorFlow.
+    from enas.cifar10.config import Config
 
 __all__ = [
     "Errors",
@@ -35,18 +44,19 @@ def markdown(table: Table) -> list[str]:
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
-def share_of(row: Row) -> float:
+def share_of(row: Row, config: "Config") -> float:
     """Returns Equation (1): the share of poison at the uniform controller."""
-    space = make_search_space(row.poison, row.q or None)
+    space = search_space_of(row.poison, row.q or None, config)
     return space.uniform_poison_share
 
 
-def table1(primary: Errors, second: Errors) -> Table:
+def table1(primary: Errors, second: Errors, config: "Config") -> Table:
     """Returns Table 1: the paper's errors, ours, and the damage.
 
     Args:
       primary: test errors of the mean over sampled arcs.
       second: test errors of the best of 10.
+      config: of the searches, whose candidate ops count.
     """
     header = ["row", "poison", "q", "share of poison", "paper", "mean"]
     header += ["sd", "95 % interval", "n", "damage", "95 % interval"]
@@ -58,13 +68,18 @@ def table1(primary: Errors, second: Errors) -> Table:
         if not mine:
             continue
         found, damage = estimate(list(mine.values())), paired(mine, clean)
-        cells = [row.name, row.poison, str(row.q), f"{share_of(row):.3f}"]
+        cells = [
+            row.name,
+            row.poison,
+            str(row.q),
+            f"{share_of(row, config):.3f}",
+        ]
         cells += [number(row.paper_test_error), number(found.mean)]
-        cells += [number(found.sd), *_interval(found), str(found.n)]
+        cells += [number(found.sd), _interval(found), str(found.n)]
         if row.name == BASELINE:
             cells += ["-", "-"]
         else:
-            cells += [number(damage.mean, "+.2f"), *_interval(damage)]
+            cells += [number(damage.mean, "+.2f"), _interval(damage)]
         best = estimate(list(second.get(row.name, {}).values()))
         rows.append([*cells, number(best.mean)])
     return header, rows
@@ -75,11 +90,11 @@ def number(value: float | None, form: str = ".2f") -> str:
     return "-" if value is None or value != value else format(value, form)
 
 
-def _interval(found: estimates.Estimate) -> list[str]:
+def _interval(found: estimates.Estimate) -> str:
     if found.n < 2:
-        return ["-"]
+        return "-"
     low, high = found.mean - found.half, found.mean + found.half
-    return [f"{low:.2f} to {high:.2f}"]
+    return f"{low:.2f} to {high:.2f}"
 
 
 def neighbours(errors: Errors) -> Table:
@@ -93,11 +108,11 @@ def neighbours(errors: Errors) -> Table:
         for a, b in zip(names, names[1:], strict=False):
             step = paired(errors[b], errors[a])
             cells = [name, f"{a} to {b}", number(step.mean, "+.2f")]
-            rows.append([*cells, *_interval(step), str(step.n), verdict(step)])
+            rows.append([*cells, _interval(step), str(step.n), verdict(step)])
     return header, rows
 
 
-def correlations(readings: Mapping[str, Errors]) -> Table:
+def correlations(readings: Mapping[str, Errors], config: "Config") -> Table:
     """Returns rank correlations with the paper's test errors.
 
     Beside ours always what the share of poison and q explain, without any
@@ -105,14 +120,15 @@ def correlations(readings: Mapping[str, Errors]) -> Table:
 
     Args:
       readings: test errors by the name of the reading.
+      config: of the searches, whose candidate ops count.
     """
     header = ["what", "rows", "rank correlation", "bootstrap over rows"]
     header += ["partial, share given", "ordered as the paper at one share"]
+    shares = {row.name: share_of(row, config) for row in read_rows()}
+    copies = {row.name: float(row.q) for row in read_rows()}
     rows = [
-        _correlated(
-            "share of poison alone", {r.name: share_of(r) for r in read_rows()}
-        ),
-        _correlated("q alone", {r.name: float(r.q) for r in read_rows()}),
+        _correlated("share of poison alone", shares, shares),
+        _correlated("q alone", copies, shares),
     ]
     for name, errors in readings.items():
         means = {
@@ -120,17 +136,20 @@ def correlations(readings: Mapping[str, Errors]) -> Table:
             for row, found in errors.items()
             if found
         }
-        rows.append(_correlated(name, means, True))
+        rows.append(_correlated(name, means, shares, measured=True))
     return header, rows
 
 
 def _correlated(
-    name: str, values: Mapping[str, float], measured: bool = False
+    name: str,
+    values: Mapping[str, float],
+    shares: Mapping[str, float],
+    measured: bool = False,
 ) -> list[str]:
     rows = [row for row in read_rows() if row.name in values]
     ours = np.array([values[row.name] for row in rows])
     paper = np.array([row.paper_test_error or 0 for row in rows])
-    share = np.array([share_of(row) for row in rows])
+    share = np.array([shares[row.name] for row in rows])
     rho = estimates.correlation(ours, paper)
     cells = [name, str(len(rows)), number(rho, ".3f")]
     if not measured or rho != rho:

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Callable, Sequence
 
 from enas.cifar10.behaviours import PROFILES, make_profile
+from enas.cifar10.config.combinations import DEFENCES
 from enas.cifar10.flags import spelled_out
 from enas.errors import UserError
 from enas.experiments import plan as plans
 from enas.experiments import same_images
-from enas.experiments.jobs import CONTROLS, DEFENCES, Job, make_jobs
+from enas.experiments.jobs import CONTROLS, Job, make_jobs
 from enas.experiments.local_engine import run_local
 from enas.experiments.plan import Plan
 from enas.experiments.retrain import retrain_jobs

@@ -5,9 +5,10 @@ A table is (header, rows of str); a cell without a measurement is a dash.
 
 from collections.abc import Mapping, Sequence
 
+from enas.cifar10.config.combinations import DEFENCES
 from enas.experiments import summary
 from enas.experiments.estimates import estimate
-from enas.experiments.jobs import DEFENCES, READING_CHOICES
+from enas.experiments.jobs import READING_CHOICES
 from enas.experiments.results import Group, Sweep, reading_columns
 from enas.experiments.rows import BASELINE
 from enas.experiments.summary import Table, number
@@ -36,7 +37,11 @@ READING_NAMES = {
 
 def table1(sweep: Sweep) -> Table:
     """Table 1: the paper's errors, ours and the damage, with intervals."""
-    return summary.table1(sweep.primary("test"), sweep.errors("test", "best"))
+    return summary.table1(
+        sweep.primary("test"),
+        sweep.errors("test", "best"),
+        sweep.config,
+    )
 
 
 def neighbours(sweep: Sweep) -> Table:
@@ -50,11 +55,7 @@ def correlations(sweep: Sweep) -> Table:
         name: sweep.errors("test", *reading)
         for reading, name in READING_NAMES.items()
     }
-    return summary.correlations(readings)
-
-
-def _percent(value: float | None) -> str:
-    return number(value)
+    return summary.correlations(readings, sweep.config)
 
 
 def _signed(value: float | None, other: float | None) -> str:
@@ -69,7 +70,7 @@ def readings(sweep: Sweep) -> Table:
     rows = []
     for group in sweep.groups.values():
         cells = [
-            f"{_percent(group.error(valid))} / {_percent(group.error(test))}"
+            f"{number(group.error(valid))} / {number(group.error(test))}"
             for valid, test in zip(
                 reading_columns("valid").values(),
                 reading_columns("test").values(),
@@ -102,7 +103,7 @@ def controls(sweep: Sweep) -> Table:
             columns = [group.by_seed("test_acc"), uniform, clean]
             columns += [alone, skipping]
             seeds = _common(*filter(None, columns))
-            means = [_percent(_mean(column, seeds)) for column in columns]
+            means = [number(_mean(column, seeds)) for column in columns]
             rows.append([group.row.name, *means, _seeds(seeds)])
     return header, rows
 
@@ -158,8 +159,8 @@ def ablation(sweep: Sweep) -> Table:
                 [
                     group.name,
                     flip,
-                    _percent(_mean(before, seeds)),
-                    _percent(_mean(after, seeds)),
+                    number(_mean(before, seeds)),
+                    number(_mean(after, seeds)),
                     _points([after[seed] - before[seed] for seed in seeds]),
                     *damages,
                     _seeds(seeds),
@@ -243,8 +244,8 @@ def runs(sweep: Sweep) -> Table:
                 [
                     state.job.name,
                     state.text,
-                    _percent(state.error("valid_acc")),
-                    _percent(state.error("test_acc")),
+                    number(state.error("valid_acc")),
+                    number(state.error("test_acc")),
                     f"{state.seconds / 60:.1f}",
                     ", ".join(f"epoch {start}" for start in starts) or NONE,
                 ]
