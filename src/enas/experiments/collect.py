@@ -37,11 +37,18 @@ __all__ = ["KEY", "READINGS", "RUN_COLUMNS", "collect", "main"]
 
 # What tells one run from another.
 KEY = ("row", "seed", "defence", "variant", "commit", "machine")
-RETRAINED_KEY = ("row", "seed", "defence", "kind", "commit", "machine")
+RETRAINED_KEY = (
+    "row",
+    "seed",
+    "defence",
+    "kind",
+    "epochs",
+    "commit",
+    "machine",
+)
 RETRAINED_COLUMNS = (
     *RETRAINED_KEY,
     "date",
-    "epochs",
     "poison_layers",
     "poison_layers_uniform",
     "parameters",
@@ -125,7 +132,7 @@ def collect(folders: Iterable[str], machine: str, into: str) -> list[str]:
         ("retrained.csv", RETRAINED_COLUMNS, retrained, RETRAINED_KEY),
     ):
         if lines:
-            _merge(os.path.join(into, name), columns, lines, key)
+            merge(os.path.join(into, name), columns, lines, key)
     return [
         " ".join(filter(None, (run.get(name) for name in NAMES)))
         for run in (*runs, *retrained)
@@ -148,17 +155,17 @@ def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         result["arc"], settings["child_num_layers"], result["op_ids"]
     )
     values = {
-        "row": _row(settings),
+        "row": row_of(settings),
         "seed": settings["seed"],
         "defence": (defence or "none").replace("+", ","),
         "kind": kind,
-        **_origin(path, machine),
         "epochs": result["epochs"],
+        **origin(path, machine),
         "poison_layers": sum(op >= good for op in arc.op_ids),
         "poison_layers_uniform": uniform,
         "parameters": result["parameters"],
         "test_error": f"{100 - 100 * result['last']['test_acc']:.2f}",
-        "arc": _short(result["arc"]),
+        "arc": short(result["arc"]),
     }
     return {name: str(value) for name, value in values.items()}
 
@@ -170,7 +177,7 @@ def _poison_of(settings: dict[str, Any], result: dict) -> tuple[int, str]:
     return good, f"{share * settings['child_num_layers']:.2f}"
 
 
-def _origin(path: pathlib.Path, machine: str) -> Line:
+def origin(path: pathlib.Path, machine: str) -> Line:
     """Returns where and when a result was made, and by which commit."""
     starts = versions.read(str(path.parent))
     commit = starts[-1].get("commit") if starts else None
@@ -194,11 +201,11 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
     layers = [report["poison_layers"] for report in reports]
     _, uniform = _poison_of(settings, result)
     values = {
-        "row": _row(settings),
+        "row": row_of(settings),
         "seed": settings["seed"],
         "defence": settings.get("defence", "none"),
         "variant": _variant(settings),
-        **_origin(path, machine),
+        **origin(path, machine),
         "epochs": result["epochs"],
         "poison": settings["poison"],
         "q": settings["q"] or 0,
@@ -208,13 +215,13 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         "poison_layers_best": best["poison_layers"],
         "poison_layers_10": f"{sum(layers) / len(layers):.2f}",
         "poison_layers_uniform": uniform,
-        "best_arc": _short(best["arc"]),
-        "arcs": "; ".join(_short(report["arc"]) for report in reports),
+        "best_arc": short(best["arc"]),
+        "arcs": "; ".join(short(report["arc"]) for report in reports),
     }
     return {name: str(value) for name, value in values.items()}
 
 
-def _row(settings: dict[str, Any]) -> str:
+def row_of(settings: dict[str, Any]) -> str:
     """Returns the row of Table 1 that a run is of, or what it is."""
     for row in all_rows():
         if (row.poison, row.q) == (settings["poison"], settings["q"] or 0):
@@ -234,7 +241,7 @@ def _variant(settings: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def _short(arc: str) -> str:
+def short(arc: str) -> str:
     return " ".join(arc.split())
 
 
@@ -246,7 +253,7 @@ def _epoch_lines(folder: pathlib.Path, run: Line) -> list[Line]:
     ]
 
 
-def _merge(
+def merge(
     path: str, columns: Sequence[str], new: list[Line], key: Sequence[str]
 ) -> None:
     """Writes a table with new lines instead of those of the same runs."""

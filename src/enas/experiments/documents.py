@@ -338,8 +338,12 @@ BLOCKS: dict[str, Callable[[Evidence], Iterable[str]]] = {
     "neighbours": _table(
         lambda evidence: summary.neighbours(evidence.errors(PRIMARY))
     ),
+    "ranks": _table(
+        lambda evidence: summary.ranks(evidence.arc_errors, evidence.ranked)
+    ),
     "readme": _table(_readme),
     "retrained": _table(_retrained),
+    "strata": _table(lambda evidence: summary.strata(evidence.arc_errors)),
 }
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ PRIMARY, SECOND = "sampled_train", "best_train"
 ATTACKS = ("1d", "2d", "3d", "4d", "mixed")
 SCALE = "scale small, profile paper"
 EPOCHS = 12
+# Budget of the arcs that are ranked, from scratch.
+RANKED_EPOCHS = "1"
 
 
 class Evidence:
@@ -30,7 +32,8 @@ class Evidence:
     machine that ran most rows of that seed.
 
     Args:
-      folder: of runs.csv, epochs.csv, retrained.csv and ablation.csv.
+      folder: of runs.csv, epochs.csv, retrained.csv, arc_errors.csv and
+        ablation.csv.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -38,7 +41,11 @@ class Evidence:
         self.runs = read_table(str(self.folder / "runs.csv"))
         self.config = read_config(())
         self.ablation = read_table(str(self.folder / "ablation.csv"))
-        self.retrained = read_table(str(self.folder / "retrained.csv"))
+        trained = read_table(str(self.folder / "retrained.csv"))
+        # Of the ranking of random arcs, with a budget of its own.
+        self.ranked = [t for t in trained if t["epochs"] == RANKED_EPOCHS]
+        self.retrained = [t for t in trained if t["epochs"] != RANKED_EPOCHS]
+        self.arc_errors = read_table(str(self.folder / "arc_errors.csv"))
 
     @functools.cached_property
     def _machines(self) -> dict[tuple[str, str], int]:

@@ -4,13 +4,14 @@ Errors are per cent by row and seed, whether they come from the runs of a sweep
 or from the tables of `collect`. A table is (header, rows of text).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from enas.experiments import estimates
 from enas.experiments.estimates import estimate, paired, verdict
+from enas.experiments.files import Line
 from enas.experiments.rows import (
     BASELINE,
     Row,
@@ -29,7 +30,9 @@ __all__ = [
     "markdown",
     "number",
     "neighbours",
+    "ranks",
     "share_of",
+    "strata",
     "table1",
 ]
 
@@ -162,3 +165,62 @@ def _correlated(
         number(estimates.partial(ours, paper, share)),
         f"{same} of {pairs}",
     ]
+
+
+def strata(arcs: Sequence[Line]) -> Table:
+    """Returns errors under shared weights by the number of good layers.
+
+    Args:
+      arcs: lines of arc_errors.csv.
+    """
+    mine = [a for a in arcs if a["kind"].startswith("good_")]
+    counts = sorted({int(arc["good_layers"]) for arc in mine})
+    header = ["row", "defence", "seed", "arcs of each", *map(str, counts)]
+    groups: dict[tuple[str, ...], dict[int, list[float]]] = {}
+    for arc in mine:
+        group = groups.setdefault(_run_of(arc), {})
+        found = group.setdefault(int(arc["good_layers"]), [])
+        found.append(float(arc["test_error"]))
+    rows = []
+    for run, group in sorted(groups.items(), key=lambda item: _place(item[0])):
+        sizes = {len(found) for found in group.values()}
+        cells = [str(estimate(group.get(count, []))) for count in counts]
+        rows.append([*run, "/".join(map(str, sorted(sizes))), *cells])
+    return header, rows
+
+
+def ranks(arcs: Sequence[Line], scratch: Sequence[Line]) -> Table:
+    """Returns Kendall's tau of errors under shared weights and from scratch.
+
+    Args:
+      arcs: lines of arc_errors.csv.
+      scratch: lines of retrained.csv, all of one budget.
+    """
+    header = ["row", "defence", "seed", "random arcs", "Kendall's tau"]
+    header += ["95 % bootstrap interval"]
+    trained = {
+        (*_run_of(line), line["kind"]): float(line["test_error"])
+        for line in scratch
+    }
+    pairs: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+    for arc in arcs:
+        key = (*_run_of(arc), arc["kind"])
+        if arc["kind"].startswith("random_arc") and key in trained:
+            pair = float(arc["test_error"]), trained[key]
+            pairs.setdefault(_run_of(arc), []).append(pair)
+    rows = []
+    for run, found in sorted(pairs.items(), key=lambda item: _place(item[0])):
+        tau, low, high = estimates.kendall(*np.array(found).T)
+        span = "-" if tau != tau else f"{low:.2f} to {high:.2f}"
+        rows.append([*run, str(len(found)), number(tau), span])
+    return header, rows
+
+
+def _run_of(line: Line) -> tuple[str, ...]:
+    return line["row"], line["defence"], line["seed"]
+
+
+def _place(run: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+    """Returns a key that sorts rows as Table 1 does, then what it lacks."""
+    names = [row.name for row in all_rows()]
+    return names.index(run[0]) if run[0] in names else len(names), run

@@ -1,0 +1,169 @@
+"""Errors of random arcs under the shared weights of a run.
+
+    python -m enas.experiments.arc_errors outputs/run --machine=mine
+
+Draws architectures for every number of layers without poison, from none to
+all: what they differ by is what a controller could learn. With --retrained it
+takes those of that table that are of the run's row and seed, so that they can
+be ranked against training from scratch. Each is measured on test images in the
+profile's mode, and is a line of arc_errors.csv in --into.
+"""
+
+import dataclasses
+import os
+import pathlib
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from enas.cifar10.arc import Arc, num_decisions
+from enas.cifar10.flags import make_flags
+from enas.errors import UserError
+from enas.experiments.collect import merge, origin, row_of, short
+from enas.experiments.files import Line, read_table
+from enas.parser import Parser
+from enas.paths import full_path
+from enas.tools import open_run
+from enas.tools.command import run_tool
+
+if TYPE_CHECKING:
+    from enas.cifar10.search import Search
+
+__all__ = ["COLUMNS", "arc_with", "main"]
+
+KEY = ("row", "seed", "defence", "kind", "commit", "machine")
+COLUMNS = (*KEY, "date", "images", "good_layers", "test_error", "arc")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit code."""
+    return run_tool(_run, argv)
+
+
+def _run(argv: list[str]) -> Iterator[str]:
+    parser = Parser(prog="python -m enas.experiments.arc_errors")
+    add = parser.add_argument
+    add("run", help="a run directory")
+    add("--machine", required=True, help="a name for it")
+    add("--arcs", type=int, default=16, help="per number of good layers")
+    add("--images", type=int, default=10_000, help="the first so many")
+    add("--retrained", metavar="RETRAINED.csv", help="measure its arcs")
+    add("--into", default="docs/table1", help="folder of arc_errors.csv")
+    given = parser.parse_words(argv[1:])
+    if min(given.arcs, given.images) < 1:
+        raise UserError(
+            "--arcs and --images are at least 1; received "
+            f"{given.arcs} and {given.images}."
+        )
+    config = open_run.read_config(make_flags(), ["run"], given.run)
+    search = open_run.load(config)
+    if given.retrained:
+        arcs = _of_table(search, read_table(full_path(given.retrained)))
+    else:
+        arcs = _by_good_layers(search, given.arcs)
+    lines = []
+    for kind, arc in arcs:
+        lines.append(_line(search, kind, arc, given))
+        yield f"{kind}: test error {lines[-1]['test_error']} %  {arc}"
+    os.makedirs(given.into, exist_ok=True)
+    merge(os.path.join(given.into, "arc_errors.csv"), COLUMNS, lines, KEY)
+
+
+def _line(search: "Search", kind: str, arc: Arc, given: Namespace) -> Line:
+    """Measures an arc; returns its line of the table."""
+    test, config = search.data.test, search.config
+    images = dataclasses.replace(
+        test,
+        images=test.images[: given.images],
+        labels=test.labels[: given.images],
+    )
+    accuracy = search.evaluation.accuracy_of(arc, images)
+    settings = dataclasses.asdict(config)
+    result = pathlib.Path(config.output_dir, "result.json")
+    return {
+        "row": row_of(settings),
+        "seed": str(config.seed),
+        "defence": config.defence,
+        "kind": kind,
+        **origin(result, given.machine),
+        "images": str(len(images)),
+        "good_layers": str(_good_layers(search, arc)),
+        "test_error": f"{100 - 100 * accuracy:.2f}",
+        "arc": short(str(arc)),
+    }
+
+
+def _good_layers(search: "Search", arc: Arc) -> int:
+    good = len(search.search_space.candidate_ops)
+    return sum(op_id < good for op_id in arc.op_ids)
+
+
+def _of_table(search: "Search", table: list[Line]) -> list[tuple[str, Arc]]:
+    """Returns (kind, arc) of the lines that are of this run's space and seed.
+
+    Raises:
+      UserError: there is none.
+    """
+    config = search.config
+    of_run = (row_of(dataclasses.asdict(config)), str(config.seed), "none")
+    found = {
+        line["arc"]: line["kind"]
+        for line in table
+        if (line["row"], line["seed"], line["defence"]) == of_run
+    }
+    if not found:
+        raise UserError(
+            f"--retrained has no architecture of row {of_run[0]} and seed "
+            f"{of_run[1]}, the run's. `table1.sh --retrain` trains some, and "
+            "`python -m enas.experiments.collect` adds them to the table."
+        )
+    layers, ops = config.child_num_layers, search.search_space.num_ops
+    return [(k, Arc.parse(arc, layers, ops)) for arc, k in found.items()]
+
+
+def _by_good_layers(search: "Search", count: int) -> list[tuple[str, Arc]]:
+    """Returns (kind, arc), `count` arcs for every number of good layers."""
+    layers, space = search.config.child_num_layers, search.search_space
+    good = len(space.candidate_ops)
+    if space.num_ops == good:
+        raise UserError(
+            f"{search.config.output_dir} has no poison, so all layers of its "
+            "architectures are good. Name a poisoned run, or --retrained."
+        )
+    rng = np.random.default_rng(search.config.seed)
+    return [
+        (f"good_{k}_{number}", arc_with(k, rng, layers, good, space.num_ops))
+        for k in range(layers + 1)
+        for number in range(1, count + 1)
+    ]
+
+
+def arc_with(
+    good_layers: int,
+    rng: np.random.Generator,
+    layers: int,
+    good: int,
+    num_ops: int,
+) -> Arc:
+    """Returns a random arc, every skip with odds of a half.
+
+    Args:
+      good_layers: how many layers hold a good op, uniform among those; the
+        others hold poison, uniform among op ids.
+      rng: what it is drawn from.
+      layers: of the child.
+      good: op ids below this one are good.
+      num_ops: op ids.
+    """
+    op_ids = rng.integers(good, num_ops, layers)
+    chosen = rng.permutation(layers)[:good_layers]
+    op_ids[chosen] = rng.integers(good, size=good_layers)
+    skips = rng.integers(2, size=num_decisions(layers) - layers)
+    return Arc(tuple(op_ids.tolist()), tuple(skips.tolist()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
