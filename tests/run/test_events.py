@@ -19,12 +19,21 @@ from enas.cifar10.config import Config
 from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
+from enas.defences.combined import Combined
+from enas.defences.members import Function
 from enas.drawing.op_shares import heat_map
 from enas.drawing.picture import POISON, sheet
 from enas.drawing.plan import Drawing
 from enas.errors import UserError
 from enas.run import event_pictures
-from enas.run.event_charts import FIRST, LAYOUT, RESULTS, tidy
+from enas.run.event_charts import (
+    DEFENCE_LAYOUT,
+    FIRST,
+    LAYOUT,
+    RESULTS,
+    layout,
+    tidy,
+)
 from enas.run.event_pictures import shares_of
 from enas.run.events import RunEvents, read_events
 from enas.run.files import RunLines
@@ -138,10 +147,29 @@ def test_charts_and_results_name_tags_that_exist(small_run):
     charts = [tags for titles in LAYOUT.values() for tags in titles.values()]
     tags = {tag for tags in charts for tag in tags} | set(RESULTS)
     assert tags <= set(EVENT_TAGS.values())
-    assert ("controller/reward", "controller/baseline") in charts
     ((_, value),) = values_of(f"{small_run}/events")["custom_scalars__config__"]
-    layout = layout_pb2.Layout.FromString(value.tensor.string_val[0])
-    assert [category.title for category in layout.category] == list(LAYOUT)
+    kept = layout_pb2.Layout.FromString(value.tensor.string_val[0])
+    assert [category.title for category in kept.category] == list(LAYOUT)
+
+
+@pytest.mark.parametrize("defence", ["none", "prune"])
+def test_a_chart_shows_one_quantity(defence):
+    # A line's colour is its run's: two tags in a chart cannot be told apart.
+    config = Config(defence=defence)
+    charts = [c for part in layout(config).category for c in part.chart]
+    lines = [chart for chart in charts if chart.HasField("multiline")]
+    assert all(len(chart.multiline.tag) == 1 for chart in lines)
+    (band,) = [chart for chart in charts if chart.HasField("margin")]
+    assert band.margin.series[0].value == "poison/share_of_sampled_ops"
+
+
+def test_charts_of_a_defence_are_of_what_it_reports():
+    functions = [Function((0, 1), ("linear",), True), Function((2,), (), False)]
+    told = Combined(["prune"], functions, 2, 3).numbers()
+    shown = {t for c in DEFENCE_LAYOUT.values() for (t,) in c.values()}
+    assert shown == set(told)
+    titles = [part.title for part in layout(Config(defence="prune")).category]
+    assert titles == [*LAYOUT, *DEFENCE_LAYOUT]
 
 
 def test_settings_are_a_row_of_the_table_of_runs(small_run):

@@ -1,6 +1,6 @@
 """What TensorBoard is told of a run at its start: charts and table rows.
 
-Charts of several tags are those of the tab Custom Scalars, the settings and
+Charts, a quantity each, are those of the tab Custom Scalars, the settings and
 results of a run a row of the tab HParams. No TensorFlow here but what the
 TensorBoard plugins import themselves.
 """
@@ -8,7 +8,6 @@ TensorBoard plugins import themselves.
 import dataclasses
 import os
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from tensorboard.plugins.custom_scalar import layout_pb2
@@ -17,52 +16,57 @@ from tensorboard.plugins.hparams import api, api_pb2, summary
 from enas.cifar10.config import Config
 from enas.cifar10.metrics import DESCRIPTIONS
 
-# Category -> title of a chart -> the tags in it.
-LAYOUT = {
-    "1 What poison does": {
-        "Poison share: sampled, Equation (1), least": (
+# Category -> title of a chart -> its tags: one, because TensorBoard colours a
+# line by its run alone, or a line with its band: value, lower, upper.
+LAYOUT: dict[str, dict[str, tuple[str, ...]]] = {
+    "1 What poison does (x: epoch)": {
+        "Poison share; band: least to Equation (1)": (
             "poison/share_of_sampled_ops",
-            "poison/share_by_equation_1",
             "poison/share_at_least",
+            "poison/share_by_equation_1",
         ),
-        "Layers of the 10 arcs: candidate ops, poison": (
-            "poison/good_layers",
-            "poison/bad_layers",
-        ),
+        "Layers with poison, mean of 10 arcs": ("poison/bad_layers",),
     },
     "2 How good the networks are": {
-        "Accuracy of the best of 10: validation, test": (
-            "accuracy/valid_best_of_10",
-            "accuracy/test_best_of_10",
-        ),
-        "Accuracy printed: validation, test, training": (
-            "accuracy/valid_as_printed",
-            "accuracy/test_as_printed",
-            "child/train_accuracy",
-        ),
+        "Test accuracy, best of 10 arcs": ("accuracy/test_best_of_10",),
+        "Test accuracy, as printed": ("accuracy/test_as_printed",),
+        "Validation accuracy, best of 10 arcs": ("accuracy/valid_best_of_10",),
+        "Validation accuracy, as printed": ("accuracy/valid_as_printed",),
+        "Training accuracy": ("child/train_accuracy",),
     },
     "3 What the controller does": {
-        "Reward and baseline": ("controller/reward", "controller/baseline"),
+        "Reward": ("controller/reward",),
+        "Baseline": ("controller/baseline",),
         "Entropy of an arc, nats": ("controller/entropy",),
         "Skip rate": ("controller/skip_rate",),
+        "Loss": ("controller/loss",),
     },
     "4 Whether training is healthy": {
         "Child: loss": ("child/loss",),
         "Child: learning rate": ("child/learning_rate",),
         "Child: gradient norm": ("child/gradient_norm",),
         "Controller: gradient norm": ("controller/gradient_norm",),
-        "Seconds: child, controller, evaluation": (
-            "seconds/child",
-            "seconds/controller",
-            "seconds/evaluation",
-        ),
+        "Child: seconds": ("seconds/child",),
+        "Controller: seconds": ("seconds/controller",),
+        "Evaluation: seconds": ("seconds/evaluation",),
     },
+}
+# What a search with a defence shows besides.
+DEFENCE_LAYOUT = {
+    "5 What the defence did": {
+        "Op ids that may be chosen": ("defence/op_ids_alive",),
+        "Functions that may be chosen": ("defence/functions_alive",),
+        "Useless functions' share of the prior": (
+            "defence/useless_share_of_prior",
+        ),
+    }
 }
 # Tag -> head of its column in the table of runs.
 RESULTS = {
     "accuracy/valid_best_of_10": "valid, best",
     "accuracy/test_best_of_10": "test, best",
     "accuracy/test_as_printed": "test, printed",
+    "accuracy/test_mean_of_sampled": "test, mean",
     "poison/share_of_sampled_ops": "poison share",
 }
 # TensorBoard shows five settings at first, those that differ before others,
@@ -70,23 +74,21 @@ RESULTS = {
 FIRST = ("child_num_layers", "dataset", "num_epochs", "poison", "q")
 
 
-def layout() -> layout_pb2.Layout:
-    """Returns the charts of `LAYOUT`."""
-    return layout_pb2.Layout(
-        category=[
-            layout_pb2.Category(
-                title=title, chart=[_chart(*item) for item in charts.items()]
-            )
-            for title, charts in LAYOUT.items()
-        ]
-    )
-
-
-def _chart(title: str, tags: Sequence[str]) -> layout_pb2.Chart:
-    # Tags are regular expressions here.
-    lines = [f"^{tag}$" for tag in tags]
-    content = layout_pb2.MultilineChartContent(tag=lines)
-    return layout_pb2.Chart(title=title, multiline=content)
+def layout(config: Config) -> layout_pb2.Layout:
+    """Returns the charts of a search."""
+    whole = layout_pb2.Layout()
+    defended = DEFENCE_LAYOUT if config.defence != "none" else {}
+    for category, charts in (LAYOUT | defended).items():
+        part = whole.category.add(title=category)
+        for title, tags in charts.items():
+            chart = part.chart.add(title=title)
+            if len(tags) == 1:
+                # Tags are regular expressions here.
+                chart.multiline.tag.append(f"^{tags[0]}$")
+            else:
+                value, lower, upper = tags
+                chart.margin.series.add(value=value, lower=lower, upper=upper)
+    return whole
 
 
 def hparams_config(config: Config) -> Any:
@@ -144,12 +146,8 @@ def _settings(config: Config) -> dict[str, Any]:
     settings: dict[str, Any] = {"poison": config.poison, "q": config.q or 0}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
+        if value is None or isinstance(value, tuple):
+            value = " ".join(value or ("none",))
         if field.name == "num_epochs" or not field.metadata.get("logging"):
-            settings.setdefault(field.name, _cell(value))
+            settings.setdefault(field.name, value)
     return settings
-
-
-def _cell(value: Any) -> Any:
-    if value is None or isinstance(value, tuple):
-        return " ".join(value or ("none",))
-    return value

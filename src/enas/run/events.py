@@ -42,7 +42,7 @@ class RunEvents:
             about = "A flagfile that repeats the run."
             tf.summary.text("flags", table, step=0, description=about)
             for proto in (
-                custom_scalars.pb(event_charts.layout()),
+                custom_scalars.pb(event_charts.layout(config)),
                 event_charts.hparams_config(config),
                 event_charts.hparams_of(config),
             ):
