@@ -8,7 +8,6 @@ TensorBoard plugins import themselves.
 import dataclasses
 import os
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from tensorboard.plugins.custom_scalar import layout_pb2
@@ -72,21 +71,15 @@ FIRST = ("child_num_layers", "dataset", "num_epochs", "poison", "q")
 
 def layout() -> layout_pb2.Layout:
     """Returns the charts of `LAYOUT`."""
-    return layout_pb2.Layout(
-        category=[
-            layout_pb2.Category(
-                title=title, chart=[_chart(*item) for item in charts.items()]
+    whole = layout_pb2.Layout()
+    for category, charts in LAYOUT.items():
+        part = whole.category.add(title=category)
+        for title, tags in charts.items():
+            # Tags are regular expressions here.
+            part.chart.add(title=title).multiline.tag.extend(
+                f"^{tag}$" for tag in tags
             )
-            for title, charts in LAYOUT.items()
-        ]
-    )
-
-
-def _chart(title: str, tags: Sequence[str]) -> layout_pb2.Chart:
-    # Tags are regular expressions here.
-    lines = [f"^{tag}$" for tag in tags]
-    content = layout_pb2.MultilineChartContent(tag=lines)
-    return layout_pb2.Chart(title=title, multiline=content)
+    return whole
 
 
 def hparams_config(config: Config) -> Any:
@@ -144,12 +137,8 @@ def _settings(config: Config) -> dict[str, Any]:
     settings: dict[str, Any] = {"poison": config.poison, "q": config.q or 0}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
+        if value is None or isinstance(value, tuple):
+            value = " ".join(value or ("none",))
         if field.name == "num_epochs" or not field.metadata.get("logging"):
-            settings.setdefault(field.name, _cell(value))
+            settings.setdefault(field.name, value)
     return settings
-
-
-def _cell(value: Any) -> Any:
-    if value is None or isinstance(value, tuple):
-        return " ".join(value or ("none",))
-    return value
