@@ -66,7 +66,8 @@ class GradientRules:
             gradients = list(map(tf.convert_to_tensor, gradients))
         norm = tf.linalg.global_norm(gradients)
         if idle is not None and self.l2 == "in_loss":
-            rest = tf.reduce_sum(self._idle_l2(idle) ** 2 * idle.squares)
+            factors = 2 * self.l2_reg * idle.decays
+            rest = tf.reduce_sum(factors**2 * idle.squares)
             norm = tf.sqrt(norm**2 + rest)
         gradients = _CLIP[self.clip](gradients, norm, self.bound)
         if self.l2 == "weight_decay":
@@ -85,13 +86,9 @@ class GradientRules:
         """
         if self.l2 == "weight_decay":
             return self.l2_reg * idle.decays
-        factors = self._idle_l2(idle)
+        factors = 2 * self.l2_reg * idle.decays
         norms = factors * tf.sqrt(idle.squares)
         return factors * _CLIP_FACTOR[self.clip](norm, norms, self.bound)
-
-    def _idle_l2(self, idle: Any) -> tf.Tensor:
-        """Returns how many times itself the gradient of l2 in the loss is."""
-        return 2 * self.l2_reg * idle.decays
 
 
 def _add_l2(
@@ -105,12 +102,8 @@ def _add_l2(
     factors = [factor] * len(variables)
     if decays is not None:
         factors = [factor * decay for decay in decays]
-    return [
-        gradient + factor * variable
-        for gradient, factor, variable in zip(
-            gradients, factors, variables, strict=True
-        )
-    ]
+    terms = zip(gradients, factors, variables, strict=True)
+    return [gradient + f * variable for gradient, f, variable in terms]
 
 
 def _clip_globally(
@@ -266,20 +259,13 @@ class Adam:
         self.rules = rules or GradientRules()
         trained = model.trainable_variables
         self.variables = [v.value for v in trained]
-        self._m = {
-            f"{v.path}/Adam": tf.Variable(tf.zeros(v.shape)) for v in trained
-        }
-        self._v = {
-            f"{v.path}/Adam_1": tf.Variable(tf.zeros(v.shape)) for v in trained
-        }
-        self._beta1_power = tf.Variable(self.BETA1)
-        self._beta2_power = tf.Variable(self.BETA2)
         self.slots = {
-            **self._m,
-            **self._v,
-            "beta1_power": self._beta1_power,
-            "beta2_power": self._beta2_power,
+            f"{v.path}/{moment}": tf.Variable(tf.zeros(v.shape))
+            for moment in ("Adam", "Adam_1")
+            for v in trained
         }
+        self.slots["beta1_power"] = tf.Variable(self.BETA1)
+        self.slots["beta2_power"] = tf.Variable(self.BETA2)
 
     def apply(
         self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor
@@ -290,27 +276,26 @@ class Adam:
           gradients: float32 tensors, one per variable.
           learning_rate: float32 scalar.
         """
+        *moments, beta1_power, beta2_power = self.slots.values()
+        count = len(self.variables)
+        first, second = moments[:count], moments[count:]
         epsilon = tf.constant(self.EPSILON)
         if self._inside:
-            epsilon *= tf.sqrt(1.0 - self._beta2_power)
+            epsilon *= tf.sqrt(1.0 - beta2_power)
         for variable, m, v, gradient in zip(
-            self.variables,
-            self._m.values(),
-            self._v.values(),
-            gradients,
-            strict=True,
+            self.variables, first, second, gradients, strict=True
         ):
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=m.handle,
                 v=v.handle,
-                beta1_power=self._beta1_power,
-                beta2_power=self._beta2_power,
+                beta1_power=beta1_power,
+                beta2_power=beta2_power,
                 lr=learning_rate,
                 beta1=self.BETA1,
                 beta2=self.BETA2,
                 epsilon=epsilon,
                 grad=gradient,
             )
-        self._beta1_power.assign(self._beta1_power * self.BETA1)
-        self._beta2_power.assign(self._beta2_power * self.BETA2)
+        beta1_power.assign(beta1_power * self.BETA1)
+        beta2_power.assign(beta2_power * self.BETA2)

@@ -154,9 +154,7 @@ class _Steps:
         **more: Any,
     ) -> str:
         place = name, kind, layer, tuple(inputs), self.size, self.channels
-        self.nodes.append(
-            Node(*place, **{"channels_in": self.channels, **more})
-        )
+        self.nodes.append(Node(*place, **{"channels_in": self.channels} | more))
         return name
 
     def layer(
@@ -221,15 +219,10 @@ class _Steps:
         if self.final:
             self.channels *= 2
         first = 0 if self.profile.skip_candidates == "stem" else 1
+        name = f"layer_{k}/pool_at_{k}/from_"
         return [
-            self.add(
-                f"layer_{k}/pool_at_{k}/from_{first + i}",
-                "reduction",
-                k,
-                [x],
-                channels_in=before,
-            )
-            for i, x in enumerate(cache)
+            self.add(f"{name}{i}", "reduction", k, [x], channels_in=before)
+            for i, x in enumerate(cache, first)
         ]
 
 

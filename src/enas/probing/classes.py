@@ -57,19 +57,12 @@ def function_classes(
         ones, since hundreds of copies may have to answer.
     """
     groups: list[_Group] = []
-    for branch, op_ids in enumerate(_op_ids_of_branches(child, space)):
-        layer = child.enas_layers[0].branches[branch]
+    for branch, layer in enumerate(child.enas_layers[0].branches):
+        op_ids = [i for i, b in enumerate(child.branch_of) if b == branch]
         for group in _groups_of(layer, op_ids, space, maps):
             _join(groups, group)
     groups.sort(key=lambda group: min(group.op_ids))
     return [OpClass(tuple(sorted(g.op_ids)), g.relation) for g in groups]
-
-
-def _op_ids_of_branches(child: Any, space: SearchSpace) -> list[list[int]]:
-    op_ids: list[list[int]] = [[] for _ in space.branches]
-    for op_id, branch in enumerate(child.branch_of):
-        op_ids[branch].append(op_id)
-    return op_ids
 
 
 def _groups_of(

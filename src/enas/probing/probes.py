@@ -68,10 +68,6 @@ class Probed:
         )
         return tf.cast(y, tf.float32)
 
-    def weights(self) -> list[Any]:
-        """Returns its trainable keras variables."""
-        return list(self.branch.trainable_variables)
-
     def answer(self, maps: Sequence[tf.Tensor]) -> np.ndarray:
         """Returns its evaluation of all maps as one vector."""
         parts = [tf.reshape(self.evaluated(x), [-1]) for x in maps]

@@ -74,7 +74,7 @@ def model_variables(*models: Any) -> Variables:
     found: Variables = {}
     for variable in (v for model in models for v in model.variables):
         if statistics := _STATISTICS.fullmatch(variable.path):
-            found |= _parts(*statistics.groups(), variable.value)
+            found |= _parts(statistics[1], statistics[2], variable.value)
         else:
             found[variable.path] = variable.value
     return found

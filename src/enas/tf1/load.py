@@ -1,7 +1,7 @@
 """Starts a search from a checkpoint of the original TensorFlow 1 program."""
 
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -21,6 +21,7 @@ from enas.tf1.names import (
     is_of_controller,
     kind_of,
 )
+from enas.utils import Say
 
 if TYPE_CHECKING:
     from enas.cifar10.compiled import Compiled
@@ -28,11 +29,10 @@ if TYPE_CHECKING:
     from enas.run.run_dir import RunDir
 
 NAMES_SHOWN = 5
-Log = Callable[[str], None]
 Tensors = checkpoint.Tensors
 
 
-def start(search: "Search", run_dir: "RunDir", log: Log) -> None:
+def start(search: "Search", run_dir: "RunDir", log: Say) -> None:
     """Initialises a fresh run as --init_checkpoint says.
 
     A run that has a checkpoint of its own goes on from that.
@@ -45,7 +45,12 @@ def start(search: "Search", run_dir: "RunDir", log: Log) -> None:
     """
     config = search.config
     if config.init_checkpoint is None:
-        _check_nothing_asked(config)
+        if config.init_slots or not config.init_controller:
+            raise UserError(
+                "--init_slots and --noinit_controller say what to take from "
+                "--init_checkpoint; received one of them without a checkpoint. "
+                "Name it, or leave them out."
+            )
         return
     if run_dir.checkpoints() and not config.reset_output_dir:
         log(
@@ -64,7 +69,7 @@ def start(search: "Search", run_dir: "RunDir", log: Log) -> None:
     initialise(search, log)
 
 
-def initialise(search: "Search", log: Log) -> None:
+def initialise(search: "Search", log: Say) -> None:
     """Sets a search to a checkpoint, as far as its --init_* flags ask.
 
     Raises:
@@ -91,15 +96,6 @@ def initialise(search: "Search", log: Log) -> None:
     _log_names(log, "Left over", asked, "left over")
     unread = sum(e.found is not None for e in entries if e not in asked)
     log(f"Not asked for by --init_slots and --init_controller: {unread}")
-
-
-def _check_nothing_asked(config: Config) -> None:
-    if config.init_slots or not config.init_controller:
-        raise UserError(
-            "--init_slots and --noinit_controller say what to take from "
-            "--init_checkpoint; received one of them without a checkpoint. "
-            "Name it, or leave them out."
-        )
 
 
 def wanted_shapes(compiled: "Compiled", config: Config) -> dict[str, Shape]:
@@ -221,7 +217,7 @@ def _check_schedule(
 
 
 def _log_names(
-    log: Log, title: str, entries: Sequence[Entry], verdict: str
+    log: Say, title: str, entries: Sequence[Entry], verdict: str
 ) -> None:
     names = [entry.name for entry in entries if entry.verdict == verdict]
     log(f"{title}: {len(names)}" + (f" ({_first(names)})" if names else ""))

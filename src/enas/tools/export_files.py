@@ -53,18 +53,18 @@ def save(model: Any, target: str, classes: Sequence[str]) -> list[str]:
     text = json.dumps({"program": MARK, "classes": list(classes)})
     target = os.path.normpath(target)
     unknown = _WRITE[_ending(target)](model, target, text)
-    lines = [f"Saved {target}"]
-    if unknown:
-        lines += [
-            f"warning: {target} may not load in a Keras before this one, since"
-            f" Keras 3.0 does not know {', '.join(unknown)}."
-        ]
-    return lines
+    if not unknown:
+        return [f"Saved {target}"]
+    return [
+        f"Saved {target}",
+        f"warning: {target} may not load in a Keras before this one, since "
+        f"Keras 3.0 does not know {', '.join(unknown)}.",
+    ]
 
 
 def _ending(target: str) -> str:
-    name = os.path.basename(target.rstrip(os.sep))
-    return "".join(name.rpartition(".")[1:]) if "." in name else ""
+    _, dot, last = os.path.basename(target.rstrip(os.sep)).rpartition(".")
+    return dot + last if dot else ""
 
 
 def _save_keras(model: Any, target: str, text: str) -> list[str]:
@@ -176,9 +176,7 @@ def _without_news(part: Any, unknown: set[str]) -> Any:
     }
 
 
-def _known(
-    name: str, config: dict[str, Any], unknown: set[str]
-) -> dict[str, Any]:
+def _known(name: str, config: dict, unknown: set[str]) -> dict[str, Any]:
     """Returns the fields of a class that Keras 3.0 knew."""
     import keras
 

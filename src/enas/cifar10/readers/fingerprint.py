@@ -54,5 +54,5 @@ def told(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _hash(content: np.ndarray | bytes) -> str:
+def _hash(content: Any) -> str:
     return hashlib.blake2b(content, digest_size=8).hexdigest()
