@@ -154,7 +154,6 @@ def audit_child(
 
     Args:
       child: a built `MacroChild`.
-      space: what its op ids stand for.
       config: its settings.
       data: images that go through its stem.
       quick: measure on maps of the size of an image only.

@@ -20,8 +20,6 @@ class Combined(Defence):
     Args:
       names: keys of `DEFENCES`.
       functions: what the op ids of the space are.
-      num_layers: of the child.
-      num_ops: op ids.
     """
 
     prior: tf.Variable
@@ -118,7 +116,6 @@ def functions_of(
 
     Args:
       child: a built `MacroChild`, as it starts.
-      space: what op ids stand for.
       images: float32 `[images, height, width, 3]`, standardised.
     """
     # Answers are compared on the smallest maps, which is fast; whether an op is

@@ -171,16 +171,9 @@ class _Steps:
             name = search_space.branches[-1]
         options = dataclasses.replace(self.options, filters=self.channels)
         op = search_space.described(name, options)
-        out = self.add(
-            f"layer_{k}/op",
-            "op",
-            k,
-            cache[-1:],
-            op=name,
-            op_id=op_id,
-            copy=search_space.copy(op_id),
-            op_cost=op.cost(self.channels, self.size**2),
-        )
+        what = {"op": name, "op_id": op_id, "copy": search_space.copy(op_id)}
+        what["op_cost"] = op.cost(self.channels, self.size**2)
+        out = self.add(f"layer_{k}/op", "op", k, cache[-1:], **what)
         if k > 0 or self.profile.first_layer == "normed":
             if self.final:
                 merged = [x for x, bit in zip(cache, bits, strict=False) if bit]

@@ -70,7 +70,6 @@ def measure(
     """Measures an op on probes.
 
     Args:
-      probed: the op.
       maps: float32 `[batch, size, size, channels]`.
       cost: what it states to cost, or None.
     """

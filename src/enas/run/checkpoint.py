@@ -146,11 +146,7 @@ def write(search: Search, folder: str) -> str:
 
 
 def write_beside(search: Search, directory: str) -> str:
-    """Writes a state of whatever numbers to a directory of any name.
-
-    Args:
-      directory: replaced if it exists.
-    """
+    """Writes a state of whatever numbers to a directory, which it replaces."""
     variables, counters = search_tensors(search)
     aside = f"{directory}.part"
     with naming(aside):
@@ -172,11 +168,9 @@ def write_beside(search: Search, directory: str) -> str:
 
 
 def save(prefix: str, tensors: dict[str, Any]) -> None:
-    """Writes the files `prefix`.index and `prefix`.data-00000-of-00001.
+    """Writes variables and numbers, by name.
 
-    Args:
-      prefix: path without the endings.
-      tensors: variables and numbers, by name.
+    The files are `prefix`.index and `prefix`.data-00000-of-00001.
 
     Raises:
       WriteError: they cannot be written.

@@ -5,11 +5,12 @@ there names the checkpoint, and the original restores what that file names.
 """
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from enas.cifar10.behaviours import ENAS
+from enas.cifar10.search import Search
 from enas.errors import UserError
 from enas.run import checkpoint
 from enas.run.files import append, read_lines
@@ -17,9 +18,6 @@ from enas.run.run_dir import RunDir, check_parent
 from enas.tf1.files import write_whole
 from enas.tf1.load import restart_state
 from enas.utils import Say
-
-if TYPE_CHECKING:
-    from enas.cifar10.search import Search
 
 # In the run directory: which files a run may replace, being its own.
 _RECORD = "exported.txt"
@@ -58,7 +56,7 @@ def check(run_dir: RunDir) -> None:
             )
 
 
-def export(search: "Search", run_dir: RunDir, log: Say) -> None:
+def export(search: Search, run_dir: RunDir, log: Say) -> None:
     """Writes the checkpoint that --export_tf1_checkpoint asks for."""
     config = run_dir.config
     if config.export_tf1_checkpoint is None:
@@ -77,7 +75,7 @@ def export(search: "Search", run_dir: RunDir, log: Say) -> None:
         )
 
 
-def export_tensors(search: "Search") -> dict[str, Any]:
+def export_tensors(search: Search) -> dict[str, Any]:
     """Returns what the original saves, by name: variables and numbers."""
     variables, counters = checkpoint.search_tensors(search)
     if search.config.restarts:

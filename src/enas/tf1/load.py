@@ -2,13 +2,16 @@
 
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 
+from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
+from enas.cifar10.search import Search
 from enas.errors import UserError
 from enas.run import checkpoint
+from enas.run.run_dir import RunDir
 from enas.tf1.files import find_prefix
 from enas.tf1.names import (
     OTHER,
@@ -23,16 +26,11 @@ from enas.tf1.names import (
 )
 from enas.utils import Say
 
-if TYPE_CHECKING:
-    from enas.cifar10.compiled import Compiled
-    from enas.cifar10.search import Search
-    from enas.run.run_dir import RunDir
-
 NAMES_SHOWN = 5
 Tensors = checkpoint.Tensors
 
 
-def start(search: "Search", run_dir: "RunDir", log: Say) -> None:
+def start(search: Search, run_dir: RunDir, log: Say) -> None:
     """Initialises a fresh run as --init_checkpoint says.
 
     A run that has a checkpoint of its own goes on from that.
@@ -69,7 +67,7 @@ def start(search: "Search", run_dir: "RunDir", log: Say) -> None:
     initialise(search, log)
 
 
-def initialise(search: "Search", log: Say) -> None:
+def initialise(search: Search, log: Say) -> None:
     """Sets a search to a checkpoint, as far as its --init_* flags ask.
 
     Raises:
@@ -98,7 +96,7 @@ def initialise(search: "Search", log: Say) -> None:
     log(f"Not asked for by --init_slots and --init_controller: {unread}")
 
 
-def wanted_shapes(compiled: "Compiled", config: Config) -> dict[str, Shape]:
+def wanted_shapes(compiled: Compiled, config: Config) -> dict[str, Shape]:
     """Returns the shapes of what the port has, by TensorFlow 1's names."""
     variables = checkpoint.search_variables(compiled)
     counters = ["global_step", "train_step", "Variable"]
@@ -182,7 +180,7 @@ def _check_names(
         )
 
 
-def _set_counters(search: "Search", tensors: Tensors, prefix: str) -> None:
+def _set_counters(search: Search, tensors: Tensors, prefix: str) -> None:
     """Sets what is counted, if it is where a search could be."""
     config = search.config
     step = int(tensors["global_step"])

@@ -9,7 +9,7 @@ import os
 import reprlib
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,8 +59,11 @@ def run_search(config: Config, quiet: bool = False) -> "Run":
     tf_settings.start_tensorflow()
     from enas.utils import Log
 
+    nothing, signals = contextlib.nullcontext(), StopSignals()
+    # Python hands signals to its main thread, and only that may ask for them.
+    main = threading.current_thread() is threading.main_thread()
     silence = contextlib.redirect_stdout(io.StringIO())
-    with silence if quiet else contextlib.nullcontext(), _signals() as signals:
+    with silence if quiet else nothing, signals if main else nothing:
         code = run(config, Log(), signals)
     if code:
         raise RuntimeError(
@@ -68,15 +71,6 @@ def run_search(config: Config, quiet: bool = False) -> "Run":
             f"{config.output_dir}/stdout says where."
         )
     return Run(config.output_dir)
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[StopSignals]:
-    signals = StopSignals()
-    # Python hands signals to its main thread, and only that may ask for them.
-    main = threading.current_thread() is threading.main_thread()
-    with signals if main else contextlib.nullcontext():
-        yield signals
 
 
 def _warn(line: str) -> None:
@@ -113,13 +107,12 @@ class Run:
         self.path = user_path(path)
         config = open_run.read_config(make_flags(), ["run"], self.path)
         changed: dict[str, Any] = {"data_changed": data_changed}
+        changed["override"] = (*config.override, *overrides)
         if data_path is not None:
             changed["data_path"] = data_path
-            if config.dataset.startswith(PREFIX) and isinstance(
-                data_path, (str, os.PathLike)
-            ):
-                changed["dataset"] = PREFIX + os.fspath(data_path)
-        changed["override"] = (*config.override, *overrides)
+            path = isinstance(data_path, (str, os.PathLike))
+            if path and config.dataset.startswith(PREFIX):
+                changed["dataset"] = f"{PREFIX}{os.fspath(data_path)}"
         # A `Config` checks the types of its values.
         self.config = dataclasses.replace(config, **changed)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
 from enas.cifar10.batches import standardize
 from enas.cifar10.config import Config
@@ -192,8 +193,7 @@ def predict(search: "Search", arc: "Arc", images: np.ndarray) -> np.ndarray:
         logits = np.stack(
             [search.evaluation.logits(batch, arc)[0] for batch in alone]
         )
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
+    return softmax(logits, axis=1)
 
 
 def read_image(path: str, config: Config) -> np.ndarray:
