@@ -155,12 +155,7 @@ def uniform(
 
 
 def fold_in(seed: tf.Tensor | Seed, number: int) -> tf.Tensor:
-    """Returns a seed for one part of a step, int32 `[2]`.
-
-    Args:
-      seed: int `[2]`, of the whole.
-      number: of the part.
-    """
+    """Returns the seed of a numbered part, int32 `[2]`, from the whole's."""
     return tf.random.fold_in(tf.cast(seed, tf.int32), number)
 
 

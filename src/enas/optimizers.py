@@ -153,10 +153,9 @@ class Momentum:
         left = set(map(id, without))
         trained = [v for v in model.trainable_variables if id(v) not in left]
         self.variables = [v.value for v in trained]
-        self.slots = {
-            f"{v.path}/Momentum": tf.Variable(tf.zeros(v.shape))
-            for v in trained
-        }
+        names = (f"{v.path}/Momentum" for v in trained)
+        slots = (tf.Variable(tf.zeros(v.shape)) for v in trained)
+        self.slots = dict(zip(names, slots, strict=True))
 
     def apply(
         self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor
@@ -190,8 +189,7 @@ class Momentum:
         Args:
           moves: float32 tensors that broadcast to the variables: 1 for weights
             that move, else 0.
-          gradients: float32 tensors, one per variable.
-          learning_rate: float32 scalar.
+          gradients: as `apply` takes them, and the learning rate.
 
         Source: row 12, torch.optim.SGD where gradients of unused weights are
         None in every step, which is PyTorch's default since 2.0; same.
@@ -270,12 +268,7 @@ class Adam:
     def apply(
         self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor
     ) -> None:
-        """Applies one step.
-
-        Args:
-          gradients: float32 tensors, one per variable.
-          learning_rate: float32 scalar.
-        """
+        """Applies one step; arguments as `Momentum.apply` takes them."""
         *moments, beta1_power, beta2_power = self.slots.values()
         count = len(self.variables)
         first, second = moments[:count], moments[count:]

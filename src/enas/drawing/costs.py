@@ -33,11 +33,9 @@ class Cost:
     known: bool = True
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.parameters + other.parameters,
-            self.multiply_adds + other.multiply_adds,
-            self.known and other.known,
-        )
+        parameters = self.parameters + other.parameters
+        multiply_adds = self.multiply_adds + other.multiply_adds
+        return Cost(parameters, multiply_adds, self.known and other.known)
 
 
 def conv_cost(weights: int, pixels: int, norm: int = 0) -> Cost:

@@ -56,10 +56,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Returns lines with columns apart; numbers stand to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     right = (1, 3, 4, 5)
-    return [
-        "  ".join(
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    form = "  ".join(
+        f"{{:{'>' if i in right else '<'}{w}}}" for i, w in enumerate(widths)
+    )
+    return [form.format(*row).rstrip() for row in rows]

@@ -217,10 +217,8 @@ def _run(
     seed: tf.Tensor,
 ) -> tf.Tensor:
     if node.kind == "op":
-        seed, copy = (
-            common_ops.fold_in(seed, node.layer),
-            tf.constant(node.copy),
-        )
+        copy = tf.constant(node.copy)
+        seed = common_ops.fold_in(seed, node.layer)
         return layer(*inputs, copy=copy, training=training, seed=seed)
     if node.kind == "merge":
         return layer(inputs, training=training)

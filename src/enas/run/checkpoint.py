@@ -101,11 +101,9 @@ def _parts(scope: str, name: str, variable: tf.Variable) -> Variables:
 
 def search_variables(compiled: Compiled) -> Variables:
     """Returns what models and slots hold, by name."""
-    return {
-        **model_variables(compiled.child, compiled.controller),
-        **compiled.child_optimizer.variables,
-        **compiled.controller_optimizer.slots,
-    }
+    models = model_variables(compiled.child, compiled.controller)
+    slots = compiled.controller_optimizer.slots
+    return models | compiled.child_optimizer.variables | slots
 
 
 def search_tensors(search: Search) -> tuple[Variables, dict[str, Any]]:

@@ -110,8 +110,8 @@ class Run:
         changed["override"] = (*config.override, *overrides)
         if data_path is not None:
             changed["data_path"] = data_path
-            path = isinstance(data_path, (str, os.PathLike))
-            if path and config.dataset.startswith(PREFIX):
+            named = isinstance(data_path, (str, os.PathLike))
+            if named and config.dataset.startswith(PREFIX):
                 changed["dataset"] = f"{PREFIX}{os.fspath(data_path)}"
         # A `Config` checks the types of its values.
         self.config = dataclasses.replace(config, **changed)

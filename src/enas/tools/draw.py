@@ -60,13 +60,8 @@ def _run(argv: list[str]) -> Iterator[str]:
     final = values.final or config.child_from_scratch
     if file_ops(config):
         yield from _load_ops(config)
-    space = make_search_space(
-        config.poison,
-        config.q,
-        config.poison_sharing,
-        config.candidate_ops,
-        [name for _, _, name in file_ops(config)],
-    )
+    names = config.poison, config.q, config.poison_sharing, config.candidate_ops
+    space = make_search_space(*names, [name for *_, name in file_ops(config)])
     # The number of layers follows from the text.
     arc = Arc.parse(text, layers_of(text), space.num_ops)
     drawing = Drawing.of(arc, space, config.child_options(), final)

@@ -129,9 +129,7 @@ def make_shapes(
 
     Args:
         seed: At least 0; the same seed gives the same bytes.
-        num_train: Number of training images, >= 1.
-        num_valid: Number of validation images, >= 1.
-        num_test: Number of test images, >= 1.
+        num_train, num_valid, num_test: Numbers of images, >= 1.
 
     Returns:
         Three pairs (train, valid, test) of uint8 images
