@@ -69,7 +69,11 @@ class GradientRules:
             factors = 2 * self.l2_reg * idle.decays
             rest = tf.reduce_sum(factors**2 * idle.squares)
             norm = tf.sqrt(norm**2 + rest)
-        gradients = _CLIP[self.clip](gradients, norm, self.bound)
+        if self.clip == "global":
+            factor = _global_factor(norm, self.bound)
+            gradients = [gradient * factor for gradient in gradients]
+        elif self.clip == "norm":
+            gradients = [tf.clip_by_norm(g, self.bound) for g in gradients]
         if self.l2 == "weight_decay":
             gradients = _add_l2(gradients, variables, self.l2_reg, decays)
         return list(map(tf.convert_to_tensor, gradients)), norm
@@ -87,8 +91,12 @@ class GradientRules:
         if self.l2 == "weight_decay":
             return self.l2_reg * idle.decays
         factors = 2 * self.l2_reg * idle.decays
-        norms = factors * tf.sqrt(idle.squares)
-        return factors * _CLIP_FACTOR[self.clip](norm, norms, self.bound)
+        if self.clip == "global":
+            factors *= _global_factor(norm, self.bound)
+        elif self.clip == "norm":
+            norms = factors * tf.sqrt(idle.squares)
+            factors *= self.bound / tf.maximum(norms, self.bound)
+        return factors
 
 
 def _add_l2(
@@ -106,32 +114,9 @@ def _add_l2(
     return [gradient + f * variable for gradient, f, variable in terms]
 
 
-def _clip_globally(
-    gradients: Sequence[tf.Tensor], norm: tf.Tensor, bound: float
-) -> Sequence[tf.Tensor]:
-    factor = _global_factor(norm, bound)
-    return [gradient * factor for gradient in gradients]
-
-
 def _global_factor(norm: tf.Tensor, bound: float) -> tf.Tensor:
     """As PyTorch's, which adds 1e-6 to the norm."""
     return tf.minimum(1.0, bound / (norm + 1e-6))
-
-
-_CLIP = {
-    "none": lambda gradients, norm, bound: gradients,
-    "global": _clip_globally,
-    "norm": lambda gradients, norm, bound: [
-        tf.clip_by_norm(gradient, bound) for gradient in gradients
-    ],
-}
-
-# The same as a factor: of the norm of all, the norms of some, the bound.
-_CLIP_FACTOR = {
-    "none": lambda norm, norms, bound: 1.0,
-    "global": lambda norm, norms, bound: _global_factor(norm, bound),
-    "norm": lambda norm, norms, bound: bound / tf.maximum(norms, bound),
-}
 
 
 class Momentum:

@@ -70,9 +70,8 @@ def cost_of(node: Node, options: Any) -> Cost:
 def layer_costs(nodes: Sequence[Node], options: Any) -> dict[Any, Cost]:
     """Returns what each part costs.
 
-    Returns:
-      dict with the keys "stem", "head", k for layer k (op and skips), and
-      ("pool", k) for the reductions after it.
+    Parts are "stem", "head", k for layer k (op and skips), and ("pool", k) for
+    the reductions after it.
     """
     costs: dict[Any, Cost] = {}
     for node in nodes:

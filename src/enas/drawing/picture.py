@@ -54,11 +54,7 @@ def picture(drawing: Drawing) -> Figure:
 def sheet(
     drawings: Sequence[Drawing], titles: Sequence[tuple[str, bool]]
 ) -> Figure:
-    """Draws architectures of the same depth beside each other.
-
-    Args:
-      titles: a line above each, and whether it is red.
-    """
+    """Draws architectures of one depth, each below a title, red or not."""
     depth = _places(drawings[0].arc.num_layers)["head"]
     down = math.ceil(len(drawings) / ACROSS)
     size = ACROSS * (RIGHT - LEFT) * WIDE, down * (depth + 1.9) * HIGH

@@ -86,13 +86,10 @@ def pool_layers(num_layers: int) -> set[int]:
 
 
 def skip_sources(arc: Any, layer: int, profile: Any) -> list[str]:
-    """Returns the names of the outputs that a layer adds.
+    """Returns the outputs that a layer adds, such as ["stem", "layer 0"].
 
     Args:
       profile: `Profile`; its skip_candidates says what a bit means (row 5).
-
-    Returns:
-      list such as ["stem", "layer 0", "layer 2"].
     """
     first = 1 if profile.skip_candidates == "stem" else 0
     return [
@@ -131,7 +128,13 @@ def plan(
         if k in pooled:
             cache = steps.pool(cache, k)
     steps.add("fc", "head", arc.num_layers, cache[-1:])
-    return steps.nodes if whole else _needed(steps.nodes)
+    if whole:
+        return steps.nodes
+    wanted = {"fc"}
+    for node in reversed(steps.nodes):
+        if node.name in wanted:
+            wanted.update(node.inputs)
+    return [node for node in steps.nodes if node.name in wanted]
 
 
 class _Steps:
@@ -217,12 +220,3 @@ class _Steps:
             self.add(f"{name}{i}", "reduction", k, [x], channels_in=before)
             for i, x in enumerate(cache, first)
         ]
-
-
-def _needed(nodes: Sequence[Node]) -> list[Node]:
-    """Returns the nodes that the last one depends on, in their order."""
-    wanted = {nodes[-1].name}
-    for node in reversed(nodes):
-        if node.name in wanted:
-            wanted.update(node.inputs)
-    return [node for node in nodes if node.name in wanted]

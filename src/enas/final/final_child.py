@@ -87,11 +87,7 @@ class Merge(image_ops.ConvBN):
 
 
 class Scope(keras.layers.Layer):
-    """Some layers under a common name.
-
-    Args:
-      parts: (layer, the shape it is built for) of each.
-    """
+    """Some layers, each with the shape it is built for, under one name."""
 
     def __init__(self, name: str, parts: Sequence[tuple[Any, Any]]):
         super().__init__(name=name)

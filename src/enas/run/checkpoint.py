@@ -203,11 +203,7 @@ def writing(path: str) -> Iterator[None]:
 def assign(
     compiled: Compiled, tensors: Tensors, names: Iterable[str] | None = None
 ) -> None:
-    """Sets variables of models and slots to tensors of the same name.
-
-    Args:
-      names: which ones, those that are no variable apart; None for all.
-    """
+    """Sets the variables that have a tensor, of `names` or of all names."""
     variables = search_variables(compiled)
     found = set(tensors if names is None else names) & set(variables)
     for name in found:
@@ -237,10 +233,7 @@ def read(directory: str) -> Tensors:
 
 
 def read_tensors(prefix: str) -> Tensors:
-    """Returns all tensors of a checkpoint, arrays by name.
-
-    Args:
-      prefix: the path of its files without their endings.
+    """Returns all tensors of the checkpoint `prefix`.index, arrays by name.
 
     Raises:
       DamagedError: it cannot be read whole.

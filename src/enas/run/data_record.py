@@ -23,10 +23,7 @@ _UNREADABLE = AttributeError, LookupError, RecursionError, TypeError, ValueError
 
 
 def check(config: Config, data: DataSet, log: Say) -> None:
-    """Logs which images were read; refuses those of another run.
-
-    Args:
-      config: its output_dir is the run, which may be a new one.
+    """Logs which images were read; refuses others than a run has seen.
 
     Raises:
       UserError: the run has seen other images and --data_changed is not
@@ -87,11 +84,7 @@ def _check_unknown(config: Config, log: Say) -> None:
 
 
 def keep(config: Config, data: DataSet) -> None:
-    """Writes down which images a run sees from now on.
-
-    Args:
-      config: its output_dir is the run, opened.
-      data: what `check` has passed.
+    """Writes down which images, passed by `check`, an opened run sees.
 
     Raises:
       WriteError: the record cannot be written.

@@ -97,7 +97,7 @@ class RunLines:
     """A file that holds one JSON object per line, each of an epoch.
 
     Args:
-      path: the file; it need not exist.
+      path: the file, which need not exist.
       key: what every object has besides "epoch".
     """
 

@@ -106,13 +106,10 @@ class RunDir:
                     os.remove(path)
 
     def resume(self, search: Search) -> bool:
-        """Goes back to the newest checkpoint that can be read, if there is one.
+        """Sets a built search to the newest checkpoint that can be read.
 
         Rows and events after it are dropped, damaged checkpoints are kept
-        under another name.
-
-        Args:
-          search: its models are built.
+        under another name. Returns whether there was a checkpoint.
 
         Raises:
           UserError: there are checkpoints and none can be read, or there were

@@ -31,9 +31,7 @@ def keep(config: Config) -> None:
 def check(config: Config) -> None:
     """Refuses files whose contents are not those that the run began with.
 
-    Args:
-      config: its output_dir is the run, which may be a new one; its files
-        were run by `user_ops.load`.
+    They were run by `user_ops.load`; the run may be a new one.
 
     Raises:
       UserError: a file has changed.

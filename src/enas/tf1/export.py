@@ -26,9 +26,6 @@ _RECORD = "exported.txt"
 def check(run_dir: RunDir) -> None:
     """Refuses a place that an export may not be written to.
 
-    Args:
-      run_dir: its config says where to.
-
     Raises:
       UserError: it is a directory, cannot be made, or another checkpoint is
         there, which this run has not written.

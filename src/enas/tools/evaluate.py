@@ -139,9 +139,6 @@ def count_answers(
 ) -> np.ndarray:
     """Counts what an arc answers for the images of each class.
 
-    Args:
-      mode: "eval", or "train", with dropout and noise on.
-
     Returns:
       int64 `[classes, classes]`: row: the label, column: the answer.
     """

@@ -20,11 +20,7 @@ from enas.run.files import write_whole
 
 
 def check_target(target: str, overwrite: bool = False) -> None:
-    """Refuses a place that no model can be written to, with a UserError.
-
-    Args:
-      overwrite: whether to replace what this project has not written.
-    """
+    """Refuses a place that no model can be written to, with a UserError."""
     ending = _ending(target)
     if ending not in _WRITE:
         raise UserError(
@@ -42,10 +38,7 @@ def check_target(target: str, overwrite: bool = False) -> None:
 
 
 def save(model: Any, target: str, classes: Sequence[str]) -> list[str]:
-    """Writes a model in the form that the target's ending says.
-
-    Args:
-      target: what `check_target` has passed.
+    """Writes a model to a target that `check_target` has passed.
 
     Raises:
       WriteError: it cannot be written.
@@ -152,8 +145,7 @@ def known_fields() -> dict[str, list[str]]:
 def _without_news(part: Any, unknown: set[str]) -> Any:
     """Returns a saved object without what Keras 3.0 did not know.
 
-    Args:
-      unknown: where classes and fields go that would be missed.
+    Classes and fields that would be missed are added to `unknown`.
     """
     if isinstance(part, list):
         return [_without_news(each, unknown) for each in part]

@@ -177,8 +177,6 @@ def read_one(
     """Reads one file.
 
     Args:
-        path: Where the content is from.
-        content: All of the file.
         suffix: ".bin" for the binary version, "" for the Python version.
         count: Images that it must hold.
 
