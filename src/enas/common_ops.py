@@ -3,9 +3,10 @@
 Counterpart of ENAS's src/common_ops.py.
 """
 
+import functools
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import keras
@@ -18,46 +19,8 @@ if TYPE_CHECKING:
 Seed = tuple[int, int]
 
 
-class HeNormal(keras.initializers.Initializer):
-    """Normal of std sqrt(2 / fan_in), cut at two std and not rescaled.
-
-    Cutting leaves a real std of 0.88 of the nominal one; Keras's own he_normal
-    makes up for it, TensorFlow up to 1.8 did not.
-
-    Args:
-      fan_in: inputs of one output value.
-
-    Source: row 13; same distribution, own random numbers.
-    """
-
-    def __init__(self, fan_in: int, seed: Seed) -> None:
-        self.fan_in = fan_in
-        self.seed = seed
-
-    def __call__(self, shape: Sequence[int], dtype: object = None) -> tf.Tensor:
-        stddev = math.sqrt(2.0 / self.fan_in)
-        return tf.random.stateless_truncated_normal(
-            shape, self.seed, stddev=stddev, dtype=dtype or tf.float32
-        )
-
-
-class Uniform(keras.initializers.Initializer):
-    """Uniform on [-limit, limit).
-
-    Args:
-      limit: above 0.
-
-    Source: row 13; same distribution, own random numbers.
-    """
-
-    def __init__(self, limit: float, seed: Seed) -> None:
-        self.limit = limit
-        self.seed = seed
-
-    def __call__(self, shape: Sequence[int], dtype: object = None) -> tf.Tensor:
-        return tf.random.stateless_uniform(
-            shape, self.seed, -self.limit, self.limit, dtype or tf.float32
-        )
+# Of a shape and a dtype, the first values of a weight.
+Start = Callable[..., tf.Tensor]
 
 
 def weight_seed(layer: keras.layers.Layer, name: str, seed: int) -> Seed:
@@ -98,7 +61,7 @@ def add_weight(
     layer: keras.layers.Layer,
     name: str,
     shape: Sequence[int],
-    initializer: keras.initializers.Initializer | str,
+    initializer: Start | str,
     copies: int = 1,
 ) -> keras.Variable:
     """Adds a weight to a layer that is being built, for one copy or stacked.
@@ -118,13 +81,26 @@ def is_copied(variable: keras.Variable) -> bool:
     return getattr(variable, "enas_copies", 1) > 1
 
 
-def _he_normal(shape: Sequence[int], kind: str, seed: Seed) -> HeNormal:
-    """ENAS's: the fan-in is the product of all sizes but the last."""
+def _he_normal(shape: Sequence[int], kind: str, seed: Seed) -> Start:
+    """ENAS's: std sqrt(2 / fan-in), cut at two std and not rescaled.
+
+    Cutting leaves a real std of 0.88 of the nominal one; Keras's own he_normal
+    makes up for it, TensorFlow up to 1.8 did not. The fan-in is the product of
+    all sizes but the last.
+    """
     del kind
-    return HeNormal(math.prod(shape[:-1]), seed)
+    stddev = math.sqrt(2.0 / math.prod(shape[:-1]))
+    draw = tf.random.stateless_truncated_normal
+    return functools.partial(draw, seed=seed, stddev=stddev)
 
 
-def _kaiming_uniform(shape: Sequence[int], kind: str, seed: Seed) -> Uniform:
+def _uniform(limit: float, seed: Seed) -> Start:
+    """Uniform on [-limit, limit)."""
+    draw = tf.random.stateless_uniform
+    return functools.partial(draw, seed=seed, minval=-limit, maxval=limit)
+
+
+def _kaiming_uniform(shape: Sequence[int], kind: str, seed: Seed) -> Start:
     """The paper's code: +-sqrt(6 / fan-in) for convolutions.
 
     Its classifier and transposed convolutions keep PyTorch's own start,
@@ -133,7 +109,7 @@ def _kaiming_uniform(shape: Sequence[int], kind: str, seed: Seed) -> Uniform:
     if kind == "depthwise":
         shape = (*shape[:2], 1)
     gain = 1.0 if kind in ("transposed_conv", "linear") else math.sqrt(6.0)
-    return Uniform(gain / math.sqrt(math.prod(shape[:-1])), seed)
+    return _uniform(gain / math.sqrt(math.prod(shape[:-1])), seed)
 
 
 _CHILD_INIT = {"he_normal": _he_normal, "kaiming_uniform": _kaiming_uniform}
@@ -174,17 +150,12 @@ def uniform(
     seed: int,
 ) -> keras.Variable:
     """Adds a weight uniform in [-limit, limit) to a layer being built."""
-    start = Uniform(limit, weight_seed(layer, name, seed))
+    start = _uniform(limit, weight_seed(layer, name, seed))
     return layer.add_weight(name=name, shape=shape, initializer=start)
 
 
 def fold_in(seed: tf.Tensor | Seed, number: int) -> tf.Tensor:
-    """Returns a seed for one part of a step, int32 `[2]`.
-
-    Args:
-      seed: int `[2]`, of the whole.
-      number: of the part.
-    """
+    """Returns the seed of a numbered part, int32 `[2]`, from the whole's."""
     return tf.random.fold_in(tf.cast(seed, tf.int32), number)
 
 

@@ -66,9 +66,14 @@ class GradientRules:
             gradients = list(map(tf.convert_to_tensor, gradients))
         norm = tf.linalg.global_norm(gradients)
         if idle is not None and self.l2 == "in_loss":
-            rest = tf.reduce_sum(self._idle_l2(idle) ** 2 * idle.squares)
+            factors = 2 * self.l2_reg * idle.decays
+            rest = tf.reduce_sum(factors**2 * idle.squares)
             norm = tf.sqrt(norm**2 + rest)
-        gradients = _CLIP[self.clip](gradients, norm, self.bound)
+        if self.clip == "global":
+            factor = _global_factor(norm, self.bound)
+            gradients = [gradient * factor for gradient in gradients]
+        elif self.clip == "norm":
+            gradients = [tf.clip_by_norm(g, self.bound) for g in gradients]
         if self.l2 == "weight_decay":
             gradients = _add_l2(gradients, variables, self.l2_reg, decays)
         return list(map(tf.convert_to_tensor, gradients)), norm
@@ -85,13 +90,13 @@ class GradientRules:
         """
         if self.l2 == "weight_decay":
             return self.l2_reg * idle.decays
-        factors = self._idle_l2(idle)
-        norms = factors * tf.sqrt(idle.squares)
-        return factors * _CLIP_FACTOR[self.clip](norm, norms, self.bound)
-
-    def _idle_l2(self, idle: Any) -> tf.Tensor:
-        """Returns how many times itself the gradient of l2 in the loss is."""
-        return 2 * self.l2_reg * idle.decays
+        factors = 2 * self.l2_reg * idle.decays
+        if self.clip == "global":
+            factors *= _global_factor(norm, self.bound)
+        elif self.clip == "norm":
+            norms = factors * tf.sqrt(idle.squares)
+            factors *= self.bound / tf.maximum(norms, self.bound)
+        return factors
 
 
 def _add_l2(
@@ -105,40 +110,13 @@ def _add_l2(
     factors = [factor] * len(variables)
     if decays is not None:
         factors = [factor * decay for decay in decays]
-    return [
-        gradient + factor * variable
-        for gradient, factor, variable in zip(
-            gradients, factors, variables, strict=True
-        )
-    ]
-
-
-def _clip_globally(
-    gradients: Sequence[tf.Tensor], norm: tf.Tensor, bound: float
-) -> Sequence[tf.Tensor]:
-    factor = _global_factor(norm, bound)
-    return [gradient * factor for gradient in gradients]
+    terms = zip(gradients, factors, variables, strict=True)
+    return [gradient + f * variable for gradient, f, variable in terms]
 
 
 def _global_factor(norm: tf.Tensor, bound: float) -> tf.Tensor:
     """As PyTorch's, which adds 1e-6 to the norm."""
     return tf.minimum(1.0, bound / (norm + 1e-6))
-
-
-_CLIP = {
-    "none": lambda gradients, norm, bound: gradients,
-    "global": _clip_globally,
-    "norm": lambda gradients, norm, bound: [
-        tf.clip_by_norm(gradient, bound) for gradient in gradients
-    ],
-}
-
-# The same as a factor: of the norm of all, the norms of some, the bound.
-_CLIP_FACTOR = {
-    "none": lambda norm, norms, bound: 1.0,
-    "global": lambda norm, norms, bound: _global_factor(norm, bound),
-    "norm": lambda norm, norms, bound: bound / tf.maximum(norms, bound),
-}
 
 
 class Momentum:
@@ -160,10 +138,9 @@ class Momentum:
         left = set(map(id, without))
         trained = [v for v in model.trainable_variables if id(v) not in left]
         self.variables = [v.value for v in trained]
-        self.slots = {
-            f"{v.path}/Momentum": tf.Variable(tf.zeros(v.shape))
-            for v in trained
-        }
+        names = (f"{v.path}/Momentum" for v in trained)
+        slots = (tf.Variable(tf.zeros(v.shape)) for v in trained)
+        self.slots = dict(zip(names, slots, strict=True))
 
     def apply(
         self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor
@@ -197,8 +174,7 @@ class Momentum:
         Args:
           moves: float32 tensors that broadcast to the variables: 1 for weights
             that move, else 0.
-          gradients: float32 tensors, one per variable.
-          learning_rate: float32 scalar.
+          gradients: as `apply` takes them, and the learning rate.
 
         Source: row 12, torch.optim.SGD where gradients of unused weights are
         None in every step, which is PyTorch's default since 2.0; same.
@@ -266,51 +242,38 @@ class Adam:
         self.rules = rules or GradientRules()
         trained = model.trainable_variables
         self.variables = [v.value for v in trained]
-        self._m = {
-            f"{v.path}/Adam": tf.Variable(tf.zeros(v.shape)) for v in trained
-        }
-        self._v = {
-            f"{v.path}/Adam_1": tf.Variable(tf.zeros(v.shape)) for v in trained
-        }
-        self._beta1_power = tf.Variable(self.BETA1)
-        self._beta2_power = tf.Variable(self.BETA2)
         self.slots = {
-            **self._m,
-            **self._v,
-            "beta1_power": self._beta1_power,
-            "beta2_power": self._beta2_power,
+            f"{v.path}/{moment}": tf.Variable(tf.zeros(v.shape))
+            for moment in ("Adam", "Adam_1")
+            for v in trained
         }
+        self.slots["beta1_power"] = tf.Variable(self.BETA1)
+        self.slots["beta2_power"] = tf.Variable(self.BETA2)
 
     def apply(
         self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor
     ) -> None:
-        """Applies one step.
-
-        Args:
-          gradients: float32 tensors, one per variable.
-          learning_rate: float32 scalar.
-        """
+        """Applies one step; arguments as `Momentum.apply` takes them."""
+        *moments, beta1_power, beta2_power = self.slots.values()
+        count = len(self.variables)
+        first, second = moments[:count], moments[count:]
         epsilon = tf.constant(self.EPSILON)
         if self._inside:
-            epsilon *= tf.sqrt(1.0 - self._beta2_power)
+            epsilon *= tf.sqrt(1.0 - beta2_power)
         for variable, m, v, gradient in zip(
-            self.variables,
-            self._m.values(),
-            self._v.values(),
-            gradients,
-            strict=True,
+            self.variables, first, second, gradients, strict=True
         ):
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=m.handle,
                 v=v.handle,
-                beta1_power=self._beta1_power,
-                beta2_power=self._beta2_power,
+                beta1_power=beta1_power,
+                beta2_power=beta2_power,
                 lr=learning_rate,
                 beta1=self.BETA1,
                 beta2=self.BETA2,
                 epsilon=epsilon,
                 grad=gradient,
             )
-        self._beta1_power.assign(self._beta1_power * self.BETA1)
-        self._beta2_power.assign(self._beta2_power * self.BETA2)
+        beta1_power.assign(beta1_power * self.BETA1)
+        beta2_power.assign(beta2_power * self.BETA2)

@@ -62,8 +62,14 @@ def quiet_import(onednn: str = "1") -> Iterator[None]:
             os.dup2(kept, 2)
             os.close(kept)
             held.seek(0)
+            notes = _NOTES
+            if not os.path.exists("/dev/nvidiactl"):
+                notes += (_NO_DRIVER,)
+            note = re.compile("|".join(f"(?:{pattern})" for pattern in notes))
             text = held.read().decode(errors="replace")
-            sys.stderr.write("".join(_warnings_and_errors(text)))
+            for line in text.splitlines(keepends=True):
+                if not note.fullmatch(line.rstrip("\n")):
+                    sys.stderr.write(line)
 
 
 def start_tensorflow(onednn: str = "1") -> None:
@@ -72,15 +78,3 @@ def start_tensorflow(onednn: str = "1") -> None:
         from enas import devices
 
         devices.find_devices()
-
-
-def _warnings_and_errors(text: str) -> list[str]:
-    notes = _NOTES
-    if not os.path.exists("/dev/nvidiactl"):
-        notes += (_NO_DRIVER,)
-    note = re.compile("|".join(f"(?:{pattern})" for pattern in notes))
-    return [
-        line
-        for line in text.splitlines(keepends=True)
-        if not note.fullmatch(line.rstrip("\n"))
-    ]

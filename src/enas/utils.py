@@ -7,7 +7,7 @@ that read the original's logs read these lines, so blanks matter.
 import contextlib
 import sys
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TextIO, TypeVar
 
 import numpy as np
@@ -17,6 +17,8 @@ from enas.errors import naming
 
 DASHES = "-" * 80
 T = TypeVar("T")
+# What takes a line: a `Log`, print, or `quiet`.
+Say = Callable[[str], None]
 
 
 def quiet(line: str = "") -> None:

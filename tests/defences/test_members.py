@@ -1,5 +1,7 @@
 """What each defence does to the controller's choices, without a child."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -139,13 +141,13 @@ def test_bounds_cover_the_mean_at_all_times():
 def test_what_was_seen_comes_back():
     prune, _ = searched(np.array([0.3] * 6 + [0.0] * 300), SPACE, 50, 3)
     again = Prune(SPACE, SHAPE)
-    again.restore(prune.state())
+    again.state = copy.deepcopy(prune.state)
     rng = np.random.default_rng(9)
     op_ids = rng.integers(0, 306, (20, LAYERS))
     values = rng.normal(size=20).astype(np.float32)
     assert prune.observe(op_ids, values) == again.observe(op_ids, values)
-    for name, value in prune.state().items():
-        np.testing.assert_array_equal(value, again.state()[name])
+    for name, value in prune.state.items():
+        np.testing.assert_array_equal(value, again.state[name])
 
 
 @pytest.mark.parametrize("name", DEFENCES)

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-from collections.abc import Callable
 from typing import Any
 
 from enas.cifar10.config import Config
@@ -18,7 +17,7 @@ from enas.probing.findings import (
     measure,
 )
 from enas.probing.probes import Probed, feature_maps
-from enas.utils import quiet
+from enas.utils import Say, quiet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +121,7 @@ class Audit:
         return "\n".join(lines_of(self))
 
 
-def audit_space(config: Config, log: Callable[[str], None] = quiet) -> Audit:
+def audit_space(config: Config, log: Say = quiet) -> Audit:
     """Audits the search space of a `Config` with a fresh child.
 
     Args:
@@ -155,7 +154,6 @@ def audit_child(
 
     Args:
       child: a built `MacroChild`.
-      space: what its op ids stand for.
       config: its settings.
       data: images that go through its stem.
       quick: measure on maps of the size of an image only.
@@ -171,13 +169,15 @@ def audit_child(
         first = found.op_ids[0]
         branch = child.enas_layers[0].branches[child.branch_of[first]]
         probed = Probed(branch, space.copy(first))
-        pixels = child.options.image_size**2
-        cost = branch.cost(config.filters, pixels)
+        cost = branch.cost(config.filters, child.options.image_size**2)
         measures = measure(probed, maps, cost)
         audited.append(_class_audit(found, measures, space, config))
         if any(each.kind == "linear" for each in audited[-1].findings):
             linear.append(probed)
-    audited.sort(key=_suspicion, reverse=True)
+    # What is of no use first, then what stands there several times.
+    audited.sort(key=lambda each: each.share, reverse=True)
+    audited.sort(key=lambda each: each.multiplicity > 1, reverse=True)
+    audited.sort(key=lambda each: bool(each.findings), reverse=True)
     return Audit(
         classes=tuple(audited),
         num_ops=space.num_ops,
@@ -223,7 +223,3 @@ def bounded_share(
         return 0.0, 1.0
     factor = math.exp(2 * tanh_constant)
     return count / (count + rest * factor), count / (count + rest / factor)
-
-
-def _suspicion(each: ClassAudit) -> tuple[bool, bool, float]:
-    return bool(each.findings), each.multiplicity > 1, each.share

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from absl import flags
-
 from enas import tf_settings
 from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags, read_flags
@@ -62,19 +60,22 @@ def _run(argv: list[str], found: list[bool]) -> Iterator[str]:
         config = open_run.read_config(values, argv, run)
     else:
         config, _ = read_flags(values, argv)
-    _check_targets(values)
+    if values.picture:
+        check_picture(values.picture, values.overwrite)
+    if values.json:
+        check_free(values.json, "--json", values.overwrite)
     audit = _audit(config, run)
     yield str(audit)
-    yield from _write(audit, values)
-    found.append(bool(values.strict) and not audit.clean)
-
-
-def _check_targets(values: flags.FlagValues) -> None:
-    overwrite = bool(values.overwrite)
-    if values.picture:
-        check_picture(values.picture, overwrite)
     if values.json:
-        check_free(values.json, "--json", overwrite)
+        with open(values.json, "w", encoding="utf-8") as stream:
+            stream.write(audit.to_json() + "\n")
+        yield f"JSON: {os.path.abspath(values.json)}"
+    if values.picture:
+        from enas.audit.report import draw
+
+        draw(values.picture, audit)
+        yield f"Picture: {values.picture}"
+    found.append(bool(values.strict) and not audit.clean)
 
 
 def _audit(config: Config, run: str | None) -> "Audit":
@@ -86,20 +87,6 @@ def _audit(config: Config, run: str | None) -> "Audit":
     search = open_run.load(config, print)
     child = search.compiled.child
     return audit_child(child, search.search_space, config, search.data)
-
-
-def _write(audit: "Audit", values: flags.FlagValues) -> Iterator[str]:
-    path = values.json
-    if path:
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.write(audit.to_json() + "\n")
-        yield f"JSON: {os.path.abspath(path)}"
-    path = values.picture
-    if path:
-        from enas.audit.picture import draw
-
-        draw(path, audit)
-        yield f"Picture: {path}"
 
 
 if __name__ == "__main__":

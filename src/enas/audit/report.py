@@ -1,11 +1,13 @@
-"""An audit as lines for people."""
+"""An audit for people: as lines, and as a picture."""
 
 import textwrap
 from collections.abc import Iterator
 
 from enas.audit.audit import Audit, ClassAudit
+from enas.paths import picture_metadata
 
 WIDTH = 96
+USELESS, REPEATED, FINE = "#d62728", "#ff9896", "#9ecae1"
 
 
 def lines_of(audit: Audit) -> list[str]:
@@ -66,3 +68,33 @@ def short_lines(audit: Audit) -> list[str]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def draw(path: str, audit: Audit) -> None:
+    """Writes a .png, .svg or .pdf with a bar for each function.
+
+    A line in each bar shows how far the bounded logits let the controller go.
+    """
+    from matplotlib.figure import Figure
+
+    classes = audit.classes[::-1]
+    figure = Figure(figsize=(8, 1.6 + 0.34 * len(classes)))
+    axes = figure.add_subplot()
+    for row, each in enumerate(classes):
+        colour = REPEATED if each.multiplicity > 1 else FINE
+        colour = USELESS if each.findings else colour
+        axes.barh(row, 100 * each.share, color=colour)
+        axes.plot([100 * each.least, 100 * each.most], [row, row], "k-", lw=1)
+        axes.plot(100 * each.least, row, "k|", ms=9)
+    labels = [f"{each.label[:34]} x{each.multiplicity}" for each in classes]
+    axes.set_yticks(range(len(classes)), labels, fontsize=8)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel(
+        "probability of the function, %. Bar: uniform controller; line: what "
+        "bounded logits can reach"
+    )
+    axes.set_title(
+        "red: of little use; pink: several op ids, one function", fontsize=9
+    )
+    figure.tight_layout()
+    figure.savefig(path, dpi=150, metadata=picture_metadata(path))

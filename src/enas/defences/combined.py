@@ -1,6 +1,6 @@
 """The defence that a search runs: the members of --defence, one by one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from enas.cifar10.defence import Defence
 from enas.cifar10.search_space import SearchSpace
-from enas.defences.members import DEFENCES, REMOVED, Function
+from enas.defences.members import DEFENCES, REMOVED, Function, Member
 from enas.probing.classes import function_classes
 from enas.probing.findings import LINEAR, findings, measure
 from enas.probing.probes import Probed, feature_maps
@@ -20,8 +20,6 @@ class Combined(Defence):
     Args:
       names: keys of `DEFENCES`.
       functions: what the op ids of the space are.
-      num_layers: of the child.
-      num_ops: op ids.
     """
 
     prior: tf.Variable
@@ -38,32 +36,28 @@ class Combined(Defence):
         self.members = {n: DEFENCES[n](functions, shape) for n in names}
         self.prior = tf.Variable(tf.zeros(shape), trainable=False)
         self.variables = {"defence/prior": self.prior}
-        for name, member in self.members.items():
-            for part, value in member.state().items():
-                path = f"defence/{name}/{part}"
-                self.variables[path] = tf.Variable(value, trainable=False)
+        for path, member, part in self._states():
+            start = member.state[part]
+            self.variables[path] = tf.Variable(start, trainable=False)
         self._set_prior()
 
+    def _states(self) -> Iterator[tuple[str, Member, str]]:
+        """Yields (path of a variable, member, what the member calls it)."""
+        for name, member in self.members.items():
+            for part in member.state:
+                yield f"defence/{name}/{part}", member, part
+
     def observe(self, op_ids: np.ndarray, advantages: np.ndarray) -> list[str]:
-        self._restore()
+        for path, member, part in self._states():
+            # A checkpoint may have set it.
+            member.state[part] = np.array(self.variables[path])
         lines = []
         for member in self.members.values():
             lines += member.observe(op_ids, advantages)
-        for name, member in self.members.items():
-            for part, value in member.state().items():
-                self.variables[f"defence/{name}/{part}"].assign(value)
+        for path, member, part in self._states():
+            self.variables[path].assign(member.state[part])
         self._set_prior()
         return lines
-
-    def _restore(self) -> None:
-        """Takes the state from the variables, which a checkpoint may set."""
-        for name, member in self.members.items():
-            member.restore(
-                {
-                    part: self.variables[f"defence/{name}/{part}"].numpy()
-                    for part in member.state()
-                }
-            )
 
     def _set_prior(self) -> None:
         prior = np.zeros(self.prior.shape, np.float32)
@@ -122,7 +116,6 @@ def functions_of(
 
     Args:
       child: a built `MacroChild`, as it starts.
-      space: what op ids stand for.
       images: float32 `[images, height, width, 3]`, standardised.
     """
     # Answers are compared on the smallest maps, which is fast; whether an op is

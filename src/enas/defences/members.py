@@ -8,7 +8,7 @@ applied one after the other.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,6 +37,9 @@ class Member:
     Args:
       functions: what the op ids of the space are.
       shape: (num_layers, num_ops).
+
+    Attributes:
+      state: what a checkpoint must hold, name -> float64 array.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Member:
     ) -> None:
         self.functions = functions
         self.shape = shape
+        self.state: dict[str, np.ndarray] = {}
 
     def apply(self, prior: np.ndarray) -> np.ndarray:
         """Returns the prior with its own part.
@@ -62,13 +66,6 @@ class Member:
         """
         del op_ids, advantages
         return []
-
-    def state(self) -> Mapping[str, np.ndarray]:
-        """Returns what a checkpoint must hold, name -> float64 array."""
-        return {}
-
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Takes back what `state` returned."""
 
 
 class Deduplicate(Member):
@@ -152,13 +149,13 @@ class Prune(Member):
             self._function_of[list(function.op_ids)] = number
         # Per function sums of weights, of their squares and of weight * value;
         # the dropped; and sums over all arcs: count, squares.
-        self._weight, self._square, self._value = np.zeros((3, count))
-        self._dropped = np.zeros(count)
-        self._all = np.zeros(2)
+        self.state["sums"] = np.zeros((3, count))
+        self.state["dropped"] = np.zeros(count)
+        self.state["all"] = np.zeros(2)
 
     def apply(self, prior: np.ndarray) -> np.ndarray:
         prior = prior.copy()
-        prior[:, self._dropped[self._function_of] > 0] = REMOVED
+        prior[:, self.state["dropped"][self._function_of] > 0] = REMOVED
         return prior
 
     def observe(self, op_ids: np.ndarray, advantages: np.ndarray) -> list[str]:
@@ -167,19 +164,20 @@ class Prune(Member):
             [np.mean(chosen == f, axis=1) for f in range(len(self.functions))]
         )
         values = advantages.astype(float) - np.mean(advantages)
-        self._weight += shares.sum(axis=1)
-        self._square += (shares**2).sum(axis=1)
-        self._value += shares @ values
-        self._all += len(values), np.sum(values**2)
+        squares = (shares**2).sum(axis=1)
+        self.state["sums"] += shares.sum(axis=1), squares, shares @ values
+        self.state["all"] += len(values), np.sum(values**2)
         return self._eliminate()
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns (lower, upper) bounds of every function's mean effect."""
-        known = self._weight > 0
-        weight = np.where(known, self._weight, 1.0)
-        mean = self._value / weight
-        size = np.where(known, weight**2 / np.maximum(self._square, 1e-12), 0.0)
-        deviation = math.sqrt(self._all[1] / max(1.0, self._all[0]))
+        weight, square, value = self.state["sums"]
+        known = weight > 0
+        weight = np.where(known, weight, 1.0)
+        mean = value / weight
+        size = np.where(known, weight**2 / np.maximum(square, 1e-12), 0.0)
+        count, squares = self.state["all"]
+        deviation = math.sqrt(squares / max(1.0, count))
         radius = deviation * sequence_radius(
             np.maximum(size, 1e-9), self.ERROR / len(self.functions), self.TUNED
         )
@@ -188,41 +186,24 @@ class Prune(Member):
 
     def _eliminate(self) -> list[str]:
         lower, upper = self.bounds()
-        alive = self._dropped == 0
+        dropped = self.state["dropped"]
+        alive = dropped == 0
         best = np.max(lower[alive])
+        nonlinear = np.array([not f.linear for f in self.functions])
         lines = []
         for number in np.flatnonzero(alive & (upper < best)).tolist():
-            if self._may_drop(number):
-                self._dropped[number] = 1
-                lines.append(self._told(number, best - upper[number]))
+            others = np.arange(len(dropped)) != number
+            # A function that is not linear stays.
+            if not (others & nonlinear & (dropped == 0)).any():
+                continue
+            dropped[number] = 1
+            ids, margin = self.functions[number].op_ids, best - upper[number]
+            lines.append(
+                f"Defence prune: dropped {len(ids)} op id(s), {_ranges(ids)}, "
+                f"which lower the reward (by a margin of {margin:.4f} beyond "
+                "the bounds)"
+            )
         return lines
-
-    def _may_drop(self, number: int) -> bool:
-        """Whether a function that is not linear stays if this one goes."""
-        return any(
-            not function.linear
-            for i, function in enumerate(self.functions)
-            if i != number and not self._dropped[i]
-        )
-
-    def _told(self, number: int, margin: float) -> str:
-        ids = self.functions[number].op_ids
-        return (
-            f"Defence prune: dropped {len(ids)} op id(s), {_ranges(ids)}, which"
-            f" lower the reward (by a margin of {margin:.4f} beyond the bounds)"
-        )
-
-    def state(self) -> Mapping[str, np.ndarray]:
-        return {
-            "sums": np.stack([self._weight, self._square, self._value]),
-            "dropped": self._dropped,
-            "all": self._all,
-        }
-
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._weight, self._square, self._value = np.array(state["sums"])
-        self._dropped = np.array(state["dropped"])
-        self._all = np.array(state["all"])
 
 
 def sequence_radius(size: np.ndarray, error: float, tuned: float) -> np.ndarray:

@@ -33,11 +33,9 @@ class Cost:
     known: bool = True
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.parameters + other.parameters,
-            self.multiply_adds + other.multiply_adds,
-            self.known and other.known,
-        )
+        parameters = self.parameters + other.parameters
+        multiply_adds = self.multiply_adds + other.multiply_adds
+        return Cost(parameters, multiply_adds, self.known and other.known)
 
 
 def conv_cost(weights: int, pixels: int, norm: int = 0) -> Cost:
@@ -72,9 +70,8 @@ def cost_of(node: Node, options: Any) -> Cost:
 def layer_costs(nodes: Sequence[Node], options: Any) -> dict[Any, Cost]:
     """Returns what each part costs.
 
-    Returns:
-      dict with the keys "stem", "head", k for layer k (op and skips), and
-      ("pool", k) for the reductions after it.
+    Parts are "stem", "head", k for layer k (op and skips), and ("pool", k) for
+    the reductions after it.
     """
     costs: dict[Any, Cost] = {}
     for node in nodes:

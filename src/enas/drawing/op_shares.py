@@ -66,10 +66,8 @@ def _grid(across: int, down: int, kinds: int) -> tuple[Figure, Any, Axes]:
 
 def _name_ops(axes: Axes, search_space: Any, named: bool) -> None:
     good, kinds = len(search_space.candidate_ops), search_space.kinds
-    names = [
-        name if i < good else f"{name} x{search_space.q}"
-        for i, name in enumerate(kinds)
-    ]
+    poison = [f"{name} x{search_space.q}" for name in kinds[good:]]
+    names = [*kinds[:good], *poison]
     axes.set_yticks(range(len(kinds)), names if named else [""] * len(names))
     for label in axes.get_yticklabels()[good:]:
         label.set(color=POISON, weight="bold")

@@ -3,6 +3,7 @@
 Imports matplotlib; no TensorFlow here.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -21,6 +22,7 @@ SKIP = "#6a51a3"
 HALF_WIDTH, HALF_HEIGHT = 1.15, 0.3
 # Inches of a unit to the right and of a unit down.
 WIDE, HIGH = 0.75, 0.42
+CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
 # Three are as wide as the page of TensorBoard leaves room for.
 ACROSS = 3
 # Units to the left and right of the middle of the boxes.
@@ -31,10 +33,8 @@ Places = dict[str, float]
 
 def draw(path: str, drawing: Drawing) -> None:
     """Writes the picture of an architecture: a .png, .svg or .pdf."""
-    figure = picture(drawing)
-    figure.savefig(
-        path, dpi=150, bbox_inches="tight", metadata=picture_metadata(path)
-    )
+    metadata, figure = picture_metadata(path), picture(drawing)
+    figure.savefig(path, dpi=150, bbox_inches="tight", metadata=metadata)
 
 
 def picture(drawing: Drawing) -> Figure:
@@ -54,11 +54,7 @@ def picture(drawing: Drawing) -> Figure:
 def sheet(
     drawings: Sequence[Drawing], titles: Sequence[tuple[str, bool]]
 ) -> Figure:
-    """Draws architectures of the same depth beside each other.
-
-    Args:
-      titles: a line above each, and whether it is red.
-    """
+    """Draws architectures of one depth, each below a title, red or not."""
     depth = _places(drawings[0].arc.num_layers)["head"]
     down = math.ceil(len(drawings) / ACROSS)
     size = ACROSS * (RIGHT - LEFT) * WIDE, down * (depth + 1.9) * HIGH
@@ -126,28 +122,16 @@ def _boxes(axes: Axes, places: Places, arc: Any, search_space: Any) -> None:
 def _box(
     axes: Axes, y: float, text: str, colour: str, ink: str = "black"
 ) -> None:
-    corner = (-HALF_WIDTH, y - HALF_HEIGHT)
-    axes.add_patch(
-        FancyBboxPatch(
-            corner,
-            2 * HALF_WIDTH,
-            2 * HALF_HEIGHT,
-            boxstyle="round,pad=0,rounding_size=0.12",
-            facecolor=colour,
-            edgecolor="#555555",
-            linewidth=0.8,
-            zorder=3,
-        )
-    )
+    place = (-HALF_WIDTH, y - HALF_HEIGHT), 2 * HALF_WIDTH, 2 * HALF_HEIGHT
+    box = FancyBboxPatch(*place, "round,pad=0,rounding_size=0.12", zorder=3)
+    box.set(facecolor=colour, edgecolor="#555555", linewidth=0.8)
+    axes.add_patch(box)
     text = text if len(text) <= 26 else text[:25] + "…"
-    axes.text(
-        0, y, text, ha="center", va="center", size=7.5, color=ink, zorder=4
-    )
+    axes.text(0, y, text, size=7.5, color=ink, zorder=4, **CENTRED)
 
 
 def _arrows(axes: Axes, places: Places) -> None:
-    heights = list(places.values())
-    for above, below in zip(heights, heights[1:], strict=False):
+    for above, below in itertools.pairwise(places.values()):
         axes.annotate(
             "",
             (0, below - HALF_HEIGHT),
@@ -185,34 +169,27 @@ def _pools(
     for k in sorted(pool_layers(num_layers)):
         y = places[f"layer {k}"] + 0.9
         maps = [n for n in nodes if n.kind == "reduction" and n.layer == k]
-        size = maps[0].size
+        size, channels = maps[0].size, maps[0].channels
         axes.axhline(y, color="#999999", linestyle=":", linewidth=1.0, zorder=0)
-        channels = maps[0].channels
         text = f"{len(maps)} maps to {size}x{size}, {channels} channels"
         box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        axes.text(
-            0, y, text, ha="center", va="center", size=7, bbox=box, zorder=5
-        )
+        axes.text(0, y, text, size=7, bbox=box, zorder=5, **CENTRED)
 
 
 def _cost_column(axes: Axes, places: Places, costs: dict[Any, Cost]) -> None:
     """Writes parameters and multiply-adds left of the boxes."""
-    total = sum(costs.values(), Cost())
-    lines: list[tuple[float, str, str]] = [
-        (-0.8, "parameters", "multiply-adds")
-    ]
+    lines = [(-0.8, "parameters", "multiply-adds")]
     for part, cost in costs.items():
         name = part if isinstance(part, str) else f"layer {part}"
         pooled = isinstance(part, tuple)
         y = places[f"layer {part[1]}"] + 0.9 if pooled else places[name]
         lines.append((y, *_short(cost)))
-    parameters, multiply_adds = _short(total)
-    y = places["head"] + 1.0
-    lines.append((y, f"total {parameters}", multiply_adds))
-    for y, left, right in lines:
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 2.5}
-        axes.text(-2.9, y, left, ha="right", va="center", size=7, bbox=box)
-        axes.text(-1.4, y, right, ha="right", va="center", size=7, bbox=box)
+    parameters, multiply_adds = _short(sum(costs.values(), Cost()))
+    lines.append((places["head"] + 1.0, f"total {parameters}", multiply_adds))
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 2.5}
+    for y, *texts in lines:
+        for x, text in zip((-2.9, -1.4), texts, strict=True):
+            axes.text(x, y, text, ha="right", va="center", size=7, bbox=box)
 
 
 def _short(cost: Cost) -> tuple[str, str]:
@@ -223,15 +200,14 @@ def _short(cost: Cost) -> tuple[str, str]:
 
 def _legend(axes: Axes, arc: Any, search_space: Any) -> None:
     poison = sum(map(search_space.is_poison, arc.op_ids))
+    labels = {
+        CONV: "convolution",
+        POOL: "pooling",
+        POISON: f"poison: {poison} layers",
+        SKIP: f"skips: {sum(arc.skips)} of {len(arc.skips)}",
+    }
     axes.legend(
-        handles=[
-            Patch(color=CONV, label="convolution"),
-            Patch(color=POOL, label="pooling"),
-            Patch(color=POISON, label=f"poison: {poison} layers"),
-            Patch(
-                color=SKIP, label=f"skips: {sum(arc.skips)} of {len(arc.skips)}"
-            ),
-        ],
+        handles=[Patch(color=c, label=text) for c, text in labels.items()],
         loc="lower center",
         bbox_to_anchor=(0.5, 0.0),
         ncols=4,

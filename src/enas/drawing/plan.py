@@ -86,13 +86,10 @@ def pool_layers(num_layers: int) -> set[int]:
 
 
 def skip_sources(arc: Any, layer: int, profile: Any) -> list[str]:
-    """Returns the names of the outputs that a layer adds.
+    """Returns the outputs that a layer adds, such as ["stem", "layer 0"].
 
     Args:
       profile: `Profile`; its skip_candidates says what a bit means (row 5).
-
-    Returns:
-      list such as ["stem", "layer 0", "layer 2"].
     """
     first = 1 if profile.skip_candidates == "stem" else 0
     return [
@@ -131,7 +128,13 @@ def plan(
         if k in pooled:
             cache = steps.pool(cache, k)
     steps.add("fc", "head", arc.num_layers, cache[-1:])
-    return steps.nodes if whole else _needed(steps.nodes)
+    if whole:
+        return steps.nodes
+    wanted = {"fc"}
+    for node in reversed(steps.nodes):
+        if node.name in wanted:
+            wanted.update(node.inputs)
+    return [node for node in steps.nodes if node.name in wanted]
 
 
 class _Steps:
@@ -154,9 +157,7 @@ class _Steps:
         **more: Any,
     ) -> str:
         place = name, kind, layer, tuple(inputs), self.size, self.channels
-        self.nodes.append(
-            Node(*place, **{"channels_in": self.channels, **more})
-        )
+        self.nodes.append(Node(*place, **{"channels_in": self.channels} | more))
         return name
 
     def layer(
@@ -173,16 +174,9 @@ class _Steps:
             name = search_space.branches[-1]
         options = dataclasses.replace(self.options, filters=self.channels)
         op = search_space.described(name, options)
-        out = self.add(
-            f"layer_{k}/op",
-            "op",
-            k,
-            cache[-1:],
-            op=name,
-            op_id=op_id,
-            copy=search_space.copy(op_id),
-            op_cost=op.cost(self.channels, self.size**2),
-        )
+        what = {"op": name, "op_id": op_id, "copy": search_space.copy(op_id)}
+        what["op_cost"] = op.cost(self.channels, self.size**2)
+        out = self.add(f"layer_{k}/op", "op", k, cache[-1:], **what)
         if k > 0 or self.profile.first_layer == "normed":
             if self.final:
                 merged = [x for x, bit in zip(cache, bits, strict=False) if bit]
@@ -221,22 +215,8 @@ class _Steps:
         if self.final:
             self.channels *= 2
         first = 0 if self.profile.skip_candidates == "stem" else 1
+        name = f"layer_{k}/pool_at_{k}/from_"
         return [
-            self.add(
-                f"layer_{k}/pool_at_{k}/from_{first + i}",
-                "reduction",
-                k,
-                [x],
-                channels_in=before,
-            )
-            for i, x in enumerate(cache)
+            self.add(f"{name}{i}", "reduction", k, [x], channels_in=before)
+            for i, x in enumerate(cache, first)
         ]
-
-
-def _needed(nodes: Sequence[Node]) -> list[Node]:
-    """Returns the nodes that the last one depends on, in their order."""
-    wanted = {nodes[-1].name}
-    for node in reversed(nodes):
-        if node.name in wanted:
-            wanted.update(node.inputs)
-    return [node for node in nodes if node.name in wanted]

@@ -1,10 +1,9 @@
 """An architecture as a table of plain text. No TensorFlow here."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from enas.drawing.costs import Cost
-from enas.drawing.plan import Drawing, Node, pool_layers, skip_sources
+from enas.drawing.plan import Drawing, pool_layers, skip_sources
 
 COUNTED = (
     "Parameters: trainable weights that this architecture uses. Multiply-adds:"
@@ -19,18 +18,19 @@ def describe(drawing: Drawing) -> list[str]:
     sizes = {node.layer: node.size for node in nodes if node.kind == "op"}
     head = ("", "op id", "op", "map", "parameters", "multiply-adds", "skips")
     stem = f"{nodes[0].size}x{nodes[0].size}"
-    rows: list[tuple[str, ...]] = [head]
-    rows.append(("stem", "", "conv_3x3", stem, *_cells(costs["stem"]), ""))
+    rows = [head, ("stem", "", "conv_3x3", stem, *_cells(costs["stem"]), "")]
     for k, op_id in enumerate(arc.op_ids):
         name = search_space.label(op_id)
         poison = "  POISON" if search_space.is_poison(op_id) else ""
         skips = ", ".join(skip_sources(arc, k, options.profile))
         size = f"{sizes[k]}x{sizes[k]}"
-        cells = _cells(costs[k])
-        rows.append((f"layer {k}", str(op_id), name + poison, size, *cells))
-        rows[-1] += (skips,)
+        what = f"layer {k}", str(op_id), name + poison, size
+        rows.append((*what, *_cells(costs[k]), skips))
         if k in pool_layers(arc.num_layers):
-            rows.append(_pool_row(k, costs, nodes))
+            maps = [n for n in nodes if n.kind == "reduction" and n.layer == k]
+            size = f"{maps[0].size}x{maps[0].size}"
+            what = "", "", f"{len(maps)} maps halved", size
+            rows.append((*what, *_cells(costs["pool", k]), ""))
     rows.append(("head", "", "mean, matrix", "", *_cells(costs["head"]), ""))
     total = sum(costs.values(), Cost())
     rows.append(("total", "", "", "", *_cells(total), ""))
@@ -47,15 +47,6 @@ def describe(drawing: Drawing) -> list[str]:
     return [*lines, f"As --child_fixed_arc takes it: {arc}"]
 
 
-def _pool_row(
-    k: int, costs: dict[Any, Cost], nodes: Sequence[Node]
-) -> tuple[str, ...]:
-    maps = [n for n in nodes if n.kind == "reduction" and n.layer == k]
-    size = f"{maps[0].size}x{maps[0].size}"
-    cells = _cells(costs["pool", k])
-    return ("", "", f"{len(maps)} maps halved", size, *cells, "")
-
-
 def _cells(cost: Cost) -> tuple[str, str]:
     mark = "" if cost.known else "?"
     return f"{cost.parameters:,}{mark}", f"{cost.multiply_adds:,}{mark}"
@@ -65,10 +56,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Returns lines with columns apart; numbers stand to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     right = (1, 3, 4, 5)
-    return [
-        "  ".join(
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    form = "  ".join(
+        f"{{:{'>' if i in right else '<'}{w}}}" for i, w in enumerate(widths)
+    )
+    return [form.format(*row).rstrip() for row in rows]

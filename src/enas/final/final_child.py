@@ -87,11 +87,7 @@ class Merge(image_ops.ConvBN):
 
 
 class Scope(keras.layers.Layer):
-    """Some layers under a common name.
-
-    Args:
-      parts: (layer, the shape it is built for) of each.
-    """
+    """Some layers, each with the shape it is built for, under one name."""
 
     def __init__(self, name: str, parts: Sequence[tuple[Any, Any]]):
         super().__init__(name=name)
@@ -164,15 +160,12 @@ class FinalChild(keras.Model):
             entry = layer, self._shape(node)
             if node.kind in ("stem", "head"):
                 top.append(entry)
-            elif node.kind == "reduction":
-                pools.setdefault(node.layer, []).append(entry)
             else:
-                layers.setdefault(node.layer, []).append(entry)
+                where = pools if node.kind == "reduction" else layers
+                where.setdefault(node.layer, []).append(entry)
         for k, parts in pools.items():
             layers[k].append((Scope(f"pool_at_{k}", parts), None))
-        scopes = [
-            (Scope(f"layer_{k}", parts), None) for k, parts in layers.items()
-        ]
+        scopes = [(Scope(f"layer_{k}", layers[k]), None) for k in layers]
         return [top[0], *scopes, top[1]]
 
     def _shape(self, node: Node) -> tuple[int | None, ...]:
@@ -220,12 +213,9 @@ def _run(
     seed: tf.Tensor,
 ) -> tf.Tensor:
     if node.kind == "op":
-        return layer(
-            *inputs,
-            copy=tf.constant(node.copy),
-            training=training,
-            seed=common_ops.fold_in(seed, node.layer),
-        )
+        copy = tf.constant(node.copy)
+        seed = common_ops.fold_in(seed, node.layer)
+        return layer(*inputs, copy=copy, training=training, seed=seed)
     if node.kind == "merge":
         return layer(inputs, training=training)
     if node.kind == "sum":

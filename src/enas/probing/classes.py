@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from enas.cifar10.search_space import SearchSpace
-from enas.probing.graphs import Signature, signature
+from enas.probing.graphs import signature
 from enas.probing.probes import Probed, relative_distance
 
 # Largest relative distance of the answers of two ops that count as alike, and
@@ -32,14 +32,19 @@ class OpClass:
     relation: str
 
 
-@dataclasses.dataclass
 class _Group:
-    op_ids: list[int]
-    relation: str
-    probed: Probed
-    signature: Signature
-    answer: np.ndarray
-    noise: tuple[float, float]
+    def __init__(
+        self,
+        op_ids: Sequence[int],
+        relation: str,
+        probed: Probed,
+        digest: str,
+        maps: Sequence[tf.Tensor],
+    ) -> None:
+        self.op_ids = list(op_ids)
+        self.relation = relation if len(op_ids) > 1 else "one op id"
+        self.digest = digest
+        self.answer, self.noise = probed.answer(maps), probed.noise(maps)
 
 
 def function_classes(
@@ -52,24 +57,16 @@ def function_classes(
 
     Args:
       child: a built `MacroChild`, fresh or trained.
-      space: what its op ids stand for.
       maps: float32 `[batch, size, size, channels]`, see `feature_maps`; small
         ones, since hundreds of copies may have to answer.
     """
     groups: list[_Group] = []
-    for branch, op_ids in enumerate(_op_ids_of_branches(child, space)):
-        layer = child.enas_layers[0].branches[branch]
+    for branch, layer in enumerate(child.enas_layers[0].branches):
+        op_ids = [i for i, b in enumerate(child.branch_of) if b == branch]
         for group in _groups_of(layer, op_ids, space, maps):
             _join(groups, group)
     groups.sort(key=lambda group: min(group.op_ids))
     return [OpClass(tuple(sorted(g.op_ids)), g.relation) for g in groups]
-
-
-def _op_ids_of_branches(child: Any, space: SearchSpace) -> list[list[int]]:
-    op_ids: list[list[int]] = [[] for _ in space.branches]
-    for op_id, branch in enumerate(child.branch_of):
-        op_ids[branch].append(op_id)
-    return op_ids
 
 
 def _groups_of(
@@ -84,27 +81,14 @@ def _groups_of(
         if found.copy == "weights" and layer.copies > 1:
             relation = "same computation"
         probed = Probed(layer, space.copy(op_ids[0]))
-        return [_group(op_ids, relation, probed, found, maps)]
+        return [_Group(op_ids, relation, probed, found.digest, maps)]
     groups: list[_Group] = []
     for op_id in op_ids:
         probed = Probed(layer, space.copy(op_id))
         # Of one graph, but not of one computation: the copy decides.
-        own = Signature(f"{found.digest} of copy {op_id}", found.copy)
-        _join(groups, _group([op_id], "one op id", probed, own, maps))
+        own = f"{found.digest} of copy {op_id}"
+        _join(groups, _Group([op_id], "one op id", probed, own, maps))
     return groups
-
-
-def _group(
-    op_ids: list[int],
-    relation: str,
-    probed: Probed,
-    found: Signature,
-    maps: Sequence[tf.Tensor],
-) -> _Group:
-    if len(op_ids) == 1:
-        relation = "one op id"
-    answer, noise = probed.answer(maps), probed.noise(maps)
-    return _Group(list(op_ids), relation, probed, found, answer, noise)
 
 
 def _join(groups: list[_Group], new: _Group) -> None:
@@ -126,6 +110,6 @@ def _relation(a: _Group, b: _Group) -> str | None:
     noise = np.abs(np.subtract(a.noise, b.noise)).max()
     if apart <= EXACT and noise <= EXACT:
         return "same function"
-    if a.signature.digest == b.signature.digest:
+    if a.digest == b.digest:
         return "same computation"
     return "alike" if apart <= ALIKE and noise <= NOISE else None

@@ -70,15 +70,16 @@ def measure(
     """Measures an op on probes.
 
     Args:
-      probed: the op.
       maps: float32 `[batch, size, size, channels]`.
       cost: what it states to cost, or None.
     """
-    distances, spreads = [], []
+    distances, spreads, kept = [], [], []
     for x in maps:
         y = probed.evaluated(x).numpy()
         distances.append(relative_distance(x.numpy(), y))
         spreads.append(float(np.std(y) / np.std(x)))
+        noisy = probed.trained(x, 1).numpy()
+        kept.append(correlation(noisy.ravel(), y.ravel()) ** 2)
     training, zeros = probed.noise(maps)
     unmet, weights = _unmet_weights(probed, maps)
     known = cost is not None and cost.known
@@ -88,7 +89,7 @@ def measure(
         spread=max(spreads),
         correlation=training,
         zeros=zeros,
-        variance_kept=_variance_kept(probed, maps),
+        variance_kept=float(np.mean(kept)),
         unmet=unmet,
         weights=weights,
         sees=_sees(probed, maps[0]),
@@ -123,23 +124,11 @@ def chain_nonlinearity(
     return largest
 
 
-def _variance_kept(probed: Probed, maps: Sequence[tf.Tensor]) -> float:
-    kept = [
-        correlation(
-            probed.trained(x, 1).numpy().ravel(),
-            probed.evaluated(x).numpy().ravel(),
-        )
-        ** 2
-        for x in maps
-    ]
-    return float(np.mean(kept))
-
-
 def _unmet_weights(
     probed: Probed, maps: Sequence[tf.Tensor]
 ) -> tuple[int, int]:
     """Returns (weights without any gradient on all maps, all weights)."""
-    variables = probed.weights()
+    variables = probed.branch.trainable_variables
     met = [np.zeros(_own(v.numpy(), v, probed).shape, bool) for v in variables]
     for i, x in enumerate(maps):
         with tf.GradientTape() as tape:
@@ -147,9 +136,8 @@ def _unmet_weights(
             weight = tf.random.stateless_normal(tf.shape(y), (i, 4))
             total = tf.reduce_sum(y * weight)
         gradients = tape.gradient(total, [v.value for v in variables])
-        for seen, variable, gradient in zip(
-            met, variables, gradients, strict=True
-        ):
+        parts = zip(met, variables, gradients, strict=True)
+        for seen, variable, gradient in parts:
             if gradient is not None:
                 dense = tf.convert_to_tensor(gradient).numpy()
                 seen |= _own(dense, variable, probed) != 0
@@ -172,12 +160,9 @@ def _sees(probed: Probed, x: tf.Tensor) -> int:
     with tf.GradientTape() as tape:
         tape.watch(x)
         centre = probed.evaluated(x)[:, middle, middle]
-        total = tf.reduce_sum(
-            centre * tf.random.stateless_normal(centre.shape, (8, 1))
-        )
-    gradient = tape.gradient(total, x)
-    if gradient is None:
-        return 0
+        weight = tf.random.stateless_normal(centre.shape, (8, 1))
+        total = tf.reduce_sum(centre * weight)
+    gradient = tape.gradient(total, x, unconnected_gradients="zero")
     force = np.abs(gradient.numpy()).sum(axis=(0, 3))
     if not force.any():
         return 0
@@ -188,7 +173,7 @@ def _sees(probed: Probed, x: tf.Tensor) -> int:
 def _claims(probed: Probed) -> int:
     """Returns the side of the square that its kernels span together."""
     side = 1
-    for variable in probed.weights():
+    for variable in probed.branch.trainable_variables:
         shape = _own(np.empty(variable.shape, bool), variable, probed).shape
         if len(shape) == 4:
             side += max(shape[:2]) - 1
@@ -196,57 +181,36 @@ def _claims(probed: Probed) -> int:
 
 
 def findings(found: Measures) -> list[Finding]:
-    """Returns the reasons for suspicion, [] for an op that is worth choosing.
-
-    Args:
-      found: what was measured of it.
-    """
-    reasons = []
+    """Returns the reasons for suspicion, [] for an op worth choosing."""
+    reasons = {}
     if found.spread < 1e-6:
-        reasons.append(Finding("constant", "returns a constant"))
+        reasons["constant"] = "returns a constant"
     if found.input_distance <= RETURNS_INPUT:
-        reasons.append(
-            Finding(
-                "returns_input",
-                "returns its input (relative distance "
-                f"{found.input_distance:.3f})",
-            )
+        distance = f"{found.input_distance:.3f}"
+        reasons["returns_input"] = (
+            f"returns its input (relative distance {distance})"
         )
     if found.nonlinearity <= LINEAR:
-        reasons.append(
-            Finding(
-                "linear",
-                "is linear (to "
-                f"{found.nonlinearity:.0e}): a child of such ops alone is an "
-                "affine function of the image",
-            )
+        reasons["linear"] = (
+            f"is linear (to {found.nonlinearity:.0e}): a child of such ops "
+            "alone is an affine function of the image"
         )
     if found.weights and found.unmet > UNMET * found.weights:
         share = 100 * found.unmet / found.weights
-        reasons.append(
-            Finding(
-                "unmet_weights",
-                f"{found.unmet} of its {found.weights} weights ({share:.0f} %) "
-                "never meet a pixel",
-            )
+        reasons["unmet_weights"] = (
+            f"{found.unmet} of its {found.weights} weights ({share:.0f} %) "
+            "never meet a pixel"
         )
     if found.sees < min(found.claims, found.side):
-        reasons.append(
-            Finding(
-                "receptive_field",
-                f"sees {found.sees}x{found.sees} pixels where its kernels "
-                f"claim {found.claims}x{found.claims}",
-            )
+        reasons["receptive_field"] = (
+            f"sees {found.sees}x{found.sees} pixels where its kernels claim "
+            f"{found.claims}x{found.claims}"
         )
     if found.correlation < INDEPENDENT:
         zeros = f", {100 * found.zeros:.0f} % of its values are zeroed"
-        reasons.append(
-            Finding(
-                "loses_information",
-                "loses information in training: two passes over one map "
-                f"correlate by {found.correlation:.2f}, "
-                f"{100 * found.variance_kept:.0f} % of the variance is kept"
-                + (zeros if found.zeros > 0.01 else ""),
-            )
+        reasons["loses_information"] = (
+            "loses information in training: two passes over one map correlate "
+            f"by {found.correlation:.2f}, {100 * found.variance_kept:.0f} % of "
+            "the variance is kept" + (zeros if found.zeros > 0.01 else "")
         )
-    return reasons
+    return [Finding(kind, text) for kind, text in reasons.items()]

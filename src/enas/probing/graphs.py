@@ -51,16 +51,13 @@ def _traced(branch: Any, channels: int, mode: bool | str) -> Any:
     def run(x: tf.Tensor, copy: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return branch(x, copy=copy, training=mode, seed=seed)
 
-    shape = [None, None, None, channels]
-    return (
-        tf.function(run, autograph=False)
-        .get_concrete_function(
-            tf.TensorSpec(shape, tf.float32),
-            tf.TensorSpec([], tf.int32),
-            tf.TensorSpec([2], tf.int32),
-        )
-        .graph
+    forms = (
+        tf.TensorSpec([None, None, None, channels], tf.float32),
+        tf.TensorSpec([], tf.int32),
+        tf.TensorSpec([2], tf.int32),
     )
+    traced = tf.function(run, autograph=False)
+    return traced.get_concrete_function(*forms).graph
 
 
 def _id(tensor: Any) -> tuple[str, int]:

@@ -60,17 +60,9 @@ class Probed:
     def _run(
         self, x: tf.Tensor, training: bool | str, seed: tuple[int, int]
     ) -> tf.Tensor:
-        y = self.branch(
-            x,
-            copy=tf.constant(self.copy),
-            training=training,
-            seed=tf.constant(seed),
-        )
+        copy, draw = tf.constant(self.copy), tf.constant(seed)
+        y = self.branch(x, copy=copy, training=training, seed=draw)
         return tf.cast(y, tf.float32)
-
-    def weights(self) -> list[Any]:
-        """Returns its trainable keras variables."""
-        return list(self.branch.trainable_variables)
 
     def answer(self, maps: Sequence[tf.Tensor]) -> np.ndarray:
         """Returns its evaluation of all maps as one vector."""

@@ -1,7 +1,6 @@
 """Saves a search between its steps: every so often, and when told to stop."""
 
 import signal
-import types
 from typing import TYPE_CHECKING, Any
 
 from enas.errors import Stopped
@@ -9,8 +8,6 @@ from enas.errors import Stopped
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
     from enas.run.run_dir import RunDir
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignals:
@@ -30,7 +27,7 @@ class StopSignals:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        for number in _SIGNALS:
+        for number in (signal.SIGTERM, signal.SIGINT):
             before = signal.getsignal(number)
             # What a script starts in the background ignores Ctrl-C.
             if before != signal.SIG_IGN:
@@ -41,7 +38,7 @@ class StopSignals:
         for number, before in self._before.items():
             signal.signal(number, before)
 
-    def _receive(self, number: int, frame: types.FrameType | None) -> None:
+    def _receive(self, number: int, frame: object) -> None:
         if not self.patient or self.pending is not None:
             raise Stopped(number)
         self.pending = number
@@ -56,7 +53,6 @@ class Autosave:
         self._search = search
         self._run_dir = run_dir
         self._signals = signals
-        self._every = search.config.checkpoint_every_steps
         self._saved = self._steps()
         signals.patient = True
 
@@ -70,7 +66,8 @@ class Autosave:
           Stopped: a signal came; the state is saved.
         """
         search, number = self._search, self._signals.pending
-        every, new = self._every, self._steps() - self._saved
+        every = search.config.checkpoint_every_steps
+        new = self._steps() - self._saved
         due = number is not None or (every and new >= every)
         if due and new and search.progress.has_begun:
             self._run_dir.save(search)

@@ -12,12 +12,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from enas.cifar10.compiled import Compiled
 from enas.cifar10.epoch_progress import EpochProgress, is_progress
+from enas.cifar10.search import Search
 from enas.errors import (
     DamagedError,
     NonFiniteError,
@@ -26,10 +28,6 @@ from enas.errors import (
     naming,
 )
 from enas.run.files import rename, sync_directory
-
-if TYPE_CHECKING:
-    from enas.cifar10.compiled import Compiled
-    from enas.cifar10.search import Search
 
 PREFIX = "model.ckpt"
 Tensors = dict[str, np.ndarray]
@@ -75,8 +73,7 @@ def model_variables(*models: Any) -> Variables:
     """Returns what built models hold, by its name in TensorFlow 1."""
     found: Variables = {}
     for variable in (v for model in models for v in model.variables):
-        statistics = _STATISTICS.fullmatch(variable.path)
-        if statistics:
+        if statistics := _STATISTICS.fullmatch(variable.path):
             found |= _parts(statistics[1], statistics[2], variable.value)
         else:
             found[variable.path] = variable.value
@@ -102,16 +99,14 @@ def _parts(scope: str, name: str, variable: tf.Variable) -> Variables:
     }
 
 
-def search_variables(compiled: "Compiled") -> Variables:
+def search_variables(compiled: Compiled) -> Variables:
     """Returns what models and slots hold, by name."""
-    return {
-        **model_variables(compiled.child, compiled.controller),
-        **compiled.child_optimizer.variables,
-        **compiled.controller_optimizer.slots,
-    }
+    models = model_variables(compiled.child, compiled.controller)
+    slots = compiled.controller_optimizer.slots
+    return models | compiled.child_optimizer.variables | slots
 
 
-def search_tensors(search: "Search") -> tuple[Variables, dict[str, Any]]:
+def search_tensors(search: Search) -> tuple[Variables, dict[str, Any]]:
     """Returns what a checkpoint holds, by name: variables, and numbers."""
     variables = search_variables(search.compiled) | search.defence.variables
     counters = {
@@ -122,7 +117,7 @@ def search_tensors(search: "Search") -> tuple[Variables, dict[str, Any]]:
     return variables, counters | search.progress.tensors()
 
 
-def write(search: "Search", folder: str) -> str:
+def write(search: Search, folder: str) -> str:
     """Writes a checkpoint, which appears whole or not at all.
 
     Raises:
@@ -130,7 +125,11 @@ def write(search: "Search", folder: str) -> str:
       WriteError: it cannot be written; the others are untouched.
     """
     variables, _ = search_tensors(search)
-    bad = [name for name, tensor in variables.items() if not _finite(tensor)]
+    bad = [
+        name
+        for name, tensor in variables.items()
+        if not tf.reduce_all(tf.math.is_finite(tensor))
+    ]
     if bad:
         raise NonFiniteError(
             f"{len(bad)} tensors hold numbers that are not finite after child "
@@ -138,26 +137,14 @@ def write(search: "Search", folder: str) -> str:
             f"{', '.join(bad[:5])}. Training stops here; the last checkpoint "
             "is good. Try a smaller --child_lr_max."
         )
-    return write_beside(search, os.path.join(folder, _name(search)))
-
-
-def _finite(tensor: Any) -> bool:
-    return bool(tf.reduce_all(tf.math.is_finite(tensor)))
-
-
-def _name(search: "Search") -> str:
     name = f"epoch-{search.whole_epochs}"
     if search.progress.has_begun:
         name += f"-step-{search.global_step}-{search.train_step}"
-    return name
+    return write_beside(search, os.path.join(folder, name))
 
 
-def write_beside(search: "Search", directory: str) -> str:
-    """Writes a state of whatever numbers to a directory of any name.
-
-    Args:
-      directory: replaced if it exists.
-    """
+def write_beside(search: Search, directory: str) -> str:
+    """Writes a state of whatever numbers to a directory, which it replaces."""
     variables, counters = search_tensors(search)
     aside = f"{directory}.part"
     with naming(aside):
@@ -179,11 +166,9 @@ def write_beside(search: "Search", directory: str) -> str:
 
 
 def save(prefix: str, tensors: dict[str, Any]) -> None:
-    """Writes the files `prefix`.index and `prefix`.data-00000-of-00001.
+    """Writes variables and numbers, by name.
 
-    Args:
-      prefix: path without the endings.
-      tensors: variables and numbers, by name.
+    The files are `prefix`.index and `prefix`.data-00000-of-00001.
 
     Raises:
       WriteError: they cannot be written.
@@ -216,15 +201,9 @@ def writing(path: str) -> Iterator[None]:
 
 
 def assign(
-    compiled: "Compiled",
-    tensors: Tensors,
-    names: Iterable[str] | None = None,
+    compiled: Compiled, tensors: Tensors, names: Iterable[str] | None = None
 ) -> None:
-    """Sets variables of models and slots to tensors of the same name.
-
-    Args:
-      names: which ones, those that are no variable apart; None for all.
-    """
+    """Sets the variables that have a tensor, of `names` or of all names."""
     variables = search_variables(compiled)
     found = set(tensors if names is None else names) & set(variables)
     for name in found:
@@ -236,8 +215,7 @@ def positions(folder: str) -> list[str]:
     """Returns the directories of all checkpoints in it, oldest first."""
     found = []
     for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        match = _NAME.fullmatch(name)
-        if match:
+        if match := _NAME.fullmatch(name):
             # None of the first has counters: an epoch's end is its beginning.
             place = tuple(int(part or 0) for part in match.groups())
             found.append((place, os.path.join(folder, name)))
@@ -246,24 +224,16 @@ def positions(folder: str) -> list[str]:
 
 def directories(folder: str) -> list[str]:
     """Returns the directories of whole epochs in it, oldest first."""
-    found = positions(folder)
-    return [path for path in found if "-step-" not in os.path.basename(path)]
+    return [p for p in positions(folder) if "-step-" not in os.path.basename(p)]
 
 
 def read(directory: str) -> Tensors:
-    """Returns all tensors of a checkpoint, arrays by name.
-
-    Raises:
-      DamagedError: it cannot be read whole.
-    """
+    """Returns what `read_tensors` does, of a checkpoint's directory."""
     return read_tensors(os.path.join(directory, PREFIX))
 
 
 def read_tensors(prefix: str) -> Tensors:
-    """Returns all tensors of a checkpoint, arrays by name.
-
-    Args:
-      prefix: the path of its files without their endings.
+    """Returns all tensors of the checkpoint `prefix`.index, arrays by name.
 
     Raises:
       DamagedError: it cannot be read whole.
@@ -283,7 +253,7 @@ def read_tensors(prefix: str) -> Tensors:
         ) from error
 
 
-def restore(search: "Search", directory: str) -> None:
+def restore(search: Search, directory: str) -> None:
     """Sets a search to where a checkpoint left it.
 
     Raises:

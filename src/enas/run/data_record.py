@@ -7,7 +7,7 @@ fingerprint: whatever opens it compares.
 import itertools
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from enas.cifar10.config import Config
@@ -16,17 +16,14 @@ from enas.cifar10.readers.fingerprint import told
 from enas.errors import DamagedError, UserError
 from enas.run import checkpoint
 from enas.run.files import read_lines, write_whole
+from enas.utils import Say
 
 FILE = "data.jsonl"
-ALLOW = "allow"
 _UNREADABLE = AttributeError, LookupError, RecursionError, TypeError, ValueError
 
 
-def check(config: Config, data: DataSet, log: Callable[[str], None]) -> None:
-    """Logs which images were read; refuses those of another run.
-
-    Args:
-      config: its output_dir is the run, which may be a new one.
+def check(config: Config, data: DataSet, log: Say) -> None:
+    """Logs which images were read; refuses others than a run has seen.
 
     Raises:
       UserError: the run has seen other images and --data_changed is not
@@ -50,21 +47,16 @@ def check(config: Config, data: DataSet, log: Callable[[str], None]) -> None:
 
 
 def _allow_or_refuse(
-    config: Config,
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    log: Callable[[str], None],
+    config: Config, old: Mapping[str, Any], new: Mapping[str, Any], log: Say
 ) -> None:
-    differ = [
-        name
-        for name in new["splits"]
-        if new["splits"][name] != old["splits"].get(name)
-    ] or ["the names of the classes"]
+    splits, before = new["splits"], old["splits"]
+    differ = [name for name in splits if splits[name] != before.get(name)]
+    differ = differ or ["the names of the classes"]
     text = (
         f"The run in {config.output_dir} has seen {told(old)}; received "
         f"{told(new)}. Different: {', '.join(differ)}."
     )
-    if config.data_changed == ALLOW:
+    if config.data_changed == "allow":
         log(f"warning: {text} --data_changed=allow was given.")
         return
     raise UserError(
@@ -74,14 +66,14 @@ def _allow_or_refuse(
     )
 
 
-def _check_unknown(config: Config, log: Callable[[str], None]) -> None:
+def _check_unknown(config: Config, log: Say) -> None:
     """Says, or refuses, that nothing is known of the images of an old run."""
     text = (
         f"The run in {config.output_dir} was made by a version that kept no "
         "fingerprint of its images"
     )
     folder = config.dataset.startswith("folder:")
-    if folder and config.data_changed != ALLOW:
+    if folder and config.data_changed != "allow":
         raise UserError(
             f"{text} and split a folder in another way: images that it tests "
             "on now may be among those that it trained on. Start it anew in "
@@ -92,18 +84,13 @@ def _check_unknown(config: Config, log: Callable[[str], None]) -> None:
 
 
 def keep(config: Config, data: DataSet) -> None:
-    """Writes down which images a run sees from now on.
-
-    Args:
-      config: its output_dir is the run, opened.
-      data: what `check` has passed.
+    """Writes down which images, passed by `check`, an opened run sees.
 
     Raises:
       WriteError: the record cannot be written.
     """
-    records, new = [], dict(data.facts)
-    if _has_trained(config):
-        records = _read(config.output_dir)
+    records = _read(config.output_dir) if _has_trained(config) else []
+    new = dict(data.facts)
     names = ("fingerprint", "place")
     if records and all(records[-1][name] == new[name] for name in names):
         return
@@ -115,11 +102,10 @@ def keep(config: Config, data: DataSet) -> None:
 
 
 def summary(folder: str) -> dict[str, Any]:
-    """Returns what result.json says of a run's images.
+    """Returns what result.json says of a run's images, {} if nothing is known.
 
-    Returns:
-      The last images, and as "changes" a sentence for each time they became
-      other ones; empty if nothing was recorded.
+    They are the last ones; "changes" has a sentence for each time they became
+    other ones.
     """
     records = _read(folder)
     if not records:

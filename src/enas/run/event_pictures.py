@@ -1,7 +1,7 @@
 """The pictures and texts of an epoch in TensorBoard. Imports matplotlib."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from enas.cifar10.arc import Arc
+from enas.cifar10.search import Search
 from enas.cifar10.search_space import SearchSpace
 from enas.drawing.op_shares import heat_map
 from enas.drawing.picture import picture, sheet
@@ -17,11 +18,7 @@ from enas.drawing.text import describe
 from enas.errors import UserError
 from enas.run.files import ADVICE, RunLines
 
-if TYPE_CHECKING:
-    from enas.cifar10.search import Search
-
 Report = Mapping[str, Any]
-
 DPI = 80
 # 6 levels of a colour instead of 256 take half of the bytes.
 LEVELS = np.uint8(np.round(np.arange(256) / 51) * 51)
@@ -32,7 +29,7 @@ LEGEND = (
 )
 
 
-def write_arcs(search: "Search", reports: Sequence[Report]) -> None:
+def write_arcs(search: Search, reports: Sequence[Report]) -> None:
     """Writes the architectures that an epoch has shown."""
     ranked = sorted(reports, key=lambda r: r["accuracy"], reverse=True)
     best = next(report for report in reports if "valid_acc" in report)
@@ -53,14 +50,13 @@ def write_arcs(search: "Search", reports: Sequence[Report]) -> None:
     )
 
 
-def write_fixed_arc(search: "Search") -> None:
+def write_fixed_arc(search: Search) -> None:
     """Writes the one architecture of a run with --child_fixed_arc."""
-    arc = search.arcs.fixed_arc
-    what = "The architecture in training."
-    _write_arc(search, cast(Arc, arc), "fixed", what, 0)
+    arc = cast(Arc, search.arcs.fixed_arc)
+    _write_arc(search, arc, "fixed", "The architecture in training.", 0)
 
 
-def write_ops(search: "Search", ops: RunLines) -> None:
+def write_ops(search: Search, ops: RunLines) -> None:
     """Writes the heat maps of the ops that the child ran so far."""
     space = search.search_space
     first, shares = shares_of(ops, space, search.config.child_num_layers)
@@ -91,7 +87,10 @@ def shares_of(
     first, last = min(epochs, default=1), max(epochs, default=1)
     shares = np.full((*shape, last - first + 1), np.nan)
     for line in lines:
-        counts = _numbers(line["counts"])
+        try:
+            counts = np.array(line["counts"], float)
+        except (TypeError, ValueError):
+            counts = np.array([])
         if counts.shape != shape or not (counts.sum(1) > 0).all():
             raise UserError(
                 f"{ops.path} holds counts of {shape[0]} layers and {shape[1]} "
@@ -102,15 +101,8 @@ def shares_of(
     return first, shares
 
 
-def _numbers(counts: Any) -> np.ndarray:
-    try:
-        return np.array(counts, float)
-    except (TypeError, ValueError):
-        return np.array([])
-
-
 def _write_arc(
-    search: "Search", arc: Arc, name: str, what: str, step: int
+    search: Search, arc: Arc, name: str, what: str, step: int
 ) -> None:
     drawing = Drawing.of_search(search, arc)
     pixels = LEVELS[_pixels(picture(drawing))]
@@ -119,7 +111,7 @@ def _write_arc(
     tf.summary.text(f"arcs/{name}_as_text", "\n".join(lines), step, what)
 
 
-def _title(search: "Search", report: Report) -> tuple[str, bool]:
+def _title(search: Search, report: Report) -> tuple[str, bool]:
     poison = report["poison_layers"]
     text = f"accuracy {report['accuracy']:.3f}"
     if search.search_space.poison_ops:
@@ -127,7 +119,7 @@ def _title(search: "Search", report: Report) -> tuple[str, bool]:
     return text, poison > 0
 
 
-def _list(search: "Search", ranked: Sequence[Report]) -> Iterator[str]:
+def _list(search: Search, ranked: Sequence[Report]) -> Iterator[str]:
     """Yields the lines of a list in Markdown.
 
     No table: TensorBoard breaks the words of its narrow columns.
@@ -139,9 +131,7 @@ def _list(search: "Search", ranked: Sequence[Report]) -> Iterator[str]:
             for op in arc.op_ids
         ]
         yield f"1. {_title(search, report)[0]}: {', '.join(names)}"
-        yield ""
-        yield f"    `{arc}`"
-        yield ""
+        yield from ("", f"    `{arc}`", "")
 
 
 def _pixels(figure: Figure) -> np.ndarray:

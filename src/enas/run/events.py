@@ -4,20 +4,16 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 from tensorboard.plugins.custom_scalar import summary as custom_scalars
 
 from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
+from enas.cifar10.search import Search
 from enas.run import event_charts
 from enas.run.checkpoint import writing
 from enas.run.files import RunLines, rename, sync_directory
-
-if TYPE_CHECKING:
-    from enas.cifar10.search import Search
-
-_MERGED = "events.out.tfevents.{:010d}.0merged.v2"
 
 
 class RunEvents:
@@ -34,7 +30,7 @@ class RunEvents:
         with writing(self._folder):
             self._writer = tf.summary.create_file_writer(folder)
 
-    def start(self, search: "Search", flags: Sequence[str]) -> None:
+    def start(self, search: Search, flags: Sequence[str]) -> None:
         """Writes what does not change in a run, as step 0."""
         config = search.config
         with self._step():
@@ -49,8 +45,7 @@ class RunEvents:
                 raw = proto.SerializeToString()
                 tf.summary.experimental.write_raw_pb(raw, step=0)
             if config.tensorboard_graph:
-                graph = event_charts.tidy(search.compiled.graph())
-                tf.summary.graph(graph)
+                tf.summary.graph(event_charts.tidy(search.compiled.graph()))
             if search.arcs.fixed_arc is not None and config.pictures_every:
                 _pictures().write_fixed_arc(search)
 
@@ -68,7 +63,7 @@ class RunEvents:
                     )
 
     def add_pictures(
-        self, search: "Search", reports: Sequence[dict], ops: RunLines
+        self, search: Search, reports: Sequence[dict], ops: RunLines
     ) -> None:
         """Writes pictures and texts of an epoch, to the disk."""
         every = search.config.pictures_every
@@ -125,10 +120,11 @@ def _merge(folder: str, epochs: int) -> None:
     old = [path for path in paths if not path.endswith(".part")]
     if not paths:
         return
-    new = os.path.join(folder, _MERGED.format(int(time.time())))
+    name = f"events.out.tfevents.{int(time.time()):010d}.0merged.v2"
+    new = os.path.join(folder, name)
     aside = f"{new}.part"
     with writing(aside), tf.io.TFRecordWriter(aside) as writer:
-        for event in *_restart(), *_points(old, epochs):
+        for event in _points(old, epochs):
             writer.write(event.SerializeToString())
     with writing(folder):
         rename(aside, new)
@@ -137,21 +133,16 @@ def _merge(folder: str, epochs: int) -> None:
         sync_directory(folder)
 
 
-def _restart() -> tuple[Any, Any]:
-    """Returns events that make a running TensorBoard forget the rest."""
-    log = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
-    event, now = tf.compat.v1.Event, time.time()
-    return (
-        event(wall_time=now, file_version="brain.Event:2"),
-        event(wall_time=now, step=0, session_log=log),
-    )
-
-
 def _points(paths: Sequence[str], epochs: int) -> Iterator[Any]:
     """Yields each point once, and only those of epochs that are done.
 
-    Those of step 0 are written at every start.
+    Those of step 0 are written at every start. The first two events make a
+    running TensorBoard forget the rest.
     """
+    log = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
+    event, now = tf.compat.v1.Event, time.time()
+    yield event(wall_time=now, file_version="brain.Event:2")
+    yield event(wall_time=now, step=0, session_log=log)
     seen = set()
     for path in paths:
         for event in read_events(path):

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable
-from typing import IO, Any
+from typing import Any
 
 from enas.errors import UserError, naming
 
@@ -21,9 +21,7 @@ def write_whole(path: str, text: str | bytes) -> None:
     aside = f"{path}.part"
     with naming(path):
         try:
-            with open(aside, "wb") as stream:
-                stream.write(content)
-                _sync(stream)
+            _write(aside, "wb", content)
             rename(aside, path)
         except OSError:
             # What is half written would take the room that is missing.
@@ -33,23 +31,20 @@ def write_whole(path: str, text: str | bytes) -> None:
 
 
 def append(path: str, text: str) -> None:
-    """Adds text to the end of a file.
-
-    Args:
-      path: the file, which need not exist.
-      text: whole lines.
+    """Adds whole lines to the end of a file, which need not exist.
 
     Raises:
       WriteError: it cannot be written; a torn line may be left.
     """
-    with naming(path), open(path, "a", encoding="utf-8") as stream:
-        stream.write(text)
-        _sync(stream)
+    with naming(path):
+        _write(path, "ab", text.encode())
 
 
-def _sync(stream: IO) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())
+def _write(path: str, mode: str, content: bytes) -> None:
+    with open(path, mode) as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def rename(old: str, new: str) -> None:
@@ -68,11 +63,7 @@ def sync_directory(path: str) -> None:
 
 
 def cut_torn_line(path: str) -> bool:
-    """Cuts off a last line without an end, which a kill left half written.
-
-    Args:
-      path: the file, which need not exist.
-    """
+    """Cuts off a last line without an end; returns whether there was one."""
     if not os.path.isfile(path):
         return False
     with naming(path), open(path, "rb+") as stream:
@@ -106,17 +97,13 @@ class RunLines:
     """A file that holds one JSON object per line, each of an epoch.
 
     Args:
-      path: the file; it need not exist.
+      path: the file, which need not exist.
       key: what every object has besides "epoch".
     """
 
     def __init__(self, path: str, key: str) -> None:
         self.path = path
         self._key = key
-
-    def mend(self) -> None:
-        """Cuts off a line that a kill left half written."""
-        cut_torn_line(self.path)
 
     def read(self) -> list[dict[str, Any]]:
         """Returns the objects.

@@ -41,8 +41,8 @@ def keep(config: Config) -> None:
     Raises:
       WriteError: the file cannot be written.
     """
-    path = os.path.join(config.output_dir, FILE)
-    write_whole(path, "\n".join(lines_of(config)) + "\n")
+    text = "\n".join(lines_of(config)) + "\n"
+    write_whole(os.path.join(config.output_dir, FILE), text)
 
 
 def check(config: Config, trained: bool) -> None:
@@ -74,9 +74,12 @@ def check(config: Config, trained: bool) -> None:
     old |= set(lines_of(Config(), {*free, *known}))
     old, new = old - new, new - old
     for line in lines:
-        if _is_more(line, config.num_epochs):
-            old.add(line)
-            new.add(f"--num_epochs={config.num_epochs}")
+        # A run may grow and not shrink.
+        name, _, value = line.partition("=")
+        if name == "--num_epochs" and value.isdecimal() and len(value) < 19:
+            if int(value) > config.num_epochs:
+                old.add(line)
+                new.add(f"--num_epochs={config.num_epochs}")
     if old or new:
         raise UserError(
             f"--output_dir={config.output_dir} holds a run with other flags. "
@@ -108,10 +111,3 @@ def spelled(line: str) -> str:
 
 def _name(line: str) -> str:
     return line.removeprefix("--").partition("=")[0]
-
-
-def _is_more(line: str, num_epochs: int) -> bool:
-    """Returns whether a flag line is of a larger --num_epochs."""
-    name, _, value = line.partition("=")
-    more = value.isdecimal() and len(value) < 19 and int(value) > num_epochs
-    return name == "--num_epochs" and more

@@ -6,10 +6,10 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable
 from typing import Any
 
 from enas.errors import UserError, naming
+from enas.utils import Say
 
 NOT_HELD = -1
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -38,7 +38,7 @@ class RunLock:
                 self._take()
             self._close()
 
-    def take(self, log: Callable[[str], None]) -> None:
+    def take(self, log: Say) -> None:
         """Takes the lock and writes down who holds it.
 
         Raises:
@@ -50,7 +50,19 @@ class RunLock:
                     f"warning: {self.path} is on a file system without locks: "
                     "nothing keeps a second process out of this run."
                 )
-            self._sign(log)
+            dead = _read(self._descriptor)
+            if dead:
+                log(
+                    f"Process {dead.get('pid')} on {dead.get('host')} ended "
+                    "without letting go of this run; taking it over"
+                )
+            holder = {
+                "pid": os.getpid(),
+                "host": socket.gethostname(),
+                "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+            }
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, json.dumps(holder).encode(), 0)
 
     def _take(self) -> bool:
         """Returns whether the file system has locks."""
@@ -61,27 +73,19 @@ class RunLock:
         except BlockingIOError:
             holder = _read(descriptor)
             self._close()
-            raise _busy(self.path, holder) from None
+            raise UserError(
+                f"--output_dir={os.path.dirname(self.path)} is in use by "
+                f"process {holder.get('pid', '(unknown)')} on "
+                f"{holder.get('host', 'unknown')}, since "
+                f"{holder.get('since', 'unknown')}. One process at a time runs "
+                "a search: wait for it, stop it (kill and its number, its "
+                "state is saved), or give another --output_dir."
+            ) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
             return False
         return True
-
-    def _sign(self, log: Callable[[str], None]) -> None:
-        dead = _read(self._descriptor)
-        if dead:
-            log(
-                f"Process {dead.get('pid')} on {dead.get('host')} ended "
-                "without letting go of this run; taking it over"
-            )
-        holder = {
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-        }
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, json.dumps(holder).encode(), 0)
 
     def release(self) -> None:
         """Lets go, if it is held."""
@@ -95,19 +99,9 @@ class RunLock:
 
 
 def _read(descriptor: int) -> dict[str, Any]:
-    """Returns who signed, a dict, empty if nobody or if it is unreadable."""
+    """Returns who signed; {} if nobody has or it is unreadable."""
     try:
         holder = json.loads(os.pread(descriptor, 1000, 0))
     except ValueError:
         return {}
     return holder if isinstance(holder, dict) else {}
-
-
-def _busy(path: str, holder: dict[str, Any]) -> UserError:
-    return UserError(
-        f"--output_dir={os.path.dirname(path)} is in use by process "
-        f"{holder.get('pid', '(unknown)')} on {holder.get('host', 'unknown')}"
-        f", since {holder.get('since', 'unknown')}. One process at a time runs"
-        " a search: wait for it, stop it (kill and its number, its state is "
-        "saved), or give another --output_dir."
-    )

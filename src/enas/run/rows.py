@@ -2,14 +2,17 @@
 
 import csv
 import dataclasses
+import io
+import itertools
 import json
 import math
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from enas.cifar10.config import Config
-from enas.cifar10.metrics import COLUMNS
+from enas.cifar10.metrics import COLUMNS, EpochNumbers
+from enas.cifar10.search import Search
 from enas.errors import UserError
 from enas.final.training import result_of
 from enas.run import data_record
@@ -20,10 +23,6 @@ from enas.run.files import (
     read_lines,
     write_whole,
 )
-
-if TYPE_CHECKING:
-    from enas.cifar10.metrics import EpochNumbers
-    from enas.cifar10.search import Search
 
 Row = dict[str, Any]
 
@@ -40,9 +39,8 @@ class RunRows:
 
     def mend(self) -> None:
         """Cuts off lines that a kill left half written."""
-        cut_torn_line(self._metrics)
-        self.arcs.mend()
-        self.ops.mend()
+        for path in (self._metrics, self.arcs.path, self.ops.path):
+            cut_torn_line(path)
 
     def rows(self) -> list[Row]:
         """Returns the rows of metrics.csv, column -> number.
@@ -53,7 +51,10 @@ class RunRows:
         lines = read_lines(self._metrics)
         try:
             rows = [_numbers(row) for row in csv.DictReader(lines, strict=True)]
-            _check_order([row["epoch"] for row in rows])
+            epochs = [row["epoch"] for row in rows]
+            if any(b - a != 1 for a, b in itertools.pairwise(epochs)):
+                told = str(epochs)[:80]
+                raise ValueError(f"the epochs {told}, not one by one")
         except (csv.Error, ValueError) as error:
             raise UserError(
                 f"{self._metrics} is a table of numbers, an epoch in a row; "
@@ -73,8 +74,8 @@ class RunRows:
 
     def add(
         self,
-        search: "Search",
-        numbers: "EpochNumbers",
+        search: Search,
+        numbers: EpochNumbers,
         reports: Sequence[dict[str, Any]],
     ) -> None:
         """Writes the row of an epoch and everything that follows from it."""
@@ -82,30 +83,25 @@ class RunRows:
         self._write(rows)
         self.arcs.add(r | {"arc": str(r["arc"])} for r in reports)
         if search.op_counts:
-            ran = {
-                "epoch": search.epoch,
-                "ops": search.search_space.kinds,
-                "counts": search.op_counts,
-            }
-            self.ops.add([ran])
+            kinds, counts = search.search_space.kinds, search.op_counts
+            self.ops.add([dict(epoch=search.epoch, ops=kinds, counts=counts)])
         self._write_result(search, rows)
 
     def _write(self, rows: Sequence[Row]) -> None:
-        lines = [",".join(COLUMNS)]
-        for row in rows:
-            cells = (row.get(column, "") for column in COLUMNS)
-            lines.append(",".join(map(_cell, cells)))
-        write_whole(self._metrics, "\n".join(lines) + "\n")
+        text = io.StringIO()
+        table = csv.DictWriter(
+            text, COLUMNS, extrasaction="ignore", lineterminator="\n"
+        )
+        table.writeheader()
+        table.writerows(rows)
+        write_whole(self._metrics, text.getvalue())
 
-    def _write_result(self, search: "Search", rows: Sequence[Row]) -> None:
-        config, space = search.config, search.search_space
-        if config.child_from_scratch:
-            found = result_of(search)
-        else:
-            found = self._best(search, rows)
+    def _write_result(self, search: Search, rows: Sequence[Row]) -> None:
+        config, defence = search.config, search.defence.report()
+        scratch = config.child_from_scratch
+        found = result_of(search) if scratch else self._best(search, rows)
         if not found:
             return
-        defence = search.defence.report()
         result = {
             "finished": search.epoch >= config.num_epochs,
             "epochs": search.epoch,
@@ -113,15 +109,15 @@ class RunRows:
             **found,
             "settings": dataclasses.asdict(config),
             "behaviours": dataclasses.asdict(config.behaviour),
-            "op_ids": space.num_ops,
-            "branches": space.branches,
+            "op_ids": search.search_space.num_ops,
+            "branches": search.search_space.branches,
             **({"defence": defence} if defence else {}),
             "data": data_record.summary(os.path.dirname(self._result)),
         }
         write_whole(self._result, json.dumps(result, indent=2) + "\n")
         write_whole(self._best_arc, result["arc"] + "\n")
 
-    def _best(self, search: "Search", rows: Sequence[Row]) -> dict[str, Any]:
+    def _best(self, search: Search, rows: Sequence[Row]) -> dict[str, Any]:
         """Returns what a search found so far; {} before it was measured."""
         measured = [row for row in rows if "best_valid_acc" in row]
         if not measured:
@@ -162,11 +158,6 @@ def _numbers(row: dict[str, str]) -> Row:
     return numbers
 
 
-def _check_order(epochs: list[int]) -> None:
-    if epochs and epochs != list(range(epochs[0], epochs[0] + len(epochs))):
-        raise ValueError(f"the epochs {str(epochs)[:80]}, not one by one")
-
-
 def _protocol(config: Config) -> str:
     """Returns in words what the accuracies of a run are."""
     profile = config.behaviour
@@ -186,7 +177,3 @@ def _protocol(config: Config) -> str:
         f"{profile.valid_images}. best: the epoch with the highest "
         "best_valid_acc; arc: that epoch's best arc."
     )
-
-
-def _cell(value: object) -> str:
-    return repr(value) if isinstance(value, float) else str(value)

@@ -4,10 +4,11 @@ import contextlib
 import os
 import pathlib
 import shutil
-from typing import TYPE_CHECKING
 
 import enas
 from enas.cifar10.config import Config
+from enas.cifar10.metrics import EpochNumbers
+from enas.cifar10.search import Search
 from enas.errors import DamagedError, UserError, naming
 from enas.run import checkpoint, flag_file, user_files, versions
 from enas.run.events import RunEvents
@@ -16,15 +17,9 @@ from enas.run.lock import RunLock
 from enas.run.rows import RunRows
 from enas.utils import Log
 
-if TYPE_CHECKING:
-    from enas.cifar10.metrics import EpochNumbers
-    from enas.cifar10.search import Search
-
 MARKER = ".enas_run"
 LOCK = ".lock"
 KEPT_CHECKPOINTS = 2
-# Names that no run writes.
-_STRANGERS = (".git", ".hg", ".svn", "setup.py", "pyproject.toml")
 
 
 class RunDir:
@@ -110,14 +105,11 @@ class RunDir:
                 else:
                     os.remove(path)
 
-    def resume(self, search: "Search") -> bool:
-        """Goes back to the newest checkpoint that can be read, if there is one.
+    def resume(self, search: Search) -> bool:
+        """Sets a built search to the newest checkpoint that can be read.
 
         Rows and events after it are dropped, damaged checkpoints are kept
-        under another name.
-
-        Args:
-          search: its models are built.
+        under another name. Returns whether there was a checkpoint.
 
         Raises:
           UserError: there are checkpoints and none can be read, or there were
@@ -134,7 +126,15 @@ class RunDir:
                 search.log(f"warning: {error}")
                 damaged.append(found.pop())
         if not found and (damaged or len(done) > 1):
-            raise self._no_checkpoint(damaged, done)
+            what = f"{len(damaged)} that cannot be read or used"
+            if not damaged:
+                what = f"none, and rows of {len(done)} epochs"
+            raise UserError(
+                f"{self.file('checkpoints')} holds no checkpoint to continue "
+                f"from; received {what}. Put one back from a copy, or begin "
+                "anew with another --output_dir or with --reset_output_dir, "
+                "which deletes the run."
+            )
         for directory in damaged:
             search.log(
                 f"Kept as {directory}.damaged; continuing from the one before"
@@ -155,9 +155,7 @@ class RunDir:
             if name.endswith(".part"):
                 shutil.rmtree(os.path.join(folder, name))
 
-    def _restore(
-        self, search: "Search", directory: str, done: set[int]
-    ) -> None:
+    def _restore(self, search: Search, directory: str, done: set[int]) -> None:
         checkpoint.restore(search, directory)
         # An epoch's row is on the disk before its checkpoint.
         lost = search.whole_epochs > max(done) if done else self.checkpoints()
@@ -167,23 +165,17 @@ class RunDir:
                 f"no row of epoch {search.whole_epochs}."
             )
 
-    def _no_checkpoint(self, damaged: list[str], done: set[int]) -> UserError:
-        found = f"{len(damaged)} that cannot be read or used"
-        if not damaged:
-            found = f"none, and rows of {len(done)} epochs"
-        return UserError(
-            f"{self.file('checkpoints')} holds no checkpoint to continue from; "
-            f"received {found}. Put one back from a copy, or begin anew with "
-            "another --output_dir or with --reset_output_dir, which deletes "
-            "the run."
-        )
-
     def record(
-        self, search: "Search", numbers: "EpochNumbers", reports: list[dict]
+        self, search: Search, numbers: EpochNumbers, reports: list[dict]
     ) -> None:
         """Writes everything that an epoch leaves; the checkpoint last."""
         self.tables.add(search, numbers, reports)
-        row = numbers.measured() | _bounds(search)
+        # What the share of poison is compared with.
+        space = search.search_space
+        good = space.max_good_share(search.config.tanh_constant)
+        row = numbers.measured()
+        row["poison_share_uniform"] = space.uniform_poison_share
+        row["poison_share_least"] = 1 - good
         self._events.add(row, search.defence.numbers())
         self._events.add_pictures(search, reports, self.tables.ops)
         self.save(search)
@@ -192,7 +184,7 @@ class RunDir:
         """Writes lines as a text of TensorBoard."""
         self._events.add_text(tag, lines)
 
-    def save(self, search: "Search") -> str:
+    def save(self, search: Search) -> str:
         """Writes a checkpoint and deletes those that nobody needs.
 
         Kept are the last two whole epochs and, after them, the last two
@@ -211,7 +203,7 @@ class RunDir:
                 shutil.rmtree(path)
         return written
 
-    def save_beside(self, search: "Search") -> str:
+    def save_beside(self, search: Search) -> str:
         """Saves a state from which nothing continues; returns its directory."""
         path = self.file("checkpoints", "nonfinite")
         return checkpoint.write_beside(search, path)
@@ -227,16 +219,6 @@ class RunDir:
     def close(self) -> None:
         """Closes the event file and lets go of the directory."""
         self._opened.close()
-
-
-def _bounds(search: "Search") -> dict[str, float]:
-    """Returns what the share of poison is compared with."""
-    space = search.search_space
-    good = space.max_good_share(search.config.tanh_constant)
-    return {
-        "poison_share_uniform": space.uniform_poison_share,
-        "poison_share_least": 1 - good,
-    }
 
 
 def check_parent(path: str, flag: str) -> None:
@@ -271,10 +253,12 @@ def _check_reset(path: str) -> None:
             "--reset_output_dir does not delete what a link points to. "
             f"Name the directory, {root}."
         )
-    places = [os.path.expanduser("~"), os.getcwd(), enas.__file__]
-    inside = [os.path.realpath(place) for place in places]
+    places = os.path.expanduser("~"), os.getcwd(), enas.__file__
+    inside = map(os.path.realpath, places)
     kept = [p for p in inside if pathlib.Path(p).is_relative_to(root)]
-    kept += [name for name in _STRANGERS if os.path.lexists(root / name)]
+    # Names that no run writes.
+    names = ".git", ".hg", ".svn", "setup.py", "pyproject.toml"
+    kept += [name for name in names if os.path.lexists(root / name)]
     if kept:
         raise UserError(
             f"--output_dir={path} holds {kept[0]}, so --reset_output_dir "

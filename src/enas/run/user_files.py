@@ -17,9 +17,7 @@ FOLDER = "user_ops"
 def keep(config: Config) -> None:
     """Copies the files that a search takes ops from into the run directory.
 
-    Args:
-      config: its files were run by `user_ops.load`. What was run is
-        kept, whatever became of the files since.
+    What `user_ops.load` ran is kept, whatever became of the files since.
 
     Raises:
       WriteError: a copy cannot be written.
@@ -33,9 +31,7 @@ def keep(config: Config) -> None:
 def check(config: Config) -> None:
     """Refuses files whose contents are not those that the run began with.
 
-    Args:
-      config: its output_dir is the run, which may be a new one. Its
-        files were run by `user_ops.load`.
+    They were run by `user_ops.load`; the run may be a new one.
 
     Raises:
       UserError: a file has changed.

@@ -7,35 +7,35 @@ import pathlib
 import platform
 import subprocess
 import time
-from collections.abc import Callable
 from typing import Any
 
 import enas
 from enas.run.files import append, cut_torn_line
+from enas.utils import Say
 
 FILE = "versions.jsonl"
 # Of versions that kept the last start alone.
 OLD_FILE = "versions.json"
 
 
-def keep(folder: str, log: Callable[[str], None]) -> None:
+def keep(folder: str, log: Say) -> None:
     """Adds a line for this start and logs what differs from the last one.
 
     Raises:
       WriteError: the file cannot be written.
     """
     before, now = read(folder), _versions()
-    if before:
-        changes = [
-            f"{name} {before[-1][name]} -> {value}"
-            for name, value in now.items()
-            if name in before[-1] and before[-1][name] != value
-        ]
-        if changes:
-            log(
-                "warning: this start differs from the last one, so numbers "
-                f"need not be those of one program: {'; '.join(changes)}"
-            )
+    last = before[-1] if before else {}
+    changes = [
+        f"{name} {last[name]} -> {value}"
+        for name, value in now.items()
+        if name in last and last[name] != value
+    ]
+    if changes:
+        log(
+            "warning: this start differs from the last one, so numbers need "
+            f"not be those of one program: {'; '.join(changes)}"
+        )
     path = os.path.join(folder, FILE)
     cut_torn_line(path)
     line = {"start": time.strftime("%Y-%m-%d %H:%M:%S"), **now}

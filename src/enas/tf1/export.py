@@ -5,21 +5,19 @@ there names the checkpoint, and the original restores what that file names.
 """
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from enas.cifar10.behaviours import ENAS
-from enas.cifar10.config import Config
+from enas.cifar10.search import Search
 from enas.errors import UserError
 from enas.run import checkpoint
+from enas.run.files import append, read_lines
 from enas.run.run_dir import RunDir, check_parent
 from enas.tf1.files import write_whole
 from enas.tf1.load import restart_state
-
-if TYPE_CHECKING:
-    from enas.cifar10.search import Search
+from enas.utils import Say
 
 # In the run directory: which files a run may replace, being its own.
 _RECORD = "exported.txt"
@@ -27,9 +25,6 @@ _RECORD = "exported.txt"
 
 def check(run_dir: RunDir) -> None:
     """Refuses a place that an export may not be written to.
-
-    Args:
-      run_dir: its config says where to.
 
     Raises:
       UserError: it is a directory, cannot be made, or another checkpoint is
@@ -46,7 +41,7 @@ def check(run_dir: RunDir) -> None:
         )
     folder = os.path.dirname(os.path.abspath(prefix))
     check_parent(folder, "export_tf1_checkpoint")
-    if os.path.abspath(prefix) in _own(run_dir):
+    if os.path.abspath(prefix) in read_lines(run_dir.file(_RECORD)):
         return
     for path in (f"{prefix}.index", os.path.join(folder, "checkpoint")):
         if os.path.lexists(path):
@@ -58,43 +53,29 @@ def check(run_dir: RunDir) -> None:
             )
 
 
-def export(
-    search: "Search", run_dir: RunDir, log: Callable[[str], None]
-) -> None:
+def export(search: Search, run_dir: RunDir, log: Say) -> None:
     """Writes the checkpoint that --export_tf1_checkpoint asks for."""
-    prefix = run_dir.config.export_tf1_checkpoint
-    if prefix is None:
+    config = run_dir.config
+    if config.export_tf1_checkpoint is None:
         return
-    if os.path.abspath(prefix) not in _own(run_dir):
-        with open(run_dir.file(_RECORD), "a", encoding="utf-8") as stream:
-            stream.write(f"{os.path.abspath(prefix)}\n")
+    prefix = os.path.abspath(config.export_tf1_checkpoint)
+    if prefix not in read_lines(run_dir.file(_RECORD)):
+        append(run_dir.file(_RECORD), f"{prefix}\n")
     tensors = export_tensors(search)
-    write_whole(os.path.abspath(prefix), tensors)
-    log(f"Exported {len(tensors)} tensors as {prefix}")
-    if not _original_has(search.config):
+    write_whole(prefix, tensors)
+    log(f"Exported {len(tensors)} tensors as {config.export_tf1_checkpoint}")
+    plain = config.poison == "none" and config.candidate_ops == "enas6"
+    if not plain or config.behaviour != ENAS:
         log(
             "The original cannot restore it: it has neither these ops nor "
             "these behaviours. --init_checkpoint can."
         )
 
 
-def export_tensors(search: "Search") -> dict[str, Any]:
+def export_tensors(search: Search) -> dict[str, Any]:
     """Returns what the original saves, by name: variables and numbers."""
     variables, counters = checkpoint.search_tensors(search)
     if search.config.restarts:
         for name, value in restart_state(search.config, search.epoch).items():
             counters[name] = np.int32(value)
     return {**variables, **counters}
-
-
-def _own(run_dir: RunDir) -> list[str]:
-    """Returns the paths that this run has exported to."""
-    if not os.path.isfile(run_dir.file(_RECORD)):
-        return []
-    with open(run_dir.file(_RECORD), encoding="utf-8") as stream:
-        return stream.read().splitlines()
-
-
-def _original_has(config: Config) -> bool:
-    plain = config.poison == "none" and config.candidate_ops == "enas6"
-    return plain and config.behaviour == ENAS

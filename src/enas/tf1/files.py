@@ -65,11 +65,8 @@ def _no_checkpoint(path: str, found: str) -> UserError:
 def write_whole(prefix: str, tensors: Mapping[str, Any]) -> None:
     """Writes a checkpoint and the file `checkpoint` that names it.
 
-    They are written beside their place and moved there when whole; a
-    checkpoint of the same path is replaced.
-
-    Args:
-      prefix: absolute.
+    They are written beside their place, an absolute prefix, and moved there
+    when whole; a checkpoint of the same path is replaced.
     """
     folder, name = os.path.split(prefix)
     aside = f"{prefix}.part"

@@ -1,14 +1,17 @@
 """Starts a search from a checkpoint of the original TensorFlow 1 program."""
 
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
+from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
+from enas.cifar10.search import Search
 from enas.errors import UserError
 from enas.run import checkpoint
+from enas.run.run_dir import RunDir
 from enas.tf1.files import find_prefix
 from enas.tf1.names import (
     OTHER,
@@ -21,18 +24,13 @@ from enas.tf1.names import (
     is_of_controller,
     kind_of,
 )
-
-if TYPE_CHECKING:
-    from enas.cifar10.compiled import Compiled
-    from enas.cifar10.search import Search
-    from enas.run.run_dir import RunDir
+from enas.utils import Say
 
 NAMES_SHOWN = 5
-Log = Callable[[str], None]
 Tensors = checkpoint.Tensors
 
 
-def start(search: "Search", run_dir: "RunDir", log: Log) -> None:
+def start(search: Search, run_dir: RunDir, log: Say) -> None:
     """Initialises a fresh run as --init_checkpoint says.
 
     A run that has a checkpoint of its own goes on from that.
@@ -45,7 +43,12 @@ def start(search: "Search", run_dir: "RunDir", log: Log) -> None:
     """
     config = search.config
     if config.init_checkpoint is None:
-        _check_nothing_asked(config)
+        if config.init_slots or not config.init_controller:
+            raise UserError(
+                "--init_slots and --noinit_controller say what to take from "
+                "--init_checkpoint; received one of them without a checkpoint. "
+                "Name it, or leave them out."
+            )
         return
     if run_dir.checkpoints() and not config.reset_output_dir:
         log(
@@ -64,7 +67,7 @@ def start(search: "Search", run_dir: "RunDir", log: Log) -> None:
     initialise(search, log)
 
 
-def initialise(search: "Search", log: Log) -> None:
+def initialise(search: Search, log: Say) -> None:
     """Sets a search to a checkpoint, as far as its --init_* flags ask.
 
     Raises:
@@ -93,16 +96,7 @@ def initialise(search: "Search", log: Log) -> None:
     log(f"Not asked for by --init_slots and --init_controller: {unread}")
 
 
-def _check_nothing_asked(config: Config) -> None:
-    if config.init_slots or not config.init_controller:
-        raise UserError(
-            "--init_slots and --noinit_controller say what to take from "
-            "--init_checkpoint; received one of them without a checkpoint. "
-            "Name it, or leave them out."
-        )
-
-
-def wanted_shapes(compiled: "Compiled", config: Config) -> dict[str, Shape]:
+def wanted_shapes(compiled: Compiled, config: Config) -> dict[str, Shape]:
     """Returns the shapes of what the port has, by TensorFlow 1's names."""
     variables = checkpoint.search_variables(compiled)
     counters = ["global_step", "train_step", "Variable"]
@@ -186,7 +180,7 @@ def _check_names(
         )
 
 
-def _set_counters(search: "Search", tensors: Tensors, prefix: str) -> None:
+def _set_counters(search: Search, tensors: Tensors, prefix: str) -> None:
     """Sets what is counted, if it is where a search could be."""
     config = search.config
     step = int(tensors["global_step"])
@@ -221,7 +215,7 @@ def _check_schedule(
 
 
 def _log_names(
-    log: Log, title: str, entries: Sequence[Entry], verdict: str
+    log: Say, title: str, entries: Sequence[Entry], verdict: str
 ) -> None:
     names = [entry.name for entry in entries if entry.verdict == verdict]
     log(f"{title}: {len(names)}" + (f" ({_first(names)})" if names else ""))

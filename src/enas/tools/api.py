@@ -9,7 +9,7 @@ import os
 import reprlib
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +20,11 @@ from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags
 from enas.cifar10.main import run
 from enas.cifar10.readers.folder import PREFIX
+from enas.drawing.plan import Drawing
 from enas.errors import UserError
 from enas.paths import read_text, user_path
 from enas.run.autosave import StopSignals
-from enas.tools import open_run
+from enas.tools import evaluate, export, open_run
 from enas.tools.open_run import MODES, SPLITS, check_split, check_word
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from enas.cifar10.search import Search
-    from enas.drawing.plan import Drawing
 
 __all__ = ["Run", "run_search"]
+# An architecture as people give it; None stands for the run's best one.
+AnyArc = Arc | str | Sequence | None
 
 
 def run_search(config: Config, quiet: bool = False) -> "Run":
@@ -57,8 +59,11 @@ def run_search(config: Config, quiet: bool = False) -> "Run":
     tf_settings.start_tensorflow()
     from enas.utils import Log
 
+    nothing, signals = contextlib.nullcontext(), StopSignals()
+    # Python hands signals to its main thread, and only that may ask for them.
+    main = threading.current_thread() is threading.main_thread()
     silence = contextlib.redirect_stdout(io.StringIO())
-    with silence if quiet else contextlib.nullcontext(), _signals() as signals:
+    with silence if quiet else nothing, signals if main else nothing:
         code = run(config, Log(), signals)
     if code:
         raise RuntimeError(
@@ -66,15 +71,6 @@ def run_search(config: Config, quiet: bool = False) -> "Run":
             f"{config.output_dir}/stdout says where."
         )
     return Run(config.output_dir)
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[StopSignals]:
-    signals = StopSignals()
-    # Python hands signals to its main thread, and only that may ask for them.
-    main = threading.current_thread() is threading.main_thread()
-    with signals if main else contextlib.nullcontext():
-        yield signals
 
 
 def _warn(line: str) -> None:
@@ -111,13 +107,12 @@ class Run:
         self.path = user_path(path)
         config = open_run.read_config(make_flags(), ["run"], self.path)
         changed: dict[str, Any] = {"data_changed": data_changed}
+        changed["override"] = (*config.override, *overrides)
         if data_path is not None:
             changed["data_path"] = data_path
-            if config.dataset.startswith(PREFIX) and isinstance(
-                data_path, (str, os.PathLike)
-            ):
-                changed["dataset"] = PREFIX + os.fspath(data_path)
-        changed["override"] = (*config.override, *overrides)
+            named = isinstance(data_path, (str, os.PathLike))
+            if named and config.dataset.startswith(PREFIX):
+                changed["dataset"] = f"{PREFIX}{os.fspath(data_path)}"
         # A `Config` checks the types of its values.
         self.config = dataclasses.replace(config, **changed)
 
@@ -145,14 +140,18 @@ class Run:
     @property
     def best_arc(self) -> Arc:
         """The architecture that result.json names."""
-        return self.arc(self.result["arc"])
+        return self.arc()
 
-    def arc(self, arc: "Arc | str | Sequence") -> Arc:
+    def arc(self, arc: AnyArc = None) -> Arc:
         """Returns an `Arc` from text, lists or an `Arc`, checked.
+
+        Args:
+          arc: the best one by default, here as in all methods.
 
         Raises:
           UserError: it is none of this run's search space.
         """
+        arc = self.result["arc"] if arc is None else arc
         ops = self.search.search_space.num_ops
         return Arc.parse(as_text(arc), self.config.child_num_layers, ops)
 
@@ -167,36 +166,27 @@ class Run:
             )
         return open_run.arcs_of(self.search, (), count, "api")
 
-    def draw(self, arc: "Arc | str | Sequence | None" = None) -> "Figure":
-        """Returns the picture of an arc, the best one by default."""
+    def draw(self, arc: AnyArc = None) -> "Figure":
+        """Returns the picture of an arc."""
         from enas.drawing.picture import picture
 
         return picture(self._drawing(arc))
 
-    def describe(self, arc: "Arc | str | Sequence | None" = None) -> str:
-        """Returns the table of an arc as text, the best one by default."""
+    def describe(self, arc: AnyArc = None) -> str:
+        """Returns the table of an arc as text."""
         from enas.drawing.text import describe
 
         return "\n".join(describe(self._drawing(arc)))
 
-    def _drawing(self, arc: "Arc | str | Sequence | None") -> "Drawing":
-        from enas.drawing.plan import Drawing
-
-        return Drawing.of_search(self.search, self._arc(arc))
-
-    def _arc(self, arc: "Arc | str | Sequence | None") -> Arc:
-        return self.best_arc if arc is None else self.arc(arc)
+    def _drawing(self, arc: AnyArc) -> Drawing:
+        return Drawing.of_search(self.search, self.arc(arc))
 
     def accuracy(
-        self,
-        arc: "Arc | str | Sequence | None" = None,
-        split: str = "test",
-        mode: str = "eval",
+        self, arc: AnyArc = None, split: str = "test", mode: str = "eval"
     ) -> float:
         """Returns the accuracy of an arc under the run's weights, in [0, 1].
 
         Args:
-          arc: the best one by default.
           split: "valid" or "test".
           mode: "eval", or "train", with dropout and noise on.
         """
@@ -204,28 +194,21 @@ class Run:
         check_word("mode", mode, MODES)
         images = getattr(self.search.data, split)
         check_split(split, images)
-        return self.search.evaluation.accuracy_of(self._arc(arc), images, mode)
+        return self.search.evaluation.accuracy_of(self.arc(arc), images, mode)
 
-    def predict(
-        self,
-        images: np.ndarray,
-        arc: "Arc | str | Sequence | None" = None,
-    ) -> np.ndarray:
+    def predict(self, images: np.ndarray, arc: AnyArc = None) -> np.ndarray:
         """Returns probabilities, float32 `[images, classes]`.
 
         Args:
           images: whole numbers from 0 to 255, `[images, size, size, 3]`.
-          arc: the best one by default.
         """
-        from enas.tools import evaluate
-
         images = _pixels(images, self.search.data.train.images.shape[1:])
-        return evaluate.predict(self.search, self._arc(arc), images)
+        return evaluate.predict(self.search, self.arc(arc), images)
 
     def export(
         self,
         target: str | os.PathLike[str] | None = None,
-        arc: "Arc | str | Sequence | None" = None,
+        arc: AnyArc = None,
         statistics: str | None = None,
         overwrite: bool = False,
     ) -> "keras.Model":
@@ -234,20 +217,17 @@ class Run:
         Args:
           target: where to save it: a .keras, .tflite or .onnx file, or a
             folder; None saves nothing.
-          arc: the best one by default.
           statistics: "moving", "batch" or "measured"; what the run evaluates
             with by default.
           overwrite: whether to replace what this project has not written.
         """
-        from enas.tools import export, export_files
-
         how = statistics or self.config.behaviour.bn_evaluation
         paths = [] if target is None else [user_path(target)]
         export.check(paths, how, overwrite)
-        model = export.plain_model(self.search, self._arc(arc), how)
+        model = export.plain_model(self.search, self.arc(arc), how)
         for path in paths:
             names = self.search.data.class_names
-            for line in export_files.save(model, path, names):
+            for line in export.save(model, path, names):
                 _warn(line)
         return model
 

@@ -51,21 +51,20 @@ def _run(argv: list[str]) -> Iterator[str]:
     known = [f"--flagfile={beside}", f"--output_dir={run}"]
     known = known if os.path.isfile(beside) else []
     config, _ = read_flags(values, [argv[0], *known, *argv[1:]])
+    what = "--draw names a text file with an arc, such as a run's best_arc.txt"
     if not arc_file:
-        raise UserError(
-            "--draw names a text file with an arc, such as a run's "
-            "best_arc.txt; received none. See --help."
-        )
-    text = read_text(
-        arc_file,
-        "--draw names a text file with an arc, such as a run's best_arc.txt",
-    )
-    target = values.picture
-    target = target or os.path.splitext(arc_file)[0] + ".png"
+        raise UserError(f"{what}; received none. See --help.")
+    text = read_text(arc_file, what)
+    target = values.picture or os.path.splitext(arc_file)[0] + ".png"
     check_picture(target, values.overwrite)
     final = values.final or config.child_from_scratch
-    yield from _load_ops(config)
-    drawing = _drawing(text, config, final)
+    if file_ops(config):
+        yield from _load_ops(config)
+    names = config.poison, config.q, config.poison_sharing, config.candidate_ops
+    space = make_search_space(*names, [name for *_, name in file_ops(config)])
+    # The number of layers follows from the text.
+    arc = Arc.parse(text, layers_of(text), space.num_ops)
+    drawing = Drawing.of(arc, space, config.child_options(), final)
     yield from describe(drawing)
     from enas.drawing.picture import draw
 
@@ -75,8 +74,6 @@ def _run(argv: list[str]) -> Iterator[str]:
 
 def _load_ops(config: Config) -> Iterator[str]:
     """Runs the files of ops; yields a line for each that is not there."""
-    if not file_ops(config):
-        return
     with tf_settings.quiet_import():
         from enas.cifar10 import user_ops
         from enas.run import user_files
@@ -86,20 +83,6 @@ def _load_ops(config: Config) -> Iterator[str]:
         yield f"There is no file {path}: its ops are named, not counted."
     if not missing:
         user_ops.load_files(config, files)
-
-
-def _drawing(text: str, config: Config, final: bool) -> Drawing:
-    """Returns the `Drawing`; the number of layers follows from the text."""
-    layers = layers_of(text)
-    space = make_search_space(
-        config.poison,
-        config.q,
-        config.poison_sharing,
-        config.candidate_ops,
-        [name for _, _, name in file_ops(config)],
-    )
-    arc = Arc.parse(text, layers, space.num_ops)
-    return Drawing.of(arc, space, config.child_options(), final)
 
 
 if __name__ == "__main__":

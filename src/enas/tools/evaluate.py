@@ -12,7 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import softmax
 
+from enas.cifar10.batches import standardize
 from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags
 from enas.cifar10.readers.folder import PREFIX, decoded
@@ -55,19 +57,22 @@ def _run(argv: list[str]) -> Iterator[str]:
     values = make_flags(arc=[], mode="eval", split="test", num_arcs=10)
     argv, images = _take_images(argv)
     config = open_run.read_config(values, argv)
-    mode, split = values.mode, values.split
-    _check(mode, split, values.num_arcs)
+    check_word("mode", values.mode, MODES)
+    check_word("split", values.split, SPLITS)
+    if values.num_arcs < 1:
+        raise UserError(
+            f"--num_arcs is at least 1; received {values.num_arcs}."
+        )
     for path in images or ():
         if not os.path.isfile(path):
             raise UserError(
                 f"--predict names picture files; there is no file {path}."
             )
     search = open_run.load(config, print)
-    texts = values.arc
     if images is not None:
-        return _prediction_lines(search, texts, images)
-    arcs = open_run.arcs_of(search, texts, values.num_arcs, "evaluate")
-    return _error_lines(search, arcs, split, mode)
+        return _prediction_lines(search, values.arc, images)
+    arcs = open_run.arcs_of(search, values.arc, values.num_arcs, "evaluate")
+    return _error_lines(search, arcs, values.split, values.mode)
 
 
 def _take_images(argv: list[str]) -> tuple[list[str], list[str] | None]:
@@ -93,13 +98,6 @@ def _take_images(argv: list[str]) -> tuple[list[str], list[str] | None]:
     return rest, images
 
 
-def _check(mode: str, split: str, num_arcs: int) -> None:
-    check_word("mode", mode, MODES)
-    check_word("split", split, SPLITS)
-    if num_arcs < 1:
-        raise UserError(f"--num_arcs is at least 1; received {num_arcs}.")
-
-
 def _error_lines(
     search: "Search", arcs: Sequence["Arc"], split: str, mode: str
 ) -> Iterator[str]:
@@ -119,14 +117,8 @@ def _error_lines(
         f"mean {np.mean(errors):.2f} %, lowest {min(errors):.2f} %, highest "
         f"{max(errors):.2f} % of {len(arcs)} arcs"
     )
+    # The table per class, over all arcs.
     table, names = np.sum(tables, axis=0), search.data.class_names
-    yield from _class_table(table, names, len(arcs))
-
-
-def _class_table(
-    table: np.ndarray, names: Sequence[str], num_arcs: int
-) -> Iterator[str]:
-    """Yields the lines of the table per class, over all arcs."""
     width = max(map(len, names))
     yield ""
     yield f"{'class':{width}}  images  error %  most often taken for"
@@ -138,17 +130,14 @@ def _class_table(
         other = int(np.argmax(wrong))
         taken = f"{names[other]} ({100 * row[other] / row.sum():.1f} %)"
         taken = taken if row[other] else "-"
-        images = row.sum() // num_arcs
-        yield f"{names[i]:{width}}  {images:6d}  {error:7.2f}  {taken}"
+        count = row.sum() // len(arcs)
+        yield f"{names[i]:{width}}  {count:6d}  {error:7.2f}  {taken}"
 
 
 def count_answers(
     search: "Search", arc: "Arc", images: "Split", mode: str = "eval"
 ) -> np.ndarray:
     """Counts what an arc answers for the images of each class.
-
-    Args:
-      mode: "eval", or "train", with dropout and noise on.
 
     Returns:
       int64 `[classes, classes]`: row: the label, column: the answer.
@@ -168,9 +157,8 @@ def _prediction_lines(
     images = np.stack([read_image(path, search.config) for path in paths])
     for arc in arcs or [open_run.best_arc(search)]:
         yield f"arc {arc}"
-        for path, shares in zip(
-            paths, predict(search, arc, images), strict=True
-        ):
+        answers = predict(search, arc, images)
+        for path, shares in zip(paths, answers, strict=True):
             order = np.argsort(-shares)[:3]
             names = search.data.class_names
             best = ", ".join(f"{names[i]} {shares[i]:.3f}" for i in order)
@@ -190,8 +178,6 @@ def predict(search: "Search", arc: "Arc", images: np.ndarray) -> np.ndarray:
     Returns:
       float32 `[images, classes]`, softmax of the logits.
     """
-    from enas.cifar10.batches import standardize
-
     data = search.data
     images = standardize(images, data.mean, data.std)
     if search.profile.bn_evaluation == "moving":
@@ -204,8 +190,7 @@ def predict(search: "Search", arc: "Arc", images: np.ndarray) -> np.ndarray:
         logits = np.stack(
             [search.evaluation.logits(batch, arc)[0] for batch in alone]
         )
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shares / shares.sum(axis=1, keepdims=True)
+    return softmax(logits, axis=1)
 
 
 def read_image(path: str, config: Config) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from enas.cifar10.batches import standardize
 from enas.cifar10.flags import make_flags
 from enas.errors import UserError
 from enas.tools import open_run
@@ -98,15 +99,11 @@ def _compared(
     search: "Search", arc: "Arc", model: "keras.Model", statistics: str
 ) -> str:
     """Returns a line that says how far the model is from the run."""
-    from enas.cifar10.batches import standardize
-
     data = search.data
     pixels = data.test.images[:COMPARED_IMAGES].astype(np.float32)
-    wanted = search.evaluation.logits(
-        standardize(pixels, data.mean, data.std), arc
-    )
-    found = np.asarray(model(pixels))
-    away = np.abs(found - wanted).max()
+    images = standardize(pixels, data.mean, data.std)
+    wanted = search.evaluation.logits(images, arc)
+    away = np.abs(np.asarray(model(pixels)) - wanted).max()
     note = ""
     if statistics != search.profile.bn_evaluation:
         note = ", where other statistics are used, so that they differ"
@@ -150,29 +147,19 @@ def plain_model(search: "Search", arc: "Arc", statistics: str) -> "keras.Model":
         outputs[node.name] = y
     model = keras.Model(images, y, name="architecture")
     if statistics == "measured":
-        measure_statistics(model, search)
+        _measure_statistics(model, search)
     return model
 
 
-def measure_statistics(
-    model: "keras.Model", search: "Search", num_images: int = MEASURED_IMAGES
-) -> None:
+def _measure_statistics(model: "keras.Model", search: "Search") -> None:
     """Sets the statistics of all batch norms to those of training images.
 
     They become the means, over batches of the run's size, of the batch's mean
-    and variance, each batch normalised by its own on the way.
-
-    Args:
-      num_images: the first so many training images, without augmentation.
+    and variance, each batch normalised by its own on the way. Taken are the
+    first training images, without augmentation.
     """
-    import keras
-
-    norms = [
-        layer
-        for layer in model.layers
-        if isinstance(layer, keras.layers.BatchNormalization)
-    ]
-    pixels = search.data.train.images[:num_images]
+    norms = [each for each in model.layers if hasattr(each, "moving_mean")]
+    pixels = search.data.train.images[:MEASURED_IMAGES]
     size = search.config.batch_size
     for i in range(max(1, len(pixels) // size)):
         for norm in norms:

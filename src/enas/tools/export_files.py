@@ -20,11 +20,7 @@ from enas.run.files import write_whole
 
 
 def check_target(target: str, overwrite: bool = False) -> None:
-    """Refuses a place that no model can be written to, with a UserError.
-
-    Args:
-      overwrite: whether to replace what this project has not written.
-    """
+    """Refuses a place that no model can be written to, with a UserError."""
     ending = _ending(target)
     if ending not in _WRITE:
         raise UserError(
@@ -42,10 +38,7 @@ def check_target(target: str, overwrite: bool = False) -> None:
 
 
 def save(model: Any, target: str, classes: Sequence[str]) -> list[str]:
-    """Writes a model in the form that the target's ending says.
-
-    Args:
-      target: what `check_target` has passed.
+    """Writes a model to a target that `check_target` has passed.
 
     Raises:
       WriteError: it cannot be written.
@@ -53,18 +46,18 @@ def save(model: Any, target: str, classes: Sequence[str]) -> list[str]:
     text = json.dumps({"program": MARK, "classes": list(classes)})
     target = os.path.normpath(target)
     unknown = _WRITE[_ending(target)](model, target, text)
-    lines = [f"Saved {target}"]
-    if unknown:
-        lines += [
-            f"warning: {target} may not load in a Keras before this one, since"
-            f" Keras 3.0 does not know {', '.join(unknown)}."
-        ]
-    return lines
+    if not unknown:
+        return [f"Saved {target}"]
+    return [
+        f"Saved {target}",
+        f"warning: {target} may not load in a Keras before this one, since "
+        f"Keras 3.0 does not know {', '.join(unknown)}.",
+    ]
 
 
 def _ending(target: str) -> str:
-    name = os.path.basename(target.rstrip(os.sep))
-    return "".join(name.rpartition(".")[1:]) if "." in name else ""
+    _, dot, last = os.path.basename(target.rstrip(os.sep)).rpartition(".")
+    return dot + last if dot else ""
 
 
 def _save_keras(model: Any, target: str, text: str) -> list[str]:
@@ -152,8 +145,7 @@ def known_fields() -> dict[str, list[str]]:
 def _without_news(part: Any, unknown: set[str]) -> Any:
     """Returns a saved object without what Keras 3.0 did not know.
 
-    Args:
-      unknown: where classes and fields go that would be missed.
+    Classes and fields that would be missed are added to `unknown`.
     """
     if isinstance(part, list):
         return [_without_news(each, unknown) for each in part]
@@ -176,9 +168,7 @@ def _without_news(part: Any, unknown: set[str]) -> Any:
     }
 
 
-def _known(
-    name: str, config: dict[str, Any], unknown: set[str]
-) -> dict[str, Any]:
+def _known(name: str, config: dict, unknown: set[str]) -> dict[str, Any]:
     """Returns the fields of a class that Keras 3.0 knew."""
     import keras
 

@@ -82,26 +82,16 @@ def _batch_norm(bn: image_ops.BatchNorm, x: Any, choices: Choices) -> Any:
 
 def _conv(x: Any, kernel: Any, strides: int = 1, dilation: int = 1) -> Any:
     size, _, _, filters = kernel.shape
-    plain = keras.layers.Conv2D(
-        filters,
-        size,
-        strides=strides,
-        padding="same",
-        dilation_rate=dilation,
-        use_bias=False,
-    )
+    style = {"padding": "same", "dilation_rate": dilation, "use_bias": False}
+    plain = keras.layers.Conv2D(filters, size, strides, **style)
     return _with_weights(plain, x, kernel)
-
-
-def _relu(x: Any) -> Any:
-    return keras.layers.ReLU()(x)
 
 
 def _conv_bn(layer: image_ops.ConvBN, x: Any, choices: Choices) -> Any:
     dilation = 1 if layer.centre_only else layer.dilation
     x = _conv(x, layer.kernel(choices.copy), dilation=dilation)
     x = _batch_norm(layer.bn, x, choices)
-    return _relu(x) if layer.relu else x
+    return keras.layers.ReLU()(x) if layer.relu else x
 
 
 def _separable(
@@ -114,14 +104,12 @@ def _separable(
     point = np.asarray(layer.w_point).T[None, None]
     x = _with_weights(plain, x, layer.w_depth, point)
     x = _batch_norm(layer.bn, x, choices)
-    return _relu(x) if layer.relu else x
+    return keras.layers.ReLU()(x) if layer.relu else x
 
 
 def _merge(layer: Merge, inputs: Sequence[Any], choices: Choices) -> Any:
-    x = inputs[0]
-    if len(inputs) > 1:
-        x = keras.layers.Concatenate()(inputs)
-    return _conv_bn(layer, _relu(x), choices)
+    x = keras.layers.Concatenate()(inputs) if len(inputs) > 1 else inputs[0]
+    return _conv_bn(layer, keras.layers.ReLU()(x), choices)
 
 
 def _reduction(layer: FactorizedReduction, x: Any, choices: Choices) -> Any:

@@ -3,7 +3,7 @@
 import os
 import re
 import reprlib
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Sequence, Sized
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -14,11 +14,10 @@ from enas.cifar10.config import Config
 from enas.cifar10.flags import read_flags
 from enas.errors import UserError
 from enas.paths import user_path
-from enas.utils import quiet
+from enas.utils import Say, quiet
 
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
-
 
 # What the child does with dropout and noise: off, or on.
 MODES = ("eval", "train")
@@ -49,7 +48,6 @@ def read_config(
     """Reads a run's flags.txt, then the flags given.
 
     Args:
-      values: the `flags.FlagValues` that `flags.define_flags` filled.
       argv: the program's name first.
       run: the run directory; None for the value of --output_dir in argv.
 
@@ -84,7 +82,7 @@ def given(argv: Sequence[str], name: str) -> str | None:
     return value
 
 
-def load(config: Config, log: Callable[[str], None] = quiet) -> "Search":
+def load(config: Config, log: Say = quiet) -> "Search":
     """Returns the `Search` of a run, as its last checkpoint left it.
 
     Args:

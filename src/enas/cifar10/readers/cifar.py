@@ -8,7 +8,7 @@ Keras, torchvision and TFDS put them.
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from enas.cifar10.readers import packed, tfds
@@ -20,6 +20,7 @@ from enas.cifar10.readers.published import (
 )
 from enas.errors import UserError
 from enas.paths import full_path
+from enas.utils import Say
 
 # Where other programs keep what they download: a variable that names the
 # folder, its default, and the part of it.
@@ -28,7 +29,6 @@ HOMES = (
     ("TFDS_DATA_DIR", "~/tensorflow_datasets", ""),
 )
 BROKEN = (".part", ".partial", ".tmp", ".crdownload", ".incomplete")
-Log = Callable[[str], None]
 
 
 class Found(NamedTuple):
@@ -36,11 +36,11 @@ class Found(NamedTuple):
 
     form: str
     place: pathlib.Path
-    read: Callable[[pathlib.Path, Log], Pairs]
+    read: Callable[[pathlib.Path, Say], Pairs]
 
 
 def find_cifar(
-    what: Published, data_path: str | None, data_dir: str, log: Log
+    what: Published, data_path: str | None, data_dir: str, log: Say
 ) -> tuple[str, Pairs]:
     """Reads the first copy of a published data set that is found.
 
@@ -65,8 +65,13 @@ def find_cifar(
                 f"--data_path={data_path} {_missing(data_path)} of the forms "
                 f"of {what.title}; looking in {data_dir}"
             )
-    places = [data_dir, *_homes()]
-    found = found or _first(what, places)
+    homes = (
+        full_path(os.path.join(os.environ.get(variable) or default, part))
+        for variable, default, part in HOMES
+    )
+    places = [data_dir, *homes]
+    for place in places:
+        found = found or _find(what, place)
     if found is None:
         reason = tfds.download(what, data_dir, log)
         found = _find(what, data_dir)
@@ -80,17 +85,6 @@ def find_cifar(
 def holds(what: Published, place: str | os.PathLike[str]) -> bool:
     """Returns whether a place holds one of the forms."""
     return _find(what, place) is not None
-
-
-def _homes() -> list[str]:
-    return [
-        full_path(os.path.join(os.environ.get(variable) or default, part))
-        for variable, default, part in HOMES
-    ]
-
-
-def _first(what: Published, places: list[str]) -> Found | None:
-    return next(filter(None, (_find(what, place) for place in places)), None)
 
 
 def _find(what: Published, place: str | os.PathLike[str]) -> Found | None:
@@ -135,26 +129,20 @@ def _found_file(what: Published, path: pathlib.Path) -> Found | None:
     if path.suffix == ".npz":
         return Found("npz file", path, functools.partial(packed.read_npz, what))
     if packed.is_archive(path):
-        return Found(
-            "archive", path, functools.partial(packed.read_archive, what)
-        )
+        read = functools.partial(packed.read_archive, what)
+        return Found("archive", path, read)
     return None
 
 
 def _read_folder(
-    what: Published, suffix: str, folder: pathlib.Path, log: Log
+    what: Published, suffix: str, folder: pathlib.Path, log: Say
 ) -> Pairs:
-    return read_files(what, suffix, _contents(what, suffix, folder), log)
-
-
-def _contents(
-    what: Published, suffix: str, folder: pathlib.Path
-) -> Iterator[tuple[pathlib.Path, str, bytes]]:
-    for file in what.files:
-        path = folder / f"{file}{suffix}"
+    paths = [folder / f"{file}{suffix}" for file in what.files]
+    for path in paths:
         if not path.is_file():
             raise missing(what, path)
-        yield path, path.name, path.read_bytes()
+    contents = ((path, path.name, path.read_bytes()) for path in paths)
+    return read_files(what, suffix, contents, log)
 
 
 def _missing(place: str) -> str:
@@ -184,13 +172,13 @@ def _not_found(
     if data_path is not None:
         given = f"--data_path {data_path!r} {_missing(data_path)}"
     data_dir, *homes = places
-    files = list(what.files)
+    first, *_, last = what.files
     return UserError(
         f"{what.title} was not found: {given}, {data_dir!r} "
         f"{_missing(data_dir)} of its forms, {' and '.join(homes)} neither; "
         f"the download from {what.url} failed: {reason}. Forms are the "
-        f"unpacked Python files ({files[0]} .. {files[-1]}), the binary "
-        f"version ({files[0]}.bin ..), their archives, {what.name}.npz and a "
+        f"unpacked Python files ({first} .. {last}), the binary "
+        f"version ({first}.bin ..), their archives, {what.name}.npz and a "
         f"folder prepared by TFDS ({what.name}/3.0.2). Name a place by "
         "--data_path, or use the embedded data set by --dataset=shapes."
     )

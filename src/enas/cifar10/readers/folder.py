@@ -1,21 +1,27 @@
 """Reads a data set of one's own: a sub-folder of images for each class."""
 
-import collections
 import concurrent.futures
 import functools
 import hashlib
 import os
 import struct
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from enas.cifar10.readers import layout
+from enas.cifar10.readers.layout import (
+    SPLITS,
+    Counts,
+    class_names,
+    entries,
+    split_folders,
+)
 from enas.cifar10.readers.scaling import fitted
 from enas.errors import UserError
 from enas.paths import full_path
+from enas.utils import Say
 
 PREFIX = "folder:"
 # What TensorFlow decodes on every platform.
@@ -23,7 +29,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif")
 KINDS = "PNG, JPEG, BMP and GIF"
 # Of the images, where a split has no folder of its own.
 SHARE = 10
-Log = Callable[[str], None]
 
 
 class Image(NamedTuple):
@@ -35,7 +40,7 @@ class Image(NamedTuple):
 
 
 def read_folder(
-    dataset: str, size: int, how: str, log: Log
+    dataset: str, size: int, how: str, log: Say
 ) -> tuple[str, list[tuple[np.ndarray, np.ndarray]], tuple[str, ...]]:
     """Reads the images of a folder.
 
@@ -61,16 +66,14 @@ def read_folder(
             image that can be read, or an image is damaged.
     """
     path = full_path(dataset.removeprefix(PREFIX))
-    skipped: collections.Counter[str] = collections.Counter()
-    folders = layout.split_folders(path, skipped)
-    names = layout.class_names(folders, path, skipped)
+    skipped = Counts()
+    folders = split_folders(path, skipped)
+    names = class_names(folders, skipped)
     images = {
         split: _listed(folder, names, skipped)
         for split, folder in folders.items()
     }
-    origin = {
-        split: os.path.basename(folders[split]) + "/" for split in folders
-    }
+    origin = {k: os.path.basename(v) + "/" for k, v in folders.items()}
     if list(folders.values()) == [path]:
         origin = {"train": "the classes' folders"}
     for split in ("test", "valid"):
@@ -82,42 +85,44 @@ def read_folder(
             origin[split] = f"a tenth of {origin['train']} by name"
     source = f"{len(names)} classes of images, from {path}"
     log(source)
-    for split in layout.SPLITS:
-        _check_not_empty(images[split], split, path)
+    for split in SPLITS:
+        if not images[split]:
+            raise UserError(
+                f"{path} has too few images for a {split} set. Add images, or "
+                f"a folder {split}/ of its own."
+            )
         log(f"{split}: {len(images[split])} images, {origin[split]}")
     if skipped:
-        told = ", ".join(f"{n} {kind}" for kind, n in sorted(skipped.items()))
-        log(f"Skipped: {told}")
-    pairs = [_read(images[split], size, how) for split in layout.SPLITS]
+        log(f"Skipped: {_told(skipped)}")
+    pairs = [_read(images[split], size, how) for split in SPLITS]
     return source, pairs, names
 
 
-def _listed(
-    folder: str, names: Sequence[str], skipped: collections.Counter[str]
-) -> list[Image]:
+def _told(counts: Counts) -> str:
+    return ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items()))
+
+
+def _listed(folder: str, names: Sequence[str], skipped: Counts) -> list[Image]:
     """Returns the images of a split in the order in which they are used."""
     images = []
     for label, name in enumerate(names):
         place = os.path.join(folder, name)
         found: list[Image] = []
-        others: collections.Counter[str] = collections.Counter()
-        for entry in layout.entries(place, skipped):
+        others = Counts()
+        for entry in entries(place, skipped):
             suffix = os.path.splitext(entry.name)[1].lower()
             if entry.is_dir():
                 others["folders within classes"] += 1
             elif suffix not in SUFFIXES:
-                others[f"{suffix or 'without suffix'}"] += 1
+                others[suffix or "without suffix"] += 1
             elif os.path.exists(entry.path) and not entry.stat().st_size:
                 others["empty files"] += 1
             else:
                 found.append(Image(entry.path, f"{name}/{entry.name}", label))
         if not found:
-            told = ", ".join(
-                f"{n} {kind}" for kind, n in sorted(others.items())
-            )
             raise UserError(
                 f"The class {place} holds no image that can be read: it holds "
-                f"{told or 'hidden files only'}, and read are {KINDS} "
+                f"{_told(others) or 'hidden files only'}, and read are {KINDS} "
                 f"({', '.join(SUFFIXES)}). Convert them, or remove the folder."
             )
         skipped.update(others)
@@ -129,9 +134,7 @@ def _hash(purpose: str, image: Image) -> int:
     # One spelling of accents: macOS writes others than Linux.
     name = unicodedata.normalize("NFC", f"{purpose}/{image.name}")
     content = name.encode(errors="surrogateescape")
-    return int.from_bytes(
-        hashlib.blake2b(content, digest_size=8).digest(), "big"
-    )
+    return int(hashlib.blake2b(content, digest_size=8).hexdigest(), 16)
 
 
 def _order(image: Image) -> tuple[int, str]:
@@ -145,14 +148,6 @@ def _drawn(images: list[Image], split: str) -> list[Image]:
         return drawn
     # Too few for a tenth by name to hold one: the one that comes closest.
     return [min(images, key=functools.partial(_hash, split))]
-
-
-def _check_not_empty(images: list[Image], split: str, path: str) -> None:
-    if not images:
-        raise UserError(
-            f"{path} has too few images for a {split} set. Add images, or a "
-            f"folder {split}/ of its own."
-        )
 
 
 def _read(

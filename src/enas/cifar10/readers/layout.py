@@ -16,6 +16,7 @@ SYSTEM = {
     "system volume information",
     "thumbs.db",
 }
+Counts = collections.Counter[str]
 # Split -> names that its folder may have.
 SPLITS = {
     "train": ("train",),
@@ -24,9 +25,7 @@ SPLITS = {
 }
 
 
-def entries(
-    folder: str, skipped: collections.Counter[str]
-) -> list[os.DirEntry[str]]:
+def entries(folder: str, skipped: Counts) -> list[os.DirEntry[str]]:
     """Returns what a user has put into a folder, sorted; counts the rest."""
     try:
         with os.scandir(folder) as scan:
@@ -45,33 +44,25 @@ def entries(
     return kept
 
 
-def _sub_folders(
-    folder: str, skipped: collections.Counter[str]
-) -> list[os.DirEntry[str]]:
+def _sub_folders(folder: str, skipped: Counts) -> list[os.DirEntry[str]]:
     """Returns the sub-folders with something in them."""
-    found = []
-    for entry in entries(folder, skipped):
-        if not entry.is_dir():
-            continue
-        if entries(entry.path, collections.Counter()):
-            found.append(entry)
-        else:
-            skipped["empty folders"] += 1
+    folders = [entry for entry in entries(folder, skipped) if entry.is_dir()]
+    found = [each for each in folders if entries(each.path, Counts())]
+    if len(found) < len(folders):
+        skipped["empty folders"] += len(folders) - len(found)
     return found
 
 
-def split_folders(
-    path: str, skipped: collections.Counter[str]
-) -> dict[str, str]:
+def split_folders(path: str, skipped: Counts) -> dict[str, str]:
     """Returns dict, split -> its folder; PATH itself as train without any."""
     legal = {name: split for split in SPLITS for name in SPLITS[split]}
     found: dict[str, list[str]] = collections.defaultdict(list)
     rest: list[str] = []
-    beside: collections.Counter[str] = collections.Counter()
+    beside = Counts()
     for entry in _sub_folders(path, beside):
         split = legal.get(entry.name.lower())
         # A class may be called train: it holds images and no folders.
-        if split and _sub_folders(entry.path, collections.Counter()):
+        if split and _sub_folders(entry.path, Counts()):
             found[split].append(entry.path)
         else:
             rest.append(entry.name + " (without sub-folders)" * bool(split))
@@ -92,9 +83,7 @@ def split_folders(
     return {split: folders[0] for split, folders in found.items()}
 
 
-def class_names(
-    folders: dict[str, str], path: str, skipped: collections.Counter[str]
-) -> tuple[str, ...]:
+def class_names(folders: dict[str, str], skipped: Counts) -> tuple[str, ...]:
     """Returns the names of the classes, which all splits must have."""
     found = {
         split: [entry.name for entry in _sub_folders(folder, skipped)]

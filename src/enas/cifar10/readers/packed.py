@@ -5,23 +5,22 @@ import itertools
 import os
 import pathlib
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from enas.cifar10.readers.published import (
     Pairs,
     Published,
-    Wrong,
-    check_labels,
+    check_pair,
     damaged,
     one_line,
     read_files,
 )
 from enas.errors import UserError
+from enas.utils import Say
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
-Log = Callable[[str], None]
 
 
 def is_archive(path: pathlib.Path) -> bool:
@@ -35,7 +34,7 @@ def is_archive(path: pathlib.Path) -> bool:
         return False
 
 
-def read_archive(what: Published, path: pathlib.Path, log: Log) -> Pairs:
+def read_archive(what: Published, path: pathlib.Path, log: Say) -> Pairs:
     """Reads a tar file, packed or not; nothing of it is written anywhere."""
     try:
         with tarfile.open(path) as archive:
@@ -70,8 +69,11 @@ def _members(
             yield member.name, name, stream.read()
 
 
-def read_npz(what: Published, path: pathlib.Path, log: Log) -> Pairs:
-    """Reads x_train, y_train, x_test and y_test of an npz file."""
+def read_npz(what: Published, path: pathlib.Path, log: Say) -> Pairs:
+    """Reads x_train, y_train, x_test and y_test of an npz file.
+
+    Images may be planes, `[images, 3072]` or `[images, 3, 32, 32]`.
+    """
     log(path.name)
     wrong = functools.partial(damaged, what, path)
     try:
@@ -86,27 +88,12 @@ def read_npz(what: Published, path: pathlib.Path, log: Log) -> Pairs:
     except Exception as error:
         legal = "it must be readable and whole"
         raise wrong(legal, one_line(error)) from error
-    counts = (what.num_train, what.num_test)
-    pairs = zip(found[::2], found[1::2], counts, strict=True)
-    return [_checked(what, wrong, *pair) for pair in pairs]
-
-
-def _checked(
-    what: Published,
-    wrong: Wrong,
-    images: np.ndarray,
-    labels: np.ndarray,
-    count: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns images and labels in our form, from planes too."""
-    labels = labels.reshape(-1)
-    if images.shape in ((count, 3072), (count, 3, 32, 32)):
-        images = images.reshape(count, 3, 32, 32).transpose(0, 2, 3, 1)
-    if images.dtype != np.uint8 or images.shape != (count, 32, 32, 3):
-        legal = f"its images are uint8 [{count}, 32, 32, 3]"
-        raise wrong(legal, f"{images.dtype} {list(images.shape)}")
-    if labels.dtype.kind not in "iu" or len(labels) != count:
-        legal = f"its labels are {count} integers"
-        raise wrong(legal, f"{labels.dtype} {list(labels.shape)}")
-    check_labels(labels, len(what.class_names), wrong)
-    return np.ascontiguousarray(images), labels.astype(np.int32)
+    pairs = []
+    for i, count in enumerate((what.num_train, what.num_test)):
+        images, labels = found[2 * i], found[2 * i + 1].reshape(-1)
+        if images.shape in ((count, 3072), (count, 3, 32, 32)):
+            images = images.reshape(count, 3, 32, 32).transpose(0, 2, 3, 1)
+        shape = [count, 32, 32, 3]
+        check_pair(what, wrong, "images are", images, labels, shape)
+        pairs.append((np.ascontiguousarray(images), labels.astype(np.int32)))
+    return pairs

@@ -3,7 +3,7 @@
 import io
 import pickle
 import re
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -38,12 +38,8 @@ def _pickled_bytes(text: str, encoding: str | bytes = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-def _pickled_buffer(
-    buffer: bytes,
-    dtype: np.dtype,
-    shape: tuple[int, ...],
-    order: Literal["C", "F"],
-) -> np.ndarray:
+def _pickled_buffer(buffer: bytes, dtype: np.dtype, *form: Any) -> np.ndarray:
+    shape, order = form
     return np.frombuffer(buffer, dtype).reshape(shape, order=order)
 
 

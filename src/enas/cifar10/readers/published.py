@@ -4,13 +4,13 @@ import dataclasses
 import functools
 import os
 import re
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from enas.cifar10.readers import pickles
 from enas.errors import UserError
+from enas.utils import Say
 
 Wrong = Callable[[str, object], UserError]
 Planes = tuple[np.ndarray, np.ndarray]
@@ -54,14 +54,6 @@ class Published:
     def num_train(self) -> int:
         """Images of the training set."""
         return sum(self.files.values()) - self.num_test
-
-    def split(self, images: np.ndarray, labels: np.ndarray) -> "Pairs":
-        """Returns (images, labels) of training and test set."""
-        count = self.num_train
-        return [
-            (images[:count], labels[:count]),
-            (images[count:], labels[count:]),
-        ]
 
 
 CIFAR100_NAMES = tuple(
@@ -141,7 +133,7 @@ def read_files(
     what: Published,
     suffix: str,
     contents: Iterable[tuple[object, str, bytes]],
-    log: Callable[[str], None],
+    log: Say,
 ) -> Pairs:
     """Reads all files of a published data set.
 
@@ -175,7 +167,8 @@ def read_files(
     for name in slots:
         folder = os.path.dirname(str(place))
         raise missing(what, os.path.join(folder, name + suffix))
-    return what.split(images, labels)
+    halves = (np.split(array, [what.num_train]) for array in (images, labels))
+    return list(zip(*halves, strict=True))
 
 
 def read_one(
@@ -184,8 +177,6 @@ def read_one(
     """Reads one file.
 
     Args:
-        path: Where the content is from.
-        content: All of the file.
         suffix: ".bin" for the binary version, "" for the Python version.
         count: Images that it must hold.
 
@@ -196,21 +187,41 @@ def read_one(
     Raises:
         UserError: It holds something else.
     """
-    read = _read_binary if suffix else _read_python
     wrong = functools.partial(damaged, what, path)
     try:
-        planes, labels = read(what, content, count, wrong)
+        if suffix:
+            planes, labels = _read_binary(what, content, count, wrong)
+        else:
+            planes, labels = _read_python(what, content, wrong)
     except UserError:
         raise
     # A damaged pickle can raise nearly anything.
     except Exception as error:
         raise wrong("it must be readable and whole", one_line(error)) from error
-    check_labels(labels, len(what.class_names), wrong)
+    check_pair(what, wrong, "data is", planes, labels, [count, 3072])
     return planes, labels
 
 
-def check_labels(labels: np.ndarray, classes: int, wrong: Wrong) -> None:
-    """Refuses labels outside [0, classes)."""
+def check_pair(
+    what: Published,
+    wrong: Wrong,
+    name: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    shape: Sequence[int],
+) -> None:
+    """Refuses all but uint8 images of a shape, and a label for each.
+
+    Args:
+        name: What a message calls the images, with its verb.
+    """
+    if images.dtype != np.uint8 or list(images.shape) != shape:
+        received = f"{images.dtype} {list(images.shape)}"
+        raise wrong(f"its {name} uint8 {shape}", received)
+    if labels.dtype.kind not in "iu" or labels.shape != (shape[0],):
+        received = f"{labels.dtype} {list(labels.shape)}"
+        raise wrong(f"its labels are {shape[0]} integers", received)
+    classes = len(what.class_names)
     if labels.min() < 0 or labels.max() >= classes:
         received = f"labels in [{labels.min()}, {labels.max()}]"
         raise wrong(f"labels lie in [0, {classes - 1}]", received)
@@ -227,31 +238,18 @@ def _read_binary(
     return rows[:, what.label_bytes :], rows[:, what.label_bytes - 1]
 
 
-def _read_python(
-    what: Published, content: bytes, count: int, wrong: Wrong
-) -> Planes:
+def _read_python(what: Published, content: bytes, wrong: Wrong) -> Planes:
     found = pickles.load(content)
     if not isinstance(found, dict):
-        raise wrong(
-            "it is a pickled dictionary", f"a pickled {type(found).__name__}"
-        )
-    planes, labels = (
-        np.asarray(_entry(found, name, wrong))
-        for name in ("data", what.label_key)
-    )
-    if planes.dtype != np.uint8 or planes.shape != (count, 3072):
-        received = f"{planes.dtype} {list(planes.shape)}"
-        raise wrong(f"its data is uint8 [{count}, 3072]", received)
-    if labels.dtype.kind not in "iu" or labels.shape != (count,):
-        received = f"{labels.dtype} {list(labels.shape)}"
-        raise wrong(f"its labels are {count} integers", received)
-    return planes, labels
+        received = f"a pickled {type(found).__name__}"
+        raise wrong("it is a pickled dictionary", received)
 
+    def entry(name: str) -> np.ndarray:
+        # Python 2 wrote its keys as what Python 3 calls bytes.
+        for key in (name, name.encode()):
+            if key in found:
+                return np.asarray(found[key])
+        keys = ", ".join(map(str, found))
+        raise wrong(f"it has the key {name!r}", f"keys {keys[:200]}")
 
-def _entry(content: dict, name: str, wrong: Wrong) -> Any:
-    # Python 2 wrote its keys as what Python 3 calls bytes.
-    for key in (name, name.encode()):
-        if key in content:
-            return content[key]
-    keys = ", ".join(map(str, content))
-    raise wrong(f"it has the key {name!r}", f"keys {keys[:200]}")
+    return entry("data"), entry(what.label_key)

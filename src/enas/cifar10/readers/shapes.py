@@ -12,11 +12,10 @@ import numpy as np
 IMAGE_SIZE = 32
 TILT_DEGREES = 8.0
 PIXEL_NOISE = 6.0
+Rng = np.random.Generator
 
 
-def _noise(
-    rng: np.random.Generator, count: int, rows: float, columns: float
-) -> np.ndarray:
+def _noise(rng: Rng, count: int, rows: float, columns: float) -> np.ndarray:
     """Returns noise of Gaussian spectrum, its grain about rows x columns."""
     white = rng.standard_normal((count, IMAGE_SIZE, IMAGE_SIZE))
     y = np.fft.fftfreq(IMAGE_SIZE)[:, None] * rows
@@ -26,10 +25,7 @@ def _noise(
 
 
 def _coordinates(
-    rng: np.random.Generator,
-    count: int,
-    period: float,
-    degrees: float | np.ndarray = 0.0,
+    rng: Rng, count: int, period: float, degrees: float | np.ndarray = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns two tilted axes in radians, shifted by a random phase."""
     tilt = degrees + rng.uniform(-TILT_DEGREES, TILT_DEGREES, (count, 1, 1))
@@ -43,30 +39,26 @@ def _coordinates(
     return along * scale + phase[0], across * scale + phase[1]
 
 
-def _stripes(
-    rng: np.random.Generator, count: int, degrees: float | np.ndarray
-) -> np.ndarray:
+def _stripes(rng: Rng, count: int, degrees: float | np.ndarray) -> np.ndarray:
     return np.sin(_coordinates(rng, count, 6.5, degrees)[1])
 
 
-def _diagonals(rng: np.random.Generator, count: int) -> np.ndarray:
+def _diagonals(rng: Rng, count: int) -> np.ndarray:
     # Both directions, so that a flipped picture stays in its class.
     return _stripes(rng, count, rng.choice([-45.0, 45.0], (count, 1, 1)))
 
 
-def _checkers(
-    rng: np.random.Generator, count: int, period: float
-) -> np.ndarray:
+def _checkers(rng: Rng, count: int, period: float) -> np.ndarray:
     along, across = _coordinates(rng, count, period)
     return np.sin(along) * np.sin(across)
 
 
-def _squares(rng: np.random.Generator, count: int) -> np.ndarray:
+def _squares(rng: Rng, count: int) -> np.ndarray:
     along, across = _coordinates(rng, count, 9.0)
     return np.maximum(np.cos(along), np.cos(across))
 
 
-def _rings(rng: np.random.Generator, count: int) -> np.ndarray:
+def _rings(rng: Rng, count: int) -> np.ndarray:
     y, x = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE]
     centre = rng.uniform(8, 24, (2, count, 1, 1))
     period = 9.0 * rng.uniform(0.9, 1.1, (count, 1, 1))
@@ -91,7 +83,7 @@ _FIELDS = {
 CLASS_NAMES = tuple(_FIELDS)
 
 
-def _patterns(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+def _patterns(rng: Rng, labels: np.ndarray) -> np.ndarray:
     """Returns +1 and -1, 512 of each, `[images, height, width, 1]`."""
     fields = np.empty((len(labels), IMAGE_SIZE, IMAGE_SIZE), np.float32)
     for label, draw in enumerate(_FIELDS.values()):
@@ -101,9 +93,7 @@ def _patterns(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
     return np.where(fields > medians, np.float32(1), np.float32(-1))[..., None]
 
 
-def _colours(
-    rng: np.random.Generator, count: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _colours(rng: Rng, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the mean colour and half the difference, `[count, 1, 1, 3]`."""
     middle = rng.uniform(100, 155, (count, 1, 1, 3))
     # Mostly light against dark, so that one filter serves many images; which
@@ -114,9 +104,7 @@ def _colours(
     return middle.astype(np.float32), contrast.astype(np.float32)
 
 
-def _draw(
-    rng: np.random.Generator, count: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _draw(rng: Rng, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns uint8 images `[count, 32, 32, 3]` and int32 labels `[count]`."""
     labels = rng.permutation(np.arange(count, dtype=np.int32) % len(_FIELDS))
     middle, contrast = _colours(rng, count)
@@ -141,9 +129,7 @@ def make_shapes(
 
     Args:
         seed: At least 0; the same seed gives the same bytes.
-        num_train: Number of training images, >= 1.
-        num_valid: Number of validation images, >= 1.
-        num_test: Number of test images, >= 1.
+        num_train, num_valid, num_test: Numbers of images, >= 1.
 
     Returns:
         Three pairs (train, valid, test) of uint8 images

@@ -13,7 +13,6 @@ import re
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -22,10 +21,12 @@ import numpy as np
 from enas.cifar10.readers.published import (
     Pairs,
     Published,
+    Wrong,
     damaged,
     one_line,
 )
 from enas.errors import UserError
+from enas.utils import Say
 
 PROBE_TIMEOUT_S = 5.0
 INFO = "dataset_info.json"
@@ -44,12 +45,9 @@ def find(what: Published, place: pathlib.Path) -> pathlib.Path | None:
         # What a download that was broken off has left.
         if not path.parent.name.startswith("incomplete")
     ]
-    named = [
-        folder
-        for folder in folders
-        if folder == place or folder.parent.name == what.name
+    found = [f for f in folders if _info(f).get("name") == what.name] or [
+        f for f in folders if f == place or f.parent.name == what.name
     ]
-    found = [f for f in folders if _info(f).get("name") == what.name] or named
     return max(found, key=_version, default=None)
 
 
@@ -68,26 +66,22 @@ def _version(folder: pathlib.Path) -> tuple[int, ...]:
     return ()
 
 
-def read(
-    what: Published, folder: pathlib.Path, log: Callable[[str], None]
-) -> Pairs:
+def read(what: Published, folder: pathlib.Path, log: Say) -> Pairs:
     """Returns (images, labels) of training and test set of a prepared folder.
 
     Raises:
         UserError: It is of another data set, or damaged.
     """
     where, splits = str(folder), []
-    wrong = functools.partial(damaged, what)
     try:
         name = json.loads((folder / INFO).read_bytes())["name"]
         if name != what.name:
             legal = f"it describes the data set {what.name}"
-            raise wrong(folder / INFO, legal, repr(name))
+            raise damaged(what, folder / INFO, legal, repr(name))
         builder = _import_tfds().builder_from_directory(folder)
-        for split, count in (
-            ("train", what.num_train),
-            ("test", what.num_test),
-        ):
+        wrong = functools.partial(damaged, what, builder.data_path)
+        counts = {"train": what.num_train, "test": what.num_test}
+        for split, count in counts.items():
             where = f"{folder} (split {split})"
             splits.append(_read_split(builder, split, count, wrong, log))
     # TFDS and the TensorFlow under it have no common exception.
@@ -95,46 +89,38 @@ def read(
         if isinstance(error, UserError):
             raise
         legal = "a prepared TFDS folder must be readable and whole"
-        raise wrong(where, legal, one_line(error)) from error
+        raise damaged(what, where, legal, one_line(error)) from error
     return splits
 
 
 def _read_split(
-    builder: Any,
-    name: str,
-    count: int,
-    wrong: Callable[[object, str, object], UserError],
-    log: Callable[[str], None],
+    builder: Any, name: str, count: int, wrong: Wrong, log: Say
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the images of a split in the order of the published files."""
     info = builder.info.splits[name]
     legal = f"its {name} split has {count} images"
     if info.num_examples != count:
-        raise wrong(builder.data_path, legal, info.num_examples)
+        raise wrong(legal, info.num_examples)
     for file_name in sorted(info.filenames):
         log(file_name)
     images = np.empty((count, 32, 32, 3), np.uint8)
     labels = np.full(count, -1, np.int32)
     start = 0
-    for batch in _batches(builder, name):
-        positions = _positions(batch, start)
-        images[positions] = batch["image"]
-        labels[positions] = batch["label"]
-        start += len(batch["label"])
-    lost = np.count_nonzero(labels < 0)
-    if lost:
-        raise wrong(builder.data_path, legal, f"{lost} fewer")
-    return images, labels
-
-
-def _batches(builder: Any, name: str) -> Iterator[dict[str, np.ndarray]]:
     tfds = _import_tfds()
     # In TensorFlow's cache the decoded images would be in memory twice.
     config = tfds.ReadConfig(try_autocache=False)
     rows = builder.as_dataset(
         split=name, batch_size=1000, shuffle_files=False, read_config=config
     )
-    return tfds.as_numpy(rows)
+    for batch in tfds.as_numpy(rows):
+        positions = _positions(batch, start)
+        images[positions] = batch["image"]
+        labels[positions] = batch["label"]
+        start += len(batch["label"])
+    lost = np.count_nonzero(labels < 0)
+    if lost:
+        raise wrong(legal, f"{lost} fewer")
+    return images, labels
 
 
 def _positions(batch: dict[str, np.ndarray], start: int) -> Any:
@@ -153,9 +139,7 @@ def _import_tfds() -> ModuleType:
     return tfds
 
 
-def download(
-    what: Published, data_dir: str, log: Callable[[str], None]
-) -> str | None:
+def download(what: Published, data_dir: str, log: Say) -> str | None:
     """Lets TFDS download a data set; returns the reason if that failed."""
     # TFDS left alone retries for minutes where there is no network.
     reason = _probe(what.url, PROBE_TIMEOUT_S)
