@@ -198,6 +198,11 @@ MISTAKES = {
         OP.format(name="Blur", result="x + x.shape[1]"),
         "of any height and width",
     ),
+    "build fails": (
+        OP.format(name="Blur", result="x")
+        + "    def build(self, shape):\n        raise KeyError('w')\n",
+        "cannot be built; it raised KeyError",
+    ),
     "no identity": (
         OP.format(name="Blur", result="x / 2")
         + "    def returns_input(self, training):\n        return True\n",
@@ -219,6 +224,27 @@ def test_mistakes_are_told_and_leave_nothing(case, capsys):
     assert re.search(wanted, message), message
     assert not pathlib.Path("run").exists()
     assert set(OPS) - before <= {"Blur"}
+
+
+def test_an_op_is_tried_at_every_size_that_the_search_has():
+    # 28, 14 and 7 pixels: the last one is odd.
+    even = "tf.nn.depth_to_space(tf.nn.space_to_depth(x, 2), 2)"
+    write(OP.format(name="Even", result=even))
+    user_ops.load(Config(poison="my_ops.py:Even", q=1))
+    with pytest.raises(UserError, match=r"Even of .*\[2, 7, 7, 36\]"):
+        user_ops.load(Config(poison="my_ops.py:Even", q=1, image_size=28))
+
+
+def test_a_message_of_tensorflow_is_told_without_its_colours():
+    write(OP.format(name="Loud", result="tf.raise_('\x1b[1mtoo loud\x1b[0m')"))
+    text = pathlib.Path("my_ops.py").read_text()
+    told = "def raise_(text):\n    raise ValueError(text)\n"
+    pathlib.Path("my_ops.py").write_text(
+        told + text.replace("tf.raise_", "raise_")
+    )
+    with pytest.raises(UserError, match="too loud") as caught:
+        load("my_ops.py:Loud")
+    assert "\x1b" not in str(caught.value)
 
 
 def test_a_name_in_a_file_may_not_be_one_that_ships():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from enas.cifar10.config.combinations import DEFENCES as NAMES
+from enas.defences.combined import Combined
 from enas.defences.members import (
     DEFENCES,
     REMOVED,
@@ -52,6 +53,17 @@ def test_every_function_has_the_same_prior():
 def test_reweighting_what_is_left_changes_nothing():
     once = Deduplicate(SPACE, SHAPE).apply(ZERO)
     np.testing.assert_array_equal(Reweight(SPACE, SHAPE).apply(once), once)
+
+
+@pytest.mark.parametrize("first", ["deduplicate", "discard", "prune"])
+def test_reweighting_counts_what_is_left_in_any_order(first):
+    priors = [
+        Combined(names, SPACE, *SHAPE).prior.numpy()
+        for names in ([first, "reweight"], ["reweight", first])
+    ]
+    np.testing.assert_array_equal(*priors)
+    left = [share for share in shares(priors[0]) if share]
+    np.testing.assert_allclose(left, 1 / len(left), rtol=1e-5)
 
 
 def test_functions_of_little_use_are_left_out():

@@ -16,7 +16,7 @@ from enas.probing.findings import (
     findings,
     measure,
 )
-from enas.probing.probes import Probed, feature_maps
+from enas.probing.probes import feature_maps
 from enas.utils import Say, quiet
 
 
@@ -144,11 +144,7 @@ def audit_space(config: Config, log: Say = quiet) -> Audit:
 
 
 def audit_child(
-    child: Any,
-    space: SearchSpace,
-    config: Config,
-    data: Any,
-    quick: bool = False,
+    child: Any, space: SearchSpace, config: Config, data: Any
 ) -> Audit:
     """Audits the ops of a child, fresh or trained, by its first layer.
 
@@ -156,24 +152,20 @@ def audit_child(
       child: a built `MacroChild`.
       config: its settings.
       data: images that go through its stem.
-      quick: measure on maps of the size of an image only.
     """
     from enas.cifar10.batches import standardize
 
     images = standardize(data.train.images[:4], data.mean, data.std)
     maps = feature_maps(child, images)
-    small = maps[2::3]
-    maps = maps[::3] if quick else maps
     audited, linear = [], []
-    for found in function_classes(child, space, small):
-        first = found.op_ids[0]
-        branch = child.enas_layers[0].branches[child.branch_of[first]]
-        probed = Probed(branch, space.copy(first))
+    # Answers are compared on the smallest maps, which is fast.
+    for found in function_classes(child, space, maps[2::3]):
+        branch = found.probed.branch
         cost = branch.cost(config.filters, child.options.image_size**2)
-        measures = measure(probed, maps, cost)
+        measures = measure(found.probed, maps, found.claims, cost)
         audited.append(_class_audit(found, measures, space, config))
         if any(each.kind == "linear" for each in audited[-1].findings):
-            linear.append(probed)
+            linear.append(found.probed)
     # What is of no use first, then what stands there several times.
     audited.sort(key=lambda each: each.share, reverse=True)
     audited.sort(key=lambda each: each.multiplicity > 1, reverse=True)

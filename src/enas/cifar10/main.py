@@ -147,7 +147,7 @@ def _audited(search: "Search") -> list[str]:
     if search.arcs.fixed_arc is not None:
         return ["One architecture is trained; its search space is not audited."]
     child, space = search.compiled.child, search.search_space
-    audit = audit_child(child, space, search.config, search.data, quick=True)
+    audit = audit_child(child, space, search.config, search.data)
     return short_lines(audit)
 
 

@@ -5,6 +5,7 @@ before a search begins.
 """
 
 import os
+import re
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -143,32 +144,45 @@ def _add_class(
 
 
 def _try(name: str, path: str, options: ChildOptions, copies: int) -> None:
-    """Traces the op as a search does and compares the shapes."""
-    shape = [2, MAP_SIZE, MAP_SIZE, MAP_SIZE]
-    shape[3 if options.data_format == "NHWC" else 1] = options.filters
-    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    """Traces the op as a search does, and runs it on maps of its sizes.
+
+    These are the size of an image, half and a quarter of it.
+    """
     try:
         cost = OPS[name].described(options).cost(options.filters, MAP_SIZE**2)
         branch = make_branch(name, 0, options, copies)
         branch.build(options.feature_shape)
-        tried = [
-            (_traced(branch, mode, options)(x).numpy(), mode)
-            for mode in (False, True, FROZEN)
-        ]
-        same = [branch.returns_input(mode) for _, mode in tried]
     except Exception as error:
         raise UserError(
-            f"The op {name} of {path} must turn a map {shape} into one of the "
-            f"same shape, of any height and width; it raised "
-            f"{_one_line(error)}. Fix its call(x, copy, training, seed)."
+            f"The op {name} of {path} cannot be built; it raised "
+            f"{_one_line(error)}. Fix its class."
         ) from error
     if not isinstance(cost, Cost):
         raise UserError(
             f"The method cost of the op {name} of {path} must return a Cost "
             f"of enas.cifar10.ops; it returned {cost!r}."
         )
-    for (y, mode), is_input in zip(tried, same, strict=True):
-        _check_output(y, x, mode, is_input, f"The op {name} of {path}")
+    for mode in (False, True, FROZEN):
+        run = _traced(branch, mode, options)
+        for divisor in (4, 2, 1):
+            x = _random_map(options, options.image_size // divisor)
+            try:
+                y, is_input = run(x).numpy(), branch.returns_input(mode)
+            except Exception as error:
+                raise UserError(
+                    f"The op {name} of {path} must turn a map {list(x.shape)} "
+                    "into one of the same shape, of any height and width; it "
+                    f"raised {_one_line(error)}. Fix its call(x, copy, "
+                    "training, seed)."
+                ) from error
+            _check_output(y, x, mode, is_input, f"The op {name} of {path}")
+
+
+def _random_map(options: ChildOptions, side: int) -> np.ndarray:
+    shape = [2, side, side, side]
+    shape[3 if options.data_format == "NHWC" else 1] = options.filters
+    draw = np.random.default_rng(0).standard_normal
+    return draw(shape).astype(np.float32)
 
 
 def _traced(branch: Any, mode: Mode, options: ChildOptions) -> Any:
@@ -201,6 +215,8 @@ def _check_output(
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    # TensorFlow colours what it says.
+    plain = re.sub("\x1b\\[[0-9;]*m", "", str(error))
+    text = " ".join(plain.split())
     text = text if len(text) <= 300 else text[:297] + "..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

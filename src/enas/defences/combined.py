@@ -11,11 +11,11 @@ from enas.cifar10.search_space import SearchSpace
 from enas.defences.members import DEFENCES, REMOVED, Function, Member
 from enas.probing.classes import function_classes
 from enas.probing.findings import LINEAR, findings, measure
-from enas.probing.probes import Probed, feature_maps
+from enas.probing.probes import feature_maps
 
 
 class Combined(Defence):
-    """Several defences, applied in the order that they are named in.
+    """Several defences, applied in the order of their names, `last` ones last.
 
     Args:
       names: keys of `DEFENCES`.
@@ -61,7 +61,7 @@ class Combined(Defence):
 
     def _set_prior(self) -> None:
         prior = np.zeros(self.prior.shape, np.float32)
-        for member in self.members.values():
+        for member in sorted(self.members.values(), key=lambda m: m.last):
             prior = member.apply(prior)
         self.prior.assign(prior)
 
@@ -118,17 +118,12 @@ def functions_of(
       child: a built `MacroChild`, as it starts.
       images: float32 `[images, height, width, 3]`, standardised.
     """
-    # Answers are compared on the smallest maps, which is fast; whether an op is
-    # of use is measured on maps that its kernel fits on.
-    every = feature_maps(child, images)
-    small, maps = every[2::3], every[::3]
+    # Answers are compared on the smallest maps, which is fast.
+    maps = feature_maps(child, images)
     functions = []
-    for found in function_classes(child, space, small):
-        first = found.op_ids[0]
-        branch = child.enas_layers[0].branches[child.branch_of[first]]
-        probed = Probed(branch, space.copy(first))
-        measures = measure(probed, maps)
+    for found in function_classes(child, space, maps[2::3]):
+        measures = measure(found.probed, maps, found.claims)
         reasons = tuple(f.text for f in findings(measures))
-        linear = measures.nonlinearity <= LINEAR
+        linear = measures.finite and measures.nonlinearity <= LINEAR
         functions.append(Function(found.op_ids, reasons, linear))
     return functions

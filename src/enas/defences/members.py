@@ -39,8 +39,11 @@ class Member:
       shape: (num_layers, num_ops).
 
     Attributes:
+      last: whether it is applied after all others, wherever it is named.
       state: what a checkpoint must hold, name -> float64 array.
     """
+
+    last = False
 
     def __init__(
         self, functions: Sequence[Function], shape: tuple[int, int]
@@ -83,8 +86,11 @@ class Reweight(Member):
     """Every function has the same prior, whatever its number of op ids.
 
     The logits get -log(multiplicity), so that at equal logits a function of
-    300 op ids is chosen as often as one of a single op id.
+    300 op ids is chosen as often as one of a single op id. Only op ids that
+    other defences leave count.
     """
+
+    last = True
 
     def apply(self, prior: np.ndarray) -> np.ndarray:
         prior = prior.copy()

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from enas.cifar10.search_space import SearchSpace
-from enas.probing.graphs import signature
+from enas.probing.graphs import Signature, signature
 from enas.probing.probes import Probed, relative_distance
 
 # Largest relative distance of the answers of two ops that count as alike, and
@@ -26,10 +26,14 @@ class OpClass:
       op_ids: its members, in order; the first stands for all.
       relation: "one op id"; "same function", equal answers; "same computation",
         with weights of their own; "alike", answers within 10 %.
+      claims: side of the square that its kernels span.
+      probed: the first of them, to be measured.
     """
 
     op_ids: tuple[int, ...]
     relation: str
+    claims: int
+    probed: Probed
 
 
 class _Group:
@@ -38,12 +42,13 @@ class _Group:
         op_ids: Sequence[int],
         relation: str,
         probed: Probed,
-        digest: str,
+        found: Signature,
         maps: Sequence[tf.Tensor],
     ) -> None:
         self.op_ids = list(op_ids)
+        self.probed = probed
         self.relation = relation if len(op_ids) > 1 else "one op id"
-        self.digest = digest
+        self.digest, self.claims = found.digest, found.claims
         self.answer, self.noise = probed.answer(maps), probed.noise(maps)
 
 
@@ -66,7 +71,10 @@ def function_classes(
         for group in _groups_of(layer, op_ids, space, maps):
             _join(groups, group)
     groups.sort(key=lambda group: min(group.op_ids))
-    return [OpClass(tuple(sorted(g.op_ids)), g.relation) for g in groups]
+    return [
+        OpClass(tuple(sorted(g.op_ids)), g.relation, g.claims, g.probed)
+        for g in groups
+    ]
 
 
 def _groups_of(
@@ -81,12 +89,13 @@ def _groups_of(
         if found.copy == "weights" and layer.copies > 1:
             relation = "same computation"
         probed = Probed(layer, space.copy(op_ids[0]))
-        return [_Group(op_ids, relation, probed, found.digest, maps)]
+        return [_Group(op_ids, relation, probed, found, maps)]
     groups: list[_Group] = []
     for op_id in op_ids:
         probed = Probed(layer, space.copy(op_id))
         # Of one graph, but not of one computation: the copy decides.
-        own = f"{found.digest} of copy {op_id}"
+        digest = f"{found.digest} of copy {op_id}"
+        own = dataclasses.replace(found, digest=digest)
         _join(groups, _Group([op_id], "one op id", probed, own, maps))
     return groups
 

@@ -1,7 +1,7 @@
 """What is suspicious about a function, measured on probes and said in words."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,42 +13,55 @@ RETURNS_INPUT = 0.1
 LINEAR = 1e-3
 UNMET = 0.01
 INDEPENDENT = 0.9
+IGNORES = 1e-6
+ZEROED = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
 class Measures:
-    """What an op does on the probes.
+    """What an op does on the probes: at the map size where it does least.
 
     Attributes:
       input_distance: relative distance of its evaluation from its input.
       nonlinearity: relative distance of f(a x + b y) from a f(x) + b f(y),
         with a + b = 1, so that an affine op has 0.
-      spread: standard deviation of its evaluation over that of its input.
-      correlation: of two passes in training mode.
-      zeros: share of exact zeros that training adds.
+      response: relative distance of its evaluations of two maps.
+      training_response: the same of two training steps with one draw.
+      correlation: of two training steps over one map.
+      zeros: share of evaluation's values that training zeroes.
       variance_kept: squared correlation of training and evaluation.
       unmet: weights whose gradient is 0 on all probes.
       weights: trainable weights.
       sees: side of the square of pixels that reach one output, by gradients.
       claims: side of the square that its kernels span.
       side: of the map that `sees` was measured on.
+      finite: whether all its answers are.
+      has_state: whether an evaluation changes what it is.
       parameters: of one copy, as the op states them; None if it does not.
       multiply_adds: for one map of the size of an image, or None.
+      only_at: measure -> sides of the maps where it is that small, for one
+        that is larger on other maps.
     """
 
-    input_distance: float
-    nonlinearity: float
-    spread: float
-    correlation: float
-    zeros: float
-    variance_kept: float
-    unmet: int
-    weights: int
-    sees: int
-    claims: int
-    side: int
+    input_distance: float = 0.0
+    nonlinearity: float = 0.0
+    response: float = 0.0
+    training_response: float = 0.0
+    correlation: float = 0.0
+    zeros: float = 0.0
+    variance_kept: float = 0.0
+    unmet: int = 0
+    weights: int = 0
+    sees: int = 0
+    claims: int = 1
+    side: int = 0
+    finite: bool = True
+    has_state: bool = False
     parameters: int | None = None
     multiply_adds: int | None = None
+    only_at: Mapping[str, tuple[int, ...]] = dataclasses.field(
+        default_factory=dict
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,39 +78,120 @@ class Finding:
 
 
 def measure(
-    probed: Probed, maps: Sequence[tf.Tensor], cost: Any = None
+    probed: Probed, maps: Sequence[tf.Tensor], claims: int, cost: Any = None
 ) -> Measures:
-    """Measures an op on probes.
+    """Measures an op on probes, with its weights as they are and moved.
 
     Args:
       maps: float32 `[batch, size, size, channels]`.
+      claims: side of the square that its kernels span.
       cost: what it states to cost, or None.
     """
-    distances, spreads, kept = [], [], []
-    for x in maps:
-        y = probed.evaluated(x).numpy()
-        distances.append(relative_distance(x.numpy(), y))
-        spreads.append(float(np.std(y) / np.std(x)))
-        noisy = probed.trained(x, 1).numpy()
-        kept.append(correlation(noisy.ravel(), y.ravel()) ** 2)
-    training, zeros = probed.noise(maps)
-    unmet, weights = _unmet_weights(probed, maps)
     known = cost is not None and cost.known
+    stated: dict[str, Any] = {"claims": claims, "side": int(maps[0].shape[1])}
+    if known:
+        stated["parameters"] = cost.parameters
+        stated["multiply_adds"] = cost.multiply_adds
+    steps = [probed.trained(x)[0].numpy() for x in maps]
+    plain = [probed.evaluated(x).numpy() for x in maps]
+    if not all(np.isfinite(y).all() for y in (*steps, *plain)):
+        return Measures(finite=False, has_state=probed.has_state, **stated)
+    found = [_at_its_weights(probed, maps)]
+    met = _met_weights(probed, maps)
+    if met:
+        with probed.moved():
+            found.append(_at_its_weights(probed, maps))
+            moved = _met_weights(probed, maps)
+        met = [a | b for a, b in zip(met, moved, strict=True)]
+    best = {
+        name: [
+            max(values)
+            for values in zip(*(f[name] for f in found), strict=True)
+        ]
+        for name in found[0]
+    }
+    sides = [int(x.shape[1]) for x in maps]
+    least, only_at = _least(best, sides)
+    training, zeros = probed.noise(maps)
+    kept = [
+        correlation(step.ravel(), y.ravel()) ** 2
+        for step, y in zip(steps, plain, strict=True)
+    ]
+    sees = int(least.pop("sees"))
     return Measures(
-        input_distance=max(distances),
-        nonlinearity=chain_nonlinearity([probed], maps),
-        spread=max(spreads),
+        **least,
         correlation=training,
         zeros=zeros,
         variance_kept=float(np.mean(kept)),
-        unmet=unmet,
-        weights=weights,
-        sees=_sees(probed, maps[0]),
-        claims=_claims(probed),
-        side=int(maps[0].shape[1]),
-        parameters=cost.parameters if known else None,
-        multiply_adds=cost.multiply_adds if known else None,
+        unmet=sum(int((~m).sum()) for m in met),
+        weights=sum(m.size for m in met),
+        sees=sees,
+        has_state=probed.has_state,
+        only_at=only_at,
+        **stated,
     )
+
+
+def _at_its_weights(
+    probed: Probed, maps: Sequence[tf.Tensor]
+) -> dict[str, list[float]]:
+    """Returns what is measured map by map."""
+    found: dict[str, list[float]] = {
+        "input_distance": [],
+        "nonlinearity": [],
+        "response": [],
+        "training_response": [],
+        "sees": [],
+    }
+    for x in maps:
+        y, other = probed.evaluated(x), tf.roll(x, 1, axis=0)
+        step, other_step = probed.trained(x)[0], probed.trained(other)[0]
+        for name, a, b in (
+            ("input_distance", x, y),
+            ("response", y, probed.evaluated(other)),
+            ("training_response", step, other_step),
+        ):
+            found[name].append(relative_distance(a.numpy(), b.numpy()))
+        found["nonlinearity"].append(chain_nonlinearity([probed], [x]))
+        found["sees"].append(_sees(probed, x))
+    return found
+
+
+def _least(
+    found: Mapping[str, list[float]], sides: Sequence[int]
+) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+    """Returns each measure at the size where it is least, and where that is.
+
+    At one size the largest over the maps counts: an op that is the identity on
+    all maps of one size is of no use there.
+    """
+    least: dict[str, Any] = {}
+    only_at = {}
+    for name, values in found.items():
+        sizes = {
+            side: max(
+                v for v, s in zip(values, sides, strict=True) if s == side
+            )
+            for side in sorted(set(sides), reverse=True)
+        }
+        if name == "sees":
+            # No more than the map: the largest one tells.
+            least[name] = sizes[max(sides)]
+            continue
+        least[name] = min(sizes.values())
+        low = _LOW.get(name, 0.0)
+        below = tuple(side for side, value in sizes.items() if value <= low)
+        if 0 < len(below) < len(sizes):
+            only_at[name] = below
+    return least, only_at
+
+
+_LOW = {
+    "input_distance": RETURNS_INPUT,
+    "nonlinearity": LINEAR,
+    "response": IGNORES,
+    "training_response": IGNORES,
+}
 
 
 def chain_nonlinearity(
@@ -124,10 +218,8 @@ def chain_nonlinearity(
     return largest
 
 
-def _unmet_weights(
-    probed: Probed, maps: Sequence[tf.Tensor]
-) -> tuple[int, int]:
-    """Returns (weights without any gradient on all maps, all weights)."""
+def _met_weights(probed: Probed, maps: Sequence[tf.Tensor]) -> list[np.ndarray]:
+    """Returns for every weight which of its numbers have a gradient, bool."""
     variables = probed.branch.trainable_variables
     met = [np.zeros(_own(v.numpy(), v, probed).shape, bool) for v in variables]
     for i, x in enumerate(maps):
@@ -141,7 +233,7 @@ def _unmet_weights(
             if gradient is not None:
                 dense = tf.convert_to_tensor(gradient).numpy()
                 seen |= _own(dense, variable, probed) != 0
-    return sum(int((~m).sum()) for m in met), sum(m.size for m in met)
+    return met
 
 
 def _own(array: np.ndarray, variable: Any, probed: Probed) -> np.ndarray:
@@ -170,21 +262,54 @@ def _sees(probed: Probed, x: tf.Tensor) -> int:
     return int(np.ptp(reached, axis=0).max()) + 1
 
 
-def _claims(probed: Probed) -> int:
-    """Returns the side of the square that its kernels span together."""
-    side = 1
-    for variable in probed.branch.trainable_variables:
-        shape = _own(np.empty(variable.shape, bool), variable, probed).shape
-        if len(shape) == 4:
-            side += max(shape[:2]) - 1
-    return side
-
-
 def findings(found: Measures) -> list[Finding]:
     """Returns the reasons for suspicion, [] for an op worth choosing."""
+    if not found.finite:
+        return [Finding("not_finite", "returns numbers that are not finite")]
     reasons = {}
-    if found.spread < 1e-6:
-        reasons["constant"] = "returns a constant"
+    if found.response <= IGNORES:
+        # Whatever else it seems to be follows from this.
+        reasons["constant"] = "returns a constant, whatever its input is"
+    else:
+        reasons |= _of_evaluation(found)
+    if found.training_response <= IGNORES < found.response:
+        reasons["ignores_input"] = "ignores its input in training"
+    if found.correlation < INDEPENDENT or found.zeros > ZEROED:
+        zeros = f", {100 * found.zeros:.0f} % of its values are zeroed"
+        reasons["loses_information"] = (
+            "loses information in training: two passes over one map correlate "
+            f"by {found.correlation:.2f}, {100 * found.variance_kept:.0f} % of "
+            "the variance is kept" + (zeros if found.zeros > 0.01 else "")
+        )
+    if found.has_state:
+        reasons["has_state"] = "changes itself in evaluation"
+    where = {
+        kind: found.only_at.get(name, ())
+        for kind, name in _MEASURE_OF.items()
+        if kind in reasons
+    }
+    return [
+        Finding(kind, text + _only(where.get(kind, ())))
+        for kind, text in reasons.items()
+    ]
+
+
+_MEASURE_OF = {
+    "constant": "response",
+    "returns_input": "input_distance",
+    "linear": "nonlinearity",
+    "ignores_input": "training_response",
+}
+
+
+def _only(sides: Sequence[int]) -> str:
+    sizes = ", ".join(f"{side}x{side}" for side in sides)
+    return f"; on maps of {sizes}" if sizes else ""
+
+
+def _of_evaluation(found: Measures) -> dict[str, str]:
+    """Returns what evaluation says about an op that answers, kind -> text."""
+    reasons = {}
     if found.input_distance <= RETURNS_INPUT:
         distance = f"{found.input_distance:.3f}"
         reasons["returns_input"] = (
@@ -201,16 +326,13 @@ def findings(found: Measures) -> list[Finding]:
             f"{found.unmet} of its {found.weights} weights ({share:.0f} %) "
             "never meet a pixel"
         )
-    if found.sees < min(found.claims, found.side):
+    if not found.sees:
+        reasons["no_gradient"] = (
+            "passes no gradient on: what comes before it cannot learn"
+        )
+    elif found.sees < min(found.claims, found.side):
         reasons["receptive_field"] = (
             f"sees {found.sees}x{found.sees} pixels where its kernels claim "
             f"{found.claims}x{found.claims}"
         )
-    if found.correlation < INDEPENDENT:
-        zeros = f", {100 * found.zeros:.0f} % of its values are zeroed"
-        reasons["loses_information"] = (
-            "loses information in training: two passes over one map correlate "
-            f"by {found.correlation:.2f}, {100 * found.variance_kept:.0f} % of "
-            "the variance is kept" + (zeros if found.zeros > 0.01 else "")
-        )
-    return [Finding(kind, text) for kind, text in reasons.items()]
+    return reasons

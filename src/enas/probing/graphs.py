@@ -5,14 +5,23 @@ Two ops of one signature compute the same, each with weights of its own.
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework.function_def_to_graph import (
+    function_def_to_graph,
+)
 
-from enas.cifar10.layers.image_ops import FROZEN
-
-_PASSES = {"Identity", "ReadVariableOp", "StopGradient", "Cast"}
-_NAMES = {"_output_shapes", "shared_name", "container", "_class"}
+# Operations that hand a tensor on as it is.
+_PASSES = {"Identity", "IdentityN", "ReadVariableOp", "StopGradient"}
+_READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd"}
+_NAMES = {"shared_name", "container"}
+_KERNELS = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput"}
+# What may lie between a weight and the kernel that is cut out of it.
+_CUTS = _PASSES | {"GatherV2", "StridedSlice", "Slice", "Reshape", "ExpandDims"}
+_USES = ("nothing", "weights", "more")
+Place = tuple[str, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,35 +30,57 @@ class Signature:
 
     Attributes:
       digest: of the canonical graphs in evaluation and in training mode: types
-        of operations, their attributes, shapes of weights, constants.
+        of operations, their attributes, shapes of weights, constants, values of
+        weights that are never trained.
       copy: what the number of the copy decides: "nothing", "weights", which of
         the stacked weights are read, or "more".
+      claims: side of the square that its kernels span, one after the other.
     """
 
     digest: str
     copy: str
+    claims: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Weight:
+    """A variable that a graph reads.
+
+    Attributes:
+      text: what it is, without its name.
+      shape: of one copy.
+      stacked: whether every copy has a part of its own.
+    """
+
+    text: str
+    shape: tuple[int, ...]
+    stacked: bool
 
 
 def signature(branch: Any, channels: int) -> Signature:
     """Traces a built branch on maps of any size and returns its signature."""
-    digests, uses = [], set()
-    for mode in (False, FROZEN):
-        graph = _traced(branch, channels, mode)
-        copy = graph.inputs[1]
-        places = {_id(x): f"input {i}" for i, x in enumerate(graph.inputs[:3])}
-        for outside, inside in graph.captures:
-            places[_id(inside)] = _weight(outside, branch.copies)
-        digests.append(_digest(graph.outputs[0], places, {}))
-        uses.add(_use_of(copy))
-    return Signature("-".join(digests), max(uses, key=_USES.index))
+    trained = _traced(branch, channels, True)
+    moving = {id(o) for o, i in trained.captures if not _only_read(i)}
+    digests, uses, claims = [], [], []
+    for graph in (_traced(branch, channels, False), trained):
+        library = _library(graph)
+        weights = {
+            _place(inside): _weight(outside, branch, moving)
+            for outside, inside in graph.captures
+        }
+        texts = {place: each.text for place, each in weights.items()}
+        digests.append(_digest(graph, texts, library))
+        stacked = {p for p, each in weights.items() if each.stacked}
+        uses.append(_use_of(graph.inputs[1], stacked))
+        shapes = {place: each.shape for place, each in weights.items()}
+        claims.append(max(_span(graph, shapes, library)))
+    copy = max(uses, key=_USES.index)
+    return Signature("-".join(digests), copy, max(claims) + 1)
 
 
-_USES = ("nothing", "weights", "more")
-
-
-def _traced(branch: Any, channels: int, mode: bool | str) -> Any:
+def _traced(branch: Any, channels: int, training: bool) -> Any:
     def run(x: tf.Tensor, copy: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return branch(x, copy=copy, training=mode, seed=seed)
+        return branch(x, copy=copy, training=training, seed=seed)
 
     forms = (
         tf.TensorSpec([None, None, None, channels], tf.float32),
@@ -60,64 +91,168 @@ def _traced(branch: Any, channels: int, mode: bool | str) -> Any:
     return traced.get_concrete_function(*forms).graph
 
 
-def _id(tensor: Any) -> tuple[str, int]:
+def _place(tensor: Any) -> Place:
     return tensor.op.name, tensor.value_index
 
 
-def _weight(outside: Any, copies: int) -> str:
-    """Describes a captured tensor, a variable by the shape of one copy."""
+def _only_read(inside: Any) -> bool:
+    return all(op.type in _READS for op in inside.consumers())
+
+
+def _weight(outside: Any, branch: Any, moving: set[int]) -> _Weight:
+    """Describes a captured tensor; one that is trained or moves, by its shape.
+
+    Args:
+      moving: ids of captures that training assigns.
+    """
     if outside.dtype != tf.resource:
         # A constant: two fixed filters are two computations.
-        return f"constant {outside.numpy().tobytes().hex()}"
-    data = outside._handle_data.shape_and_type[0]
-    shape = tuple(dim.size for dim in data.shape.dim)
-    if copies > 1 and shape[:1] == (copies,):
-        shape = shape[1:]
-    return f"variable {shape}"
+        return _Weight(f"constant {_hash(outside.numpy())}", (), False)
+    ((shape, dtype),) = [
+        (tuple(dim.size for dim in each.shape.dim), each.dtype)
+        for each in outside._handle_data.shape_and_type
+    ]
+    mine = {id(v.value.handle): v for v in branch.variables}
+    variable = mine.get(id(outside))
+    trainable = variable is not None and variable.trainable
+    stacked = branch.copies > 1 and shape[:1] == (branch.copies,)
+    # A table by the number of the copy decides more than which weights run.
+    stacked &= trainable or getattr(variable, "enas_copies", 1) > 1
+    own = shape[1:] if stacked else shape
+    text = f"variable {own}"
+    if not trainable and id(outside) not in moving:
+        value = tf.raw_ops.ReadVariableOp(resource=outside, dtype=dtype)
+        text += f" {_hash(value.numpy())}"
+    return _Weight(text, own, stacked)
 
 
 def _digest(
-    tensor: Any, places: dict[tuple[str, int], str], known: dict[str, str]
+    graph: Any, texts: Mapping[Place, str], library: Mapping[str, Any]
 ) -> str:
-    """Returns the digest of the graph that ends in a tensor."""
-    if _id(tensor) in places:
-        return _hash(places[_id(tensor)])
-    op = tensor.op
-    if op.type in _PASSES:
-        return _digest(op.inputs[0], places, known)
-    if op.name not in known:
-        inputs = [_digest(x, places, known) for x in op.inputs]
-        attributes = sorted(
-            f"{name}={value}"
-            for name, value in op.node_def.attr.items()
-            if name not in _NAMES
-        )
-        known[op.name] = _hash(op.type, *attributes, *inputs)
-    return _hash(known[op.name], str(tensor.value_index))
+    """Returns the digest of a graph's outputs.
+
+    Args:
+      texts: what stands for captured tensors.
+      library: definitions of the functions that it calls.
+    """
+    known = {place: _hash(text) for place, text in texts.items()}
+    for number, tensor in enumerate(graph.inputs):
+        known.setdefault(_place(tensor), _hash(f"input {number}"))
+    for op in graph.get_operations():
+        inputs = [known[_place(tensor)] for tensor in op.inputs]
+        passes = op.type in _PASSES or _changes_no_number(op)
+        whole = "" if passes else _hash(op.type, *inputs, *_facts(op, library))
+        for i in range(len(op.outputs)):
+            text = inputs[i] if passes else _hash(whole, str(i))
+            known.setdefault((op.name, i), text)
+    return _hash(*(known[_place(tensor)] for tensor in graph.outputs))
 
 
-def _hash(*parts: str) -> str:
-    text = "\n".join(parts).encode()
-    return hashlib.blake2b(text, digest_size=12).hexdigest()
+def _changes_no_number(op: Any) -> bool:
+    if op.type != "Cast":
+        return False
+    return op.inputs[0].dtype.is_floating and op.outputs[0].dtype.is_floating
 
 
-def _use_of(copy: Any) -> str:
+def _facts(op: Any, library: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the attributes of an operation; a function by its own digest."""
+    for name, value in sorted(op.node_def.attr.items()):
+        if name.startswith("_") or name in _NAMES:
+            continue
+        called = [f.name for f in _functions_in(value)]
+        if called:
+            graphs = [_graph_of(library, each) for each in called]
+            value = [_digest(graph, {}, library) for graph in graphs]
+        yield f"{name}={value}"
+
+
+def _functions_in(value: Any) -> list[Any]:
+    return [value.func] if value.HasField("func") else [*value.list.func]
+
+
+def _library(graph: Any) -> dict[str, Any]:
+    found = graph.as_graph_def().library.function
+    return {each.signature.name: each for each in found}
+
+
+def _graph_of(library: Mapping[str, Any], name: str) -> Any:
+    with tf.Graph().as_default():
+        # What the function calls must be known.
+        functions = {"function": list(library.values())}
+        tf.graph_util.import_graph_def(tf.compat.v1.GraphDef(library=functions))
+        return function_def_to_graph(library[name])
+
+
+def _hash(*parts: Any) -> str:
+    made = hashlib.blake2b(digest_size=12)
+    for part in parts:
+        made.update(part.encode() if isinstance(part, str) else part.tobytes())
+        made.update(b"\n")
+    return made.hexdigest()
+
+
+def _use_of(copy: Any, stacked: set[Place]) -> str:
     """Returns what the number of the copy decides in a graph."""
     uses = set()
     for op in copy.consumers():
         if op.type in _PASSES:
-            uses |= {_use_of(output) for output in op.outputs}
-        elif op.type == "ResourceGather" or _looks_up_a_weight(op, copy):
-            uses.add("weights")
+            uses |= {_use_of(output, stacked) for output in op.outputs}
+        elif op.type in ("ResourceGather", "GatherV2"):
+            by_copy = op.inputs[1] is copy and _source(op.inputs[0]) in stacked
+            uses.add("weights" if by_copy else "more")
         else:
             uses.add("more")
     return max(uses, key=_USES.index, default="nothing")
 
 
-def _looks_up_a_weight(op: Any, copy: Any) -> bool:
-    if op.type != "GatherV2" or op.inputs[1] is not copy:
-        return False
-    source = op.inputs[0].op
-    while source.type in _PASSES and source.type != "ReadVariableOp":
-        source = source.inputs[0].op
-    return source.type == "ReadVariableOp"
+def _source(tensor: Any, through: set[str] = _PASSES) -> Place:
+    """Returns where a tensor comes from, through operations of some types."""
+    while tensor.op.type in through and tensor.op.inputs:
+        tensor = tensor.op.inputs[0]
+    return _place(tensor)
+
+
+def _span(
+    graph: Any,
+    shapes: Mapping[Place, tuple[int, ...]],
+    library: Mapping[str, Any],
+) -> tuple[int, int]:
+    """Returns how many pixels beyond its own (height, width) a value may see.
+
+    Kernels one after the other add up, of those side by side the largest
+    counts. A dilation is no part of it: a kernel claims what its taps do.
+
+    Args:
+      shapes: of the weights in the graph.
+      library: definitions of the functions that it calls.
+    """
+    reach: dict[str, tuple[int, int]] = {}
+    for op in graph.get_operations():
+        so_far = [reach.get(tensor.op.name, (0, 0)) for tensor in op.inputs]
+        own = (0, 0)
+        if op.type in _KERNELS:
+            own = _kernel(op.inputs[1], shapes)
+        for value in op.node_def.attr.values():
+            for called in _functions_in(value):
+                graph_of = _graph_of(library, called.name)
+                inner = _span(graph_of, {}, library)
+                own = max(own[0], inner[0]), max(own[1], inner[1])
+        height = max((each[0] for each in so_far), default=0) + own[0]
+        width = max((each[1] for each in so_far), default=0) + own[1]
+        reach[op.name] = height, width
+    ends = [reach[tensor.op.name] for tensor in graph.outputs]
+    return max(e[0] for e in ends), max(e[1] for e in ends)
+
+
+def _kernel(
+    kernel: Any, shapes: Mapping[Place, tuple[int, ...]]
+) -> tuple[int, int]:
+    """Returns height and width of a kernel, less one.
+
+    One that is cut out of a weight, as the only tap that meets a pixel, claims
+    what the weight does.
+    """
+    shape = shapes.get(_source(kernel, _CUTS), ())
+    if len(shape) != 4:
+        shape = kernel.shape.as_list() if kernel.shape.rank == 4 else (1, 1)
+    return max(0, (shape[0] or 1) - 1), max(0, (shape[1] or 1) - 1)

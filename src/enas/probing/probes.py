@@ -3,8 +3,9 @@
 Nothing here knows what an op is called or whether it is poison.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,51 +40,102 @@ def feature_maps(child: Any, images: np.ndarray) -> list[tf.Tensor]:
 
 @dataclasses.dataclass
 class Probed:
-    """One op id, as a function of a map.
+    """One op id, as a function of a map. Probing leaves it as it was.
 
     Args:
       branch: the built layer that it runs.
       copy: which copy of it.
+
+    Attributes:
+      has_state: whether an evaluation has changed a variable of it.
     """
 
     branch: Any
     copy: int
+    has_state: bool = False
 
     def evaluated(self, x: tf.Tensor) -> tf.Tensor:
         """Returns what it makes of a map in evaluation."""
-        return self._run(x, False, (0, 0))
+        with self._as_it_was() as changed:
+            y = self._run(x, False, (0, 0))
+            self.has_state |= changed()
+        return y
 
-    def trained(self, x: tf.Tensor, draw: int) -> tf.Tensor:
-        """Returns the same in training mode; statistics stay."""
-        return self._run(x, FROZEN, (draw, draw))
+    def trained(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what two training steps make of a map."""
+        with self._as_it_was():
+            return self._run(x, True, (1, 1)), self._run(x, True, (2, 2))
 
     def _run(
-        self, x: tf.Tensor, training: bool | str, seed: tuple[int, int]
+        self, x: tf.Tensor, training: bool, seed: tuple[int, int]
     ) -> tf.Tensor:
         copy, draw = tf.constant(self.copy), tf.constant(seed)
         y = self.branch(x, copy=copy, training=training, seed=draw)
         return tf.cast(y, tf.float32)
 
+    @contextlib.contextmanager
+    def _as_it_was(self) -> Iterator[Callable[[], bool]]:
+        """Puts variables that move back; hands out whether one has moved."""
+        variables = self.branch.non_trainable_variables
+        before = [tf.identity(v.value) for v in variables]
+
+        def changed() -> bool:
+            return any(
+                not np.array_equal(v.value, old, equal_nan=True)
+                for v, old in zip(variables, before, strict=True)
+            )
+
+        yield changed
+        for variable, old in zip(variables, before, strict=True):
+            variable.assign(old)
+
+    @contextlib.contextmanager
+    def moved(self) -> Iterator[None]:
+        """Moves the weights a little, as training would, and back.
+
+        A block whose last scale starts at 0 is the identity at first only.
+        """
+        variables = self.branch.trainable_variables
+        before = [tf.identity(v.value) for v in variables]
+        for i, (variable, old) in enumerate(
+            zip(variables, before, strict=True)
+        ):
+            size = tf.sqrt(tf.reduce_mean(old**2))
+            step = tf.where(size > 0, 0.1 * size, 0.5)
+            noise = tf.random.stateless_normal(old.shape, (i, 5))
+            variable.assign(old + step * noise)
+        yield
+        for variable, old in zip(variables, before, strict=True):
+            variable.assign(old)
+
     def answer(self, maps: Sequence[tf.Tensor]) -> np.ndarray:
-        """Returns its evaluation of all maps as one vector."""
-        parts = [tf.reshape(self.evaluated(x), [-1]) for x in maps]
-        return tf.concat(parts, axis=0).numpy()
+        """Returns its evaluations of all maps, also when moved, as a vector."""
+        parts = [self.evaluated(x) for x in maps]
+        moved = parts
+        if self.branch.trainable_variables:
+            with self.moved():
+                moved = [self.evaluated(x) for x in maps]
+        parts = [*parts, *moved]
+        return np.concatenate([part.numpy().ravel() for part in parts])
 
     def noise(self, maps: Sequence[tf.Tensor]) -> tuple[float, float]:
         """Returns how random it is in training.
 
         Returns:
-          (correlation, zeros): of two passes over the same maps, in [-1, 1],
-          1 for an op that draws nothing; and the share of exact zeros that
-          training adds to those of evaluation.
+          (correlation, zeros): of two steps over the same maps, in [-1, 1],
+          1 for an op that draws nothing; and the share of evaluation's values
+          that training zeroes.
         """
+        steps = [self.trained(x) for x in maps]
         first, second = (
-            np.concatenate([self.trained(x, i).numpy().ravel() for x in maps])
-            for i in (1, 2)
+            np.concatenate([step[i].numpy().ravel() for step in steps])
+            for i in (0, 1)
         )
-        plain = self.answer(maps)
-        zeros = float(np.mean(first == 0) - np.mean(plain == 0))
-        return correlation(first, second), max(0.0, zeros)
+        plain = np.concatenate(
+            [self.evaluated(x).numpy().ravel() for x in maps]
+        )
+        zeros = np.mean(first[plain != 0] == 0) if plain.any() else 0.0
+        return correlation(first, second), float(zeros)
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
