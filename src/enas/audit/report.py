@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from enas.audit.audit import Audit, ClassAudit
 from enas.paths import picture_metadata
 
-WIDTH = 96
+WIDTH = 132
 USELESS, REPEATED, FINE = "#d62728", "#ff9896", "#9ecae1"
 
 
@@ -16,21 +16,27 @@ def lines_of(audit: Audit) -> list[str]:
         f"{audit.num_ops} op ids, {len(audit.classes)} functions; "
         f"{audit.num_layers} layers",
         "",
-        f"{'function':28} {'op ids':>7} {'share':>7} {'at least':>9}  why",
+        f"{'function':28} {'op ids':>6} {'share':>7} {'at least':>8} "
+        f"{'layers':>6} {'weights':>8} {'M mult.':>8}  why",
     ]
     for each in audit.classes:
-        lines += _rows(each)
+        lines += _rows(each, audit.num_layers)
     return [*lines, "", *short_lines(audit)]
 
 
-def _rows(each: ClassAudit) -> Iterator[str]:
+def _rows(each: ClassAudit, num_layers: int) -> Iterator[str]:
+    cost = each.measures
+    weights, mults = "?", "?"
+    if cost.parameters is not None and cost.multiply_adds is not None:
+        weights = str(cost.parameters)
+        mults = f"{cost.multiply_adds / 1e6:.2f}"
     head = (
         f"{textwrap.shorten(each.label, 28, placeholder=' ..'):28} "
-        f"{each.multiplicity:7d} {100 * each.share:6.1f}% "
-        f"{100 * each.least:8.1f}%  "
+        f"{each.multiplicity:6d} {100 * each.share:6.1f}% "
+        f"{100 * each.least:7.1f}% {num_layers * each.share:6.1f} "
+        f"{weights:>8} {mults:>8}  "
     )
-    reasons = each.reasons or ["-"]
-    for reason in reasons:
+    for reason in each.reasons or ["-"]:
         for line in textwrap.wrap(reason, WIDTH - len(head)):
             yield head + line
             head = " " * len(head)
