@@ -54,17 +54,14 @@ class RunLock:
 
     def _take(self) -> bool:
         """Returns whether the file system has locks."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        self._descriptor = descriptor
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._descriptor = open_locked(self.path)
         except BlockingIOError:
-            holder = _read(descriptor)
-            self._close()
-            raise _busy(self.path, holder) from None
+            raise _busy(self.path) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
+            self._descriptor = _open(self.path)
             return False
         return True
 
@@ -94,6 +91,28 @@ class RunLock:
         self._descriptor = NOT_HELD
 
 
+def open_locked(path: str) -> int:
+    """Returns a descriptor of a file, which need not exist, and locks it.
+
+    The lock holds until it is closed, and in every process that inherits it.
+
+    Raises:
+      BlockingIOError: another process holds it.
+      OSError: it cannot be opened, or its file system has no locks.
+    """
+    descriptor = _open(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+
 def _read(descriptor: int) -> dict[str, Any]:
     """Returns who signed, a dict, empty if nobody or if it is unreadable."""
     try:
@@ -103,7 +122,9 @@ def _read(descriptor: int) -> dict[str, Any]:
     return holder if isinstance(holder, dict) else {}
 
 
-def _busy(path: str, holder: dict[str, Any]) -> UserError:
+def _busy(path: str) -> UserError:
+    with open(path, "rb") as stream:
+        holder = _read(stream.fileno())
     return UserError(
         f"--output_dir={os.path.dirname(path)} is in use by process "
         f"{holder.get('pid', '(unknown)')} on {holder.get('host', 'unknown')}"
