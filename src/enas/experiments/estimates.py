@@ -1,25 +1,11 @@
 """What a few numbers say, and what they do not: SciPy, and little else."""
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
-
-__all__ = [
-    "Estimate",
-    "concordance",
-    "correlation",
-    "estimate",
-    "interval",
-    "kendall",
-    "moving_average",
-    "paired",
-    "partial",
-    "verdict",
-    "window",
-]
 
 RESAMPLES = 10_000
 # Rows whose shares of poison differ by no more than this have one share.
@@ -48,9 +34,8 @@ class Estimate(NamedTuple):
         """Returns mean ± half, or the mean alone, or a dash."""
         if not self.n:
             return "-"
-        return f"{self.mean:.2f}" + (
-            f" ± {self.half:.2f}" if self.n > 1 else ""
-        )
+        half = f" ± {self.half:.2f}" if self.n > 1 else ""
+        return f"{self.mean:.2f}{half}"
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -90,27 +75,9 @@ def interval(
     a: np.ndarray, b: np.ndarray, seed: int = 0
 ) -> tuple[float, float]:
     """Returns the 95 % percentile bootstrap interval over rows."""
-    return _bootstrap(lambda x, y: stats.spearmanr(x, y).statistic, a, b, seed)
-
-
-def kendall(
-    a: np.ndarray, b: np.ndarray, seed: int = 0
-) -> tuple[float, float, float]:
-    """Returns Kendall's tau and its bootstrap interval; NaN below 8 pairs."""
-    if len(a) < LEAST_ROWS:
-        return NAN, NAN, NAN
-    low, high = _bootstrap(
-        lambda x, y: stats.kendalltau(x, y).statistic, a, b, seed
-    )
-    return float(stats.kendalltau(a, b).statistic), low, high
-
-
-def _bootstrap(
-    statistic: Callable[..., float], a: np.ndarray, b: np.ndarray, seed: int
-) -> tuple[float, float]:
     found = stats.bootstrap(
         (a, b),
-        statistic,
+        lambda x, y: stats.spearmanr(x, y).statistic,
         paired=True,
         vectorized=False,
         n_resamples=RESAMPLES,

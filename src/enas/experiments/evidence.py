@@ -8,13 +8,11 @@ import re
 
 from enas.experiments.estimates import Estimate, paired
 from enas.experiments.figures import Measured, draw_defences, draw_figures
-from enas.experiments.files import Line, read_table
 from enas.experiments.jobs import read_config
 from enas.experiments.results import mean_curve
 from enas.experiments.rows import BASELINE, all_rows
 from enas.experiments.summary import Errors
-
-__all__ = ["ATTACKS", "PRIMARY", "SECOND", "Evidence"]
+from enas.run.files import Line, read_table
 
 # The mean over sampled arcs in the mode in which the paper's code measures.
 PRIMARY, SECOND = "sampled_train", "best_train"
@@ -49,14 +47,13 @@ class Evidence:
 
     def chosen(self, defence: str = "none") -> list[Line]:
         """Returns the runs without a variant, one for each row and seed."""
-        found: dict[tuple[str, str], Line] = {}
-        mine = [r for r in self.runs if r["defence"] == defence]
-        for run in sorted(
-            (r for r in mine if not r["variant"]),
-            key=lambda r: self._machines[r["seed"], r["machine"]],
-        ):
-            found[run["row"], run["seed"]] = run
-        return list(found.values())
+        runs = [
+            run
+            for run in self.runs
+            if (run["defence"], run["variant"]) == (defence, "")
+        ]
+        runs.sort(key=lambda r: self._machines[r["seed"], r["machine"]])
+        return list({(run["row"], run["seed"]): run for run in runs}.values())
 
     def errors(
         self, reading: str, defence: str = "none", split: str = "test"
@@ -78,22 +75,21 @@ class Evidence:
         return paired(self.errors(PRIMARY)[row], self.clean)
 
     @functools.cached_property
-    def defences(self) -> list[str]:
-        """Every defence that was run, none first."""
+    def by_defence(self) -> dict[str, Errors]:
+        """Test errors, primary reading, by defence, none first."""
         names = {run["defence"] for run in self.runs} - {"none"}
-        return ["none", *sorted(names)]
+        return {n: self.errors(PRIMARY, n) for n in ("none", *sorted(names))}
 
     def curve(self, row: str, column: str) -> list[tuple[int, float]]:
         """Returns [(epoch, mean over seeds), ..] of a column.
 
         Of a seed that ran on several machines one that kept its epochs counts.
         """
+        wanted = {"row": row, "variant": "", "defence": "none"}.items()
         mine = [
             line
             for line in self._epochs
-            if (line["row"], line["variant"], line["defence"])
-            == (row, "", "none")
-            and line[column]
+            if line[column] and wanted <= line.items()
         ]
         machine = {line["seed"]: line["machine"] for line in mine}
         lines = [
@@ -134,8 +130,9 @@ class Evidence:
             alone,
         )
         paths = draw_figures(measured, directory)
-        errors = {name: self.errors(PRIMARY, name) for name in self.defences}
         caption = (
             f"{SCALE}, mean of sampled arcs; bars: 95 % t-interval, where n > 1"
         )
-        return paths + draw_defences(errors, ATTACKS, caption, directory)
+        return paths + draw_defences(
+            self.by_defence, ATTACKS, caption, directory
+        )

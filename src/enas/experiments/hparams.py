@@ -5,17 +5,15 @@ import shutil
 from typing import Any
 
 from enas import tf_settings
-from enas.experiments.results import Group, Sweep, reading_columns
+from enas.experiments.results import READINGS, Group, Sweep
 from enas.experiments.run_state import RunState
-
-__all__ = ["write_hparams"]
 
 
 def write_hparams(sweep: Sweep) -> str:
     """Writes one TensorBoard session per run: settings and final errors.
 
     Returns:
-      str, the directory, for `tensorboard --logdir`.
+      The directory, for `tensorboard --logdir`.
     """
     with tf_settings.quiet_import():
         import tensorflow as tf
@@ -28,9 +26,7 @@ def write_hparams(sweep: Sweep) -> str:
     with tf.summary.create_file_writer(folder).as_default():
         api.hparams_config(
             hparams=[api.HParam(name) for name in _HPARAMS],
-            metrics=[
-                api.Metric(tag, display_name=f"{tag} (%)") for tag in _tags()
-            ],
+            metrics=[api.Metric(t, display_name=f"{t} (%)") for t in _TAGS],
         )
     for group in sweep.groups.values():
         for state in group.states:
@@ -39,6 +35,9 @@ def write_hparams(sweep: Sweep) -> str:
 
 
 _HPARAMS = ("row", "variant", "poison", "q", "op_ids", "seed", "state")
+# Tag -> column of metrics.csv.
+_TAGS = {"error/valid": "valid_acc", "error/test": "test_acc"}
+_TAGS |= {f"error/{n.replace('_error_', '_')}": c for n, c in READINGS.items()}
 
 
 def _write_run(
@@ -51,16 +50,7 @@ def _write_run(
         values += (group.space.num_ops, state.job.seed, state.text)
         settings = dict(zip(_HPARAMS, values, strict=True))
         api.hparams(settings, trial_id=name)
-        for tag, column in _tags().items():
+        for tag, column in _TAGS.items():
             error = state.error(column)
             if error is not None:
                 tf.summary.scalar(tag, error, step=state.epochs)
-
-
-def _tags() -> dict[str, str]:
-    """Returns dict, tag -> column of metrics.csv."""
-    tags = {"error/valid": "valid_acc", "error/test": "test_acc"}
-    for split in ("valid", "test"):
-        for (arcs, mode), column in reading_columns(split).items():
-            tags[f"error/{split}_{arcs}_{mode}"] = column
-    return tags

@@ -1,7 +1,6 @@
 """Writes what a sweep has found: tables, figures, hyper-parameters."""
 
-import csv
-import io
+import itertools
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,42 +15,35 @@ from enas.experiments.figures import (
     draw_defences,
     draw_figures,
 )
-from enas.experiments.files import read_table, write_whole
 from enas.experiments.hparams import write_hparams
-from enas.experiments.results import Sweep, read_sweep, reading_columns
+from enas.experiments.results import READINGS, Sweep, read_sweep
 from enas.experiments.rows import BASELINE
 from enas.experiments.summary import markdown
+from enas.run.files import read_table, table_text, write_whole
 
-__all__ = ["write_report"]
+TEXTS = ("table1.md", "table1.csv")
 
 
 def write_report(directory: str) -> list[str]:
-    """Writes table1.md, table1.csv and the figures of a sweep.
+    """Writes table1.md, table1.csv and figures; returns all paths.
 
     Args:
       directory: the sweep's.
-
-    Returns:
-      list of the paths written.
 
     Raises:
       UserError: there is no sweep.
     """
     sweep = read_sweep(directory)
-    texts = {
-        "table1.md": "\n".join(_page(sweep)) + "\n",
-        "table1.csv": _csv(sweep),
-    }
-    paths = []
+    lines = list(_lines(sweep))
+    texts = "\n".join(_page(sweep)) + "\n", table_text(lines, list(lines[0]))
     _keep_a_fuller_one(sweep)
-    for name, text in texts.items():
-        paths.append(os.path.join(directory, name))
-        write_whole(paths[-1], text)
+    paths = [os.path.join(directory, name) for name in TEXTS]
+    for path, text in zip(paths, texts, strict=True):
+        write_whole(path, text, shared=True)
     measured = _measured(sweep)
     paths += draw_figures(measured, directory)
-    names = tables.defences_of(sweep)
-    if len(names) > 1:
-        errors = {n or "none": sweep.primary("test", n) for n in names}
+    errors = tables.by_defence(sweep)
+    if len(errors) > 1:
         attacks = [g.name for g in sweep.table if g.row.name != BASELINE]
         paths += draw_defences(errors, attacks, measured.caption, directory)
     return [*paths, write_hparams(sweep)]
@@ -87,17 +79,11 @@ def _keep_a_fuller_one(sweep: Sweep) -> None:
     if earlier > found:
         aside = os.path.join(sweep.directory, f"report_of_{earlier}_runs")
         os.makedirs(aside, exist_ok=True)
-        figures = [
-            name + suffix
-            for name in (*FIGURES, DEFENCES)
-            for suffix in SUFFIXES
-        ]
-        for name in ("table1.md", "table1.csv", *figures):
-            if os.path.isfile(os.path.join(sweep.directory, name)):
-                os.replace(
-                    os.path.join(sweep.directory, name),
-                    os.path.join(aside, name),
-                )
+        drawn = itertools.product((*FIGURES, DEFENCES), SUFFIXES)
+        for name in (*TEXTS, *map("".join, drawn)):
+            old = os.path.join(sweep.directory, name)
+            if os.path.isfile(old):
+                os.replace(old, os.path.join(aside, name))
         print(
             f"warning: the report of {sweep.directory} was of {earlier} "
             f"finished runs, and {found} are there now. It is kept in {aside}.",
@@ -130,11 +116,10 @@ def _page(sweep: Sweep) -> Iterator[str]:
             yield from markdown((header, rows))
         else:
             yield "Nothing was measured yet."
-    for group in sweep.groups.values():
-        for state in group.states:
-            if state.failed:
-                yield from ("", f"Last lines of {state.job.name}:", "")
-                yield from (f"    {x}" for x in state.notes["last_lines"])
+    for state in sweep.states:
+        if state.failed:
+            yield from ("", f"Last lines of {state.job.name}:", "")
+            yield from (f"    {x}" for x in state.notes["last_lines"])
 
 
 _TABLE1 = (
@@ -181,7 +166,7 @@ _SHARE = "Per cent of the op decisions behind the epoch's child steps."
 
 def _facts(sweep: Sweep) -> Iterator[str]:
     """Yields what the numbers depend on."""
-    results, versions = sweep.facts("result.json"), sweep.versions()
+    results, versions = sweep.results(), sweep.versions()
     shared = sweep.shared
     # Where the images lie says nothing about the numbers.
     flags = [f for f in shared["flags"] if "data_path=" not in f]
@@ -201,8 +186,7 @@ def _facts(sweep: Sweep) -> Iterator[str]:
     )
     yield f"* images: {'; '.join(images) or 'no run yet'}"
     yield from _data(results)
-    states = [s for group in sweep.groups.values() for s in group.states]
-    hours = sum(state.seconds for state in states) / 3600
+    hours = sum(state.seconds for state in sweep.states) / 3600
     yield f"* hours of all runs together: {hours:.2f}"
     yield from dict.fromkeys(f"* {each['protocol']}" for each in results)
 
@@ -218,45 +202,26 @@ def _data(results: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"* **Images of a run changed: {change}.**"
 
 
-def _csv(sweep: Sweep) -> str:
-    """Returns table1.csv: a line per row and variant, plain numbers."""
-    columns = {
-        f"{split}_error_{arcs}_{mode}": column
-        for split in ("valid", "test")
-        for (arcs, mode), column in reading_columns(split).items()
-    }
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*_CSV_COLUMNS, *columns])
+def _lines(sweep: Sweep) -> Iterator[dict[str, Any]]:
+    """Yields table1.csv: a line per row and variant, plain numbers."""
     for group in sweep.groups.values():
         row = group.row
-        line = [row.name, group.variant, row.poison, row.q]
-        line += [group.space.num_ops, len(group.states), len(group.finished)]
-        line += [max(state.epochs for state in group.states)]
-        line += [row.paper_valid_error, row.paper_test_error]
-        for column in ("valid_acc", "test_acc"):
-            found = group.estimate(column)
-            spread = found.sd if found.n > 1 else None
-            line += [found.mean if found.n else None, spread]
-        line += [group.error(column) for column in columns.values()]
-        writer.writerow([*line[:8], group.state_text, *line[8:]])
-    return stream.getvalue()
-
-
-_CSV_COLUMNS = (
-    "row",
-    "variant",
-    "poison",
-    "q",
-    "op_ids",
-    "seeds",
-    "seeds_finished",
-    "epochs",
-    "state",
-    "paper_valid_error",
-    "paper_test_error",
-    "valid_error",
-    "valid_error_spread",
-    "test_error",
-    "test_error_spread",
-)
+        valid, test = map(group.estimate, ("valid_acc", "test_acc"))
+        yield {
+            "row": row.name,
+            "variant": group.variant,
+            "poison": row.poison,
+            "q": row.q,
+            "op_ids": group.space.num_ops,
+            "seeds": len(group.states),
+            "seeds_finished": len(group.finished),
+            "epochs": max(state.epochs for state in group.states),
+            "state": group.state_text,
+            "paper_valid_error": row.paper_valid_error,
+            "paper_test_error": row.paper_test_error,
+            "valid_error": valid.mean if valid.n else None,
+            "valid_error_spread": valid.sd if valid.n > 1 else None,
+            "test_error": test.mean if test.n else None,
+            "test_error_spread": test.sd if test.n > 1 else None,
+            **{name: group.error(column) for name, column in READINGS.items()},
+        }

@@ -9,8 +9,6 @@ from typing import TextIO
 from enas.experiments.jobs import Job
 from enas.experiments.run_state import RunState, read_state
 
-__all__ = ["StatusTable", "status_lines"]
-
 SECONDS_BETWEEN = 2.0
 HEADER = (
     f"{'run':<32} {'state':<34} {'valid error':>11} {'test error':>10}"

@@ -4,34 +4,20 @@ Errors are per cent by row and seed, whether they come from the runs of a sweep
 or from the tables of `collect`. A table is (header, rows of text).
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from enas.cifar10.config import Config
 from enas.experiments import estimates
-from enas.experiments.estimates import estimate, paired, verdict
+from enas.experiments.estimates import Estimate, estimate, paired, verdict
 from enas.experiments.rows import (
     BASELINE,
     Row,
     all_rows,
     read_rows,
-    search_space_of,
+    space_of,
 )
-
-if TYPE_CHECKING:  # It needs TensorFlow.
-    from enas.cifar10.config import Config
-
-__all__ = [
-    "Errors",
-    "Table",
-    "correlations",
-    "markdown",
-    "number",
-    "neighbours",
-    "share_of",
-    "table1",
-]
 
 Errors = Mapping[str, Mapping[int, float]]
 Table = tuple[list[str], list[list[str]]]
@@ -44,13 +30,17 @@ def markdown(table: Table) -> list[str]:
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
-def share_of(row: Row, config: "Config") -> float:
+def share_of(row: Row, config: Config) -> float:
     """Returns Equation (1): the share of poison at the uniform controller."""
-    space = search_space_of(row.poison, row.q or None, config)
-    return space.uniform_poison_share
+    return space_of(config, row).uniform_poison_share
 
 
-def table1(primary: Errors, second: Errors, config: "Config") -> Table:
+def of_row(errors: Errors, row: str) -> Estimate:
+    """Returns the `Estimate` of a row's errors, n = 0 if there are none."""
+    return estimate(list(errors.get(row, {}).values()))
+
+
+def table1(primary: Errors, second: Errors, config: Config) -> Table:
     """Returns Table 1: the paper's errors, ours, and the damage.
 
     Args:
@@ -67,21 +57,16 @@ def table1(primary: Errors, second: Errors, config: "Config") -> Table:
         mine = primary.get(row.name, {})
         if not mine:
             continue
-        found, damage = estimate(list(mine.values())), paired(mine, clean)
-        cells = [
-            row.name,
-            row.poison,
-            str(row.q),
-            f"{share_of(row, config):.3f}",
-        ]
+        found, damage = of_row(primary, row.name), paired(mine, clean)
+        share = f"{share_of(row, config):.3f}"
+        cells = [row.name, row.poison, str(row.q), share]
         cells += [number(row.paper_test_error), number(found.mean)]
         cells += [number(found.sd), _interval(found), str(found.n)]
         if row.name == BASELINE:
             cells += ["-", "-"]
         else:
             cells += [number(damage.mean, "+.2f"), _interval(damage)]
-        best = estimate(list(second.get(row.name, {}).values()))
-        rows.append([*cells, number(best.mean)])
+        rows.append([*cells, number(of_row(second, row.name).mean)])
     return header, rows
 
 
@@ -90,11 +75,26 @@ def number(value: float | None, form: str = ".2f") -> str:
     return "-" if value is None or value != value else format(value, form)
 
 
-def _interval(found: estimates.Estimate) -> str:
+def _interval(found: Estimate) -> str:
     if found.n < 2:
         return "-"
     low, high = found.mean - found.half, found.mean + found.half
     return f"{low:.2f} to {high:.2f}"
+
+
+def defences(errors: Mapping[str, Errors], rows: Sequence[str]) -> Table:
+    """Returns the errors of rows, each with every defence.
+
+    Args:
+      errors: of the mean over sampled arcs, by the name of the defence.
+      rows: their names.
+    """
+    table = []
+    for row in rows:
+        found = (of_row(each, row) for each in errors.values())
+        cells = [f"{e} (n = {e.n})" if e.n else "-" for e in found]
+        table.append([row, *cells])
+    return ["row", *errors], table
 
 
 def neighbours(errors: Errors) -> Table:
@@ -112,7 +112,7 @@ def neighbours(errors: Errors) -> Table:
     return header, rows
 
 
-def correlations(readings: Mapping[str, Errors], config: "Config") -> Table:
+def correlations(readings: Mapping[str, Errors], config: Config) -> Table:
     """Returns rank correlations with the paper's test errors.
 
     Beside ours always what the share of poison and q explain, without any
@@ -131,11 +131,7 @@ def correlations(readings: Mapping[str, Errors], config: "Config") -> Table:
         _correlated("q alone", copies, shares),
     ]
     for name, errors in readings.items():
-        means = {
-            row: estimate(list(found.values())).mean
-            for row, found in errors.items()
-            if found
-        }
+        means = {row: of_row(errors, row).mean for row in errors if errors[row]}
         rows.append(_correlated(name, means, shares, measured=True))
     return header, rows
 
