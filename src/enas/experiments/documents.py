@@ -54,20 +54,16 @@ def fill(text: str, evidence: Evidence) -> str:
             raise UserError(
                 f"A block is one of {', '.join(BLOCKS)}; received {match[2]}."
             )
-        lines = BLOCKS[match[2]](evidence)
+        found = BLOCKS[match[2]](evidence)
+        lines = summary.markdown(found) if isinstance(found, tuple) else found
         return match[1] + "\n".join(["", *lines, ""]) + "\n" + match[4]
 
     return BLOCK.sub(made, text)
 
 
-def _table(make: Callable[[Evidence], Table]) -> Callable:
-    return lambda evidence: summary.markdown(make(evidence))
-
-
-def _table1(evidence: Evidence) -> Table:
-    return summary.table1(
-        evidence.errors(PRIMARY), evidence.errors(SECOND), evidence.config
-    )
+def _main(evidence: Evidence) -> Table:
+    primary, second = evidence.errors(PRIMARY), evidence.errors(SECOND)
+    return summary.table1(primary, second, evidence.config)
 
 
 def _readme(evidence: Evidence) -> Table:
@@ -82,13 +78,15 @@ def _readme(evidence: Evidence) -> Table:
 
 
 def _correlations(evidence: Evidence) -> Table:
-    return summary.correlations(
-        {
-            "mean of sampled arcs, training mode": evidence.errors(PRIMARY),
-            "best of 10, training mode": evidence.errors(SECOND),
-        },
-        evidence.config,
-    )
+    readings = {
+        "mean of sampled arcs, training mode": evidence.errors(PRIMARY),
+        "best of 10, training mode": evidence.errors(SECOND),
+    }
+    return summary.correlations(readings, evidence.config)
+
+
+def _neighbours(evidence: Evidence) -> Table:
+    return summary.neighbours(evidence.errors(PRIMARY))
 
 
 def _avoidance(evidence: Evidence) -> Table:
@@ -113,11 +111,8 @@ def _retrained(evidence: Evidence) -> Table:
     for row, defence in sorted(keys, key=lambda k: (k[1], order.index(k[0]))):
         best = evidence.trained(row, "best_arc", defence)
         seeds = {line["seed"] for line in best}
-        shared = [
-            run
-            for run in evidence.chosen(defence)
-            if run["row"] == row and run["seed"] in seeds
-        ]
+        runs = [r for r in evidence.chosen(defence) if r["row"] == row]
+        shared = [run for run in runs if run["seed"] in seeds]
         chance = evidence.trained(row, r"random_arc_\d+")
         cells = [row, defence, _mean(shared, f"test_error_{SECOND}")]
         cells += [_mean(best, "test_error"), str(len(best))]
@@ -189,9 +184,8 @@ def _clean_spread(evidence: Evidence) -> list[str]:
     """Says how far clean searches differ, seeds and machines."""
     wanted = {"row": BASELINE, "defence": "none", "variant": ""}.items()
     runs = [run for run in evidence.runs if wanted <= run.items()]
-    found = sorted(float(r[f"test_error_{PRIMARY}"]) for r in runs)
-    seeds = len({r["seed"] for r in runs})
-    sd = estimate(found).sd
+    found = sorted(float(run[f"test_error_{PRIMARY}"]) for run in runs)
+    seeds, sd = len({run["seed"] for run in runs}), estimate(found).sd
     return [
         f"The clean search ended between {found[0]:.2f} and {found[-1]:.2f} % "
         f"in {len(found)} runs of {seeds} seeds (sample standard deviation "
@@ -307,21 +301,20 @@ def _by_seed(lines: Iterable[Line]) -> dict[int, float]:
     return {int(line["seed"]): float(line["test_error"]) for line in lines}
 
 
-BLOCKS: dict[str, Callable[[Evidence], Iterable[str]]] = {
-    "ablation": _table(_ablation),
-    "against_clean": _table(_against_clean),
-    "avoidance": _table(_avoidance),
+# Each gives a table, or lines.
+BLOCKS: dict[str, Callable[[Evidence], Table | Iterable[str]]] = {
+    "ablation": _ablation,
+    "against_clean": _against_clean,
+    "avoidance": _avoidance,
     "clean_spread": _clean_spread,
-    "correlations": _table(_correlations),
-    "defences": _table(_defences),
+    "correlations": _correlations,
+    "defences": _defences,
     "headline": _headline,
-    "main": _table(_table1),
-    "modes": _table(_modes),
-    "neighbours": _table(
-        lambda evidence: summary.neighbours(evidence.errors(PRIMARY))
-    ),
-    "readme": _table(_readme),
-    "retrained": _table(_retrained),
+    "main": _main,
+    "modes": _modes,
+    "neighbours": _neighbours,
+    "readme": _readme,
+    "retrained": _retrained,
 }
 
 if __name__ == "__main__":

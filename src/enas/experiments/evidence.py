@@ -41,17 +41,12 @@ class Evidence:
     @functools.cached_property
     def _machines(self) -> dict[tuple[str, str], int]:
         """How many rows of a seed each machine ran."""
-        return collections.Counter(
-            (run["seed"], run["machine"]) for run in self.runs
-        )
+        return collections.Counter((r["seed"], r["machine"]) for r in self.runs)
 
     def chosen(self, defence: str = "none") -> list[Line]:
         """Returns the runs without a variant, one for each row and seed."""
-        runs = [
-            run
-            for run in self.runs
-            if (run["defence"], run["variant"]) == (defence, "")
-        ]
+        wanted = {"defence": defence, "variant": ""}.items()
+        runs = [run for run in self.runs if wanted <= run.items()]
         runs.sort(key=lambda r: self._machines[r["seed"], r["machine"]])
         return list({(run["row"], run["seed"]): run for run in runs}.values())
 
@@ -86,11 +81,8 @@ class Evidence:
         Of a seed that ran on several machines one that kept its epochs counts.
         """
         wanted = {"row": row, "variant": "", "defence": "none"}.items()
-        mine = [
-            line
-            for line in self._epochs
-            if line[column] and wanted <= line.items()
-        ]
+        mine = [line for line in self._epochs if wanted <= line.items()]
+        mine = [line for line in mine if line[column]]
         machine = {line["seed"]: line["machine"] for line in mine}
         lines = [
             {name: float(line[name]) for name in ("epoch", column)}
@@ -105,19 +97,15 @@ class Evidence:
 
     def trained(self, row: str, kind: str, defence: str = "none") -> list[Line]:
         """Returns lines of retrained.csv, kind a pattern for theirs."""
-        return [
-            line
-            for line in self.retrained
-            if line["row"] == row
-            and re.fullmatch(kind, line["kind"])
-            and line["defence"] == defence
-        ]
+        wanted = {"row": row, "defence": defence}.items()
+        mine = [line for line in self.retrained if wanted <= line.items()]
+        return [line for line in mine if re.fullmatch(kind, line["kind"])]
 
     def draw(self, directory: str) -> list[str]:
         """Draws all figures; returns the paths."""
         sets = {row.name: row.set for row in all_rows()}
         alone = {
-            sets[line["row"]]: float(line["test_error_sampled_train"])
+            sets[line["row"]]: float(line[f"test_error_{PRIMARY}"])
             for line in self.ablation
             if line["variant"] == "poison_only"
         }

@@ -6,7 +6,7 @@ No TensorFlow here: everything is checked before anything is touched.
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
@@ -175,39 +175,32 @@ def flips(
     Raises:
       UserError: a choice does not exist, or its value must be named.
     """
-    fields = {field.name: field for field in dataclasses.fields(Profile)}
-    overridden = {each.partition("=")[0] for each in override}
-    other = PROFILES["enas" if profile == "paper" else "paper"]
+    mine = vars(PROFILES[profile])
+    other = vars(PROFILES["enas" if profile == "paper" else "paper"])
     if list(choices) == ["all"]:
-        mine = PROFILES[profile]
-        choices = [
-            name
-            for name in fields
-            if getattr(mine, name) != getattr(other, name)
-            and name not in overridden
-        ]
-    return [_flip(choice, fields, profile, other) for choice in choices]
+        overridden = {each.partition("=")[0] for each in override}
+        differ = [name for name in mine if mine[name] != other[name]]
+        choices = [name for name in differ if name not in overridden]
+    return [_flip(choice, profile, mine, other) for choice in choices]
 
 
 def _flip(
-    choice: str, fields: Mapping[str, Any], profile: str, other: Profile
+    choice: str, profile: str, mine: Mapping[str, str], other: Mapping[str, str]
 ) -> str:
     name, _, value = choice.partition("=")
-    if name not in fields:
+    if name not in mine:
         raise UserError(
-            f"--ablate is all or a comma list of {', '.join(fields)}, with or "
+            f"--ablate is all or a comma list of {', '.join(mine)}, with or "
             f"without =value; received {choice!r}."
         )
-    legal = fields[name].metadata["legal"]
-    mine = getattr(PROFILES[profile], name)
-    if not value:
-        rest = [each for each in legal if each != mine]
-        theirs = getattr(other, name)
-        value = theirs if theirs != mine else rest[0]
-    if value not in legal or value == mine:
+    (field,) = (f for f in dataclasses.fields(Profile) if f.name == name)
+    legal = field.metadata["legal"]
+    new = [each for each in (other[name], *legal) if each != mine[name]]
+    value = value or new[0]
+    if value not in new:
         raise UserError(
-            f"--ablate={choice} must change {name}={mine} of profile {profile}"
-            f" to another of {', '.join(legal)}; received {value!r}."
+            f"--ablate={choice} must change {name}={mine[name]} of profile "
+            f"{profile} to another of {', '.join(legal)}; received {value!r}."
         )
     return f"{name}={value}"
 
@@ -249,13 +242,12 @@ def retrain_jobs(
             "sweep to a table."
         )
     rows = list(plan.only) or sorted({run["row"] for run in runs.values()})
+    order = {key: (key[1], rows.index(key[0])) for key in runs}
     return [
-        _training(plan, runs_dir, run, number)
-        for run in sorted(
-            runs.values(), key=lambda r: (r["seed"], rows.index(r["row"]))
-        )
+        _training(plan, runs_dir, runs[key], number)
+        for key in sorted(runs, key=order.__getitem__)
         # A space is the same with every defence, and so are its random arcs.
-        for number in range(1 + random_arcs * (run["defence"] == "none"))
+        for number in range(random_arcs + 1 if key[2] == "none" else 1)
     ]
 
 

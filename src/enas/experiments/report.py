@@ -2,11 +2,13 @@
 
 import itertools
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from enas.experiments import tables
+from enas import tf_settings
+from enas.experiments import summary, tables
 from enas.experiments.figures import (
     DEFENCES,
     FIGURES,
@@ -15,13 +17,16 @@ from enas.experiments.figures import (
     draw_defences,
     draw_figures,
 )
-from enas.experiments.hparams import write_hparams
-from enas.experiments.results import READINGS, Sweep, read_sweep
+from enas.experiments.results import READINGS, Group, Sweep, read_sweep
 from enas.experiments.rows import BASELINE
-from enas.experiments.summary import markdown
+from enas.experiments.run_state import RunState
 from enas.run.files import read_table, table_text, write_whole
 
 TEXTS = ("table1.md", "table1.csv")
+# Of TensorBoard: settings of a run, and tag -> column of metrics.csv.
+_HPARAMS = ("row", "variant", "poison", "q", "op_ids", "seed", "state")
+_TAGS = {"error/valid": "valid_acc", "error/test": "test_acc"}
+_TAGS |= {f"error/{n.replace('_error_', '_')}": c for n, c in READINGS.items()}
 
 
 def write_report(directory: str) -> list[str]:
@@ -46,17 +51,16 @@ def write_report(directory: str) -> list[str]:
     if len(errors) > 1:
         attacks = [g.name for g in sweep.table if g.row.name != BASELINE]
         paths += draw_defences(errors, attacks, measured.caption, directory)
-    return [*paths, write_hparams(sweep)]
+    return [*paths, _write_hparams(sweep)]
 
 
 def _measured(sweep: Sweep) -> Measured:
     """Returns what the figures draw of a sweep."""
     last = max(group.config.num_epochs for group in sweep.table)
     alone = {
-        group.row.set: error
+        group.row.set: found.mean
         for (_, variant), group in sweep.groups.items()
-        if variant == "poison_only"
-        and (error := group.error("test_acc")) is not None
+        if variant == "poison_only" and (found := group.estimate("test_acc")).n
     }
     groups = {group.row.name: group for group in sweep.table}
     return Measured(
@@ -71,19 +75,17 @@ def _measured(sweep: Sweep) -> Measured:
 
 def _keep_a_fuller_one(sweep: Sweep) -> None:
     """Moves an earlier report with more finished runs aside, and says so."""
-    path = os.path.join(sweep.directory, "table1.csv")
-    earlier = sum(
-        int(line.get("seeds_finished") or 0) for line in read_table(path)
-    )
-    found = sum(len(group.finished) for group in sweep.groups.values())
+    old = read_table(os.path.join(sweep.directory, "table1.csv"))
+    earlier = sum(int(line.get("seeds_finished") or 0) for line in old)
+    found = sum(state.finished for state in sweep.states)
     if earlier > found:
         aside = os.path.join(sweep.directory, f"report_of_{earlier}_runs")
         os.makedirs(aside, exist_ok=True)
         drawn = itertools.product((*FIGURES, DEFENCES), SUFFIXES)
         for name in (*TEXTS, *map("".join, drawn)):
-            old = os.path.join(sweep.directory, name)
-            if os.path.isfile(old):
-                os.replace(old, os.path.join(aside, name))
+            path = os.path.join(sweep.directory, name)
+            if os.path.isfile(path):
+                os.replace(path, os.path.join(aside, name))
         print(
             f"warning: the report of {sweep.directory} was of {earlier} "
             f"finished runs, and {found} are there now. It is kept in {aside}.",
@@ -93,27 +95,31 @@ def _keep_a_fuller_one(sweep: Sweep) -> None:
 
 def _page(sweep: Sweep) -> Iterator[str]:
     """Yields the lines of table1.md."""
-    yield "# Table 1, measured"
-    yield ""
+    yield from ("# Table 1, measured", "")
     yield from _facts(sweep)
-    sections = (
-        ("Table 1", _TABLE1, tables.table1),
-        ("Rank correlation with the paper", _RANKS, tables.correlations),
-        ("Do errors grow with q?", _NEIGHBOURS, tables.neighbours),
-        ("Both readings of every run", _READINGS, tables.readings),
-        ("Defences", _DEFENCES, tables.defences),
-        ("Controls", _CONTROLS, tables.controls),
-        ("Ablation", _ABLATION, tables.ablation),
-        ("Share of poison among sampled ops", _SHARE, tables.poison_share),
-        ("Runs", "", tables.runs),
-    )
-    for title, text, table in sections:
-        header, rows = table(sweep)
+    primary, best = sweep.primary("test"), sweep.errors("test", "best")
+    read = {
+        n: sweep.errors("test", *r) for r, n in tables.READING_NAMES.items()
+    }
+    table1 = summary.table1(primary, best, sweep.config)
+    ranks = summary.correlations(read, sweep.config)
+    share = tables.poison_share(sweep)
+    for title, text, (header, rows) in (
+        ("Table 1", _TABLE1, table1),
+        ("Rank correlation with the paper", _RANKS, ranks),
+        ("Do errors grow with q?", _NEIGHBOURS, summary.neighbours(primary)),
+        ("Both readings of every run", _READINGS, tables.readings(sweep)),
+        ("Defences", _DEFENCES, tables.defences(sweep)),
+        ("Controls", _CONTROLS, tables.controls(sweep)),
+        ("Ablation", _ABLATION, tables.ablation(sweep)),
+        ("Share of poison among sampled ops", _SHARE, share),
+        ("Runs", "", tables.runs(sweep)),
+    ):
         yield from ("", f"## {title}", "")
         if text:
             yield from (text, "")
         if rows:
-            yield from markdown((header, rows))
+            yield from summary.markdown((header, rows))
         else:
             yield "Nothing was measured yet."
     for state in sweep.states:
@@ -166,8 +172,7 @@ _SHARE = "Per cent of the op decisions behind the epoch's child steps."
 
 def _facts(sweep: Sweep) -> Iterator[str]:
     """Yields what the numbers depend on."""
-    results, versions = sweep.results(), sweep.versions()
-    shared = sweep.shared
+    results, versions, shared = sweep.results(), sweep.versions(), sweep.shared
     # Where the images lie says nothing about the numbers.
     flags = [f for f in shared["flags"] if "data_path=" not in f]
     yield (
@@ -178,12 +183,8 @@ def _facts(sweep: Sweep) -> Iterator[str]:
     for name in ("commit", "platform", "cpus", "devices", "tensorflow"):
         found = dict.fromkeys(str(each.get(name)) for each in versions)
         yield f"* {name}: {', '.join(found) or 'no run yet'}"
-    images = dict.fromkeys(
-        "{train} training, {valid} validation, {test} test".format(
-            **each["images"]
-        )
-        for each in results
-    )
+    text = "{train} training, {valid} validation, {test} test"
+    images = dict.fromkeys(text.format(**each["images"]) for each in results)
     yield f"* images: {'; '.join(images) or 'no run yet'}"
     yield from _data(results)
     hours = sum(state.seconds for state in sweep.states) / 3600
@@ -207,7 +208,7 @@ def _lines(sweep: Sweep) -> Iterator[dict[str, Any]]:
     for group in sweep.groups.values():
         row = group.row
         valid, test = map(group.estimate, ("valid_acc", "test_acc"))
-        yield {
+        line = {
             "row": row.name,
             "variant": group.variant,
             "poison": row.poison,
@@ -219,9 +220,56 @@ def _lines(sweep: Sweep) -> Iterator[dict[str, Any]]:
             "state": group.state_text,
             "paper_valid_error": row.paper_valid_error,
             "paper_test_error": row.paper_test_error,
-            "valid_error": valid.mean if valid.n else None,
-            "valid_error_spread": valid.sd if valid.n > 1 else None,
-            "test_error": test.mean if test.n else None,
-            "test_error_spread": test.sd if test.n > 1 else None,
-            **{name: group.error(column) for name, column in READINGS.items()},
+            "valid_error": valid.mean,
+            "valid_error_spread": valid.sd,
+            "test_error": test.mean,
+            "test_error_spread": test.sd,
+            **{
+                n: group.estimate(column).mean for n, column in READINGS.items()
+            },
         }
+        # What is not known stays empty.
+        yield {
+            name: "" if cell != cell else cell for name, cell in line.items()
+        }
+
+
+def _write_hparams(sweep: Sweep) -> str:
+    """Writes one TensorBoard session per run: settings and final errors.
+
+    Returns:
+      The directory, for `tensorboard --logdir`.
+    """
+    with tf_settings.quiet_import():
+        import tensorflow as tf
+        from tensorboard.plugins.hparams import api
+
+        tf.config.list_logical_devices()
+    folder = os.path.join(sweep.directory, "tensorboard")
+    # What an earlier report wrote would otherwise be shown as well.
+    shutil.rmtree(folder, ignore_errors=True)
+    with tf.summary.create_file_writer(folder).as_default():
+        api.hparams_config(
+            hparams=[api.HParam(name) for name in _HPARAMS],
+            metrics=[api.Metric(t, display_name=f"{t} (%)") for t in _TAGS],
+        )
+    for group in sweep.groups.values():
+        for state in group.states:
+            _write_run(tf, api, folder, group, state)
+    return folder
+
+
+def _write_run(
+    tf: Any, api: Any, folder: str, group: Group, state: RunState
+) -> None:
+    name = state.job.name
+    with tf.summary.create_file_writer(os.path.join(folder, name)).as_default():
+        row = group.row
+        values: tuple = (row.name, group.variant or "search", row.poison, row.q)
+        values += (group.space.num_ops, state.job.seed, state.text)
+        settings = dict(zip(_HPARAMS, values, strict=True))
+        api.hparams(settings, trial_id=name)
+        for tag, column in _TAGS.items():
+            error = state.error(column)
+            if error is not None:
+                tf.summary.scalar(tag, error, step=state.epochs)

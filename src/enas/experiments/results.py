@@ -49,7 +49,6 @@ class Group:
 
     @property
     def finished(self) -> list[RunState]:
-        """The states that have finished."""
         return [state for state in self.states if state.finished]
 
     @property
@@ -71,11 +70,6 @@ class Group:
         """Returns the final errors of a column, per cent by seed."""
         found = {s.job.seed: s.error(column) for s in self.finished}
         return {seed: e for seed, e in found.items() if e is not None}
-
-    def error(self, column: str) -> float | None:
-        """Returns the mean of the final errors in per cent, or None."""
-        found = self.estimate(column)
-        return found.mean if found.n else None
 
     def curve(self, column: str) -> list[tuple[int, float]]:
         """Returns `mean_curve` of a column over the seeds."""
@@ -108,7 +102,6 @@ class Sweep:
 
     @property
     def baseline(self) -> Group | None:
-        """The `Group` without poison, or None."""
         return self.groups.get((BASELINE, ""))
 
     def errors(
@@ -149,15 +142,10 @@ class Sweep:
 
     def results(self) -> list[dict[str, Any]]:
         """Returns result.json of each run that has it."""
-        paths = [
-            pathlib.Path(state.job.directory, "result.json")
-            for state in self.states
-        ]
-        return [
-            json.loads(path.read_text(encoding="utf-8"))
-            for path in paths
-            if path.is_file()
-        ]
+        folders = [pathlib.Path(s.job.directory) for s in self.states]
+        files = [folder / "result.json" for folder in folders]
+        texts = [f.read_text(encoding="utf-8") for f in files if f.is_file()]
+        return list(map(json.loads, texts))
 
     def versions(self) -> list[dict[str, Any]]:
         """Returns what every start of every run ran on."""
@@ -191,7 +179,6 @@ def read_sweep(directory: str) -> Sweep:
         mine = [job for job in jobs if (job.row, job.variant) == key]
         states = [read_state(job, directory) for job in mine]
         config = read_config(mine[0].arguments)
-        groups[key] = Group(
-            rows[key[0]], key[1], states, space_of(config), config
-        )
+        row, variant = rows[key[0]], key[1]
+        groups[key] = Group(row, variant, states, space_of(config), config)
     return Sweep(directory, shared, groups)

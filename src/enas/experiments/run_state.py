@@ -30,7 +30,7 @@ class RunState:
 
     @property
     def epochs(self) -> int:
-        """Epochs that are safe."""
+        """Those that a checkpoint has made safe."""
         return len(self.rows)
 
     @property
@@ -63,16 +63,11 @@ class RunState:
             if column.startswith("seconds_")
         )
 
-    def error(self, column: str, row: int = -1) -> float | None:
-        """Returns an accuracy column as error in per cent, or None.
-
-        Args:
-          column: str, of metrics.csv.
-          row: int, index of the epoch; the last by default.
-        """
-        if not self.rows or column not in self.rows[row]:
+    def error(self, column: str) -> float | None:
+        """Returns the last accuracy as error in per cent, or None."""
+        if not self.rows or column not in self.rows[-1]:
             return None
-        return 100 * (1 - self.rows[row][column])
+        return 100 * (1 - self.rows[-1][column])
 
 
 def read_state(job: Job, sweep_dir: str) -> RunState:

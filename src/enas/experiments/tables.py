@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from enas.cifar10 import metrics
 from enas.cifar10.config.combinations import DEFENCES
 from enas.experiments import summary
-from enas.experiments.estimates import estimate
+from enas.experiments.estimates import estimate, paired
 from enas.experiments.results import READINGS, Group, Sweep
 from enas.experiments.rows import BASELINE
 from enas.experiments.summary import Errors, Table, number
@@ -23,39 +23,13 @@ READING_NAMES = {
 }
 
 
-def table1(sweep: Sweep) -> Table:
-    """Table 1: the paper's errors, ours and the damage, with intervals."""
-    best = sweep.errors("test", "best")
-    return summary.table1(sweep.primary("test"), best, sweep.config)
-
-
-def neighbours(sweep: Sweep) -> Table:
-    """Whether errors grow along q."""
-    return summary.neighbours(sweep.primary("test"))
-
-
-def correlations(sweep: Sweep) -> Table:
-    """Rank correlation with the paper over the rows that have finished."""
-    readings = {
-        name: sweep.errors("test", *reading)
-        for reading, name in READING_NAMES.items()
-    }
-    return summary.correlations(readings, sweep.config)
-
-
-def _signed(value: float | None, other: float | None) -> str:
-    if value is None or other is None:
-        return NONE
-    return number(value - other, "+.2f")
-
-
 def readings(sweep: Sweep) -> Table:
     """Both readings of every run, valid / test error."""
     header = ["row", *READING_NAMES.values()]
     rows = []
     for group in sweep.groups.values():
         cells = [
-            " / ".join(number(group.error(c.format(s))) for s in SPLITS)
+            " / ".join(number(group.estimate(c.format(s)).mean) for s in SPLITS)
             for c in metrics.READINGS.values()
         ]
         rows.append([group.name, *cells])
@@ -68,24 +42,23 @@ def controls(sweep: Sweep) -> Table:
     header += ["poison alone", "with all skips", "seeds"]
     clean = sweep.baseline.by_seed("test_acc") if sweep.baseline else {}
     found = {
-        (group.row.name if kind == "uniform" else group.row.set, kind): (
-            group.by_seed("test_acc")
-        )
+        (kind, group.row.name if kind == "uniform" else group.row.set): group
         for (_, kind), group in sweep.groups.items()
     }
     rows = []
     for group in sweep.table:
-        uniform = found.get((group.row.name, "uniform"), {})
-        alone, skipping = (
-            found.get((group.row.set, kind), {})
-            for kind in ("poison_only", "poison_all_skips")
+        row, of_set = group.row.name, group.row.set
+        keys = ("uniform", row), ("poison_only", of_set)
+        uniform, alone, skipping = (
+            found[key].by_seed("test_acc") if key in found else {}
+            for key in (*keys, ("poison_all_skips", of_set))
         )
         if uniform or alone or skipping:
             columns = [group.by_seed("test_acc"), uniform, clean]
             columns += [alone, skipping]
             seeds = _common(*filter(None, columns))
-            means = [number(_mean(column, seeds)) for column in columns]
-            rows.append([group.row.name, *means, _seeds(seeds)])
+            means = [_mean(column, seeds) for column in columns]
+            rows.append([row, *means, _seeds(seeds)])
     return header, rows
 
 
@@ -125,13 +98,19 @@ def ablation(sweep: Sweep) -> Table:
                 base_after = _flipped(sweep, sweep.baseline, flip)
                 both = _common(before, after, base, base_after)
                 damages = [
-                    _signed(_mean(before, both), _mean(base, both)),
-                    _signed(_mean(after, both), _mean(base_after, both)),
+                    number(paired({s: a[s] for s in both}, b).mean, "+.2f")
+                    for a, b in ((before, base), (after, base_after))
                 ]
-            means = [number(_mean(column, seeds)) for column in (before, after)]
-            points = _points([after[seed] - before[seed] for seed in seeds])
-            cells = [group.name, flip, *means, points, *damages]
-            rows.append([*cells, _seeds(seeds)])
+            change = paired(after, before)
+            points = number(change.mean, "+.2f")
+            points += f" ± {change.sd:.2f}" if change.n > 1 else ""
+            cells = [
+                group.name,
+                flip,
+                _mean(before, seeds),
+                _mean(after, seeds),
+            ]
+            rows.append([*cells, points, *damages, _seeds(seeds)])
     return header, rows
 
 
@@ -140,21 +119,12 @@ def _common(*columns: Mapping[int, float]) -> list[int]:
     return sorted(set.intersection(*map(set, columns)))
 
 
-def _mean(column: Mapping[int, float], seeds: Sequence[int]) -> float | None:
-    """Returns the mean over seeds; None where one is missing, or all."""
-    if not seeds or not set(seeds) <= set(column):
-        return None
-    return estimate([column[seed] for seed in seeds]).mean
+def _mean(column: Mapping[int, float], seeds: Sequence[int]) -> str:
+    return number(estimate([column[s] for s in seeds if s in column]).mean)
 
 
 def _seeds(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds)) or NONE
-
-
-def _points(differences: Sequence[float]) -> str:
-    found = estimate(differences)
-    spread = "" if found.n < 2 else f" ± {found.sd:.2f}"
-    return f"{found.mean:+.2f}{spread}"
 
 
 def _flips(sweep: Sweep) -> list[str]:
