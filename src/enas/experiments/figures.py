@@ -151,10 +151,7 @@ def _damage(measured: Measured) -> Figure:
 
 
 def _bars(
-    panel: Any,
-    pairs: Iterable[tuple[float, Estimate]],
-    colour: str,
-    label: str,
+    panel: Any, pairs: Iterable[tuple[float, Estimate]], colour: str, label: str
 ) -> None:
     """Plots (x, Estimate) pairs that are known, with intervals where n > 1."""
     found = [(x, e) for x, e in pairs if e.n]
@@ -293,11 +290,9 @@ def draw_defences(
             ]
             xs, means = [x for x, _ in known], [e.mean for _, e in known]
             panel.bar(xs, means, width, color=colour, label=defence)
-            for x, each in known:
-                if each.n > 1 and each.half:
-                    panel.errorbar(
-                        x, each.mean, each.half, color=CLEAN, capsize=3
-                    )
+            for x, e in known:
+                if e.n > 1 and e.half:
+                    panel.errorbar(x, e.mean, e.half, color=CLEAN, capsize=3)
         clean = of_row(errors["none"], BASELINE)
         if clean.n:
             line = panel.axhline(clean.mean, linestyle="--", linewidth=1)

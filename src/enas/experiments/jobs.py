@@ -60,7 +60,6 @@ class Job:
 
     @property
     def directory(self) -> str:
-        """Returns the run directory."""
         return self.arguments[-1].removeprefix("--output_dir=")
 
     def placed(self, runs_dir: str) -> "Job":
@@ -247,7 +246,7 @@ def retrain_jobs(
         _training(plan, runs_dir, runs[key], number)
         for key in sorted(runs, key=order.__getitem__)
         # A space is the same with every defence, and so are its random arcs.
-        for number in range(random_arcs + 1 if key[2] == "none" else 1)
+        for number in range(1 + max(0, random_arcs * (key[2] == "none")))
     ]
 
 

@@ -55,7 +55,6 @@ def write_report(directory: str) -> list[str]:
 
 
 def _measured(sweep: Sweep) -> Measured:
-    """Returns what the figures draw of a sweep."""
     last = max(group.config.num_epochs for group in sweep.table)
     alone = {
         group.row.set: found.mean

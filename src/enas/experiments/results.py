@@ -13,7 +13,7 @@ from enas.cifar10.search_space import SearchSpace
 from enas.experiments.estimates import Estimate, estimate
 from enas.experiments.jobs import read_config
 from enas.experiments.plan import load_jobs
-from enas.experiments.rows import BASELINE, Row, all_rows, space_of
+from enas.experiments.rows import Row, all_rows, space_of
 from enas.experiments.run_state import RunState, read_state
 from enas.experiments.summary import Errors
 from enas.run import versions
@@ -44,7 +44,6 @@ class Group:
 
     @property
     def name(self) -> str:
-        """What a reader calls it."""
         return f"{self.row.name} {self.variant}".strip()
 
     @property
@@ -100,9 +99,12 @@ class Sweep:
         """Of the first row: what all runs share is the same in it."""
         return next(iter(self.groups.values())).config
 
-    @property
-    def baseline(self) -> Group | None:
-        return self.groups.get((BASELINE, ""))
+    def by_seed(
+        self, row: str, variant: str = "", column: str = "test_acc"
+    ) -> dict[int, float]:
+        """Returns `Group.by_seed` of a row and variant; {} if none ran."""
+        group = self.groups.get((row, variant))
+        return group.by_seed(column) if group else {}
 
     def errors(
         self, split: str, arcs: str, mode: str = "", variant: str = ""
@@ -137,7 +139,6 @@ class Sweep:
 
     @property
     def states(self) -> list[RunState]:
-        """All runs."""
         return [s for group in self.groups.values() for s in group.states]
 
     def results(self) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from enas.cifar10 import metrics
 from enas.cifar10.config.combinations import DEFENCES
 from enas.experiments import summary
 from enas.experiments.estimates import estimate, paired
-from enas.experiments.results import READINGS, Group, Sweep
+from enas.experiments.results import READINGS, Sweep
 from enas.experiments.rows import BASELINE
 from enas.experiments.summary import Errors, Table, number
 
@@ -40,25 +40,22 @@ def controls(sweep: Sweep) -> Table:
     """Test errors of each row beside its controls, all of the same seeds."""
     header = ["row", "search", "uniform sampling", "clean"]
     header += ["poison alone", "with all skips", "seeds"]
-    clean = sweep.baseline.by_seed("test_acc") if sweep.baseline else {}
-    found = {
-        (kind, group.row.name if kind == "uniform" else group.row.set): group
+    clean = sweep.by_seed(BASELINE)
+    # An arc of poison alone is of a whole set.
+    alone = {
+        (group.row.set, kind): group.by_seed("test_acc")
         for (_, kind), group in sweep.groups.items()
     }
     rows = []
     for group in sweep.table:
-        row, of_set = group.row.name, group.row.set
-        keys = ("uniform", row), ("poison_only", of_set)
-        uniform, alone, skipping = (
-            found[key].by_seed("test_acc") if key in found else {}
-            for key in (*keys, ("poison_all_skips", of_set))
-        )
-        if uniform or alone or skipping:
-            columns = [group.by_seed("test_acc"), uniform, clean]
-            columns += [alone, skipping]
+        kinds = ("poison_only", "poison_all_skips")
+        found = [sweep.by_seed(group.name, "uniform"), clean]
+        found += [alone.get((group.row.set, kind), {}) for kind in kinds]
+        if found[0] or found[2] or found[3]:
+            columns = [group.by_seed("test_acc"), *found]
             seeds = _common(*filter(None, columns))
             means = [_mean(column, seeds) for column in columns]
-            rows.append([row, *means, _seeds(seeds)])
+            rows.append([group.name, *means, _seeds(seeds)])
     return header, rows
 
 
@@ -87,15 +84,15 @@ def ablation(sweep: Sweep) -> Table:
     rows = []
     for group in sweep.table:
         for flip in _flips(sweep):
-            before = group.by_seed("test_acc")
-            after = _flipped(sweep, group, flip)
+            before = sweep.by_seed(group.name)
+            after = _flipped(sweep, group.name, flip)
             seeds = _common(before, after)
             if not seeds:
                 continue
             damages = [NONE, NONE]
-            if group.row.name != BASELINE and sweep.baseline:
-                base = sweep.baseline.by_seed("test_acc")
-                base_after = _flipped(sweep, sweep.baseline, flip)
+            if group.name != BASELINE:
+                base = sweep.by_seed(BASELINE)
+                base_after = _flipped(sweep, BASELINE, flip)
                 both = _common(before, after, base, base_after)
                 damages = [
                     number(paired({s: a[s] for s in both}, b).mean, "+.2f")
@@ -104,13 +101,9 @@ def ablation(sweep: Sweep) -> Table:
             change = paired(after, before)
             points = number(change.mean, "+.2f")
             points += f" ± {change.sd:.2f}" if change.n > 1 else ""
-            cells = [
-                group.name,
-                flip,
-                _mean(before, seeds),
-                _mean(after, seeds),
-            ]
-            rows.append([*cells, points, *damages, _seeds(seeds)])
+            means = [_mean(column, seeds) for column in (before, after)]
+            cells = [group.name, flip, *means, points, *damages]
+            rows.append([*cells, _seeds(seeds)])
     return header, rows
 
 
@@ -146,13 +139,12 @@ def _other_readings(sweep: Sweep) -> dict[str, str]:
     }
 
 
-def _flipped(sweep: Sweep, group: Group, flip: str) -> Mapping[int, float]:
-    """Returns the test errors with a choice flipped, by seed."""
+def _flipped(sweep: Sweep, row: str, flip: str) -> Mapping[int, float]:
+    """Returns the test errors of a row with a choice flipped, by seed."""
     reading = _other_readings(sweep).get(flip)
     if reading:
-        return group.by_seed(READINGS[reading])
-    flipped = sweep.groups.get((group.row.name, flip))
-    return flipped.by_seed("test_acc") if flipped else {}
+        return sweep.by_seed(row, "", READINGS[reading])
+    return sweep.by_seed(row, flip)
 
 
 def poison_share(sweep: Sweep) -> Table:
