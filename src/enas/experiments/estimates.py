@@ -71,9 +71,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(stats.spearmanr(a, b).statistic)
 
 
-def interval(
-    a: np.ndarray, b: np.ndarray, seed: int = 0
-) -> tuple[float, float]:
+def interval(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     """Returns the 95 % percentile bootstrap interval over rows."""
     found = stats.bootstrap(
         (a, b),
@@ -82,16 +80,15 @@ def interval(
         vectorized=False,
         n_resamples=RESAMPLES,
         method="percentile",
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),
     ).confidence_interval
     return float(found.low), float(found.high)
 
 
 def partial(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
     """Returns the partial rank correlation of a and b given a third."""
-    ab, ag, bg = (
-        correlation(*pair) for pair in ((a, b), (a, given), (b, given))
-    )
+    pairs = (a, b), (a, given), (b, given)
+    ab, ag, bg = (correlation(*pair) for pair in pairs)
     return (ab - ag * bg) / float(np.sqrt((1 - ag**2) * (1 - bg**2)))
 
 

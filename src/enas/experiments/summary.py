@@ -11,13 +11,7 @@ import numpy as np
 from enas.cifar10.config import Config
 from enas.experiments import estimates
 from enas.experiments.estimates import Estimate, estimate, paired, verdict
-from enas.experiments.rows import (
-    BASELINE,
-    Row,
-    all_rows,
-    read_rows,
-    space_of,
-)
+from enas.experiments.rows import BASELINE, Row, all_rows, read_rows, space_of
 
 Errors = Mapping[str, Mapping[int, float]]
 Table = tuple[list[str], list[list[str]]]
