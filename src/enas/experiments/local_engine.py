@@ -1,7 +1,6 @@
 """Runs jobs side by side on this machine."""
 
 import collections
-import functools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -39,10 +38,17 @@ def run_local(
       KeyboardInterrupt: SIGINT or SIGTERM came; the searches are stopped.
     """
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
-    start = functools.partial(
-        SearchProcess, sweep_dir=sweep_dir, threads=threads, program=program
-    )
-    todo = [job for job in jobs if not read_state(job, sweep_dir).finished]
+
+    def finished(job: Job) -> bool:
+        return read_state(job, sweep_dir).finished
+
+    def start(job: Job) -> SearchProcess | None:
+        # Another sweep may have run it in the meantime.
+        if finished(job):
+            return None
+        return SearchProcess(job, sweep_dir, threads, program)
+
+    todo = [job for job in jobs if not finished(job)]
     attempts: collections.Counter[str] = collections.Counter()
     running: list[SearchProcess] = []
     with terminate_as_interrupt():
@@ -68,7 +74,7 @@ def _fill(
     todo: list[Job],
     running: list[SearchProcess],
     processes: int,
-    start: Callable[[Job], SearchProcess],
+    start: Callable[[Job], SearchProcess | None],
 ) -> None:
     """Fills the free places, and leaves jobs that others run for later."""
     for job in list(todo):
@@ -80,4 +86,4 @@ def _fill(
         except BusyError:
             todo.append(job)
         else:
-            running.append(search)
+            running += [search] if search else []

@@ -78,12 +78,7 @@ class RayEngine:
     def __call__(
         self, jobs: Sequence[Job], sweep_dir: str, show: Callable[[], None]
     ) -> None:
-        """Runs jobs until every one has finished or failed twice.
-
-        Args:
-          jobs: in the order to start them.
-          sweep_dir: on shared storage.
-          show: called again and again.
+        """Runs jobs as `run_local` does; `sweep_dir` is on shared storage.
 
         Raises:
           UserError: there is no cluster at the address, or no node of it has
