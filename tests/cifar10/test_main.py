@@ -21,7 +21,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.main import main
 from enas.cifar10.metrics import COLUMNS, TAGS
 from enas.errors import UserError
-from enas.run import checkpoint
+from enas.run import checkpoint, checkpoint_names
 from enas.run.run_dir import RunDir
 
 ROOT = helpers.ROOT
@@ -282,4 +282,4 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_sentence(
     # The state is there to look at, and no search goes on from it.
     folder = str(tmp_path / "r/checkpoints")
     assert checkpoint.read(f"{folder}/nonfinite")
-    assert checkpoint.positions(folder) == []
+    assert checkpoint_names.positions(folder) == []

@@ -5,7 +5,7 @@ import pytest
 
 import helpers
 from enas.experiments import arc_errors, summary
-from enas.experiments.files import read_table
+from enas.run.files import read_table
 from enas.tools.api import Run
 
 # Profile paper, four poisonings of two copies, three layers, 32 test images.

@@ -10,7 +10,7 @@ import pytest
 import helpers
 from enas.errors import UserError
 from enas.experiments import plan as plans
-from enas.experiments import same_images, table1
+from enas.experiments import table1
 from enas.experiments.jobs import Job
 from enas.experiments.report import _data
 from enas.experiments.results import Sweep
@@ -65,18 +65,18 @@ def test_new_runs_of_a_sweep_see_the_images_of_the_first(
         new = f"--output_dir={tmp_path}/runs/1a"
         return first, Job("1a", "", 1, (*settings, new))
 
-    same_images.check(jobs(), str(tmp_path))
+    plans.check_images(jobs(), str(tmp_path))
     plans.remember(str(tmp_path), plans.Plan(scale="smoke"), [jobs()[0]])
     (tmp_path / "runs").mkdir()
     os.symlink(small_run, tmp_path / "runs" / jobs()[0].name)
-    same_images.check(jobs(), str(tmp_path))
+    plans.check_images(jobs(), str(tmp_path))
     with pytest.raises(UserError, match="Different: test"):
-        same_images.check(jobs("--num_test=39"), str(tmp_path))
+        plans.check_images(jobs("--num_test=39"), str(tmp_path))
     other = jobs("--num_test=39", "--data_changed=allow")
-    same_images.check(other, str(tmp_path))
+    plans.check_images(other, str(tmp_path))
     assert "allow was given" in capfd.readouterr().out
     # Those that have begun compare themselves.
-    same_images.check(jobs("--num_test=39")[:1], str(tmp_path))
+    plans.check_images(jobs("--num_test=39")[:1], str(tmp_path))
 
 
 def test_a_report_says_that_runs_have_seen_other_images():

@@ -8,7 +8,7 @@ import helpers
 from enas.errors import UserError
 from enas.experiments import documents
 from enas.experiments.evidence import Evidence
-from enas.experiments.files import read_table
+from enas.run.files import read_table
 
 FOLDER = helpers.ROOT / "docs/table1"
 

@@ -7,7 +7,6 @@ from enas.experiments.estimates import (
     concordance,
     correlation,
     estimate,
-    kendall,
     moving_average,
     paired,
     partial,
@@ -58,16 +57,6 @@ def test_an_interval_is_students_by_hand():
 def test_a_difference_is_paired_by_seed_and_judged_by_its_interval(after, word):
     before = dict.fromkeys((1, 2, 3), 0.0)
     assert verdict(paired(after, before)) == word
-
-
-def test_kendalls_tau_by_hand_needs_8_pairs():
-    a = np.arange(8.0)
-    b = a.copy()
-    b[[0, 1]] = b[[1, 0]]
-    # One of 28 pairs is turned round.
-    tau, low, high = kendall(a, b)
-    assert tau == pytest.approx(26 / 28) and low <= tau <= high
-    assert np.isnan(kendall(a[:7], b[:7])[0])
 
 
 def test_a_moving_average_by_hand():

@@ -12,13 +12,18 @@ from enas.cifar10.config import Config
 from enas.errors import UserError
 from enas.experiments import plan as plans
 from enas.experiments import tables
-from enas.experiments.files import read_table
-from enas.experiments.jobs import Job, flips, make_jobs, read_config
+from enas.experiments.jobs import (
+    Job,
+    flips,
+    make_jobs,
+    read_config,
+    retrain_jobs,
+)
 from enas.experiments.results import Group, Sweep
-from enas.experiments.retrain import retrain_jobs
-from enas.experiments.rows import choose_rows, read_rows, search_space_of
+from enas.experiments.rows import choose_rows, read_rows, space_of
 from enas.experiments.summary import share_of
 from enas.experiments.table1 import main
+from enas.run.files import read_table
 
 OP_IDS = [6, 12, 42, 126, 306, 8, 18, 46, 106]
 OP_IDS += [12, 42, 126, 306, 10, 30, 86, 206]
@@ -38,7 +43,7 @@ def test_the_17_rows_have_the_op_ids_of_the_paper():
     assert [row.name for row in rows] == ["baseline"] + [
         f"{number}{letter}" for number in "1234" for letter in "abcd"
     ]
-    spaces = [search_space_of(row.poison, row.q, Config()) for row in rows]
+    spaces = [space_of(Config(), row) for row in rows]
     assert [space.num_ops for space in spaces] == OP_IDS
     errors = {row.name: row.paper_test_error for row in rows}
     assert (errors["baseline"], errors["3d"]) == (25.33, 82.07)
@@ -74,7 +79,7 @@ def test_the_poison_arc_of_each_set_is_poison_in_every_layer(tmp_path):
     arcs = {job.row: config_of(job) for job in jobs[4:]}
     assert list(arcs) == ["1c", "4d"]
     for config in arcs.values():
-        space = search_space_of(config.poison, config.q, config)
+        space = space_of(config)
         layers = config.child_num_layers
         arc = Arc.parse(config.child_fixed_arc, layers, space.num_ops)
         assert all(map(space.is_poison, arc.op_ids))
@@ -181,7 +186,7 @@ def test_the_second_papers_row_is_two_poisonings_once(tmp_path):
     (job,) = jobs_of(tmp_path, only=("5a",))
     config = config_of(job)
     assert config.poison_dropout_rate == 1
-    assert search_space_of(config.poison, config.q, config).num_ops == 8
+    assert space_of(config).num_ops == 8
 
 
 def test_poison_alone_is_run_with_all_skips_too(tmp_path):

@@ -17,10 +17,10 @@ def write(run, path):
       path: str.
     """
     # TensorFlow only here: who forks must not have used it.
-    from enas.run import checkpoint
+    from enas.run import checkpoint, checkpoint_names
 
     names = sorted(os.listdir(os.path.join(run, "checkpoints")))
-    newest = checkpoint.positions(os.path.join(run, "checkpoints"))[-1]
+    newest = checkpoint_names.positions(os.path.join(run, "checkpoints"))[-1]
     tensors = {
         name: f"{tensor.dtype} {tensor.shape} {_hash(tensor.tobytes())}"
         for name, tensor in checkpoint.read(newest).items()

@@ -7,7 +7,7 @@ import pytest
 
 import helpers
 from enas.cifar10.main import main
-from enas.run import checkpoint
+from enas.run import checkpoint, checkpoint_names
 from enas.tools.api import Run
 from enas.tools.evaluate import main as evaluate
 
@@ -37,7 +37,7 @@ def test_a_run_of_version_0_1_is_evaluated(run, capsys):
 
 
 def test_weights_of_version_0_1_are_read_to_the_last_bit(run):
-    newest = checkpoint.directories(str(run / "checkpoints"))[-1]
+    newest = checkpoint_names.directories(str(run / "checkpoints"))[-1]
     held = checkpoint.read(newest)
     variables, _ = checkpoint.search_tensors(Run(run).search)
     assert len(variables) > 400

@@ -18,7 +18,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.epoch_progress import EpochProgress
 from enas.cifar10.main import main
 from enas.errors import UserError, WriteError
-from enas.run import checkpoint
+from enas.run import checkpoint, checkpoint_names
 from enas.run.events import RunEvents, read_events
 from enas.run.files import append, cut_torn_line, write_whole
 from enas.run.lock import RunLock
@@ -278,7 +278,7 @@ def fails_in(monkeypatch, capsys, path, harm):
     assert code == 1
     assert text.startswith(f"error: {path}/") and "cannot be written" in text
     assert text.count("\n") == 1 and "continues" in text
-    checkpoints = checkpoint.positions(str(path / "checkpoints"))
+    checkpoints = checkpoint_names.positions(str(path / "checkpoints"))
     checkpoint.restore(search_of(0), checkpoints[-1])
     return text
 

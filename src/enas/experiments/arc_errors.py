@@ -22,20 +22,17 @@ import numpy as np
 from enas.cifar10.arc import Arc, num_decisions
 from enas.cifar10.flags import make_flags
 from enas.errors import UserError
-from enas.experiments.collect import merge, origin, row_of, short
-from enas.experiments.files import Line, read_table
+from enas.experiments.collect import error_of, merge, origin, row_of, short
 from enas.parser import Parser
 from enas.paths import full_path
+from enas.run.files import Line, read_table
 from enas.tools import open_run
 from enas.tools.command import run_tool
 
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
 
-__all__ = ["COLUMNS", "arc_with", "main"]
-
 KEY = ("row", "seed", "defence", "kind", "commit", "machine")
-COLUMNS = (*KEY, "date", "images", "good_layers", "test_error", "arc")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,7 +66,7 @@ def _run(argv: list[str]) -> Iterator[str]:
         lines.append(_line(search, kind, arc, given))
         yield f"{kind}: test error {lines[-1]['test_error']} %  {arc}"
     os.makedirs(given.into, exist_ok=True)
-    merge(os.path.join(given.into, "arc_errors.csv"), COLUMNS, lines, KEY)
+    merge(os.path.join(given.into, "arc_errors.csv"), lines, KEY)
 
 
 def _line(search: "Search", kind: str, arc: Arc, given: Namespace) -> Line:
@@ -91,7 +88,7 @@ def _line(search: "Search", kind: str, arc: Arc, given: Namespace) -> Line:
         **origin(result, given.machine),
         "images": str(len(images)),
         "good_layers": str(_good_layers(search, arc)),
-        "test_error": f"{100 - 100 * accuracy:.2f}",
+        "test_error": error_of(accuracy),
         "arc": short(str(arc)),
     }
 

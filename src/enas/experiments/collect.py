@@ -8,9 +8,8 @@ from scratch by `table1.sh --retrain` to retrained.csv. What is there already
 is written anew, so the same command may be given again.
 """
 
-import csv
-import io
 import json
+import operator
 import os
 import pathlib
 import re
@@ -24,62 +23,21 @@ from enas.cifar10.config import Config
 from enas.cifar10.metrics import COLUMNS
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
-from enas.experiments.files import Line, read_table
-from enas.experiments.results import reading_columns
+from enas.experiments.results import READINGS
 from enas.experiments.rows import all_rows
 from enas.parser import Parser
 from enas.run import versions
-from enas.run.files import write_whole
+from enas.run.files import Line, read_table, table_text, write_whole
 from enas.run.rows import RunRows
 from enas.tools.command import run_tool
 
-__all__ = ["KEY", "READINGS", "RUN_COLUMNS", "collect", "main"]
-
 # What tells one run from another.
 KEY = ("row", "seed", "defence", "variant", "commit", "machine")
-RETRAINED_KEY = (
-    "row",
-    "seed",
-    "defence",
-    "kind",
-    "epochs",
-    "commit",
-    "machine",
-)
-RETRAINED_COLUMNS = (
-    *RETRAINED_KEY,
-    "date",
-    "poison_layers",
-    "poison_layers_uniform",
-    "parameters",
-    "test_error",
-    "arc",
-)
+RETRAINED_KEY = (*KEY[:3], "kind", "epochs", *KEY[4:])
 # Settings that are tried against poison.
 TRIED = ("controller_tanh_constant", "controller_entropy_weight")
 # What a run is called in a line for people.
 NAMES = ("row", "seed", "defence", "variant", "kind")
-# Column of runs.csv, in per cent -> accuracy of metrics.csv.
-READINGS = {
-    f"{split}_error_{arcs}_{mode}": column
-    for split in ("valid", "test")
-    for (arcs, mode), column in reading_columns(split).items()
-}
-RUN_COLUMNS = (
-    *KEY,
-    "date",
-    "epochs",
-    "poison",
-    "q",
-    "op_ids",
-    *READINGS,
-    "poison_share",
-    "poison_layers_best",
-    "poison_layers_10",
-    "poison_layers_uniform",
-    "best_arc",
-    "arcs",
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,12 +56,12 @@ def _run(argv: list[str]) -> Iterator[str]:
 
 
 def collect(folders: Iterable[str], machine: str, into: str) -> list[str]:
-    """Adds finished searches to the two tables; returns their names.
+    """Adds finished searches to the tables; returns their names.
 
     Args:
       folders: sweeps, or run directories.
       machine: the name that tells its rounding from that of others.
-      into: folder of epochs.csv and runs.csv, which need not exist.
+      into: folder of the tables, which need not exist.
 
     Raises:
       UserError: there is no such folder, or a file of a run is damaged.
@@ -121,20 +79,15 @@ def collect(folders: Iterable[str], machine: str, into: str) -> list[str]:
                 continue
             if result["settings"].get("child_from_scratch"):
                 retrained.append(_retrained_line(path, result, machine))
-                continue
-            run = _run_line(path, result, machine)
-            runs.append(run)
-            epochs += _epoch_lines(path.parent, run)
+            else:
+                runs.append(_run_line(path, result, machine))
+                epochs += _epoch_lines(path.parent, runs[-1])
     os.makedirs(into, exist_ok=True)
-    for name, columns, lines, key in (
-        ("runs.csv", RUN_COLUMNS, runs, KEY),
-        ("epochs.csv", (*KEY, *COLUMNS), epochs, KEY),
-        ("retrained.csv", RETRAINED_COLUMNS, retrained, RETRAINED_KEY),
-    ):
-        if lines:
-            merge(os.path.join(into, name), columns, lines, key)
+    merge(os.path.join(into, "runs.csv"), runs, KEY)
+    merge(os.path.join(into, "epochs.csv"), epochs, KEY)
+    merge(os.path.join(into, "retrained.csv"), retrained, RETRAINED_KEY)
     return [
-        " ".join(filter(None, (run.get(name) for name in NAMES)))
+        " ".join(filter(None, map(run.get, NAMES)))
         for run in (*runs, *retrained)
     ]
 
@@ -151,9 +104,8 @@ def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         r"_(best_arc|random_arc_\d+)(?:_(.+))?_seed\d+$", path.parent.name
     )
     kind, defence = found.groups() if found else ("given", None)
-    arc = Arc.parse(
-        result["arc"], settings["child_num_layers"], result["op_ids"]
-    )
+    layers = settings["child_num_layers"]
+    arc = Arc.parse(result["arc"], layers, result["op_ids"])
     values = {
         "row": row_of(settings),
         "seed": settings["seed"],
@@ -164,7 +116,7 @@ def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         "poison_layers": sum(op >= good for op in arc.op_ids),
         "poison_layers_uniform": uniform,
         "parameters": result["parameters"],
-        "test_error": f"{100 - 100 * result['last']['test_acc']:.2f}",
+        "test_error": error_of(result["last"]["test_acc"]),
         "arc": short(result["arc"]),
     }
     return {name: str(value) for name, value in values.items()}
@@ -180,13 +132,9 @@ def _poison_of(settings: dict[str, Any], result: dict) -> tuple[int, str]:
 def origin(path: pathlib.Path, machine: str) -> Line:
     """Returns where and when a result was made, and by which commit."""
     starts = versions.read(str(path.parent))
-    commit = starts[-1].get("commit") if starts else None
+    commit = (starts[-1].get("commit") if starts else None) or "unknown"
     date = time.strftime("%Y-%m-%d", time.gmtime(path.stat().st_mtime))
-    return {
-        "commit": (commit or "unknown")[:7],
-        "machine": machine,
-        "date": date,
-    }
+    return {"commit": commit[:7], "machine": machine, "date": date}
 
 
 def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
@@ -210,7 +158,7 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         "poison": settings["poison"],
         "q": settings["q"] or 0,
         "op_ids": result["op_ids"],
-        **{name: f"{100 - 100 * last[c]:.2f}" for name, c in READINGS.items()},
+        **{name: error_of(last[column]) for name, column in READINGS.items()},
         "poison_share": f"{last['poison_share']:.4f}",
         "poison_layers_best": best["poison_layers"],
         "poison_layers_10": f"{sum(layers) / len(layers):.2f}",
@@ -241,40 +189,40 @@ def _variant(settings: dict[str, Any]) -> str:
     return " ".join(words)
 
 
+def error_of(accuracy: float) -> str:
+    """Returns the error of an accuracy, per cent, as the tables have it."""
+    return f"{100 - 100 * accuracy:.2f}"
+
+
 def short(arc: str) -> str:
+    """Returns an architecture with single spaces."""
     return " ".join(arc.split())
 
 
 def _epoch_lines(folder: pathlib.Path, run: Line) -> list[Line]:
     key = {name: run[name] for name in KEY}
     return [
-        key | {name: f"{number:.6g}" for name, number in row.items()}
+        key | {c: f"{row[c]:.6g}" if c in row else "" for c in COLUMNS}
         for row in RunRows(str(folder)).rows()
     ]
 
 
-def merge(
-    path: str, columns: Sequence[str], new: list[Line], key: Sequence[str]
-) -> None:
+def merge(path: str, new: list[Line], key: Sequence[str]) -> None:
     """Writes a table with new lines instead of those of the same runs."""
-    old = read_table(path)
+    if not new:
+        return
+    old, columns = read_table(path), list(new[0])
     if os.path.exists(path) and not (old and old[0].keys() == set(columns)):
         raise UserError(
             f"{path} is no table of this program. Name another folder by "
             "--into."
         )
-    keys = {tuple(line[name] for name in key) for line in new}
-    kept = [
-        line for line in old if tuple(line[name] for name in key) not in keys
-    ]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
-    writer.writeheader()
+    key_of = operator.itemgetter(*key)
+    keys = set(map(key_of, new))
+    kept = [line for line in old if key_of(line) not in keys]
     # A stable order: the lines of one run stay in the order of its epochs.
-    writer.writerows(
-        sorted([*kept, *new], key=lambda line: [line[name] for name in key])
-    )
-    write_whole(path, stream.getvalue())
+    lines = sorted([*kept, *new], key=key_of)
+    write_whole(path, table_text(lines, columns))
 
 
 if __name__ == "__main__":

@@ -9,19 +9,17 @@ document is made by the function of that name here; a test makes them again.
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from enas.errors import UserError
 from enas.experiments import summary
 from enas.experiments.estimates import estimate, paired, verdict
 from enas.experiments.evidence import ATTACKS, PRIMARY, SECOND, Evidence
-from enas.experiments.files import Line, write_whole
 from enas.experiments.rows import BASELINE, all_rows, read_rows
-from enas.experiments.summary import Table, number
+from enas.experiments.summary import Table, number, of_row
 from enas.parser import Parser
+from enas.run.files import Line, write_whole
 from enas.tools.command import run_tool
-
-__all__ = ["BLOCKS", "DOCUMENTS", "fill", "main"]
 
 DOCUMENTS = ("README.md", "docs/TABLE1.md", "docs/DEFENCE.md")
 BLOCK = re.compile(r"(<!-- table1: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
@@ -56,42 +54,39 @@ def fill(text: str, evidence: Evidence) -> str:
             raise UserError(
                 f"A block is one of {', '.join(BLOCKS)}; received {match[2]}."
             )
-        lines = BLOCKS[match[2]](evidence)
+        found = BLOCKS[match[2]](evidence)
+        lines = summary.markdown(found) if isinstance(found, tuple) else found
         return match[1] + "\n".join(["", *lines, ""]) + "\n" + match[4]
 
     return BLOCK.sub(made, text)
 
 
-def _table(make: Callable[[Evidence], Table]) -> Callable:
-    return lambda evidence: summary.markdown(make(evidence))
-
-
-def _table1(evidence: Evidence) -> Table:
-    return summary.table1(
-        evidence.errors(PRIMARY), evidence.errors(SECOND), evidence.config
-    )
+def _main(evidence: Evidence) -> Table:
+    primary, second = evidence.errors(PRIMARY), evidence.errors(SECOND)
+    return summary.table1(primary, second, evidence.config)
 
 
 def _readme(evidence: Evidence) -> Table:
     header = ["row", "poison", "q", "paper", "here", "n", "damage here"]
     errors, rows = evidence.errors(PRIMARY), []
     for row in read_rows():
-        found = estimate(list(errors[row.name].values()))
+        found = of_row(errors, row.name)
         damage = str(evidence.damage(row.name)) if row.name != BASELINE else "-"
-        paper = number(row.paper_test_error)
-        cells = [row.name, row.poison, str(row.q), paper]
+        cells = [row.name, row.poison, str(row.q), number(row.paper_test_error)]
         rows.append([*cells, str(found), str(found.n), damage])
     return header, rows
 
 
 def _correlations(evidence: Evidence) -> Table:
-    return summary.correlations(
-        {
-            "mean of sampled arcs, training mode": evidence.errors(PRIMARY),
-            "best of 10, training mode": evidence.errors(SECOND),
-        },
-        evidence.config,
-    )
+    readings = {
+        "mean of sampled arcs, training mode": evidence.errors(PRIMARY),
+        "best of 10, training mode": evidence.errors(SECOND),
+    }
+    return summary.correlations(readings, evidence.config)
+
+
+def _neighbours(evidence: Evidence) -> Table:
+    return summary.neighbours(evidence.errors(PRIMARY))
 
 
 def _avoidance(evidence: Evidence) -> Table:
@@ -100,13 +95,9 @@ def _avoidance(evidence: Evidence) -> Table:
     for row in read_rows():
         curve = evidence.curve(row.name, "poison_share")
         if curve and row.name != BASELINE:
-            shares = (
-                summary.share_of(row, evidence.config),
-                curve[0][1],
-                curve[-1][1],
-            )
-            cells = [f"{100 * share:.1f}" for share in shares]
-            rows.append([row.name, *cells])
+            share = summary.share_of(row, evidence.config)
+            shares = (share, curve[0][1], curve[-1][1])
+            rows.append([row.name, *(f"{100 * s:.1f}" for s in shares)])
     return header, rows
 
 
@@ -120,11 +111,8 @@ def _retrained(evidence: Evidence) -> Table:
     for row, defence in sorted(keys, key=lambda k: (k[1], order.index(k[0]))):
         best = evidence.trained(row, "best_arc", defence)
         seeds = {line["seed"] for line in best}
-        shared = [
-            run
-            for run in evidence.chosen(defence)
-            if run["row"] == row and run["seed"] in seeds
-        ]
+        runs = [r for r in evidence.chosen(defence) if r["row"] == row]
+        shared = [run for run in runs if run["seed"] in seeds]
         chance = evidence.trained(row, r"random_arc_\d+")
         cells = [row, defence, _mean(shared, f"test_error_{SECOND}")]
         cells += [_mean(best, "test_error"), str(len(best))]
@@ -146,17 +134,13 @@ def _mean(lines: Iterable[Line], column: str, spread: bool = True) -> str:
 def _ablation(evidence: Evidence) -> Table:
     """The sweep of ablations and controls, as its own report wrote it."""
     header = ["row", "variant", "best of 10", "mean of sampled arcs", "n"]
-    rows = [
-        [
-            line["row"],
-            line["variant"] or "the search",
-            number(float(line[f"test_error_{SECOND}"])),
-            number(float(line[f"test_error_{PRIMARY}"])),
-            line["seeds_finished"],
-        ]
-        for line in evidence.ablation
-        if int(line["seeds_finished"])
-    ]
+    rows = []
+    for line in evidence.ablation:
+        if int(line["seeds_finished"]):
+            cells = [line["row"], line["variant"] or "the search"]
+            for reading in (SECOND, PRIMARY):
+                cells.append(number(float(line[f"test_error_{reading}"])))
+            rows.append([*cells, line["seeds_finished"]])
     return header, rows
 
 
@@ -177,16 +161,8 @@ def _modes(evidence: Evidence) -> Table:
 
 
 def _defences(evidence: Evidence) -> Table:
-    header = ["space", *evidence.defences]
-    rows = []
-    for row in (BASELINE, *ATTACKS):
-        cells = []
-        for defence in evidence.defences:
-            errors = evidence.errors(PRIMARY, defence)[row]
-            found = estimate(list(errors.values()))
-            cells.append(f"{found} (n = {found.n})" if found.n else "-")
-        rows.append([row, *cells])
-    return header, rows
+    found = summary.defences(evidence.by_defence, (BASELINE, *ATTACKS))
+    return ["space", *found[0][1:]], found[1]
 
 
 def _against_clean(evidence: Evidence) -> Table:
@@ -194,9 +170,8 @@ def _against_clean(evidence: Evidence) -> Table:
     header = ["space", "defence", "minus clean search", "n", "verdict"]
     rows = []
     for row in (BASELINE, *ATTACKS):
-        for defence in evidence.defences:
-            errors = evidence.errors(PRIMARY, defence)[row]
-            found = paired(errors, evidence.clean)
+        for defence, errors in evidence.by_defence.items():
+            found = paired(errors[row], evidence.clean)
             if found.n and (row, defence) != (BASELINE, "none"):
                 text = number(found.mean, "+.2f")
                 text += f" ± {found.half:.2f}" if found.n > 1 else ""
@@ -207,14 +182,10 @@ def _against_clean(evidence: Evidence) -> Table:
 
 def _clean_spread(evidence: Evidence) -> list[str]:
     """Says how far clean searches differ, seeds and machines."""
-    runs = [
-        r
-        for r in evidence.runs
-        if (r["row"], r["defence"], r["variant"]) == (BASELINE, "none", "")
-    ]
-    found = sorted(float(r[f"test_error_{PRIMARY}"]) for r in runs)
-    seeds = len({r["seed"] for r in runs})
-    sd = estimate(found).sd
+    wanted = {"row": BASELINE, "defence": "none", "variant": ""}.items()
+    runs = [run for run in evidence.runs if wanted <= run.items()]
+    found = sorted(float(run[f"test_error_{PRIMARY}"]) for run in runs)
+    seeds, sd = len({run["seed"] for run in runs}), estimate(found).sd
     return [
         f"The clean search ended between {found[0]:.2f} and {found[-1]:.2f} % "
         f"in {len(found)} runs of {seeds} seeds (sample standard deviation "
@@ -224,23 +195,21 @@ def _clean_spread(evidence: Evidence) -> list[str]:
 
 def _headline(evidence: Evidence) -> Iterator[str]:
     """Yields what a reader can quote, as list items."""
-    clean = estimate(list(evidence.clean.values()))
+    errors = evidence.errors(PRIMARY)
+    clean = of_row(errors, BASELINE)
     yield (
         f"* The clean search ends at {clean} % test error (n = {clean.n} "
         "seeds); the paper's at 25.33 %, with a larger child and 25 times as "
         "many epochs. The level is not reproduced."
     )
-    damages = (f"{row} {evidence.damage(row)}" for row in ATTACKS[:4])
-    counts = {evidence.damage(row).n for row in ATTACKS[:4]}
+    damages = {row: evidence.damage(row) for row in ATTACKS[:4]}
     yield (
-        f"* Damage in points under shared weights: {'; '.join(damages)} "
-        f"(n = {'/'.join(map(str, sorted(counts)))})."
+        f"* Damage in points under shared weights: {_listed(damages)} "
+        f"(n = {_counts(each.n for each in damages.values())})."
     )
     yield from _what_remains(evidence)
-    errors = evidence.errors(PRIMARY)
     harder = [
-        estimate(list(errors[f"3{x}"].values())).mean
-        > estimate(list(errors[f"1{x}"].values())).mean
+        of_row(errors, f"3{x}").mean > of_row(errors, f"1{x}").mean
         for x in "abcd"
     ]
     yield (
@@ -284,7 +253,7 @@ def _headline(evidence: Evidence) -> Iterator[str]:
 
 def _what_remains(evidence: Evidence) -> Iterator[str]:
     """Yields what of the damage is left when the found arc is retrained."""
-    texts, counts = [], set()
+    texts, counts = {}, set()
     clean = _by_seed(evidence.trained(BASELINE, "best_arc"))
     second = evidence.errors(SECOND)
     for row in ATTACKS[:4]:
@@ -296,54 +265,60 @@ def _what_remains(evidence: Evidence) -> Iterator[str]:
             for seed in seeds
         ]
         if pairs:
-            counts.add(str(len(pairs)))
-            texts.append(f"{row} {' and '.join(pairs)}")
+            counts.add(len(pairs))
+            texts[row] = " and ".join(pairs)
     if texts:
         yield (
             "* **What remains when the best arc is trained from scratch** (two"
             " epochs of the 50,000 training images): points above the best arc"
             " of the clean search of the same seed, of those that the same arcs"
-            f" have under shared weights (best of 10): {'; '.join(texts)} (n ="
-            f" {'/'.join(sorted(counts))} seeds)."
+            f" have under shared weights (best of 10): {_listed(texts)} (n ="
+            f" {_counts(counts)} seeds)."
         )
     chance = _by_seed(evidence.trained(BASELINE, "random_arc_1"))
-    texts, counts = [], set()
+    found = {}
     for row in ATTACKS[:4]:
-        found = paired(_by_seed(evidence.trained(row, "random_arc_1")), chance)
-        if found.n:
-            texts.append(f"{row} {found}")
-            counts.add(str(found.n))
-    if texts:
+        mine = _by_seed(evidence.trained(row, "random_arc_1"))
+        if mine.keys() & chance.keys():
+            found[row] = paired(mine, chance)
+    if found:
         yield (
             "* A random arc of the poisoned space, from scratch, in points "
-            f"above a random arc of the clean space: {'; '.join(texts)} (n = "
-            f"{'/'.join(sorted(counts))}, one arc each)."
+            f"above a random arc of the clean space: {_listed(found)} (n = "
+            f"{_counts(each.n for each in found.values())}, one arc each)."
         )
+
+
+def _listed(found: Mapping[str, object]) -> str:
+    return "; ".join(f"{row} {each}" for row, each in found.items())
+
+
+def _counts(numbers: Iterable[int]) -> str:
+    return "/".join(map(str, sorted(set(numbers))))
 
 
 def _by_seed(lines: Iterable[Line]) -> dict[int, float]:
     return {int(line["seed"]): float(line["test_error"]) for line in lines}
 
 
-BLOCKS: dict[str, Callable[[Evidence], Iterable[str]]] = {
-    "ablation": _table(_ablation),
-    "against_clean": _table(_against_clean),
-    "avoidance": _table(_avoidance),
+# Each gives a table, or lines.
+BLOCKS: dict[str, Callable[[Evidence], Table | Iterable[str]]] = {
+    "ablation": _ablation,
+    "against_clean": _against_clean,
+    "avoidance": _avoidance,
     "clean_spread": _clean_spread,
-    "correlations": _table(_correlations),
-    "defences": _table(_defences),
+    "correlations": _correlations,
+    "defences": _defences,
     "headline": _headline,
-    "main": _table(_table1),
-    "modes": _table(_modes),
-    "neighbours": _table(
-        lambda evidence: summary.neighbours(evidence.errors(PRIMARY))
+    "main": _main,
+    "modes": _modes,
+    "neighbours": _neighbours,
+    "ranks": lambda evidence: summary.ranks(
+        evidence.arc_errors, evidence.ranked
     ),
-    "ranks": _table(
-        lambda evidence: summary.ranks(evidence.arc_errors, evidence.ranked)
-    ),
-    "readme": _table(_readme),
-    "retrained": _table(_retrained),
-    "strata": _table(lambda evidence: summary.strata(evidence.arc_errors)),
+    "readme": _readme,
+    "retrained": _retrained,
+    "strata": lambda evidence: summary.strata(evidence.arc_errors),
 }
 
 if __name__ == "__main__":

@@ -7,20 +7,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-__all__ = [
-    "Estimate",
-    "concordance",
-    "correlation",
-    "estimate",
-    "interval",
-    "kendall",
-    "moving_average",
-    "paired",
-    "partial",
-    "verdict",
-    "window",
-]
-
 RESAMPLES = 10_000
 # Rows whose shares of poison differ by no more than this have one share.
 EQUAL_SHARE = 0.03
@@ -48,9 +34,8 @@ class Estimate(NamedTuple):
         """Returns mean ± half, or the mean alone, or a dash."""
         if not self.n:
             return "-"
-        return f"{self.mean:.2f}" + (
-            f" ± {self.half:.2f}" if self.n > 1 else ""
-        )
+        half = f" ± {self.half:.2f}" if self.n > 1 else ""
+        return f"{self.mean:.2f}{half}"
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -86,45 +71,33 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(stats.spearmanr(a, b).statistic)
 
 
+def kendall(a: np.ndarray, b: np.ndarray) -> float:
+    """Returns Kendall's tau; NaN below 8 pairs."""
+    if len(a) < LEAST_ROWS:
+        return NAN
+    return float(stats.kendalltau(a, b).statistic)
+
+
 def interval(
-    a: np.ndarray, b: np.ndarray, seed: int = 0
+    a: np.ndarray, b: np.ndarray, statistic: Callable = stats.spearmanr
 ) -> tuple[float, float]:
     """Returns the 95 % percentile bootstrap interval over rows."""
-    return _bootstrap(lambda x, y: stats.spearmanr(x, y).statistic, a, b, seed)
-
-
-def kendall(
-    a: np.ndarray, b: np.ndarray, seed: int = 0
-) -> tuple[float, float, float]:
-    """Returns Kendall's tau and its bootstrap interval; NaN below 8 pairs."""
-    if len(a) < LEAST_ROWS:
-        return NAN, NAN, NAN
-    low, high = _bootstrap(
-        lambda x, y: stats.kendalltau(x, y).statistic, a, b, seed
-    )
-    return float(stats.kendalltau(a, b).statistic), low, high
-
-
-def _bootstrap(
-    statistic: Callable[..., float], a: np.ndarray, b: np.ndarray, seed: int
-) -> tuple[float, float]:
     found = stats.bootstrap(
         (a, b),
-        statistic,
+        lambda x, y: statistic(x, y).statistic,
         paired=True,
         vectorized=False,
         n_resamples=RESAMPLES,
         method="percentile",
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),
     ).confidence_interval
     return float(found.low), float(found.high)
 
 
 def partial(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
     """Returns the partial rank correlation of a and b given a third."""
-    ab, ag, bg = (
-        correlation(*pair) for pair in ((a, b), (a, given), (b, given))
-    )
+    pairs = (a, b), (a, given), (b, given)
+    ab, ag, bg = (correlation(*pair) for pair in pairs)
     return (ab - ag * bg) / float(np.sqrt((1 - ag**2) * (1 - bg**2)))
 
 

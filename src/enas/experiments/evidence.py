@@ -8,13 +8,11 @@ import re
 
 from enas.experiments.estimates import Estimate, paired
 from enas.experiments.figures import Measured, draw_defences, draw_figures
-from enas.experiments.files import Line, read_table
 from enas.experiments.jobs import read_config
 from enas.experiments.results import mean_curve
 from enas.experiments.rows import BASELINE, all_rows
 from enas.experiments.summary import Errors
-
-__all__ = ["ATTACKS", "PRIMARY", "SECOND", "Evidence"]
+from enas.run.files import Line, read_table
 
 # The mean over sampled arcs in the mode in which the paper's code measures.
 PRIMARY, SECOND = "sampled_train", "best_train"
@@ -50,20 +48,14 @@ class Evidence:
     @functools.cached_property
     def _machines(self) -> dict[tuple[str, str], int]:
         """How many rows of a seed each machine ran."""
-        return collections.Counter(
-            (run["seed"], run["machine"]) for run in self.runs
-        )
+        return collections.Counter((r["seed"], r["machine"]) for r in self.runs)
 
     def chosen(self, defence: str = "none") -> list[Line]:
         """Returns the runs without a variant, one for each row and seed."""
-        found: dict[tuple[str, str], Line] = {}
-        mine = [r for r in self.runs if r["defence"] == defence]
-        for run in sorted(
-            (r for r in mine if not r["variant"]),
-            key=lambda r: self._machines[r["seed"], r["machine"]],
-        ):
-            found[run["row"], run["seed"]] = run
-        return list(found.values())
+        wanted = {"defence": defence, "variant": ""}.items()
+        runs = [run for run in self.runs if wanted <= run.items()]
+        runs.sort(key=lambda r: self._machines[r["seed"], r["machine"]])
+        return list({(run["row"], run["seed"]): run for run in runs}.values())
 
     def errors(
         self, reading: str, defence: str = "none", split: str = "test"
@@ -85,23 +77,19 @@ class Evidence:
         return paired(self.errors(PRIMARY)[row], self.clean)
 
     @functools.cached_property
-    def defences(self) -> list[str]:
-        """Every defence that was run, none first."""
+    def by_defence(self) -> dict[str, Errors]:
+        """Test errors, primary reading, by defence, none first."""
         names = {run["defence"] for run in self.runs} - {"none"}
-        return ["none", *sorted(names)]
+        return {n: self.errors(PRIMARY, n) for n in ("none", *sorted(names))}
 
     def curve(self, row: str, column: str) -> list[tuple[int, float]]:
         """Returns [(epoch, mean over seeds), ..] of a column.
 
         Of a seed that ran on several machines one that kept its epochs counts.
         """
-        mine = [
-            line
-            for line in self._epochs
-            if (line["row"], line["variant"], line["defence"])
-            == (row, "", "none")
-            and line[column]
-        ]
+        wanted = {"row": row, "variant": "", "defence": "none"}.items()
+        mine = [line for line in self._epochs if wanted <= line.items()]
+        mine = [line for line in mine if line[column]]
         machine = {line["seed"]: line["machine"] for line in mine}
         lines = [
             {name: float(line[name]) for name in ("epoch", column)}
@@ -116,19 +104,15 @@ class Evidence:
 
     def trained(self, row: str, kind: str, defence: str = "none") -> list[Line]:
         """Returns lines of retrained.csv, kind a pattern for theirs."""
-        return [
-            line
-            for line in self.retrained
-            if line["row"] == row
-            and re.fullmatch(kind, line["kind"])
-            and line["defence"] == defence
-        ]
+        wanted = {"row": row, "defence": defence}.items()
+        mine = [line for line in self.retrained if wanted <= line.items()]
+        return [line for line in mine if re.fullmatch(kind, line["kind"])]
 
     def draw(self, directory: str) -> list[str]:
         """Draws all figures; returns the paths."""
         sets = {row.name: row.set for row in all_rows()}
         alone = {
-            sets[line["row"]]: float(line["test_error_sampled_train"])
+            sets[line["row"]]: float(line[f"test_error_{PRIMARY}"])
             for line in self.ablation
             if line["variant"] == "poison_only"
         }
@@ -141,8 +125,9 @@ class Evidence:
             alone,
         )
         paths = draw_figures(measured, directory)
-        errors = {name: self.errors(PRIMARY, name) for name in self.defences}
         caption = (
             f"{SCALE}, mean of sampled arcs; bars: 95 % t-interval, where n > 1"
         )
-        return paths + draw_defences(errors, ATTACKS, caption, directory)
+        return paths + draw_defences(
+            self.by_defence, ATTACKS, caption, directory
+        )

@@ -2,27 +2,17 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from enas.experiments.estimates import (
-    Estimate,
-    estimate,
-    moving_average,
-    paired,
-    window,
-)
-from enas.experiments.rows import BASELINE, Row, read_rows, search_space_of
-from enas.experiments.summary import Errors, share_of
+from enas.cifar10.config import Config
+from enas.experiments.estimates import Estimate, moving_average, paired, window
+from enas.experiments.rows import BASELINE, Row, read_rows, space_of
+from enas.experiments.summary import Errors, of_row, share_of
 from enas.paths import picture_metadata
-
-if TYPE_CHECKING:  # It needs TensorFlow.
-    from enas.cifar10.config import Config
-
-__all__ = ["DEFENCES", "FIGURES", "Measured", "draw_defences", "draw_figures"]
 
 FIGURES = ("damage", "figure4", "figure5", "poison_share")
 DEFENCES = "defences"
@@ -73,12 +63,8 @@ class Measured:
     curve: Callable[[str, str], Curve]
     num_epochs: int
     scale: str
-    config: "Config"
+    config: Config
     poison_only: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-    def final(self, row: str, split: str = "test") -> Estimate:
-        """Returns the `Estimate` of a row's final errors, per cent."""
-        return estimate(list(self.errors[split].get(row, {}).values()))
 
     @property
     def caption(self) -> str:
@@ -97,9 +83,8 @@ class Measured:
 
     def _seeds(self) -> str:
         counts = {len(seeds) for seeds in self.errors["test"].values() if seeds}
-        if len(counts) > 1:
-            return f"{min(counts)} to {max(counts)}"
-        return str(max(counts, default=0))
+        ends = sorted({min(counts, default=0), max(counts, default=0)})
+        return " to ".join(map(str, ends))
 
 
 def draw_figures(measured: Measured, directory: str) -> list[str]:
@@ -115,11 +100,8 @@ def draw_figures(measured: Measured, directory: str) -> list[str]:
             for panel in axes[:, 0]:
                 panel.set_ylabel(label)
             text = title.format(window=window(measured.num_epochs))
-            caption = (
-                measured.caption
-                if name == "figure5"
-                else measured.curve_caption
-            )
+            final = name == "figure5"
+            caption = measured.caption if final else measured.curve_caption
             figure.suptitle(f"{text}\n{caption}", fontsize=11)
             paths += _save(figure, directory, name)
     return paths
@@ -128,17 +110,9 @@ def draw_figures(measured: Measured, directory: str) -> list[str]:
 def _save(figure: Figure, directory: str, name: str) -> list[str]:
     paths = [os.path.join(directory, name + suffix) for suffix in SUFFIXES]
     for path in paths:
-        metadata: dict[str, Any] = dict(picture_metadata(path))
-        if path.endswith(".svg"):
-            metadata["Date"] = None
-        figure.savefig(path, metadata=metadata)
+        date = {"Date": None} if path.endswith(".svg") else {}
+        figure.savefig(path, metadata=picture_metadata(path) | date)
     return paths
-
-
-def _paper(row: Row) -> float:
-    return (
-        float("nan") if row.paper_test_error is None else row.paper_test_error
-    )
 
 
 def _rows(number: str) -> list[Row]:
@@ -149,32 +123,21 @@ def _damage(measured: Measured) -> Figure:
     """Draws the damage over the share of poison, a line for each set."""
     figure = Figure(figsize=(10, 5), layout="constrained")
     ours, papers = figure.subplots(1, 2, sharey=True)
-    baseline = next(r for r in read_rows() if r.name == BASELINE)
-    clean = measured.errors["test"].get(BASELINE, {})
+    baseline = _rows("none")[0].paper_test_error or 0
+    errors = measured.errors["test"]
+    clean = errors.get(BASELINE, {})
     for number, title in SETS.items():
         rows, colour = _rows(number), COLOURS[number]
-        found = [
-            (
-                share_of(row, measured.config),
-                paired(measured.errors["test"][row.name], clean),
-            )
-            for row in rows
-            if measured.errors["test"].get(row.name)
-        ]
-        found = [(share, damage) for share, damage in found if damage.n]
-        _bars(ours, found, colour, title)
-        papers.plot(
-            [share_of(row, measured.config) for row in rows],
-            [_paper(row) - _paper(baseline) for row in rows],
-            "*-",
-            color=colour,
-            markersize=9,
-            label=title,
-        )
+        shares = [share_of(row, measured.config) for row in rows]
+        damages = [paired(errors.get(row.name, {}), clean) for row in rows]
+        _bars(ours, zip(shares, damages, strict=True), colour, title)
+        paper = [(row.paper_test_error or 0) - baseline for row in rows]
+        style = {"color": colour, "label": title}
+        papers.plot(shares, paper, "*-", markersize=9, **style)
         alone = measured.poison_only.get(number)
         if alone is not None and clean:
             # Equation (1): if only the share counted, damage would grow so.
-            full = alone - estimate(list(clean.values())).mean
+            full = alone - of_row(errors, BASELINE).mean
             label = f"{title}: share times poison alone"
             ours.plot([0, 1], [0, full], ":", color=colour, label=label)
     for panel, title in (ours, "here"), (papers, "the paper, 300 epochs"):
@@ -188,35 +151,26 @@ def _damage(measured: Measured) -> Figure:
 
 
 def _bars(
-    panel: Any,
-    found: Sequence[tuple[float, Estimate]],
-    colour: str,
-    label: str,
-    **style: Any,
+    panel: Any, pairs: Iterable[tuple[float, Estimate]], colour: str, label: str
 ) -> None:
-    """Plots (x, Estimate) pairs, with intervals where n > 1."""
+    """Plots (x, Estimate) pairs that are known, with intervals where n > 1."""
+    found = [(x, e) for x, e in pairs if e.n]
     if not found:
         return
-    xs = [x for x, _ in found]
     means = [each.mean for _, each in found]
-    panel.plot(xs, means, "o-", color=colour, label=label, **style)
+    panel.plot([x for x, _ in found], means, "o-", color=colour, label=label)
     known = [(x, e.mean, e.half) for x, e in found if e.n > 1]
     if known:
-        panel.errorbar(
-            *zip(*known, strict=True), fmt="none", color=colour, capsize=3
-        )
+        style = {"fmt": "none", "color": colour, "capsize": 3}
+        panel.errorbar(*zip(*known, strict=True), **style)
 
 
 def _chosen(measured: Measured, number: str) -> list[tuple[Row, str, str]]:
     """Returns [(row, colour, label)] of a panel, the clean search first."""
-    baseline = [(r, CLEAN, "no poison") for r in _rows("none")]
-    rows = zip(_rows(number), ORDERED, strict=True)
-    named = [(row, colour, f"{row.name}: q = {row.q}") for row, colour in rows]
-    return [
-        entry
-        for entry in (*baseline, *named)
-        if measured.curve(entry[0].name, "valid_acc")
-    ]
+    entries = [(r, CLEAN, "no poison") for r in _rows("none")]
+    for row, colour in zip(_rows(number), ORDERED, strict=True):
+        entries.append((row, colour, f"{row.name}: q = {row.q}"))
+    return [e for e in entries if measured.curve(e[0].name, "valid_acc")]
 
 
 def _figure4(measured: Measured, number: str, panel: Any) -> None:
@@ -238,22 +192,16 @@ def _figure4(measured: Measured, number: str, panel: Any) -> None:
 
 def _figure5(measured: Measured, number: str, panel: Any) -> None:
     rows = [*_rows("none"), *_rows(number)]
+    qs = [row.q for row in rows]
     for split, (name, colour) in SPLITS.items():
         paper = [getattr(row, f"paper_{split}_error") for row in rows]
-        style: dict[str, Any] = {
-            "color": colour,
-            "alpha": 0.55,
-            "markersize": 9,
-        }
-        label = f"{name}, the paper"
-        panel.plot([r.q for r in rows], paper, "*--", label=label, **style)
-        found = [(r.q, measured.final(r.name, split)) for r in rows]
-        found = [(q, each) for q, each in found if each.n]
-        _bars(panel, found, colour, f"{name}, here")
+        style = {"color": colour, "label": f"{name}, the paper"}
+        panel.plot(qs, paper, "*--", alpha=0.55, markersize=9, **style)
+        found = [of_row(measured.errors[split], r.name) for r in rows]
+        _bars(panel, zip(qs, found, strict=True), colour, f"{name}, here")
     # q on a true axis: equal factors are equally wide, and 0 is on it.
     panel.set_xscale("symlog", linthresh=1)
-    ticks = [row.q for row in rows]
-    panel.set_xticks(ticks, list(map(str, ticks)), minor=False)
+    panel.set_xticks(qs, list(map(str, qs)), minor=False)
     panel.minorticks_off()
     panel.set_xlabel("copies q of every poisoning op (logarithmic)")
     panel.set_ylim(0, 100)
@@ -261,20 +209,15 @@ def _figure5(measured: Measured, number: str, panel: Any) -> None:
 
 
 def _shares(measured: Measured, number: str, panel: Any) -> None:
-    rows = _chosen(measured, number)[1:] if number else []
-    for row, colour, label in rows:
+    for row, colour, label in _chosen(measured, number)[1:]:
         curve = measured.curve(row.name, "poison_share")
         xs, shares = [e for e, _ in curve], [100 * s for _, s in curve]
         panel.plot(xs, shares, color=colour, linewidth=2, label=label)
-        space = search_space_of(row.poison, row.q, measured.config)
-        bounds = (
-            (space.uniform_poison_share, "--"),
-            (1 - space.max_good_share(measured.config.tanh_constant), ":"),
-        )
-        for share, style in bounds:
-            panel.axhline(
-                100 * share, color=colour, linestyle=style, linewidth=1
-            )
+        space = space_of(measured.config, row)
+        least = 1 - space.max_good_share(measured.config.tanh_constant)
+        for share, style in (space.uniform_poison_share, "--"), (least, ":"):
+            line = {"color": colour, "linestyle": style, "linewidth": 1}
+            panel.axhline(100 * share, **line)
     panel.set_xlim(1, max(2, measured.num_epochs))
     _epochs(panel)
 
@@ -341,25 +284,19 @@ def draw_defences(
         bars = zip(errors.items(), greys, strict=False)
         for place, ((defence, found), colour) in enumerate(bars):
             known = [
-                (x + place * width, estimate(list(found[attack].values())))
+                (x + place * width, of_row(found, attack))
                 for x, attack in enumerate(attacks)
                 if found.get(attack)
             ]
             xs, means = [x for x, _ in known], [e.mean for _, e in known]
-            halves = [0.0 if e.n < 2 else e.half for _, e in known]
             panel.bar(xs, means, width, color=colour, label=defence)
-            for x, mean, half in zip(xs, means, halves, strict=True):
-                if half:
-                    panel.errorbar(x, mean, half, color=CLEAN, capsize=3)
-        clean = estimate(list(errors["none"].get(BASELINE, {}).values()))
+            for x, e in known:
+                if e.n > 1 and e.half:
+                    panel.errorbar(x, e.mean, e.half, color=CLEAN, capsize=3)
+        clean = of_row(errors["none"], BASELINE)
         if clean.n:
-            panel.axhline(
-                clean.mean,
-                color=CLEAN,
-                linestyle="--",
-                linewidth=1,
-                label="clean, no defence",
-            )
+            line = panel.axhline(clean.mean, linestyle="--", linewidth=1)
+            line.set(color=CLEAN, label="clean, no defence")
         middle = (len(errors) - 1) * width / 2
         panel.set_xticks([x + middle for x in range(len(attacks))], attacks)
         panel.set_ylabel("test error (%)")

@@ -1,4 +1,4 @@
-"""What a sweep runs: rows, controls and ablations as search command lines.
+"""What a sweep runs, as command lines: searches, or trainings from scratch.
 
 No TensorFlow here: everything is checked before anything is touched.
 """
@@ -6,27 +6,29 @@ No TensorFlow here: everything is checked before anything is touched.
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 from absl import flags
 
+from enas.cifar10.arc import Arc, num_decisions
 from enas.cifar10.behaviours import PROFILES, Profile
+from enas.cifar10.config import Config
 from enas.cifar10.flags import define_flags, read_flags
+from enas.cifar10.search_space import SearchSpace
 from enas.errors import UserError
-from enas.experiments.rows import BASELINE, Row, choose_rows, search_space_of
+from enas.experiments.rows import (
+    BASELINE,
+    Row,
+    choose_rows,
+    poison_flags,
+    space_of,
+)
+from enas.paths import full_path
+from enas.run.files import Line, read_table
 
-if TYPE_CHECKING:  # It needs TensorFlow.
-    from enas.cifar10.config import Config
+if TYPE_CHECKING:
     from enas.experiments.plan import Plan
-
-__all__ = [
-    "CONTROLS",
-    "READING_CHOICES",
-    "Job",
-    "flips",
-    "make_jobs",
-    "read_config",
-]
 
 CONTROLS = ("uniform", "poison_only", "poison_all_skips")
 # Choices that only say which reading is printed: every run records them all.
@@ -40,8 +42,9 @@ class Job:
     Attributes:
       row: name of the row of Table 1 it belongs to.
       variant: "" for the row itself; a control; a defence, several
-        joined by +; or the behaviour choice that is flipped, "choice=value".
-      arguments: flags of the search, output_dir included.
+        joined by +; the behaviour choice that is flipped, "choice=value"; or
+        the arc that is trained from scratch, best_arc or random_arc_1.
+      arguments: flags of the search, output_dir the last.
     """
 
     row: str
@@ -57,8 +60,14 @@ class Job:
 
     @property
     def directory(self) -> str:
-        """Returns the run directory."""
         return self.arguments[-1].removeprefix("--output_dir=")
+
+    def placed(self, runs_dir: str) -> "Job":
+        """Returns the same job with its run directory in another folder."""
+        place = f"--output_dir={os.path.join(runs_dir, self.name)}"
+        return dataclasses.replace(
+            self, arguments=(*self.arguments[:-1], place)
+        )
 
 
 def make_jobs(plan: "Plan", runs_dir: str) -> list[Job]:
@@ -73,45 +82,38 @@ def make_jobs(plan: "Plan", runs_dir: str) -> list[Job]:
       UserError: a row, control, choice or search flag is not legal.
     """
     rows = choose_rows(list(plan.only))
-    variants: list[tuple[Row, str, tuple[str, ...]]]
-    variants = [(row, "", ()) for row in rows]
+    variants: list[tuple[Row, str, str]] = [(row, "", "") for row in rows]
     for control in plan.controls:
         variants += _control(control, rows, plan)
     for defence in plan.defences:
-        flag = (f"--defence={defence.replace('+', ',')}",)
+        flag = f"--defence={defence.replace('+', ',')}"
         variants += [(row, defence, flag) for row in rows]
     for flip in flips(plan.ablate, plan.profile, plan.override):
         if flip.split("=")[0] not in READING_CHOICES:
-            override = (f"--override={flip}",)
-            variants += [(row, flip, override) for row in rows]
+            variants += [(row, flip, f"--override={flip}") for row in rows]
     return [
-        _job(plan, runs_dir, seed, *variant)
+        _job(plan, runs_dir, row.name, variant, seed, (*row.flags, extra))
         for seed in plan.seeds
-        for variant in variants
+        for row, variant, extra in variants
     ]
 
 
 def _job(
     plan: "Plan",
     runs_dir: str,
-    seed: int,
-    row: Row,
+    row: str,
     variant: str,
-    extra: Sequence[str],
+    seed: int,
+    flags_of_it: Sequence[str],
 ) -> Job:
-    named = Job(row.name, variant, seed, ())
-    arguments = (
-        *plan.search_flags(),
-        *row.flags,
-        *extra,
-        f"--seed={seed}",
-        f"--output_dir={os.path.join(runs_dir, named.name)}",
-    )
-    read_config(arguments)
-    return dataclasses.replace(named, arguments=arguments)
+    """Returns a job whose command line is legal."""
+    own = (*plan.search_flags(), *filter(None, flags_of_it), f"--seed={seed}")
+    job = Job(row, variant, seed, (*own, "")).placed(runs_dir)
+    read_config(job.arguments)
+    return job
 
 
-def read_config(arguments: Sequence[str]) -> "Config":
+def read_config(arguments: Sequence[str]) -> Config:
     """Returns the `Config` of a search's flags.
 
     Raises:
@@ -120,26 +122,26 @@ def read_config(arguments: Sequence[str]) -> "Config":
     values = flags.FlagValues()
     define_flags(values)
     config, _ = read_flags(values, ["search", *arguments])
-    search_space_of(config.poison, config.q, config)
+    space_of(config)
     return config
 
 
 def _control(
     control: str, rows: Sequence[Row], plan: "Plan"
-) -> list[tuple[Row, str, tuple[str, ...]]]:
-    """Returns (row, variant, flags) of a control on the rows it applies to."""
+) -> list[tuple[Row, str, str]]:
+    """Returns (row, variant, flag) of a control on the rows it applies to."""
     if control not in CONTROLS:
         raise UserError(
             f"--controls is none, all or a comma list of "
             f"{', '.join(CONTROLS)}; received {control!r}."
         )
     if control == "uniform":
-        return [(row, control, ("--nocontroller_training",)) for row in rows]
+        return [(row, control, "--nocontroller_training") for row in rows]
     # An arc of poison alone is the same child whatever q: once per set.
     firsts = {row.set: row for row in reversed(rows) if row.name != BASELINE}
     skip = int(control == "poison_all_skips")
     return [
-        (row, control, (f"--child_fixed_arc={_poison_arc(row, plan, skip)}",))
+        (row, control, f"--child_fixed_arc={_poison_arc(row, plan, skip)}")
         for row in reversed(firsts.values())
     ]
 
@@ -147,10 +149,9 @@ def _control(
 def _poison_arc(row: Row, plan: "Plan", skip: int) -> str:
     """Returns an arc of the set's ops in turn, all skips alike, as text."""
     config = read_config((*plan.search_flags(), *row.flags))
-    space = search_space_of(row.poison, row.q, config)
+    space, layers = space_of(config), range(config.child_num_layers)
     first = len(space.candidate_ops)
     ops = [first + row.q * i for i in range(len(space.poison_ops))]
-    layers = range(config.child_num_layers)
     return "  ".join(
         " ".join([str(ops[layer % len(ops)]), *[str(skip)] * layer])
         for layer in layers
@@ -166,45 +167,115 @@ def flips(
     both programs agree and there are two values, the other one.
 
     Args:
-      choices: sequence of str, "all" or names with or without "=value".
+      choices: "all", or names with or without "=value".
       profile: key of `PROFILES`.
-      override: sequence of str, changes that hold in all runs.
+      override: changes that hold in all runs.
 
     Raises:
       UserError: a choice does not exist, or its value must be named.
     """
-    fields = {field.name: field for field in dataclasses.fields(Profile)}
-    overridden = {each.partition("=")[0] for each in override}
-    other = PROFILES["enas" if profile == "paper" else "paper"]
+    mine = vars(PROFILES[profile])
+    other = vars(PROFILES["enas" if profile == "paper" else "paper"])
     if list(choices) == ["all"]:
-        mine = PROFILES[profile]
-        choices = [
-            name
-            for name in fields
-            if getattr(mine, name) != getattr(other, name)
-            and name not in overridden
-        ]
-    return [_flip(choice, fields, profile, other) for choice in choices]
+        overridden = {each.partition("=")[0] for each in override}
+        differ = [name for name in mine if mine[name] != other[name]]
+        choices = [name for name in differ if name not in overridden]
+    return [_flip(choice, profile, mine, other) for choice in choices]
 
 
 def _flip(
-    choice: str, fields: Mapping[str, Any], profile: str, other: Profile
+    choice: str, profile: str, mine: Mapping[str, str], other: Mapping[str, str]
 ) -> str:
     name, _, value = choice.partition("=")
-    if name not in fields:
+    if name not in mine:
         raise UserError(
-            f"--ablate is all or a comma list of {', '.join(fields)}, with or "
+            f"--ablate is all or a comma list of {', '.join(mine)}, with or "
             f"without =value; received {choice!r}."
         )
-    legal = fields[name].metadata["legal"]
-    mine = getattr(PROFILES[profile], name)
-    if not value:
-        rest = [each for each in legal if each != mine]
-        theirs = getattr(other, name)
-        value = theirs if theirs != mine else rest[0]
-    if value not in legal or value == mine:
+    (field,) = (f for f in dataclasses.fields(Profile) if f.name == name)
+    legal = field.metadata["legal"]
+    new = [each for each in (other[name], *legal) if each != mine[name]]
+    value = value or new[0]
+    if value not in new:
         raise UserError(
-            f"--ablate={choice} must change {name}={mine} of profile {profile}"
-            f" to another of {', '.join(legal)}; received {value!r}."
+            f"--ablate={choice} must change {name}={mine[name]} of profile "
+            f"{profile} to another of {', '.join(legal)}; received {value!r}."
         )
     return f"{name}={value}"
+
+
+def retrain_jobs(
+    plan: "Plan", runs_dir: str, table: str, random_arcs: int
+) -> list[Job]:
+    """Returns the trainings from scratch of a `Plan`: of each search, its arcs.
+
+    What the damage is worth once the weights are no longer shared: the best
+    arc of every finished search in the table, and random arcs of the same
+    space, by the final trainer and with the budget of presets/retrain.flags.
+    A search that is in the table twice, from two machines, counts once.
+
+    Args:
+      plan: rows (empty: all in the table), defences (empty: searches
+        without one), seeds, flags of all.
+      runs_dir: the folder of run directories, absolute.
+      table: runs.csv of `collect`.
+      random_arcs: random arcs of each space beside its best arc, >= 0.
+
+    Raises:
+      UserError: the table has none of these searches, or a flag is not legal.
+    """
+    runs = {
+        (run["row"], run["seed"], run["defence"]): run
+        for run in read_table(full_path(table))
+        if run["best_arc"]
+        and not run["variant"]
+        and int(run["seed"]) in plan.seeds
+        and (not plan.only or run["row"] in plan.only)
+        and run["defence"].replace(",", "+") in (plan.defences or ("none",))
+    }
+    if not runs:
+        raise UserError(
+            f"--retrain={table} has no finished search with an architecture "
+            f"of --seeds={','.join(map(str, plan.seeds))} and the rows of "
+            "--only. `python -m enas.experiments.collect` adds those of a "
+            "sweep to a table."
+        )
+    rows = list(plan.only) or sorted({run["row"] for run in runs.values()})
+    order = {key: (key[1], rows.index(key[0])) for key in runs}
+    return [
+        _training(plan, runs_dir, runs[key], number)
+        for key in sorted(runs, key=order.__getitem__)
+        # A space is the same with every defence, and so are its random arcs.
+        for number in range(1 + max(0, random_arcs * (key[2] == "none")))
+    ]
+
+
+def _training(plan: "Plan", runs_dir: str, run: Line, number: int) -> Job:
+    """Returns the training of a search's best arc, or of a random one."""
+    poison = poison_flags(run["poison"], run["q"])
+    config = read_config((*plan.search_flags(), *poison))
+    space, layers = space_of(config), config.child_num_layers
+    seed, arc, variant = int(run["seed"]), run["best_arc"], "best_arc"
+    if number:
+        arc = str(random_arc(space, layers, seed, number))
+        variant = f"random_arc_{number}"
+    if run["defence"] != "none":
+        variant += f"_{run['defence'].replace(',', '+')}"
+    Arc.parse(arc, layers, space.num_ops)
+    chosen = (*poison, f"--child_fixed_arc={arc}")
+    return _job(plan, runs_dir, run["row"], variant, seed, chosen)
+
+
+def random_arc(space: SearchSpace, layers: int, seed: int, number: int) -> Arc:
+    """Returns an arc with uniform op ids, and every skip with odds of a half.
+
+    That is what a controller draws before it has learned anything.
+
+    Args:
+      seed: the search's.
+      number: which random arc of this seed.
+    """
+    rng = np.random.default_rng([seed, number, space.num_ops])
+    op_ids = rng.integers(space.num_ops, size=layers)
+    skips = rng.integers(2, size=num_decisions(layers) - layers)
+    return Arc(tuple(op_ids.tolist()), tuple(skips.tolist()))

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from enas.experiments.interrupts import terminate_as_interrupt
 from enas.experiments.jobs import Job
 from enas.experiments.run_state import read_state
 from enas.experiments.search_process import (
@@ -13,9 +12,8 @@ from enas.experiments.search_process import (
     SEARCH,
     BusyError,
     SearchProcess,
+    terminate_as_interrupt,
 )
-
-__all__ = ["run_local"]
 
 POLL_SECONDS = 0.5
 
@@ -31,70 +29,61 @@ def run_local(
 
     Args:
       jobs: in the order to start them.
-      processes: int >= 1, how many at a time; they share the threads of the
+      processes: >= 1, how many at a time; they share the threads of the
         machine.
-      show: function without arguments, called again and again.
+      show: called again and again.
       program: the search program.
 
     Raises:
       KeyboardInterrupt: SIGINT or SIGTERM came; the searches are stopped.
     """
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
-    todo = collections.deque(
-        job for job in jobs if not read_state(job, sweep_dir).finished
-    )
+
+    def finished(job: Job) -> bool:
+        return read_state(job, sweep_dir).finished
+
+    def start(job: Job) -> SearchProcess | None:
+        # Another sweep may have run it in the meantime.
+        if finished(job):
+            return None
+        return SearchProcess(job, sweep_dir, threads, program)
+
+    todo = [job for job in jobs if not finished(job)]
     attempts: collections.Counter[str] = collections.Counter()
     running: list[SearchProcess] = []
     with terminate_as_interrupt():
         try:
             while todo or running:
-                _start(todo, running, sweep_dir, processes, threads, program)
+                _fill(todo, running, processes, start)
                 show()
                 time.sleep(POLL_SECONDS)
-                _reap(todo, running, attempts)
+                for ended in [r for r in running if r.poll() is not None]:
+                    running.remove(ended)
+                    attempts[ended.job.name] += 1
+                    # The first failure of a job comes last.
+                    if ended.poll() and attempts[ended.job.name] < MAX_ATTEMPTS:
+                        todo.append(ended.job)
         finally:
-            _stop(running)
+            for search in running:
+                search.interrupt()
+            for search in running:
+                search.stop()
 
 
-def _start(
-    todo: collections.deque[Job],
+def _fill(
+    todo: list[Job],
     running: list[SearchProcess],
-    sweep_dir: str,
     processes: int,
-    threads: int | None,
-    program: Sequence[str],
+    start: Callable[[Job], SearchProcess | None],
 ) -> None:
     """Fills the free places, and leaves jobs that others run for later."""
-    for _ in range(len(todo)):
+    for job in list(todo):
         if len(running) >= processes:
             return
-        job = todo.popleft()
-        if read_state(job, sweep_dir).finished:
-            continue
+        todo.remove(job)
         try:
-            running.append(SearchProcess(job, sweep_dir, threads, program))
+            search = start(job)
         except BusyError:
             todo.append(job)
-
-
-def _reap(
-    todo: collections.deque[Job],
-    running: list[SearchProcess],
-    attempts: collections.Counter[str],
-) -> None:
-    """Takes out what has ended; the first failure of a job comes last."""
-    for attempt in list(running):
-        code = attempt.poll()
-        if code is None:
-            continue
-        running.remove(attempt)
-        attempts[attempt.job.name] += 1
-        if code != 0 and attempts[attempt.job.name] < MAX_ATTEMPTS:
-            todo.append(attempt.job)
-
-
-def _stop(running: list[SearchProcess]) -> None:
-    for attempt in running:
-        attempt.interrupt()
-    for attempt in running:
-        attempt.stop()
+        else:
+            running += [search] if search else []

@@ -1,27 +1,23 @@
 """What was asked of a sweep, and the file that remembers it."""
 
+import concurrent.futures
 import dataclasses
 import json
+import multiprocessing
 import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+from enas.cifar10.config import Config
 from enas.cifar10.flags import spelled_out
 from enas.errors import UserError
-from enas.experiments.files import write_whole
-from enas.experiments.jobs import Job
+from enas.experiments.jobs import Job, read_config
+from enas.run import data_record
+from enas.run.files import write_whole
 from enas.run.flag_file import spelled
-
-__all__ = [
-    "OWNED",
-    "RETRAIN",
-    "RUNS",
-    "SCALES",
-    "Plan",
-    "load_jobs",
-    "remember",
-]
+from enas.tf_settings import start_tensorflow
+from enas.utils import quiet
 
 SCALES = ("full", "small", "smoke")
 # Preset of trainings from scratch.
@@ -72,7 +68,7 @@ class Plan:
     ablate: tuple[str, ...] = ()
 
     def search_flags(self) -> tuple[str, ...]:
-        """Returns the flags that all runs share, a tuple of str.
+        """Returns the flags that all runs share.
 
         Raises:
           UserError: a flag is one that the sweep sets.
@@ -116,13 +112,7 @@ def _preset(scale: str) -> list[str]:
 
 
 def remember(directory: str, plan: Plan, jobs: Sequence[Job]) -> list[Job]:
-    """Adds jobs to the sweep file, which the report reads.
-
-    Args:
-      directory: the sweep's.
-
-    Returns:
-      list of all `Job`s of the sweep so far.
+    """Adds jobs to the sweep file, which the report reads; returns all.
 
     Raises:
       UserError: the directory holds another sweep.
@@ -133,11 +123,11 @@ def remember(directory: str, plan: Plan, jobs: Sequence[Job]) -> list[Job]:
         known = {job.name: job for job in load_jobs(directory)[1]}
     known |= {job.name: job for job in jobs}
     os.makedirs(directory, exist_ok=True)
-    value = plan.same_in_all_runs() | {
-        "jobs": [dataclasses.asdict(_placed(job, "")) for job in known.values()]
-    }
+    # A sweep may be moved.
+    placed = [dataclasses.asdict(j.placed(RUNS)) for j in known.values()]
+    value = plan.same_in_all_runs() | {"jobs": placed}
     path = os.path.join(directory, SWEEP_FILE)
-    write_whole(path, json.dumps(value, indent=1) + "\n")
+    write_whole(path, json.dumps(value, indent=1) + "\n", shared=True)
     return list(known.values())
 
 
@@ -178,7 +168,7 @@ def _compared(name: str, value: Any) -> Any:
 
 
 def load_jobs(directory: str) -> tuple[dict[str, Any], list[Job]]:
-    """Returns (what all runs share, list of `Job`) of a sweep.
+    """Returns what all runs of a sweep share, and its jobs.
 
     Raises:
       UserError: there is no sweep.
@@ -191,12 +181,44 @@ def load_jobs(directory: str) -> tuple[dict[str, Any], list[Job]]:
         )
     with open(path, encoding="utf-8") as stream:
         value = json.load(stream)
-    place = os.path.abspath(directory)
-    jobs = [_placed(Job(**job), place) for job in value.pop("jobs")]
-    return value, jobs
+    place = os.path.join(os.path.abspath(directory), RUNS)
+    return value, [Job(**job).placed(place) for job in value.pop("jobs")]
 
 
-def _placed(job: Job, directory: str) -> Job:
-    """Returns a job whose run lies in a sweep, which may have moved."""
-    place = f"--output_dir={os.path.join(directory, RUNS, job.name)}"
-    return dataclasses.replace(job, arguments=(*job.arguments[:-1], place))
+def check_images(jobs: Sequence[Job], directory: str) -> None:
+    """Refuses images that the runs of a sweep so far have not seen.
+
+    A run that continues compares its images itself; a new one has nothing to
+    compare with but the runs beside it.
+
+    Args:
+      jobs: those to run now; nothing is read if all of them have begun.
+      directory: the sweep's, which may be a new one.
+
+    Raises:
+      UserError: the images are others, and --data_changed is not allow.
+    """
+    if not os.path.isfile(os.path.join(directory, SWEEP_FILE)):
+        return
+    new = [job for job in jobs if not _has_begun(job)]
+    begun = list(filter(_has_begun, load_jobs(directory)[1]))
+    if not (new and begun):
+        return
+    config = read_config(new[0].arguments)
+    config = dataclasses.replace(config, output_dir=begun[0].directory)
+    # A process of its own: TensorFlow decodes images, and the searches are
+    # started from this one.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+        pool.submit(_compare_images, config).result()
+
+
+def _has_begun(job: Job) -> bool:
+    return os.path.isfile(os.path.join(job.directory, data_record.FILE))
+
+
+def _compare_images(config: Config) -> None:
+    start_tensorflow()
+    from enas.cifar10 import build
+
+    data_record.check(config, build.read_data(config, quiet), print)

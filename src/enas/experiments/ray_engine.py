@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from enas.errors import UserError
-from enas.experiments.interrupts import terminate_as_interrupt
 from enas.experiments.jobs import Job
 from enas.experiments.run_state import read_state
 from enas.experiments.search_process import (
@@ -18,9 +17,8 @@ from enas.experiments.search_process import (
     SEARCH,
     BusyError,
     SearchProcess,
+    terminate_as_interrupt,
 )
-
-__all__ = ["RayEngine", "run_job"]
 
 # How often Ray starts a run elsewhere because its node or worker died.
 MAX_DEATHS = 20
@@ -35,8 +33,8 @@ class RayEngine:
     Args:
       address: "local" for a Ray of this sweep's own, "auto" or an
         address for a cluster that is running.
-      cpus_per_run: float > 0, of Ray's resources.
-      gpus_per_run: float >= 0, of Ray's resources; .5 puts two on a GPU.
+      cpus_per_run: > 0, of Ray's resources.
+      gpus_per_run: >= 0, of Ray's resources; .5 puts two on a GPU.
       program: the search program.
       wait_for_nodes: whether a cluster without room may still grow.
 
@@ -52,11 +50,10 @@ class RayEngine:
         program: Sequence[str] = SEARCH,
         wait_for_nodes: bool = False,
     ) -> None:
+        wanted = (cpus_per_run, gpus_per_run)
         legal = 0 < cpus_per_run < math.inf and 0 <= gpus_per_run < math.inf
         # Ray shares a CPU or a GPU, but not the last of several.
-        if not legal or any(
-            n > 1 and n % 1 for n in (cpus_per_run, gpus_per_run)
-        ):
+        if not legal or any(n > 1 and n % 1 for n in wanted):
             raise UserError(
                 "--cpus_per_run must be above 0 and --gpus_per_run at least "
                 "0, and both whole numbers where they are above 1; received "
@@ -72,11 +69,7 @@ class RayEngine:
             ) from error
         self._ray = ray
         self._address = address
-        self._resources: dict[str, Any] = {
-            "num_cpus": cpus_per_run,
-            "num_gpus": gpus_per_run,
-            "max_retries": MAX_DEATHS,
-        }
+        self._wanted = wanted
         self._threads = max(1, int(cpus_per_run))
         self._program = program
         self._wait_for_nodes = wait_for_nodes
@@ -85,12 +78,7 @@ class RayEngine:
     def __call__(
         self, jobs: Sequence[Job], sweep_dir: str, show: Callable[[], None]
     ) -> None:
-        """Runs jobs until every one has finished or failed twice.
-
-        Args:
-          jobs: list of `Job`, in the order to start them.
-          sweep_dir: str, on shared storage.
-          show: function without arguments, called again and again.
+        """Runs jobs as `run_local` does; `sweep_dir` is on shared storage.
 
         Raises:
           UserError: there is no cluster at the address, or no node of it has
@@ -107,7 +95,11 @@ class RayEngine:
     def _run(
         self, jobs: Sequence[Job], sweep_dir: str, show: Callable[[], None]
     ) -> None:
-        task = self._ray.remote(**self._resources)(run_job)
+        task = self._ray.remote(
+            num_cpus=self._wanted[0],
+            num_gpus=self._wanted[1],
+            max_retries=MAX_DEATHS,
+        )(run_job)
         tasks = [
             task.remote(job, sweep_dir, self._threads, self._program)
             for job in jobs
@@ -123,17 +115,13 @@ class RayEngine:
             raise
 
     def _connect(self) -> None:
-        # A Ray of its own listens on this machine only.
-        local: dict[str, Any] = {
-            "_node_ip_address": "127.0.0.1",
-            "include_dashboard": False,
-        }
+        given: dict[str, Any] = {"address": self._address}
+        if self._address == "local":
+            # A Ray of its own listens on this machine only.
+            given |= {"_node_ip_address": "127.0.0.1"}
+            given |= {"include_dashboard": False}
         try:
-            self._ray.init(
-                address=self._address,
-                log_to_driver=False,
-                **(local if self._address == "local" else {}),
-            )
+            self._ray.init(log_to_driver=False, **given)
         except (ConnectionError, ValueError) as error:
             raise UserError(
                 f"--ray_address={self._address}: no Ray cluster answers "
@@ -154,7 +142,7 @@ class RayEngine:
 
     def _lack_of_room(self) -> str:
         """Returns what no node has, in words; "" if one has it."""
-        wanted = [self._resources[f"num_{kind}s"] for kind in ("cpu", "gpu")]
+        wanted = self._wanted
         nodes = [
             [node["Resources"].get(kind, 0) for kind in ("CPU", "GPU")]
             for node in self._ray.nodes()
@@ -193,11 +181,8 @@ def run_job(
 ) -> int:
     """Runs a job to its end on this node; a failure is retried once.
 
-    Args:
-      program: the search program.
-
     Returns:
-      int, the exit code of the last attempt, 0 if the run had finished.
+      The exit code of the last attempt, 0 if the run had finished.
     """
     code = 0
     for _ in range(MAX_ATTEMPTS):

@@ -9,20 +9,15 @@ set. Writes nothing.
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
 
+from enas.cifar10.config import Config
 from enas.cifar10.flags import define_flags
 from enas.errors import UserError
 from enas.tools import open_run as trained
 from enas.tools.command import run_tool
-
-if TYPE_CHECKING:  # It needs TensorFlow.
-    from enas.cifar10.config import Config
-
-__all__ = ["main", "reevaluate"]
 
 NUM_ARCS = 10
 
@@ -42,7 +37,7 @@ def _run(argv: list[str]) -> Iterator[str]:
     )
 
 
-def reevaluate(config: "Config") -> Iterator[str]:
+def reevaluate(config: Config) -> Iterator[str]:
     """Yields lines with the errors of a run's arcs.
 
     Args:

@@ -1,13 +1,14 @@
 """Writes what a sweep has found: tables, figures, hyper-parameters."""
 
-import csv
-import io
+import itertools
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from enas.experiments import tables
+from enas import tf_settings
+from enas.experiments import summary, tables
 from enas.experiments.figures import (
     DEFENCES,
     FIGURES,
@@ -16,55 +17,49 @@ from enas.experiments.figures import (
     draw_defences,
     draw_figures,
 )
-from enas.experiments.files import read_table, write_whole
-from enas.experiments.hparams import write_hparams
-from enas.experiments.results import Sweep, read_sweep, reading_columns
+from enas.experiments.results import READINGS, Group, Sweep, read_sweep
 from enas.experiments.rows import BASELINE
-from enas.experiments.summary import markdown
+from enas.experiments.run_state import RunState
+from enas.run.files import read_table, table_text, write_whole
 
-__all__ = ["write_report"]
+TEXTS = ("table1.md", "table1.csv")
+# Of TensorBoard: settings of a run, and tag -> column of metrics.csv.
+_HPARAMS = ("row", "variant", "poison", "q", "op_ids", "seed", "state")
+_TAGS = {"error/valid": "valid_acc", "error/test": "test_acc"}
+_TAGS |= {f"error/{n.replace('_error_', '_')}": c for n, c in READINGS.items()}
 
 
 def write_report(directory: str) -> list[str]:
-    """Writes table1.md, table1.csv and the figures of a sweep.
+    """Writes table1.md, table1.csv and figures; returns all paths.
 
     Args:
       directory: the sweep's.
-
-    Returns:
-      list of the paths written.
 
     Raises:
       UserError: there is no sweep.
     """
     sweep = read_sweep(directory)
-    texts = {
-        "table1.md": "\n".join(_page(sweep)) + "\n",
-        "table1.csv": _csv(sweep),
-    }
-    paths = []
+    lines = list(_lines(sweep))
+    texts = "\n".join(_page(sweep)) + "\n", table_text(lines, list(lines[0]))
     _keep_a_fuller_one(sweep)
-    for name, text in texts.items():
-        paths.append(os.path.join(directory, name))
-        write_whole(paths[-1], text)
+    paths = [os.path.join(directory, name) for name in TEXTS]
+    for path, text in zip(paths, texts, strict=True):
+        write_whole(path, text, shared=True)
     measured = _measured(sweep)
     paths += draw_figures(measured, directory)
-    names = tables.defences_of(sweep)
-    if len(names) > 1:
-        errors = {n or "none": sweep.primary("test", n) for n in names}
+    errors = tables.by_defence(sweep)
+    if len(errors) > 1:
         attacks = [g.name for g in sweep.table if g.row.name != BASELINE]
         paths += draw_defences(errors, attacks, measured.caption, directory)
-    return [*paths, write_hparams(sweep)]
+    return [*paths, _write_hparams(sweep)]
 
 
 def _measured(sweep: Sweep) -> Measured:
-    """Returns what the figures draw of a sweep."""
     last = max(group.config.num_epochs for group in sweep.table)
     alone = {
-        group.row.set: error
+        group.row.set: found.mean
         for (_, variant), group in sweep.groups.items()
-        if variant == "poison_only"
-        and (error := group.error("test_acc")) is not None
+        if variant == "poison_only" and (found := group.estimate("test_acc")).n
     }
     groups = {group.row.name: group for group in sweep.table}
     return Measured(
@@ -79,25 +74,17 @@ def _measured(sweep: Sweep) -> Measured:
 
 def _keep_a_fuller_one(sweep: Sweep) -> None:
     """Moves an earlier report with more finished runs aside, and says so."""
-    path = os.path.join(sweep.directory, "table1.csv")
-    earlier = sum(
-        int(line.get("seeds_finished") or 0) for line in read_table(path)
-    )
-    found = sum(len(group.finished) for group in sweep.groups.values())
+    old = read_table(os.path.join(sweep.directory, "table1.csv"))
+    earlier = sum(int(line.get("seeds_finished") or 0) for line in old)
+    found = sum(state.finished for state in sweep.states)
     if earlier > found:
         aside = os.path.join(sweep.directory, f"report_of_{earlier}_runs")
         os.makedirs(aside, exist_ok=True)
-        figures = [
-            name + suffix
-            for name in (*FIGURES, DEFENCES)
-            for suffix in SUFFIXES
-        ]
-        for name in ("table1.md", "table1.csv", *figures):
-            if os.path.isfile(os.path.join(sweep.directory, name)):
-                os.replace(
-                    os.path.join(sweep.directory, name),
-                    os.path.join(aside, name),
-                )
+        drawn = itertools.product((*FIGURES, DEFENCES), SUFFIXES)
+        for name in (*TEXTS, *map("".join, drawn)):
+            path = os.path.join(sweep.directory, name)
+            if os.path.isfile(path):
+                os.replace(path, os.path.join(aside, name))
         print(
             f"warning: the report of {sweep.directory} was of {earlier} "
             f"finished runs, and {found} are there now. It is kept in {aside}.",
@@ -107,34 +94,37 @@ def _keep_a_fuller_one(sweep: Sweep) -> None:
 
 def _page(sweep: Sweep) -> Iterator[str]:
     """Yields the lines of table1.md."""
-    yield "# Table 1, measured"
-    yield ""
+    yield from ("# Table 1, measured", "")
     yield from _facts(sweep)
-    sections = (
-        ("Table 1", _TABLE1, tables.table1),
-        ("Rank correlation with the paper", _RANKS, tables.correlations),
-        ("Do errors grow with q?", _NEIGHBOURS, tables.neighbours),
-        ("Both readings of every run", _READINGS, tables.readings),
-        ("Defences", _DEFENCES, tables.defences),
-        ("Controls", _CONTROLS, tables.controls),
-        ("Ablation", _ABLATION, tables.ablation),
-        ("Share of poison among sampled ops", _SHARE, tables.poison_share),
-        ("Runs", "", tables.runs),
-    )
-    for title, text, table in sections:
-        header, rows = table(sweep)
+    primary, best = sweep.primary("test"), sweep.errors("test", "best")
+    read = {
+        n: sweep.errors("test", *r) for r, n in tables.READING_NAMES.items()
+    }
+    table1 = summary.table1(primary, best, sweep.config)
+    ranks = summary.correlations(read, sweep.config)
+    share = tables.poison_share(sweep)
+    for title, text, (header, rows) in (
+        ("Table 1", _TABLE1, table1),
+        ("Rank correlation with the paper", _RANKS, ranks),
+        ("Do errors grow with q?", _NEIGHBOURS, summary.neighbours(primary)),
+        ("Both readings of every run", _READINGS, tables.readings(sweep)),
+        ("Defences", _DEFENCES, tables.defences(sweep)),
+        ("Controls", _CONTROLS, tables.controls(sweep)),
+        ("Ablation", _ABLATION, tables.ablation(sweep)),
+        ("Share of poison among sampled ops", _SHARE, share),
+        ("Runs", "", tables.runs(sweep)),
+    ):
         yield from ("", f"## {title}", "")
         if text:
             yield from (text, "")
         if rows:
-            yield from markdown((header, rows))
+            yield from summary.markdown((header, rows))
         else:
             yield "Nothing was measured yet."
-    for group in sweep.groups.values():
-        for state in group.states:
-            if state.failed:
-                yield from ("", f"Last lines of {state.job.name}:", "")
-                yield from (f"    {x}" for x in state.notes["last_lines"])
+    for state in sweep.states:
+        if state.failed:
+            yield from ("", f"Last lines of {state.job.name}:", "")
+            yield from (f"    {x}" for x in state.notes["last_lines"])
 
 
 _TABLE1 = (
@@ -181,8 +171,7 @@ _SHARE = "Per cent of the op decisions behind the epoch's child steps."
 
 def _facts(sweep: Sweep) -> Iterator[str]:
     """Yields what the numbers depend on."""
-    results, versions = sweep.facts("result.json"), sweep.versions()
-    shared = sweep.shared
+    results, versions, shared = sweep.results(), sweep.versions(), sweep.shared
     # Where the images lie says nothing about the numbers.
     flags = [f for f in shared["flags"] if "data_path=" not in f]
     yield (
@@ -193,16 +182,11 @@ def _facts(sweep: Sweep) -> Iterator[str]:
     for name in ("commit", "platform", "cpus", "devices", "tensorflow"):
         found = dict.fromkeys(str(each.get(name)) for each in versions)
         yield f"* {name}: {', '.join(found) or 'no run yet'}"
-    images = dict.fromkeys(
-        "{train} training, {valid} validation, {test} test".format(
-            **each["images"]
-        )
-        for each in results
-    )
+    text = "{train} training, {valid} validation, {test} test"
+    images = dict.fromkeys(text.format(**each["images"]) for each in results)
     yield f"* images: {'; '.join(images) or 'no run yet'}"
     yield from _data(results)
-    states = [s for group in sweep.groups.values() for s in group.states]
-    hours = sum(state.seconds for state in states) / 3600
+    hours = sum(state.seconds for state in sweep.states) / 3600
     yield f"* hours of all runs together: {hours:.2f}"
     yield from dict.fromkeys(f"* {each['protocol']}" for each in results)
 
@@ -218,45 +202,73 @@ def _data(results: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield f"* **Images of a run changed: {change}.**"
 
 
-def _csv(sweep: Sweep) -> str:
-    """Returns table1.csv: a line per row and variant, plain numbers."""
-    columns = {
-        f"{split}_error_{arcs}_{mode}": column
-        for split in ("valid", "test")
-        for (arcs, mode), column in reading_columns(split).items()
-    }
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*_CSV_COLUMNS, *columns])
+def _lines(sweep: Sweep) -> Iterator[dict[str, Any]]:
+    """Yields table1.csv: a line per row and variant, plain numbers."""
     for group in sweep.groups.values():
         row = group.row
-        line = [row.name, group.variant, row.poison, row.q]
-        line += [group.space.num_ops, len(group.states), len(group.finished)]
-        line += [max(state.epochs for state in group.states)]
-        line += [row.paper_valid_error, row.paper_test_error]
-        for column in ("valid_acc", "test_acc"):
-            found = group.estimate(column)
-            spread = found.sd if found.n > 1 else None
-            line += [found.mean if found.n else None, spread]
-        line += [group.error(column) for column in columns.values()]
-        writer.writerow([*line[:8], group.state_text, *line[8:]])
-    return stream.getvalue()
+        valid, test = map(group.estimate, ("valid_acc", "test_acc"))
+        line = {
+            "row": row.name,
+            "variant": group.variant,
+            "poison": row.poison,
+            "q": row.q,
+            "op_ids": group.space.num_ops,
+            "seeds": len(group.states),
+            "seeds_finished": len(group.finished),
+            "epochs": max(state.epochs for state in group.states),
+            "state": group.state_text,
+            "paper_valid_error": row.paper_valid_error,
+            "paper_test_error": row.paper_test_error,
+            "valid_error": valid.mean,
+            "valid_error_spread": valid.sd,
+            "test_error": test.mean,
+            "test_error_spread": test.sd,
+            **{
+                n: group.estimate(column).mean for n, column in READINGS.items()
+            },
+        }
+        # What is not known stays empty.
+        yield {
+            name: "" if cell != cell else cell for name, cell in line.items()
+        }
 
 
-_CSV_COLUMNS = (
-    "row",
-    "variant",
-    "poison",
-    "q",
-    "op_ids",
-    "seeds",
-    "seeds_finished",
-    "epochs",
-    "state",
-    "paper_valid_error",
-    "paper_test_error",
-    "valid_error",
-    "valid_error_spread",
-    "test_error",
-    "test_error_spread",
-)
+def _write_hparams(sweep: Sweep) -> str:
+    """Writes one TensorBoard session per run: settings and final errors.
+
+    Returns:
+      The directory, for `tensorboard --logdir`.
+    """
+    with tf_settings.quiet_import():
+        import tensorflow as tf
+        from tensorboard.plugins.hparams import api
+
+        tf.config.list_logical_devices()
+    folder = os.path.join(sweep.directory, "tensorboard")
+    # What an earlier report wrote would otherwise be shown as well.
+    shutil.rmtree(folder, ignore_errors=True)
+    with tf.summary.create_file_writer(folder).as_default():
+        api.hparams_config(
+            hparams=[api.HParam(name) for name in _HPARAMS],
+            metrics=[api.Metric(t, display_name=f"{t} (%)") for t in _TAGS],
+        )
+    for group in sweep.groups.values():
+        for state in group.states:
+            _write_run(tf, api, folder, group, state)
+    return folder
+
+
+def _write_run(
+    tf: Any, api: Any, folder: str, group: Group, state: RunState
+) -> None:
+    name = state.job.name
+    with tf.summary.create_file_writer(os.path.join(folder, name)).as_default():
+        row = group.row
+        values: tuple = (row.name, group.variant or "search", row.poison, row.q)
+        values += (group.space.num_ops, state.job.seed, state.text)
+        settings = dict(zip(_HPARAMS, values, strict=True))
+        api.hparams(settings, trial_id=name)
+        for tag, column in _TAGS.items():
+            error = state.error(column)
+            if error is not None:
+                tf.summary.scalar(tag, error, step=state.epochs)

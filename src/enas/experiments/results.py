@@ -2,25 +2,28 @@
 
 import dataclasses
 import json
-import os
+import pathlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from enas.cifar10.behaviours import PROFILES, Profile, make_profile
-from enas.cifar10.metrics import READINGS
+from enas.cifar10 import metrics
+from enas.cifar10.behaviours import PROFILES, make_profile
+from enas.cifar10.config import Config
 from enas.cifar10.search_space import SearchSpace
 from enas.experiments.estimates import Estimate, estimate
 from enas.experiments.jobs import read_config
 from enas.experiments.plan import load_jobs
-from enas.experiments.rows import BASELINE, Row, all_rows, search_space_of
+from enas.experiments.rows import Row, all_rows, space_of
 from enas.experiments.run_state import RunState, read_state
 from enas.experiments.summary import Errors
 from enas.run import versions
 
-if TYPE_CHECKING:  # It needs TensorFlow.
-    from enas.cifar10.config import Config
-
-__all__ = ["Group", "Sweep", "mean_curve", "read_sweep", "reading_columns"]
+# Column of a table, an error in per cent -> accuracy of metrics.csv.
+READINGS = {
+    f"{split}_error_{arcs}_{mode}": column.format(split)
+    for split in ("valid", "test")
+    for (arcs, mode), column in metrics.READINGS.items()
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,21 +40,19 @@ class Group:
     variant: str
     states: list[RunState]
     space: SearchSpace
-    config: "Config"
+    config: Config
 
     @property
     def name(self) -> str:
-        """Returns what a reader calls it."""
         return f"{self.row.name} {self.variant}".strip()
 
     @property
     def finished(self) -> list[RunState]:
-        """Returns the states that have finished."""
         return [state for state in self.states if state.finished]
 
     @property
     def state_text(self) -> str:
-        """Returns the state of all seeds in a few words."""
+        """The state of all seeds in a few words."""
         if len(self.finished) == len(self.states):
             return "finished"
         return "; ".join(
@@ -65,14 +66,9 @@ class Group:
         return estimate(list(self.by_seed(column).values()))
 
     def by_seed(self, column: str) -> dict[int, float]:
-        """Returns the final errors of a column, dict seed -> per cent."""
+        """Returns the final errors of a column, per cent by seed."""
         found = {s.job.seed: s.error(column) for s in self.finished}
         return {seed: e for seed, e in found.items() if e is not None}
-
-    def error(self, column: str) -> float | None:
-        """Returns the mean of the final errors in per cent, or None."""
-        found = self.estimate(column)
-        return found.mean if found.n else None
 
     def curve(self, column: str) -> list[tuple[int, float]]:
         """Returns `mean_curve` of a column over the seeds."""
@@ -95,25 +91,23 @@ class Sweep:
 
     @property
     def table(self) -> list[Group]:
-        """Returns the groups that are rows of Table 1."""
+        """The groups that are rows of Table 1."""
         return [group for group in self.groups.values() if not group.variant]
 
     @property
-    def config(self) -> "Config":
-        """What all runs share is the same in this of the first row."""
+    def config(self) -> Config:
+        """Of the first row: what all runs share is the same in it."""
         return next(iter(self.groups.values())).config
 
-    @property
-    def baseline(self) -> Group | None:
-        """Returns the `Group` without poison, or None."""
-        return self.groups.get((BASELINE, ""))
+    def by_seed(
+        self, row: str, variant: str = "", column: str = "test_acc"
+    ) -> dict[int, float]:
+        """Returns `Group.by_seed` of a row and variant; {} if none ran."""
+        group = self.groups.get((row, variant))
+        return group.by_seed(column) if group else {}
 
     def errors(
-        self,
-        split: str,
-        arcs: str,
-        mode: str | None = None,
-        variant: str = "",
+        self, split: str, arcs: str, mode: str = "", variant: str = ""
     ) -> Errors:
         """Returns the final errors of the rows, or of a variant of them.
 
@@ -123,7 +117,8 @@ class Sweep:
           mode: "train" or "eval"; by default the profile's.
           variant: "" for the rows themselves, or as of `Job`.
         """
-        column = reading_columns(split)[arcs, mode or self.printed[1]]
+        mode = mode or self.printed[1]
+        column = READINGS[f"{split}_error_{arcs}_{mode}"]
         return {
             row: group.by_seed(column)
             for (row, name), group in self.groups.items()
@@ -135,43 +130,28 @@ class Sweep:
         return self.errors(split, "sampled", variant=variant)
 
     @property
-    def profile(self) -> Profile:
-        """Returns the `Profile` of all runs but the ablations."""
-        return make_profile(
-            self.shared["override"], PROFILES[self.shared["profile"]]
-        )
+    def printed(self) -> tuple[str, str]:
+        """The reading behind valid_acc and test_acc, in all but ablations."""
+        profile = PROFILES[self.shared["profile"]]
+        profile = make_profile(self.shared["override"], profile)
+        arcs = "sampled" if profile.evaluation == "resampled" else "best"
+        return arcs, profile.evaluation_mode
 
     @property
-    def printed(self) -> tuple[str, str]:
-        """Returns the reading behind valid_acc and test_acc."""
-        resampled = self.profile.evaluation == "resampled"
-        return "sampled" if resampled else "best", self.profile.evaluation_mode
+    def states(self) -> list[RunState]:
+        return [s for group in self.groups.values() for s in group.states]
 
-    def facts(self, name: str) -> list[dict[str, Any]]:
-        """Returns the contents of a JSON file of each run that has it.
-
-        Args:
-          name: str, such as result.json.
-        """
-        found = []
-        for directory in self._directories():
-            path = os.path.join(directory, name)
-            if os.path.isfile(path):
-                with open(path, encoding="utf-8") as stream:
-                    found.append(json.load(stream))
-        return found
+    def results(self) -> list[dict[str, Any]]:
+        """Returns result.json of each run that has it."""
+        folders = [pathlib.Path(s.job.directory) for s in self.states]
+        files = [folder / "result.json" for folder in folders]
+        texts = [f.read_text(encoding="utf-8") for f in files if f.is_file()]
+        return list(map(json.loads, texts))
 
     def versions(self) -> list[dict[str, Any]]:
-        """Returns what every start of every run ran on, list of dicts."""
-        return [
-            each
-            for folder in self._directories()
-            for each in versions.read(folder)
-        ]
-
-    def _directories(self) -> list[str]:
-        groups = self.groups.values()
-        return [state.job.directory for g in groups for state in g.states]
+        """Returns what every start of every run ran on."""
+        folders = [state.job.directory for state in self.states]
+        return [each for folder in folders for each in versions.read(folder)]
 
 
 def mean_curve(
@@ -185,11 +165,6 @@ def mean_curve(
     return [(e, sum(v) / len(v)) for e, v in sorted(sums.items())]
 
 
-def reading_columns(split: str) -> dict[tuple[str, str], str]:
-    """Returns dict, reading -> column of metrics.csv, for "valid" or "test"."""
-    return {key: column.format(split) for key, column in READINGS.items()}
-
-
 def read_sweep(directory: str) -> Sweep:
     """Returns the `Sweep` in a directory.
 
@@ -200,12 +175,11 @@ def read_sweep(directory: str) -> Sweep:
     rows = {row.name: row for row in all_rows()}
     order = list(rows)
     found = {(job.row, job.variant) for job in jobs}
-    keys = sorted(found, key=lambda key: (key[1] != "", order.index(key[0])))
     groups = {}
-    for row, variant in keys:
-        mine = [job for job in jobs if (job.row, job.variant) == (row, variant)]
+    for key in sorted(found, key=lambda k: (k[1] != "", order.index(k[0]))):
+        mine = [job for job in jobs if (job.row, job.variant) == key]
         states = [read_state(job, directory) for job in mine]
         config = read_config(mine[0].arguments)
-        space = search_space_of(config.poison, config.q, config)
-        groups[row, variant] = Group(rows[row], variant, states, space, config)
+        row, variant = rows[key[0]], key[1]
+        groups[key] = Group(row, variant, states, space_of(config), config)
     return Sweep(directory, shared, groups)

@@ -3,8 +3,8 @@
 import dataclasses
 import functools
 import pathlib
-from typing import TYPE_CHECKING
 
+from enas.cifar10.config import Config
 from enas.cifar10.search_space import (
     SearchSpace,
     expand,
@@ -12,19 +12,7 @@ from enas.cifar10.search_space import (
     make_search_space,
 )
 from enas.errors import UserError
-from enas.experiments.files import read_table
-
-if TYPE_CHECKING:  # It needs TensorFlow.
-    from enas.cifar10.config import Config
-
-__all__ = [
-    "BASELINE",
-    "Row",
-    "all_rows",
-    "choose_rows",
-    "read_rows",
-    "search_space_of",
-]
+from enas.run.files import Line, read_table
 
 BASELINE = "baseline"
 _TABLE = pathlib.Path(__file__).with_name("table1.csv")
@@ -58,9 +46,12 @@ class Row:
     @property
     def flags(self) -> tuple[str, ...]:
         """The search flags that make this row."""
-        if self.poison == "none":
-            return ()
-        return f"--poison={self.poison}", f"--q={self.q}", *self.more
+        return (*poison_flags(self.poison, self.q), *self.more)
+
+
+def poison_flags(poison: str, q: int | str) -> tuple[str, ...]:
+    """Returns the search flags of a poisoning, none for "none"."""
+    return () if poison == "none" else (f"--poison={poison}", f"--q={q}")
 
 
 @functools.cache
@@ -69,12 +60,9 @@ def all_rows() -> tuple[Row, ...]:
     return tuple(map(_row, read_table(str(_TABLE))))
 
 
-def _row(line: dict[str, str]) -> Row:
-    errors = (
-        float(line[f"paper_{split}_error"] or "nan")
-        for split in ("valid", "test")
-    )
-    valid, test = (None if e != e else e for e in errors)
+def _row(line: Line) -> Row:
+    cells = (line[f"paper_{split}_error"] for split in ("valid", "test"))
+    valid, test = (float(cell) if cell else None for cell in cells)
     more = tuple(line["flags"].split())
     name, of_set, poison = line["row"], line["set"], line["poison"]
     return Row(name, of_set, poison, int(line["q"]), valid, test, more)
@@ -107,21 +95,13 @@ def choose_rows(names: list[str]) -> list[Row]:
     return [rows[name] for name in names]
 
 
-def search_space_of(
-    poison: str, q: int | None, config: "Config"
-) -> SearchSpace:
-    """Returns the space of a run.
-
-    Args:
-      poison: as --poison takes it.
-      q: as --q takes it.
-      config: its poison_sharing and candidate_ops.
-    """
+def space_of(config: Config, row: Row | None = None) -> SearchSpace:
+    """Returns the space of a run, or of a row with the run's other flags."""
+    poison, q = (
+        (row.poison, row.q or None) if row else (config.poison, config.q)
+    )
     # Names that users registered are checked by the search itself.
+    named = [*expand(poison, {}), *(name for _, _, name in file_ops(config))]
     return make_search_space(
-        poison,
-        q,
-        config.poison_sharing,
-        config.candidate_ops,
-        [*expand(poison, {}), *(name for _, _, name in file_ops(config))],
+        poison, q, config.poison_sharing, config.candidate_ops, named
     )

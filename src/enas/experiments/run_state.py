@@ -4,13 +4,12 @@ import dataclasses
 import functools
 import json
 import os
-import re
 from typing import Any
 
-from enas.experiments.files import read_table, write_whole
 from enas.experiments.jobs import Job, read_config
-
-__all__ = ["RunState", "note", "notes_path", "read_state"]
+from enas.run.checkpoint_names import last_whole_epoch
+from enas.run.files import write_whole
+from enas.run.rows import RunRows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +18,7 @@ class RunState:
 
     Attributes:
       num_epochs: wanted.
-      rows: column of metrics.csv -> float, one per epoch that
+      rows: column of metrics.csv -> number, one per epoch that
         has a checkpoint.
       notes: what the engine noted: state, exit_code, attempts, lines.
     """
@@ -31,33 +30,32 @@ class RunState:
 
     @property
     def epochs(self) -> int:
-        """Returns the number of epochs that are safe."""
+        """Those that a checkpoint has made safe."""
         return len(self.rows)
 
     @property
     def finished(self) -> bool:
-        """Returns whether nothing is left to do."""
+        """Whether nothing is left to do."""
         return self.epochs >= self.num_epochs
 
     @property
     def failed(self) -> bool:
-        """Returns whether the engine gave the run up."""
+        """Whether the engine gave the run up."""
         return not self.finished and self.notes.get("state") == "failed"
 
     @property
     def text(self) -> str:
-        """Returns the state in a few words."""
+        """The state in a few words."""
         if self.finished:
             return "finished"
         where = f"epoch {self.epochs} of {self.num_epochs}"
         if self.failed:
-            code = self.notes["exit_code"]
-            return f"FAILED at {where}, exit code {code}"
+            return f"FAILED at {where}, exit code {self.notes['exit_code']}"
         return f"unfinished, {where}" if self.notes else "not started"
 
     @property
     def seconds(self) -> float:
-        """Returns the wall time of all safe epochs."""
+        """Wall time of all safe epochs."""
         return sum(
             number
             for row in self.rows
@@ -65,29 +63,23 @@ class RunState:
             if column.startswith("seconds_")
         )
 
-    def error(self, column: str, row: int = -1) -> float | None:
-        """Returns an accuracy column as error in per cent, or None.
-
-        Args:
-          column: str, of metrics.csv.
-          row: int, index of the epoch; the last by default.
-        """
-        if not self.rows or column not in self.rows[row]:
+    def error(self, column: str) -> float | None:
+        """Returns the last accuracy as error in per cent, or None."""
+        if not self.rows or column not in self.rows[-1]:
             return None
-        return 100 * (1 - self.rows[row][column])
+        return 100 * (1 - self.rows[-1][column])
 
 
 def read_state(job: Job, sweep_dir: str) -> RunState:
-    """Returns the `RunState` of a `Job`.
+    """Returns how far a job is, by its run and by the engine's notes.
 
-    Args:
-      sweep_dir: where the engine's notes are.
+    Raises:
+      UserError: its metrics.csv is not as a run writes it.
     """
-    safe = _last_checkpoint(job.directory)
-    rows = [r for r in _read_rows(job.directory) if r["epoch"] <= safe]
-    return RunState(
-        job, _num_epochs(job.arguments), rows, _read_notes(job, sweep_dir)
-    )
+    safe = last_whole_epoch(os.path.join(job.directory, "checkpoints"))
+    rows = [r for r in RunRows(job.directory).rows() if r["epoch"] <= safe]
+    notes = _read_notes(job, sweep_dir)
+    return RunState(job, _num_epochs(job.arguments), rows, notes)
 
 
 @functools.cache
@@ -95,29 +87,12 @@ def _num_epochs(arguments: tuple[str, ...]) -> int:
     return read_config(arguments).num_epochs
 
 
-def _last_checkpoint(directory: str) -> int:
-    folder = os.path.join(directory, "checkpoints")
-    if not os.path.isdir(folder):
-        return 0
-    found = [re.fullmatch(r"epoch-(\d+)", name) for name in os.listdir(folder)]
-    return max((int(match[1]) for match in found if match), default=0)
-
-
-def _read_rows(directory: str) -> list[dict[str, float]]:
-    path = os.path.join(directory, "metrics.csv")
-    return [
-        {column: float(cell) for column, cell in row.items() if cell}
-        for row in read_table(path)
-    ]
-
-
-def notes_path(job: Job, sweep_dir: str) -> str:
-    """Returns where the engine notes how a job went."""
+def _notes_path(job: Job, sweep_dir: str) -> str:
     return os.path.join(sweep_dir, "jobs", f"{job.name}.json")
 
 
 def _read_notes(job: Job, sweep_dir: str) -> dict[str, Any]:
-    path = notes_path(job, sweep_dir)
+    path = _notes_path(job, sweep_dir)
     if not os.path.isfile(path):
         return {}
     with open(path, encoding="utf-8") as stream:
@@ -125,12 +100,8 @@ def _read_notes(job: Job, sweep_dir: str) -> dict[str, Any]:
 
 
 def note(job: Job, sweep_dir: str, **facts: Any) -> None:
-    """Adds facts to the notes of a job.
-
-    Args:
-      **facts: what JSON can hold.
-    """
-    path = notes_path(job, sweep_dir)
+    """Adds facts, which JSON can hold, to the notes of how a job went."""
+    path = _notes_path(job, sweep_dir)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     value = _read_notes(job, sweep_dir) | facts
-    write_whole(path, json.dumps(value, indent=1) + "\n")
+    write_whole(path, json.dumps(value, indent=1) + "\n", shared=True)

@@ -1,27 +1,30 @@
 """One run as a process of the ordinary search program."""
 
+import contextlib
 import ctypes
-import fcntl
 import os
 import pathlib
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import enas
-from enas.experiments.files import last_lines
 from enas.experiments.jobs import Job
 from enas.experiments.run_state import note, read_state
-
-__all__ = ["MAX_ATTEMPTS", "SearchProcess", "BusyError", "forget_the_dead"]
+from enas.run.lock import open_locked
 
 MAX_ATTEMPTS = 2  # A failed run is retried once.
 SEARCH = (sys.executable, "-m", "enas.cifar10.main")
 SECONDS_TO_STOP = 30
 _PR_SET_PDEATHSIG = 1
+_THREADS = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+)
 
 
 class BusyError(RuntimeError):
@@ -51,19 +54,13 @@ class SearchProcess:
     ) -> None:
         self.job = job
         self.sweep_dir = sweep_dir
-        self._lock: int | None = _lock(
-            os.path.join(sweep_dir, "jobs"), job.name
-        )
+        self._lock: int | None = _lock(job, sweep_dir)
         self._log_path = os.path.join(sweep_dir, "logs", f"{job.name}.log")
         os.makedirs(os.path.dirname(self._log_path), exist_ok=True)
         state = read_state(job, sweep_dir)
-        earlier = state.notes.get("started_from_epochs", [])
-        note(
-            job,
-            sweep_dir,
-            state="running",
-            host=socket.gethostname(),
-            started_from_epochs=[*earlier, state.epochs],
+        starts = [*state.notes.get("started_from_epochs", []), state.epochs]
+        self._note(
+            "running", host=socket.gethostname(), started_from_epochs=starts
         )
         with open(self._log_path, "ab") as log:
             self._log_start = log.tell()
@@ -104,20 +101,24 @@ class SearchProcess:
             self._process.kill()
             self._process.wait()
         self._release()
-        note(self.job, self.sweep_dir, state="stopped")
+        self._note("stopped")
 
     def _end(self, code: int) -> int:
         if self._lock is not None:
-            facts: dict[str, Any] = {
-                "state": "finished" if code == 0 else "failed"
-            }
-            lines: list[str] = []
-            if code:
-                lines = last_lines(self._log_path, 5, self._log_start)
-            facts |= {"exit_code": code, "last_lines": lines}
-            note(self.job, self.sweep_dir, **facts)
+            lines = self._last_lines() if code else []
+            name = "failed" if code else "finished"
+            self._note(name, exit_code=code, last_lines=lines)
             self._release()
         return code
+
+    def _last_lines(self) -> list[str]:
+        """Returns the last five lines of this attempt that are not blank."""
+        with open(self._log_path, encoding="utf-8", errors="replace") as log:
+            log.seek(self._log_start)
+            return [line.rstrip() for line in log if line.strip()][-5:]
+
+    def _note(self, name: str, **facts: Any) -> None:
+        note(self.job, self.sweep_dir, state=name, **facts)
 
     def _release(self) -> None:
         if self._lock is not None:
@@ -131,24 +132,36 @@ def forget_the_dead(jobs: Sequence[Job], sweep_dir: str) -> None:
         if read_state(job, sweep_dir).notes.get("state") != "running":
             continue
         try:
-            descriptor = _lock(os.path.join(sweep_dir, "jobs"), job.name)
+            descriptor = _lock(job, sweep_dir)
         except BusyError:
             continue
         note(job, sweep_dir, state="stopped")
         os.close(descriptor)
 
 
-def _lock(folder: str, name: str) -> int:
-    """Returns a locked file descriptor."""
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, f"{name}.lock")
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+@contextlib.contextmanager
+def terminate_as_interrupt() -> Iterator[None]:
+    """Lets SIGTERM end the sweep as Ctrl-C does."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _lock(job: Job, sweep_dir: str) -> int:
+    """Returns a locked file descriptor."""
+    path = os.path.join(sweep_dir, "jobs", f"{job.name}.lock")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        return open_locked(path)
     except BlockingIOError:
-        os.close(descriptor)
-        raise BusyError(f"{name} is being run by another process") from None
-    return descriptor
+        text = f"{job.name} is being run by another process"
+        raise BusyError(text) from None
 
 
 def _environment(threads: int | None) -> dict[str, str]:
@@ -158,10 +171,8 @@ def _environment(threads: int | None) -> dict[str, str]:
     # Searches side by side on one GPU must not each take all its memory.
     extra = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"} | os.environ
     extra["PYTHONPATH"] = os.pathsep.join(paths)
-    if threads is not None:
-        extra["TF_NUM_INTRAOP_THREADS"] = str(threads)
-        extra["TF_NUM_INTEROP_THREADS"] = str(threads)
-        extra["OMP_NUM_THREADS"] = str(threads)
+    for name in _THREADS if threads is not None else ():
+        extra[name] = str(threads)
     return extra
 
 

@@ -9,33 +9,24 @@ from typing import TextIO
 from enas.experiments.jobs import Job
 from enas.experiments.run_state import RunState, read_state
 
-__all__ = ["StatusTable", "status_lines"]
-
 SECONDS_BETWEEN = 2.0
-HEADER = (
-    f"{'run':<32} {'state':<34} {'valid error':>11} {'test error':>10}"
-    f" {'minutes':>7}"
-)
+LINE = "{:<32} {:<34} {:>11} {:>10} {:>7}"
 
 
 def status_lines(states: Sequence[RunState]) -> list[str]:
     """Returns a line for each run, the header first."""
-    return [HEADER, *map(_line, states)]
+    header = ("run", "state", "valid error", "test error", "minutes")
+    return [LINE.format(*header), *map(_line, states)]
 
 
 def _line(state: RunState) -> str:
     text = state.text
     if not state.finished and state.notes.get("state") == "running":
         text = f"running, epoch {state.epochs} of {state.num_epochs}"
-    return (
-        f"{state.job.name:<32} {text:<34} {_percent(state, 'valid_acc'):>11}"
-        f" {_percent(state, 'test_acc'):>10} {state.seconds / 60:>7.1f}"
-    )
-
-
-def _percent(state: RunState, column: str) -> str:
-    error = state.error(column)
-    return "" if error is None else f"{error:.2f} %"
+    found = (state.error("valid_acc"), state.error("test_acc"))
+    errors = ("" if e is None else f"{e:.2f} %" for e in found)
+    minutes = f"{state.seconds / 60:.1f}"
+    return LINE.format(state.job.name, text, *errors, minutes)
 
 
 class StatusTable:
@@ -46,10 +37,7 @@ class StatusTable:
     """
 
     def __init__(
-        self,
-        jobs: Sequence[Job],
-        sweep_dir: str,
-        stream: TextIO | None = None,
+        self, jobs: Sequence[Job], sweep_dir: str, stream: TextIO | None = None
     ) -> None:
         self._jobs, self._sweep_dir = jobs, sweep_dir
         self._stream = stream or sys.stdout
@@ -62,9 +50,8 @@ class StatusTable:
         if not now and time.monotonic() < self._next:
             return
         self._next = time.monotonic() + SECONDS_BETWEEN
-        lines = status_lines(
-            [read_state(job, self._sweep_dir) for job in self._jobs]
-        )
+        states = [read_state(job, self._sweep_dir) for job in self._jobs]
+        lines = status_lines(states)
         if self._live:
             self._redraw(lines)
         else:

@@ -5,36 +5,15 @@ or from the tables of `collect`. A table is (header, rows of text).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import stats
 
+from enas.cifar10.config import Config
 from enas.experiments import estimates
-from enas.experiments.estimates import estimate, paired, verdict
-from enas.experiments.files import Line
-from enas.experiments.rows import (
-    BASELINE,
-    Row,
-    all_rows,
-    read_rows,
-    search_space_of,
-)
-
-if TYPE_CHECKING:  # It needs TensorFlow.
-    from enas.cifar10.config import Config
-
-__all__ = [
-    "Errors",
-    "Table",
-    "correlations",
-    "markdown",
-    "number",
-    "neighbours",
-    "ranks",
-    "share_of",
-    "strata",
-    "table1",
-]
+from enas.experiments.estimates import Estimate, estimate, paired, verdict
+from enas.experiments.rows import BASELINE, Row, all_rows, read_rows, space_of
+from enas.run.files import Line
 
 Errors = Mapping[str, Mapping[int, float]]
 Table = tuple[list[str], list[list[str]]]
@@ -47,13 +26,17 @@ def markdown(table: Table) -> list[str]:
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
-def share_of(row: Row, config: "Config") -> float:
+def share_of(row: Row, config: Config) -> float:
     """Returns Equation (1): the share of poison at the uniform controller."""
-    space = search_space_of(row.poison, row.q or None, config)
-    return space.uniform_poison_share
+    return space_of(config, row).uniform_poison_share
 
 
-def table1(primary: Errors, second: Errors, config: "Config") -> Table:
+def of_row(errors: Errors, row: str) -> Estimate:
+    """Returns the `Estimate` of a row's errors, n = 0 if there are none."""
+    return estimate(list(errors.get(row, {}).values()))
+
+
+def table1(primary: Errors, second: Errors, config: Config) -> Table:
     """Returns Table 1: the paper's errors, ours, and the damage.
 
     Args:
@@ -70,21 +53,16 @@ def table1(primary: Errors, second: Errors, config: "Config") -> Table:
         mine = primary.get(row.name, {})
         if not mine:
             continue
-        found, damage = estimate(list(mine.values())), paired(mine, clean)
-        cells = [
-            row.name,
-            row.poison,
-            str(row.q),
-            f"{share_of(row, config):.3f}",
-        ]
+        found, damage = of_row(primary, row.name), paired(mine, clean)
+        share = f"{share_of(row, config):.3f}"
+        cells = [row.name, row.poison, str(row.q), share]
         cells += [number(row.paper_test_error), number(found.mean)]
         cells += [number(found.sd), _interval(found), str(found.n)]
         if row.name == BASELINE:
             cells += ["-", "-"]
         else:
             cells += [number(damage.mean, "+.2f"), _interval(damage)]
-        best = estimate(list(second.get(row.name, {}).values()))
-        rows.append([*cells, number(best.mean)])
+        rows.append([*cells, number(of_row(second, row.name).mean)])
     return header, rows
 
 
@@ -93,11 +71,26 @@ def number(value: float | None, form: str = ".2f") -> str:
     return "-" if value is None or value != value else format(value, form)
 
 
-def _interval(found: estimates.Estimate) -> str:
+def _interval(found: Estimate) -> str:
     if found.n < 2:
         return "-"
     low, high = found.mean - found.half, found.mean + found.half
     return f"{low:.2f} to {high:.2f}"
+
+
+def defences(errors: Mapping[str, Errors], rows: Sequence[str]) -> Table:
+    """Returns the errors of rows, each with every defence.
+
+    Args:
+      errors: of the mean over sampled arcs, by the name of the defence.
+      rows: their names.
+    """
+    table = []
+    for row in rows:
+        found = (of_row(each, row) for each in errors.values())
+        cells = [f"{e} (n = {e.n})" if e.n else "-" for e in found]
+        table.append([row, *cells])
+    return ["row", *errors], table
 
 
 def neighbours(errors: Errors) -> Table:
@@ -115,7 +108,7 @@ def neighbours(errors: Errors) -> Table:
     return header, rows
 
 
-def correlations(readings: Mapping[str, Errors], config: "Config") -> Table:
+def correlations(readings: Mapping[str, Errors], config: Config) -> Table:
     """Returns rank correlations with the paper's test errors.
 
     Beside ours always what the share of poison and q explain, without any
@@ -134,11 +127,7 @@ def correlations(readings: Mapping[str, Errors], config: "Config") -> Table:
         _correlated("q alone", copies, shares),
     ]
     for name, errors in readings.items():
-        means = {
-            row: estimate(list(found.values())).mean
-            for row, found in errors.items()
-            if found
-        }
+        means = {row: of_row(errors, row).mean for row in errors if errors[row]}
         rows.append(_correlated(name, means, shares, measured=True))
     return header, rows
 
@@ -210,8 +199,11 @@ def ranks(arcs: Sequence[Line], scratch: Sequence[Line]) -> Table:
             pairs.setdefault(_run_of(arc), []).append(pair)
     rows = []
     for run, found in sorted(pairs.items(), key=lambda item: _place(item[0])):
-        tau, low, high = estimates.kendall(*np.array(found).T)
-        span = "-" if tau != tau else f"{low:.2f} to {high:.2f}"
+        shared, alone = np.array(found).T
+        tau, span = estimates.kendall(shared, alone), "-"
+        if tau == tau:
+            ends = estimates.interval(shared, alone, stats.kendalltau)
+            span = "{:.2f} to {:.2f}".format(*ends)
         rows.append([*run, str(len(found)), number(tau), span])
     return header, rows
 

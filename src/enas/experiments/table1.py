@@ -14,28 +14,24 @@ from enas.cifar10.config.combinations import DEFENCES
 from enas.cifar10.flags import spelled_out
 from enas.errors import UserError
 from enas.experiments import plan as plans
-from enas.experiments import same_images
-from enas.experiments.jobs import CONTROLS, Job, make_jobs
+from enas.experiments.jobs import CONTROLS, Job, make_jobs, retrain_jobs
 from enas.experiments.local_engine import run_local
 from enas.experiments.plan import Plan
-from enas.experiments.retrain import retrain_jobs
 from enas.experiments.run_state import read_state
 from enas.experiments.search_process import forget_the_dead
 from enas.experiments.status import StatusTable
 from enas.parser import Parser
 from enas.paths import command_words, full_path
 
-__all__ = ["main"]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs, continues or reports a sweep.
 
     Args:
-      argv: list of str without the program's name; sys.argv by default.
+      argv: without the program's name; sys.argv by default.
 
     Returns:
-      int, the exit code: 0 if every run has finished, 1 if one has not, 2 for
+      The exit code: 0 if every run has finished, 1 if one has not, 2 for
       a mistake of the user, 130 when interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv
@@ -131,28 +127,29 @@ _ABLATE_HELP = (
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    directory = arguments.output_dir
     if arguments.report:
-        return _report(arguments.output_dir)
+        return _report(directory)
     plan = _plan(arguments)
-    runs_dir = os.path.join(arguments.output_dir, plans.RUNS)
+    runs_dir = os.path.join(directory, plans.RUNS)
     if arguments.retrain:
         count = arguments.random_arcs
         jobs = retrain_jobs(plan, runs_dir, arguments.retrain, count)
     else:
         jobs = make_jobs(plan, runs_dir)
-    plans.check(arguments.output_dir, plan)
+    plans.check(directory, plan)
     engine = _engine(arguments)
-    same_images.check(jobs, arguments.output_dir)
-    plans.remember(arguments.output_dir, plan, jobs)
-    forget_the_dead(jobs, arguments.output_dir)
-    show = StatusTable(jobs, arguments.output_dir)
+    plans.check_images(jobs, directory)
+    plans.remember(directory, plan, jobs)
+    forget_the_dead(jobs, directory)
+    show = StatusTable(jobs, directory)
     try:
-        engine(jobs, arguments.output_dir, show)
+        engine(jobs, directory, show)
     finally:
         show(now=True)
     if not arguments.retrain:
-        _report(arguments.output_dir)
-    return _tell_failures(jobs, arguments.output_dir)
+        _report(directory)
+    return _tell_failures(jobs, directory)
 
 
 def _engine(arguments: argparse.Namespace) -> Callable[..., None]:

@@ -5,28 +5,16 @@ A table is (header, rows of str); a cell without a measurement is a dash.
 
 from collections.abc import Mapping, Sequence
 
+from enas.cifar10 import metrics
 from enas.cifar10.config.combinations import DEFENCES
 from enas.experiments import summary
-from enas.experiments.estimates import estimate
-from enas.experiments.jobs import READING_CHOICES
-from enas.experiments.results import Group, Sweep, reading_columns
+from enas.experiments.estimates import estimate, paired
+from enas.experiments.results import READINGS, Sweep
 from enas.experiments.rows import BASELINE
-from enas.experiments.summary import Table, number
-
-__all__ = [
-    "ablation",
-    "controls",
-    "correlations",
-    "defences",
-    "defences_of",
-    "neighbours",
-    "poison_share",
-    "readings",
-    "runs",
-    "table1",
-]
+from enas.experiments.summary import Errors, Table, number
 
 NONE = "-"
+SPLITS = ("valid", "test")
 READING_NAMES = {
     ("best", "eval"): "best of 10, evaluation mode",
     ("best", "train"): "best of 10, training mode",
@@ -35,47 +23,14 @@ READING_NAMES = {
 }
 
 
-def table1(sweep: Sweep) -> Table:
-    """Table 1: the paper's errors, ours and the damage, with intervals."""
-    return summary.table1(
-        sweep.primary("test"),
-        sweep.errors("test", "best"),
-        sweep.config,
-    )
-
-
-def neighbours(sweep: Sweep) -> Table:
-    """Whether errors grow along q."""
-    return summary.neighbours(sweep.primary("test"))
-
-
-def correlations(sweep: Sweep) -> Table:
-    """Rank correlation with the paper over the rows that have finished."""
-    readings = {
-        name: sweep.errors("test", *reading)
-        for reading, name in READING_NAMES.items()
-    }
-    return summary.correlations(readings, sweep.config)
-
-
-def _signed(value: float | None, other: float | None) -> str:
-    if value is None or other is None:
-        return NONE
-    return number(value - other, "+.2f")
-
-
 def readings(sweep: Sweep) -> Table:
     """Both readings of every run, valid / test error."""
     header = ["row", *READING_NAMES.values()]
     rows = []
     for group in sweep.groups.values():
         cells = [
-            f"{number(group.error(valid))} / {number(group.error(test))}"
-            for valid, test in zip(
-                reading_columns("valid").values(),
-                reading_columns("test").values(),
-                strict=True,
-            )
+            " / ".join(number(group.estimate(c.format(s)).mean) for s in SPLITS)
+            for c in metrics.READINGS.values()
         ]
         rows.append([group.name, *cells])
     return header, rows
@@ -85,49 +40,37 @@ def controls(sweep: Sweep) -> Table:
     """Test errors of each row beside its controls, all of the same seeds."""
     header = ["row", "search", "uniform sampling", "clean"]
     header += ["poison alone", "with all skips", "seeds"]
-    clean = sweep.baseline.by_seed("test_acc") if sweep.baseline else {}
-    found = {
-        (group.row.name if kind == "uniform" else group.row.set, kind): (
-            group.by_seed("test_acc")
-        )
+    clean = sweep.by_seed(BASELINE)
+    # An arc of poison alone is of a whole set.
+    alone = {
+        (group.row.set, kind): group.by_seed("test_acc")
         for (_, kind), group in sweep.groups.items()
     }
     rows = []
     for group in sweep.table:
-        uniform = found.get((group.row.name, "uniform"), {})
-        alone, skipping = (
-            found.get((group.row.set, kind), {})
-            for kind in ("poison_only", "poison_all_skips")
-        )
-        if uniform or alone or skipping:
-            columns = [group.by_seed("test_acc"), uniform, clean]
-            columns += [alone, skipping]
+        kinds = ("poison_only", "poison_all_skips")
+        found = [sweep.by_seed(group.name, "uniform"), clean]
+        found += [alone.get((group.row.set, kind), {}) for kind in kinds]
+        if found[0] or found[2] or found[3]:
+            columns = [group.by_seed("test_acc"), *found]
             seeds = _common(*filter(None, columns))
-            means = [number(_mean(column, seeds)) for column in columns]
-            rows.append([group.row.name, *means, _seeds(seeds)])
+            means = [_mean(column, seeds) for column in columns]
+            rows.append([group.name, *means, _seeds(seeds)])
     return header, rows
 
 
 def defences(sweep: Sweep) -> Table:
     """Test errors of each row with each defence that ran."""
-    ran = [d for d in defences_of(sweep) if d]
-    if not ran:
-        return [], []
-    rows = []
-    for group in sweep.table:
-        cells = [group.name]
-        for defence in ("", *ran):
-            errors = sweep.primary("test", defence).get(group.name, {})
-            found = estimate(list(errors.values()))
-            cells.append(f"{found} (n = {found.n})" if found.n else NONE)
-        rows.append(cells)
-    return ["row", "none", *ran], rows
+    errors = by_defence(sweep)
+    names = [group.name for group in sweep.table]
+    return summary.defences(errors, names if len(errors) > 1 else [])
 
 
-def defences_of(sweep: Sweep) -> list[str]:
-    """Returns the variants of a sweep that are defences, "" for none first."""
+def by_defence(sweep: Sweep) -> dict[str, Errors]:
+    """Returns the test errors that count by defence, "none" first."""
     names = dict.fromkeys(variant for _, variant in sweep.groups)
-    return ["", *(n for n in names if set(n.split("+")) <= set(DEFENCES))]
+    ran = [name for name in names if set(name.split("+")) <= set(DEFENCES)]
+    return {n or "none": sweep.primary("test", n) for n in ("", *ran)}
 
 
 def ablation(sweep: Sweep) -> Table:
@@ -141,31 +84,26 @@ def ablation(sweep: Sweep) -> Table:
     rows = []
     for group in sweep.table:
         for flip in _flips(sweep):
-            before = group.by_seed("test_acc")
-            after = _flipped(sweep, group, flip)
+            before = sweep.by_seed(group.name)
+            after = _flipped(sweep, group.name, flip)
             seeds = _common(before, after)
             if not seeds:
                 continue
             damages = [NONE, NONE]
-            if group.row.name != BASELINE and sweep.baseline:
-                base = sweep.baseline.by_seed("test_acc")
-                base_after = _flipped(sweep, sweep.baseline, flip)
+            if group.name != BASELINE:
+                base = sweep.by_seed(BASELINE)
+                base_after = _flipped(sweep, BASELINE, flip)
                 both = _common(before, after, base, base_after)
                 damages = [
-                    _signed(_mean(before, both), _mean(base, both)),
-                    _signed(_mean(after, both), _mean(base_after, both)),
+                    number(paired({s: a[s] for s in both}, b).mean, "+.2f")
+                    for a, b in ((before, base), (after, base_after))
                 ]
-            rows.append(
-                [
-                    group.name,
-                    flip,
-                    number(_mean(before, seeds)),
-                    number(_mean(after, seeds)),
-                    _points([after[seed] - before[seed] for seed in seeds]),
-                    *damages,
-                    _seeds(seeds),
-                ]
-            )
+            change = paired(after, before)
+            points = number(change.mean, "+.2f")
+            points += f" ± {change.sd:.2f}" if change.n > 1 else ""
+            means = [_mean(column, seeds) for column in (before, after)]
+            cells = [group.name, flip, *means, points, *damages]
+            rows.append([*cells, _seeds(seeds)])
     return header, rows
 
 
@@ -174,47 +112,39 @@ def _common(*columns: Mapping[int, float]) -> list[int]:
     return sorted(set.intersection(*map(set, columns)))
 
 
-def _mean(column: Mapping[int, float], seeds: Sequence[int]) -> float | None:
-    """Returns the mean over seeds; None where one is missing, or all."""
-    if not seeds or not set(seeds) <= set(column):
-        return None
-    return estimate([column[seed] for seed in seeds]).mean
+def _mean(column: Mapping[int, float], seeds: Sequence[int]) -> str:
+    return number(estimate([column[s] for s in seeds if s in column]).mean)
 
 
 def _seeds(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds)) or NONE
 
 
-def _points(differences: Sequence[float]) -> str:
-    found = estimate(differences)
-    spread = "" if found.n < 2 else f" ± {found.sd:.2f}"
-    return f"{found.mean:+.2f}{spread}"
-
-
 def _flips(sweep: Sweep) -> list[str]:
     """Returns the readings' choices, flipped, and the variants that ran."""
-    arcs, mode = sweep.printed
-    other = {
-        "evaluation": "resampled" if arcs == "best" else "best_of_10",
-        "evaluation_mode": "eval" if mode == "train" else "train",
-    }
-    free = [f"{name}={other[name]}" for name in READING_CHOICES]
+    free = list(_other_readings(sweep))
     ran = [v for _, v in sweep.groups if "=" in v and v not in free]
-    return [*reversed(free), *dict.fromkeys(ran)]
+    return [*free, *dict.fromkeys(ran)]
 
 
-def _flipped(sweep: Sweep, group: Group, flip: str) -> Mapping[int, float]:
-    """Returns the test errors with a choice flipped, dict seed -> error."""
+def _other_readings(sweep: Sweep) -> dict[str, str]:
+    """Returns column of the test errors by the choice that is flipped."""
     arcs, mode = sweep.printed
-    columns = reading_columns("test")
-    if flip.startswith("evaluation_mode="):
-        other = "eval" if mode == "train" else "train"
-        return group.by_seed(columns[arcs, other])
-    if flip.startswith("evaluation="):
-        other = "sampled" if arcs == "best" else "best"
-        return group.by_seed(columns[other, mode])
-    flipped = sweep.groups.get((group.row.name, flip))
-    return flipped.by_seed("test_acc") if flipped else {}
+    other = {"best": "sampled", "sampled": "best"}[arcs]
+    other_mode = {"eval": "train", "train": "eval"}[mode]
+    named = {"best": "best_of_10", "sampled": "resampled"}[other]
+    return {
+        f"evaluation_mode={other_mode}": f"test_error_{arcs}_{other_mode}",
+        f"evaluation={named}": f"test_error_{other}_{mode}",
+    }
+
+
+def _flipped(sweep: Sweep, row: str, flip: str) -> Mapping[int, float]:
+    """Returns the test errors of a row with a choice flipped, by seed."""
+    reading = _other_readings(sweep).get(flip)
+    if reading:
+        return sweep.by_seed(row, "", READINGS[reading])
+    return sweep.by_seed(row, flip)
 
 
 def poison_share(sweep: Sweep) -> Table:
@@ -237,17 +167,11 @@ def runs(sweep: Sweep) -> Table:
     """Every run, whatever became of it."""
     header = ["run", "state", "valid", "test", "minutes", "continued after"]
     rows = []
-    for group in sweep.groups.values():
-        for state in group.states:
-            starts = state.notes.get("started_from_epochs", [])[1:]
-            rows.append(
-                [
-                    state.job.name,
-                    state.text,
-                    number(state.error("valid_acc")),
-                    number(state.error("test_acc")),
-                    f"{state.seconds / 60:.1f}",
-                    ", ".join(f"epoch {start}" for start in starts) or NONE,
-                ]
-            )
+    for state in sweep.states:
+        starts = state.notes.get("started_from_epochs", [])[1:]
+        cells = [state.job.name, state.text]
+        cells += [number(state.error(f"{split}_acc")) for split in SPLITS]
+        cells += [f"{state.seconds / 60:.1f}"]
+        cells += [", ".join(f"epoch {start}" for start in starts) or NONE]
+        rows.append(cells)
     return header, rows

@@ -27,12 +27,11 @@ from enas.errors import (
     WriteError,
     naming,
 )
+from enas.run.checkpoint_names import epochs_of
 from enas.run.files import rename, sync_directory
 
 PREFIX = "model.ckpt"
 Tensors = dict[str, np.ndarray]
-# Whole epochs; and within an epoch the child steps and controller updates.
-_NAME = re.compile(r"epoch-(\d{1,9})(?:-step-(\d{1,9})-(\d{1,9}))?")
 _STATISTICS = re.compile(r"(.*/bn)/(moving|statistics)")
 
 
@@ -211,22 +210,6 @@ def assign(
     compiled.child_optimizer.assigned(found)
 
 
-def positions(folder: str) -> list[str]:
-    """Returns the directories of all checkpoints in it, oldest first."""
-    found = []
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        if match := _NAME.fullmatch(name):
-            # None of the first has counters: an epoch's end is its beginning.
-            place = tuple(int(part or 0) for part in match.groups())
-            found.append((place, os.path.join(folder, name)))
-    return [path for _, path in sorted(found)]
-
-
-def directories(folder: str) -> list[str]:
-    """Returns the directories of whole epochs in it, oldest first."""
-    return [p for p in positions(folder) if "-step-" not in os.path.basename(p)]
-
-
 def read(directory: str) -> Tensors:
     """Returns what `read_tensors` does, of a checkpoint's directory."""
     return read_tensors(os.path.join(directory, PREFIX))
@@ -275,8 +258,7 @@ def restore(search: Search, directory: str) -> None:
     search.baseline = np.float32(tensors["Variable"])
     search.progress = EpochProgress.of(tensors)
     # Not from the steps: an epoch may have more of them than it had.
-    name = os.path.basename(os.path.normpath(directory))
-    search.whole_epochs = int(name.split("-")[1])
+    search.whole_epochs = epochs_of(directory)
 
 
 def _check_same(found: Tensors, wanted: dict[str, Any], directory: str) -> None:

@@ -14,7 +14,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet
 from enas.cifar10.readers.fingerprint import told
 from enas.errors import DamagedError, UserError
-from enas.run import checkpoint
+from enas.run import checkpoint_names
 from enas.run.files import read_lines, write_whole
 from enas.utils import Say
 
@@ -95,8 +95,7 @@ def keep(config: Config, data: DataSet) -> None:
     if records and all(records[-1][name] == new[name] for name in names):
         return
     folder = os.path.join(config.output_dir, "checkpoints")
-    whole = checkpoint.directories(folder) or ["epoch-0"]
-    new["after_epoch"] = int(whole[-1].rpartition("-")[2])
+    new["after_epoch"] = checkpoint_names.last_whole_epoch(folder)
     lines = [json.dumps(record) + "\n" for record in [*records, new]]
     write_whole(os.path.join(config.output_dir, FILE), "".join(lines))
 
@@ -117,7 +116,7 @@ def summary(folder: str) -> dict[str, Any]:
 
 def _has_trained(config: Config) -> bool:
     folder = os.path.join(config.output_dir, "checkpoints")
-    return bool(checkpoint.positions(folder))
+    return bool(checkpoint_names.positions(folder))
 
 
 def _history(records: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,24 +1,30 @@
 """Text files of a run that a kill or a full disk never leaves half written."""
 
 import contextlib
+import csv
+import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from enas.errors import UserError, naming
 
 ADVICE = "It was changed from outside; fix it, or take another --output_dir."
+Line = dict[str, str]
 
 
-def write_whole(path: str, text: str | bytes) -> None:
+def write_whole(path: str, text: str | bytes, shared: bool = False) -> None:
     """Writes a file whole or not at all, also where the power fails.
+
+    Args:
+      shared: whether other processes may be writing it at the same time.
 
     Raises:
       WriteError: it cannot be written; what was there is untouched.
     """
     content = text.encode() if isinstance(text, str) else text
-    aside = f"{path}.part"
+    aside = f"{path}.{os.getpid()}.part" if shared else f"{path}.part"
     with naming(path):
         try:
             _write(aside, "wb", content)
@@ -83,7 +89,7 @@ def read_lines(path: str) -> list[str]:
     if not os.path.isfile(path):
         return []
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open(path, encoding="utf-8-sig") as stream:
             return stream.read().splitlines()
     except UnicodeDecodeError as error:
         raise UserError(
@@ -91,6 +97,29 @@ def read_lines(path: str) -> list[str]:
             f"that are not ({error.reason} at {error.start}). It was changed "
             "from outside; correct it, or take another --output_dir."
         ) from None
+
+
+def read_table(path: str, strict: bool = False) -> list[Line]:
+    """Returns the lines of a CSV file by column, [] if there is none.
+
+    Raises:
+      UserError: it is not text.
+      csv.Error: it is not CSV, if that is to be strict.
+    """
+    return list(csv.DictReader(read_lines(path), strict=strict))
+
+
+def table_text(
+    lines: Iterable[Mapping[str, Any]], columns: Sequence[str]
+) -> str:
+    """Returns a CSV file; what is not among the columns is left out."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(
+        stream, columns, extrasaction="ignore", lineterminator="\n"
+    )
+    writer.writeheader()
+    writer.writerows(lines)
+    return stream.getvalue()
 
 
 class RunLines:

@@ -66,24 +66,14 @@ class RunLock:
 
     def _take(self) -> bool:
         """Returns whether the file system has locks."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        self._descriptor = descriptor
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._descriptor = open_locked(self.path)
         except BlockingIOError:
-            holder = _read(descriptor)
-            self._close()
-            raise UserError(
-                f"--output_dir={os.path.dirname(self.path)} is in use by "
-                f"process {holder.get('pid', '(unknown)')} on "
-                f"{holder.get('host', 'unknown')}, since "
-                f"{holder.get('since', 'unknown')}. One process at a time runs "
-                "a search: wait for it, stop it (kill and its number, its "
-                "state is saved), or give another --output_dir."
-            ) from None
+            raise _busy(self.path) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
+            self._descriptor = _open(self.path)
             return False
         return True
 
@@ -98,6 +88,28 @@ class RunLock:
         self._descriptor = NOT_HELD
 
 
+def open_locked(path: str) -> int:
+    """Returns a descriptor of a file, which need not exist, and locks it.
+
+    The lock holds until it is closed, and in every process that inherits it.
+
+    Raises:
+      BlockingIOError: another process holds it.
+      OSError: it cannot be opened, or its file system has no locks.
+    """
+    descriptor = _open(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+
 def _read(descriptor: int) -> dict[str, Any]:
     """Returns who signed; {} if nobody has or it is unreadable."""
     try:
@@ -105,3 +117,15 @@ def _read(descriptor: int) -> dict[str, Any]:
     except ValueError:
         return {}
     return holder if isinstance(holder, dict) else {}
+
+
+def _busy(path: str) -> UserError:
+    with open(path, "rb") as stream:
+        holder = _read(stream.fileno())
+    return UserError(
+        f"--output_dir={os.path.dirname(path)} is in use by process "
+        f"{holder.get('pid', '(unknown)')} on {holder.get('host', 'unknown')}"
+        f", since {holder.get('since', 'unknown')}. One process at a time runs"
+        " a search: wait for it, stop it (kill and its number, its state is "
+        "saved), or give another --output_dir."
+    )

@@ -10,7 +10,14 @@ from enas.cifar10.config import Config
 from enas.cifar10.metrics import EpochNumbers
 from enas.cifar10.search import Search
 from enas.errors import DamagedError, UserError, naming
-from enas.run import checkpoint, flag_file, user_files, versions
+from enas.run import (
+    checkpoint,
+    checkpoint_names,
+    flag_file,
+    result,
+    user_files,
+    versions,
+)
 from enas.run.events import RunEvents
 from enas.run.files import cut_torn_line, rename, write_whole
 from enas.run.lock import RunLock
@@ -169,7 +176,8 @@ class RunDir:
         self, search: Search, numbers: EpochNumbers, reports: list[dict]
     ) -> None:
         """Writes everything that an epoch leaves; the checkpoint last."""
-        self.tables.add(search, numbers, reports)
+        rows = self.tables.add(search, numbers, reports)
+        result.keep(search, rows, self.tables.arcs)
         # What the share of poison is compared with.
         space = search.search_space
         good = space.max_good_share(search.config.tanh_constant)
@@ -210,11 +218,11 @@ class RunDir:
 
     def checkpoints(self) -> list[str]:
         """Returns the checkpoints of whole epochs, oldest first."""
-        return checkpoint.directories(self.file("checkpoints"))
+        return checkpoint_names.directories(self.file("checkpoints"))
 
     def positions(self) -> list[str]:
         """Returns all checkpoints, also within an epoch, oldest first."""
-        return checkpoint.positions(self.file("checkpoints"))
+        return checkpoint_names.positions(self.file("checkpoints"))
 
     def close(self) -> None:
         """Closes the event file and lets go of the directory."""

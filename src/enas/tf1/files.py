@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from enas.errors import UserError
-from enas.run import checkpoint
+from enas.run import checkpoint, checkpoint_names
 
 _ENDINGS = (".data-00000-of-00001", ".index")
 
@@ -29,7 +29,7 @@ def find_prefix(path: str) -> str:
         if os.path.isfile(f"{path}.index"):
             return path
         raise _no_checkpoint(path, "has no file of that name with .index")
-    own = checkpoint.directories(os.path.join(path, "checkpoints"))
+    own = checkpoint_names.directories(os.path.join(path, "checkpoints"))
     if own:
         return os.path.join(own[-1], checkpoint.PREFIX)
     return os.path.join(path, _name_in(path))

@@ -95,10 +95,10 @@ def load(config: Config, log: Say = quiet) -> "Search":
     tf_settings.start_tensorflow()
     from enas.cifar10 import build
     from enas.devices import describe_devices
-    from enas.run import checkpoint, data_record
+    from enas.run import checkpoint, checkpoint_names, data_record
 
     folder = os.path.join(config.output_dir, "checkpoints")
-    directories = checkpoint.directories(folder)
+    directories = checkpoint_names.directories(folder)
     if not directories:
         raise UserError(
             f"{config.output_dir} has no whole checkpoint yet. Name the run "
