@@ -9,10 +9,10 @@ from enas.bench.spaces import (
     MEASURED,
     Space,
     draw,
-    flat_pairs,
+    flat,
     measured,
     search_flags,
-    translate,
+    without_copies,
 )
 from enas.bench.table import lines_of, row
 from enas.cifar10.search_space import POISON_SETS
@@ -22,11 +22,11 @@ SMOKE = ["--quick", "--layers=2", "--filters=4", "--batch=8", "--arcs=1"]
 CASE = ["--poison=identity", "--q=3", "--yardstick_arcs=1", "--flat_arcs=1"]
 
 
-@pytest.mark.parametrize("pair", flat_pairs(), ids=lambda pair: pair[1].name)
-def test_arcs_of_one_copy_run_the_ops_of_many(pair):
-    few, many = (space.make() for space in pair)
-    arcs = draw(pair[1], layers=5, count=20)
-    ours = translate(arcs, many, few)
+@pytest.mark.parametrize("space", flat(), ids=lambda space: space.name)
+def test_arcs_of_one_copy_run_the_ops_of_many(space):
+    few, many = space._replace(q=1).make(), space.make()
+    arcs = draw(space, layers=5, count=20)
+    ours = without_copies(space, arcs)
     for (op_ids, skips), (translated, same) in zip(arcs, ours, strict=True):
         assert list(map(many.op_name, op_ids)) == list(
             map(few.op_name, translated)
@@ -36,8 +36,8 @@ def test_arcs_of_one_copy_run_the_ops_of_many(pair):
 
 def test_every_poison_set_is_compared_with_one_copy():
     # Both kinds of sharing of each set but "none".
-    assert len(flat_pairs()) == 2 * (len(POISON_SETS) - 1)
-    assert [pair[0].q for pair in flat_pairs("dropout")] == [1, 1]
+    assert len(flat()) == 2 * (len(POISON_SETS) - 1)
+    assert [space.q for space in flat("dropout")] == [300, 300]
 
 
 def test_spaces_are_named_and_flagged():
@@ -57,7 +57,7 @@ def test_spaces_are_named_and_flagged():
 def test_the_clean_space_can_be_measured_alone():
     options = read_options(["--poison=none"])
     assert [space.name for space in measured(options)] == ["clean"]
-    assert flat_pairs(options.poison) == []
+    assert flat(options.poison) == []
     for wrong in (["--poison=none", "--q=1"], ["--poison=dropout"], ["--q=2"]):
         with pytest.raises(UserError, match="together or not at all"):
             read_options(wrong)

@@ -1,13 +1,14 @@
 """The parts of the benchmark, each a function that yields rows."""
 
 import argparse
-import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from enas.bench import spaces
 from enas.bench.processes import run_search, start_workers
-from enas.bench.spaces import BareArc, Space, search_flags
+from enas.bench.spaces import Search, Space, search_flags
 from enas.bench.table import Row, ratios, row
 
 STEP, START = "child step", "start to end of first child step"
@@ -34,54 +35,51 @@ def program(options: argparse.Namespace) -> Iterator[Row]:
 def steps(options: argparse.Namespace) -> Iterator[Row]:
     """Times the same number of random arcs in every search space."""
     measured = spaces.measured(options)
-    flags = [search_flags(options, space) for space in measured]
-    arcs = [
-        spaces.draw(space, options.layers, options.arcs) for space in measured
-    ]
-    # Space -> process -> arc -> its times; and own part and epoch.
-    timed: list[list[list[dict[str, float]]]] = [[] for _ in measured]
-    ends: list[list[Any]] = [[] for _ in measured]
+    searches = [_search(options, space, options.arcs) for space in measured]
+    # Process -> arc -> space -> times; process -> space -> own part, epoch.
+    timed, ends = [], []
     for process in range(options.processes):
         static = 0 if process else options.yardstick_arcs
-        with start_workers(flags) as (workers, _):
+        with start_workers(searches) as (workers, _):
             for worker in workers:
                 worker.warm_up()
-            rounds = [
+            timed.append(
                 [
-                    worker.arc(arc, options.times, i < static)
-                    for worker, arc in zip(workers, each, strict=True)
+                    [w.arc(i, options.times, i < static) for w in workers]
+                    for i in range(options.arcs)
                 ]
-                for i, each in enumerate(zip(*arcs, strict=True))
-            ]
-            for k, worker in enumerate(workers):
-                timed[k].append([times[k] for times in rounds])
-                ends[k].append((worker.own(), worker.epoch()))
-    for each in zip(measured, timed, ends, strict=True):
-        yield from _rows_of_steps(*each)
+            )
+            ends.append([(w.own(), w.epoch()) for w in workers])
+    for k, space in enumerate(measured):
+        times = [[arc[k] for arc in process] for process in timed]
+        yield from _rows_of_steps(space.name, times, [end[k] for end in ends])
+
+
+def _search(
+    options: argparse.Namespace, space: Space, count: int, **sizes: int
+) -> Search:
+    """Returns a search on drawn arcs; `sizes` as `search_flags` takes them."""
+    layers = sizes.get("layers", options.layers)
+    arcs = spaces.draw(space, layers, count)
+    return search_flags(options, space, **sizes), arcs
 
 
 def _rows_of_steps(
-    space: Space, timed: list[list[dict[str, float]]], ends: list[Any]
+    case: str, timed: list[list[dict[str, float]]], ends: list[Any]
 ) -> Iterator[Row]:
-    def per_arc(kind: str) -> list[float]:
-        """Returns the median of each arc over the processes."""
-        return [
-            statistics.median(times[kind] for times in processes)
-            for processes in zip(*timed, strict=True)
-        ]
-
-    def pairs(above: str, below: str) -> list[tuple[float, float]]:
-        every = (times for process in timed for times in process)
-        return [(t[above], t[below]) for t in every if {above, below} <= {*t}]
-
-    case, arc = space.name, per_arc("reward")
-    yield row(STEP, case, "s", per_arc("child"))
-    yield row("one arc for the controller", case, "s", arc)
-    name = "child step / network without switches"
-    yield ratios(name, case, pairs("child", "static"))
-    name = "step fed by the pipeline / by a constant"
-    yield ratios(name, case, pairs("fed", "child"))
-    shares = [own / (own + 20 * statistics.mean(arc)) for own, _ in ends]
+    # The median of each arc over the processes.
+    child, reward = (
+        np.median([[arc[kind] for arc in process] for process in timed], axis=0)
+        for kind in ("child", "reward")
+    )
+    yield row(STEP, case, "s", child)
+    yield row("one arc for the controller", case, "s", reward)
+    every = [times for process in timed for times in process]
+    pairs = [(t["child"], t["static"]) for t in every if "static" in t]
+    yield ratios("child step / network without switches", case, pairs)
+    pairs = [(t["fed"], t["child"]) for t in every]
+    yield ratios("step fed by the pipeline / by a constant", case, pairs)
+    shares = [own / (own + 20 * reward.mean()) for own, _ in ends]
     yield row("controller's own part / controller step", case, "share", shares)
     yield ratios("epoch / its child steps", case, [epoch for _, epoch in ends])
 
@@ -89,39 +87,34 @@ def _rows_of_steps(
 def flat(options: argparse.Namespace) -> Iterator[Row]:
     """Sets many copies of each poisoning beside one, on the same arcs."""
     layers = options.flat_layers
-    for few, many in spaces.flat_pairs(options.poison):
-        arcs = spaces.draw(many, layers, options.flat_arcs)
-        both = [arcs, spaces.translate(arcs, many.make(), few.make())]
-        flags = [search_flags(options, s, layers=layers) for s in (many, few)]
+    for many in spaces.flat(options.poison):
+        flags, arcs = _search(options, many, options.flat_arcs, layers=layers)
+        single = search_flags(options, many._replace(q=1), layers=layers)
+        both = [(flags, arcs), (single, spaces.without_copies(many, arcs))]
         starts = []
         for _ in range(options.processes - 1):
-            with start_workers(flags, [a[0] for a in both]) as (_, seconds):
+            with start_workers(both) as (_, seconds):
                 starts.append(seconds)
-        start, rounds, peaks = _in_turns(flags, both)
+        start, rounds, peaks = _in_turns(both)
         name = f"{many.name} / q=1"
         yield ratios("step", name, rounds)
         yield ratios("start", name, [*starts, start])
         yield ratios("peak memory", name, [peaks])
 
 
-def _in_turns(
-    flags: list[list[str]], arcs: list[list[BareArc]]
-) -> tuple[list[float], list[list[float]], list[float]]:
+def _in_turns(searches: Sequence[Search]) -> tuple[list, list[list], list]:
     """Times searches side by side, each on arcs of its own.
 
     Returns:
       Per search the seconds to its first step; per round and search the
       seconds of a child step; per search the largest memory, GB.
     """
-    firsts = [each[0] for each in arcs]
-    with start_workers(flags, firsts) as (workers, starts):
+    with start_workers(searches) as (workers, starts):
         for worker in workers:
             worker.warm_up()
-        rounds = [
-            [w.child(arc) for w, arc in zip(workers, each, strict=True)]
-            for each in zip(*arcs, strict=True)
-        ]
-        return starts, rounds, [worker.memory() for worker in workers]
+        count = len(searches[0][1])
+        rounds = [[w.child(i) for w in workers] for i in range(count)]
+        return starts, rounds, [w.memory() for w in workers]
 
 
 def growth(options: argparse.Namespace) -> Iterator[Row]:
@@ -132,16 +125,11 @@ def growth(options: argparse.Namespace) -> Iterator[Row]:
     ]
     unique = [Space("grouped", q, "unique") for q in Q_GROWTH]
     grown.append([(space.name, space, {}) for space in unique])
-    for searches in grown:
-        flags = [search_flags(options, s, **size) for _, s, size in searches]
-        arcs = [
-            spaces.draw(
-                s, size.get("layers", options.layers), options.flat_arcs
-            )
-            for _, s, size in searches
-        ]
-        starts, rounds, peaks = _in_turns(flags, arcs)
-        for i, (name, *_) in enumerate(searches):
+    for group in grown:
+        n = options.flat_arcs
+        searches = [_search(options, s, n, **size) for _, s, size in group]
+        starts, rounds, peaks = _in_turns(searches)
+        for i, (name, *_) in enumerate(group):
             yield row(STEP, name, "s", [seconds[i] for seconds in rounds])
             yield row(START, name, "s", [starts[i]])
             yield row("peak memory", name, "GB", [peaks[i]])

@@ -6,7 +6,6 @@ Also how fast the machine is right now, so that a reader can scale.
 import concurrent.futures
 import contextlib
 import importlib.metadata
-import itertools
 import multiprocessing.managers
 import os
 import pathlib
@@ -23,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from enas import tf_settings
-from enas.bench.spaces import BareArc
+from enas.bench.spaces import BareArc, Search
 from enas.cifar10.flags import make_flags, read_flags
 from enas.errors import UserError
 
@@ -44,12 +43,12 @@ class _Worker(multiprocessing.managers.BaseManager):
     """A process with a `TimedSearch` in it, which answers by plain numbers."""
 
 
-def _begin(search: Sequence[str]) -> Any:
+def _begin(flags: Sequence[str], arcs: Sequence[BareArc]) -> Any:
     tf_settings.start_tensorflow()
     from enas.bench.timed_search import TimedSearch
 
-    config, _ = read_flags(make_flags(), ["bench", *search])
-    return TimedSearch(config)
+    config, _ = read_flags(make_flags(), ["bench", *flags])
+    return TimedSearch(config, arcs)
 
 
 _Worker.register("begin", _begin)
@@ -57,25 +56,21 @@ _Worker.register("begin", _begin)
 
 @contextlib.contextmanager
 def start_workers(
-    searches: Sequence[Sequence[str]], firsts: Sequence[BareArc] = ()
+    searches: Sequence[Search],
 ) -> Iterator[tuple[list[Any], list[float]]]:
-    """Starts a process for the flags of each search, and ends them at last.
-
-    Args:
-      firsts: an arc that each trains first.
+    """Starts a process for each search, and ends them at last.
 
     Yields:
       The searches, `TimedSearch` or what stands for one; the seconds from the
-      start of each process to the end of its first child step.
+      start of each process to the end of a child step, of its first arc.
     """
     workers, seconds = [], []
     with contextlib.ExitStack() as stack:
-        for search, first in itertools.zip_longest(searches, firsts):
+        for search in searches:
             start = time.perf_counter()
             process: Any = stack.enter_context(_Worker(ctx=SPAWN))
-            workers.append(process.begin(search))
-            if first:
-                workers[-1].child(first)
+            workers.append(process.begin(*search))
+            workers[-1].child(0)
             seconds.append(time.perf_counter() - start)
         yield workers, seconds
 
@@ -132,16 +127,15 @@ def _describe() -> dict[str, Any]:
 
 def _speed() -> dict[str, float]:
     """Returns GFLOP/s of float32 matrix products and GB/s of memory copied."""
+
+    def seconds(function: Callable[[], Any]) -> float:
+        return float(np.median(timeit.repeat(function, repeat=6, number=1)[1:]))
+
     a = np.ones((SIDE, SIDE), np.float32)
     source = np.ones(MEGABYTES << 18, np.float32)
     target = np.empty_like(source)
-    copy = _median(lambda: np.copyto(target, source))
+    copy = seconds(lambda: np.copyto(target, source))
     return {
-        "gemm_gflops": 2 * SIDE**3 / _median(lambda: a @ a) / 1e9,
+        "gemm_gflops": 2 * SIDE**3 / seconds(lambda: a @ a) / 1e9,
         "memory_gb_s": 2 * source.nbytes / copy / 1e9,
     }
-
-
-def _median(function: Callable[[], Any]) -> float:
-    function()
-    return float(np.median(timeit.repeat(function, repeat=5, number=1)))

@@ -1,10 +1,12 @@
 """Rows of results, and their table in Markdown. No TensorFlow."""
 
+import operator
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # What was measured, where ("case"), unit, median, a tenth from both ends, n.
+ROW = ("what", "case", "unit", "median", "low", "high", "n")
 Row = dict[str, Any]
 
 # What the project asks of itself: seconds and GB at 12 layers, 36 filters,
@@ -28,21 +30,15 @@ RATIOS = {
 }
 FORMAT = {"s": "{:.3f} s", "GB": "{:.2f} GB", "ratio": "{:.3f}"}
 COLUMNS = ("measured", "search space", "median", "10 % to 90 %", "n", "aim")
+_key = operator.itemgetter("part", "what", "case")
 
 
 def row(what: str, case: str, unit: str, values: Iterable[float]) -> Row:
     """Returns the row of some measurements, a key of `FORMAT` their unit."""
     ordered = sorted(values)
-    tenth = len(ordered) // 10
-    return {
-        "what": what,
-        "case": case,
-        "unit": unit,
-        "median": statistics.median(ordered),
-        "low": ordered[tenth],
-        "high": ordered[-1 - tenth],
-        "n": len(ordered),
-    }
+    n, median = len(ordered), statistics.median(ordered)
+    spread = ordered[n // 10], ordered[-1 - n // 10]
+    return dict(zip(ROW, (what, case, unit, median, *spread, n), strict=True))
 
 
 def ratios(what: str, case: str, pairs: Iterable[Sequence[float]]) -> Row:
@@ -79,10 +75,6 @@ def lines_of(
     return [*lines, "", *(f"| {' | '.join(line)} |" for line in cells)]
 
 
-def _key(each: Row) -> tuple[str, str, str]:
-    return each["part"], each["what"], each["case"]
-
-
 def _speeds(speeds: Sequence[Mapping[str, float]]) -> str:
     def span(name: str) -> str:
         values = [speed[name] for speed in speeds]
@@ -95,14 +87,13 @@ def _speeds(speeds: Sequence[Mapping[str, float]]) -> str:
 
 
 def _cells(each: Row, options: Mapping[str, Any]) -> list[str]:
-    show = FORMAT.get(each["unit"], "{:.2%}").format
+    what, case, unit, median, low, high, n = (each[name] for name in ROW)
+    show = FORMAT.get(unit, "{:.2%}").format
     aim, text = _aim(each, options), ""
     if aim is not None:
-        met = "met" if each["median"] <= aim else "missed"
-        text = f"{show(aim)} {met}"
-    spread = f"{show(each['low'])} to {show(each['high'])}"
-    what, case, n = each["what"], each["case"], str(each["n"])
-    return [what, case, show(each["median"]), spread, n, text]
+        text = f"{show(aim)} {'met' if median <= aim else 'missed'}"
+    spread = f"{show(low)} to {show(high)}"
+    return [what, case, show(median), spread, str(n), text]
 
 
 def _aim(each: Row, options: Mapping[str, Any]) -> float | None:

@@ -4,7 +4,7 @@ import itertools
 import resource
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -39,9 +39,10 @@ class TimedSearch:
     Every public method answers one kind of question with plain numbers.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, arcs: Sequence[BareArc]) -> None:
         search = self._search = build.load_search(config)
         self._steps = search.compiled
+        self._arcs = [tuple(np.array(a, np.int32) for a in arc) for arc in arcs]
         self._batch = search.train_batch(0)
         self._reward_batch = search.reward_batch(0)
         self._stream = batches.prefetch(search.train_batch, itertools.count())
@@ -49,29 +50,24 @@ class TimedSearch:
     def warm_up(self) -> None:
         """Runs every op in every layer, so that all is compiled."""
         space = self._search.search_space
-        layers = self._search.config.child_num_layers
+        op_ids, skips = map(np.ones_like, self._arcs[0])
         firsts = {space.branch(i): i for i in reversed(range(space.num_ops))}
         for op_id in firsts.values():
-            arc = [op_id] * layers, [1] * (layers * (layers - 1) // 2)
-            self.child(arc)
-            self._reward(arc)
+            self._train((op_id * op_ids, skips), self._batch)
+            self._reward((op_id * op_ids, skips))
 
-    def _train(self, arc: BareArc, batch: tuple) -> None:
-        choice = [np.array(part, np.int32) for part in arc]
-        float(self._steps.train_child(*batch, *choice, *DRAW)[0])
+    def _train(self, arc: tuple, batch: tuple) -> None:
+        float(self._steps.train_child(*batch, *arc, *DRAW)[0])
 
-    def _reward(self, arc: BareArc) -> None:
-        choice = [np.array(part, np.int32) for part in arc]
-        int(self._steps.count_correct(*self._reward_batch, *choice))
+    def _reward(self, arc: tuple) -> None:
+        int(self._steps.count_correct(*self._reward_batch, *arc))
 
-    def child(self, arc: BareArc) -> float:
-        """Returns the seconds of a child step on a constant batch."""
-        return _seconds(lambda: self._train(arc, self._batch))
+    def child(self, i: int) -> float:
+        """Returns the seconds of a child step of arc i on a constant batch."""
+        return _seconds(lambda: self._train(self._arcs[i], self._batch))
 
-    def arc(
-        self, arc: BareArc, times: int, with_static: bool
-    ) -> dict[str, float]:
-        """Times all that is done with one arc, in turns.
+    def arc(self, i: int, times: int, with_static: bool) -> dict[str, float]:
+        """Times all that is done with arc i, in turns.
 
         Args:
           with_static: also as a network without switches.
@@ -81,6 +77,7 @@ class TimedSearch:
           the same on the batch that the pipeline has next; `reward`, the arc
           on the batch of a reward; `static`.
         """
+        arc = self._arcs[i]
         kinds: dict[str, Callable[[], Any]] = {
             "child": lambda: self._train(arc, self._batch),
             # The batch is asked for within its step, as in an epoch; while
@@ -150,21 +147,19 @@ class StaticNetwork(keras.Model):
     """
 
     def __init__(
-        self, child: MacroChild, op_ids: Sequence[int], skips: Sequence[int]
+        self, child: MacroChild, op_ids: Iterable[int], skips: Iterable[int]
     ) -> None:
         super().__init__(name="static")
         self.options = child.options
         self.num_layers = child.num_layers
-        arc = Arc(tuple(op_ids), tuple(skips))
+        arc = Arc(tuple(map(int, op_ids)), tuple(map(int, skips)))
         self.steps = list(child.steps_of(arc, whole=True))
         self.built = True
 
     call = FinalChild.call
 
 
-def static_step(
-    compiled: Compiled, arc: tuple[Sequence[int], Sequence[int]], example: tuple
-) -> CompiledStep:
+def static_step(compiled: Compiled, arc: tuple, example: tuple) -> CompiledStep:
     """Returns the training step of one arc as a network of its own.
 
     Args:

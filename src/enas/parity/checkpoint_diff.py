@@ -12,21 +12,10 @@ from enas import tf_settings
 from enas.cifar10.arc import Arc
 from enas.cifar10.behaviours import PROFILES
 from enas.cifar10.config import Config
-from enas.cifar10.search_space import (
-    CANDIDATE_OPS,
-    SearchSpace,
-    expand,
-)
+from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace, expand
 from enas.errors import UserError
 from enas.parity.checkpoint_sizes import Sizes, read_sizes
-from enas.tf1.names import (
-    KINDS,
-    STATISTIC,
-    WEIGHT,
-    Entry,
-    compare,
-    port_name,
-)
+from enas.tf1.names import KINDS, STATISTIC, WEIGHT, Entry, compare, port_name
 from enas.tools.open_run import SPLITS, arcs_of
 from enas.utils import quiet
 
@@ -36,7 +25,7 @@ if TYPE_CHECKING:
 NUM_ARCS = 10
 # Arguments that are settings of a search by the same name.
 _TEXTS = ("profile", "poison", "poison_sharing", "dataset", "data_path")
-_NUMBERS = ("q", "seed")
+_SETTINGS = dict.fromkeys(_TEXTS, str) | {"q": int, "seed": int}
 _VERDICTS = ("matched", "missing", "left over", "shape differs")
 
 
@@ -52,14 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--num_images", type=int, help="only the first N")
     add("--no_accuracy", action="store_true", help="only the mapping")
     legal = {"profile": tuple(PROFILES), "dataset": ("cifar10", "shapes")}
-    for name in (*_TEXTS, *_NUMBERS):
-        add(
-            f"--{name}",
-            type=int if name in _NUMBERS else str,
-            choices=legal.get(name),
-            default=getattr(Config, name),
-            help="as in the search",
-        )
+    for name, kind in _SETTINGS.items():
+        choices, default = legal.get(name), getattr(Config, name)
+        text = "as in the search"
+        add(f"--{name}", type=kind, choices=choices, default=default, help=text)
     text = "change one behaviour of the port, choice=value"
     add("--override", action="append", default=[], help=text)
 
@@ -85,19 +70,19 @@ def run(arguments: argparse.Namespace) -> int:
     sizes = read_sizes(shapes, prefix)
     config = _config(arguments, sizes)
     search_space = _search_space(config, sizes.num_ops)
-    ids = sizes.num_layers, search_space.num_ops
+    ids = config.child_num_layers, search_space.num_ops
     arcs = [Arc.parse(text, *ids) for text in arguments.arc or ()]
     compiled = build_models(config, search_space)
     entries = compare(shapes, wanted_shapes(compiled, config))
     print(f"{prefix}: {len(tensors)} tensors; {sizes}")
     _print_mapping(entries)
-    _print_totals(entries)
-    reason = _why_no_accuracy(entries, config)
-    if not arguments.no_accuracy and reason:
-        print(f"Accuracy: not measured, {reason}.")
-    elif not arguments.no_accuracy:
-        checkpoint.assign(compiled, tensors)
-        _print_accuracies(config, search_space, compiled, arcs, arguments.split)
+    if not arguments.no_accuracy:
+        if reason := _why_no_accuracy(entries, config):
+            print(f"Accuracy: not measured, {reason}.")
+        else:
+            checkpoint.assign(compiled, tensors)
+            search = config, search_space, compiled
+            _print_accuracies(*search, arcs, arguments.split)
     return int(_wrong(entries, (WEIGHT,)) > 0)
 
 
@@ -130,13 +115,10 @@ def _config(arguments: argparse.Namespace, sizes: Sizes) -> Config:
             "--num_images is how many images to measure on, at least 1; "
             f"received {arguments.num_images}. Leave it out for all."
         )
-    settings = {name: getattr(arguments, name) for name in (*_TEXTS, *_NUMBERS)}
+    settings = {name: getattr(arguments, name) for name in _SETTINGS}
     settings[f"num_{arguments.split}"] = arguments.num_images
-    return Config(
-        override=tuple(arguments.override),
-        **sizes.settings(),
-        **settings,
-    )
+    override = tuple(arguments.override)
+    return Config(override=override, **sizes.settings, **settings)
 
 
 def _search_space(config: Config, num_ops: int) -> SearchSpace:
@@ -167,9 +149,6 @@ def _print_mapping(entries: Sequence[Entry]) -> None:
         other = port != entry.name and entry.wanted is not None
         name = f"{entry.name} ({port})" if other else entry.name
         print(row(entry.verdict, entry.kind, shape, name))
-
-
-def _print_totals(entries: Sequence[Entry]) -> None:
     print(" " * 18 + "".join(f"{verdict:>15}" for verdict in _VERDICTS))
     for kind in KINDS:
         found = [entry.verdict for entry in entries if entry.kind == kind]

@@ -3,10 +3,9 @@
 No TensorFlow here.
 """
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from enas.errors import UserError
 
@@ -16,38 +15,23 @@ _SOFTMAX = "controller/softmax/w"
 _LSTM = "controller/lstm/layer_0/w"
 
 
-@dataclasses.dataclass(frozen=True)
-class Sizes:
+class Sizes(NamedTuple):
     """What a checkpoint's network is.
 
     Attributes:
-      num_layers: layers of the child.
-      filters: channels of a layer.
       num_ops: op ids of the controller, or branches without one.
-      lstm_size: units of an LSTM layer of the controller.
-      lstm_layers: its LSTM layers.
+      settings: its other sizes, as settings of a search.
     """
 
-    num_layers: int
-    filters: int
     num_ops: int
-    lstm_size: int
-    lstm_layers: int
+    settings: dict[str, Any]
 
     def __str__(self) -> str:
         return (
-            f"{self.num_layers} layers, {self.filters} filters, {self.num_ops} "
-            f"ops, {self.lstm_layers} LSTM layer(s) of {self.lstm_size}"
+            "{child_num_layers} layers, {child_out_filters} filters, {} ops, "
+            "{controller_lstm_num_layers} LSTM layer(s) of "
+            "{controller_lstm_size}".format(self.num_ops, **self.settings)
         )
-
-    def settings(self) -> dict[str, Any]:
-        """Returns them as settings of a search."""
-        return {
-            "child_num_layers": self.num_layers,
-            "child_out_filters": self.filters,
-            "controller_lstm_size": self.lstm_size,
-            "controller_lstm_num_layers": self.lstm_layers,
-        }
 
 
 def read_sizes(shapes: Shapes, prefix: str) -> Sizes:
@@ -72,18 +56,18 @@ def read_sizes(shapes: Shapes, prefix: str) -> Sizes:
             f"{', '.join(sorted(shapes)[:3]) or 'nothing'}, .. Name another "
             "checkpoint."
         )
-    return Sizes(
-        num_layers=layers,
-        filters=shapes[_STEM][-1],
-        num_ops=_last(shapes, _SOFTMAX, branches),
-        lstm_size=_last(shapes, _LSTM, 4 * 64) // 4,
-        lstm_layers=max(1, _count(shapes, r"controller/lstm/layer_(\d+)/w")),
-    )
+    lstm_layers = _count(shapes, r"controller/lstm/layer_(\d+)/w")
+    settings = {
+        "child_num_layers": layers,
+        "child_out_filters": shapes[_STEM][-1],
+        "controller_lstm_size": _last(shapes, _LSTM, 4 * 64) // 4,
+        "controller_lstm_num_layers": max(1, lstm_layers),
+    }
+    return Sizes(_last(shapes, _SOFTMAX, branches), settings)
 
 
 def _last(shapes: Shapes, name: str, default: int) -> int:
-    shape = shapes.get(name)
-    return shape[-1] if shape else default
+    return shapes[name][-1] if shapes.get(name) else default
 
 
 def _count(shapes: Shapes, pattern: str) -> int:

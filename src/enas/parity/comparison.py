@@ -1,7 +1,6 @@
 """Compares what is computed here with what was recorded. NumPy only."""
 
 import collections
-import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -39,8 +38,7 @@ class Quantity(NamedTuple):
 Measure = Callable[[Nudge], list[Quantity]]
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """One line of the table: absolute numbers, and where the tolerance is from.
 
     Attributes:
@@ -75,9 +73,9 @@ def compare(measure: Measure) -> list[Verdict]:
     changes = _sensitivity(measure, chaotic) if chaotic else {}
     for name, change in changes.items():
         if not verdicts[name].passes:
-            verdicts[name] = dataclasses.replace(
-                verdicts[name],
-                tolerance=max(verdicts[name].tolerance, NOISE_FACTOR * change),
+            tolerance = max(verdicts[name].tolerance, NOISE_FACTOR * change)
+            verdicts[name] = verdicts[name]._replace(
+                tolerance=tolerance,
                 rule=f"{NOISE_FACTOR:g} x own change when weights move by"
                 f" {NUDGE:g}",
             )
@@ -118,24 +116,24 @@ def _largest(array: np.ndarray) -> float:
 
 def _sensitivity(measure: Measure, chaotic: list[Quantity]) -> dict[str, float]:
     """Returns quantity -> largest change under a nudge, so far in its chain."""
-    changes: dict[str, float] = collections.defaultdict(float)
-    for seed in range(NUDGED_RUNS):
-        nudged = {q.name: q for q in measure(_nudge(seed))}
-        for name, pairs, _ in chaotic:
-            for key, (_, ours) in pairs.items():
-                moved = _largest(nudged[name].pairs[key][1] - np.asarray(ours))
-                changes[name] = max(changes[name], moved)
+    nudged = [
+        {quantity.name: quantity.pairs for quantity in measure(_nudge(seed))}
+        for seed in range(NUDGED_RUNS)
+    ]
+    changes: dict[str, float] = {}
     so_far: dict[str, float] = collections.defaultdict(float)
-    for name, _, chain in chaotic:
-        changes[name] = so_far[chain] = max(so_far[chain], changes[name])
+    for name, pairs, chain in chaotic:
+        moved = (
+            _largest(run[name][key][1] - np.asarray(ours))
+            for key, (_, ours) in pairs.items()
+            for run in nudged
+        )
+        changes[name] = so_far[chain] = max(so_far[chain], *moved)
     return changes
 
 
 def _nudge(seed: int) -> Nudge:
-    rng = np.random.default_rng(seed)
-
-    def nudge(weight: np.ndarray) -> np.ndarray:
-        factor = 1 + NUDGE * rng.standard_normal(np.shape(weight))
-        return np.float32(weight * factor)
-
-    return nudge
+    noise = np.random.default_rng(seed).standard_normal
+    return lambda weight: np.float32(
+        weight * (1 + NUDGE * noise(np.shape(weight)))
+    )

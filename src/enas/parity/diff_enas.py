@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from enas.errors import UserError
 from enas.parser import Parser
-from enas.tools.command import drop_output
+from enas.tools.command import exit_code
 
 PROGRAM = "bash scripts/diff_enas.sh"
 ABOUT = "Compares this project with the original. Verbs:"
@@ -44,29 +44,18 @@ def main(argv: Sequence[str] | None = None) -> int:
       The exit code: that of the verb, 0 for help, 1 if a file cannot be read
       or written, 2 for a mistake of the user, 130 when interrupted.
     """
-    argv = sys.argv[1:] if argv is None else argv
+    words = sys.argv[1:] if argv is None else argv
     try:
-        if argv[:1] in (["--help"], ["-h"]):
-            print(_help())
-            return 0
-        code = _run(argv)
-        sys.stdout.flush()
-        return code
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        drop_output()
-        return 0
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return exit_code(lambda: _run(words))
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
 
 
 def _run(argv: Sequence[str]) -> int:
+    if argv and argv[0] in ("--help", "-h"):
+        print(_help())
+        return 0
     if not argv or argv[0] not in VERBS:
         received = f"received {argv[0]!r}" if argv else "received none"
         raise UserError(

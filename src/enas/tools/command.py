@@ -24,25 +24,31 @@ def run_tool(
       Exit code: 0, 2 for a mistake of the user, or 1 for a file that cannot be
       written or read.
     """
-    try:
+
+    def run() -> int:
         words = command_words(sys.argv if argv is None else argv)
         helps = usage and {"--help", "-h"} & {*words}
         for line in usage.splitlines() if helps else lines_of(words):
             print(line, flush=True)
+        return 0
+
+    return exit_code(run)
+
+
+def exit_code(run: Callable[[], int]) -> int:
+    """Runs a program and tells mistakes on stderr; codes as of `run_tool`."""
+    try:
+        code = run()
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        drop_output()
+        # Who reads it, such as `head`, has had enough. What is left in the
+        # buffer would be written, and fail, at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
-
-
-def drop_output() -> None:
-    """Ends the output where whoever reads it, such as `head`, has had enough.
-
-    What is left in the buffer would be written, and fail, at the end.
-    """
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,15 +4,15 @@ What a file holds is told from its name; sizes, ops and poisonings from its
 arrays. Each module computes what one kind of file holds.
 """
 
+import functools
 import re
 from collections.abc import Callable
 
 from enas.errors import UserError
-from enas.parity.comparison import Measure
+from enas.parity.comparison import Measure, Nudge, Quantity
 from enas.parity.recorded_quantities import (
     enas_child,
     enas_controller,
-    enas_steps,
     enas_tables,
     paper_child,
     paper_controller,
@@ -20,10 +20,10 @@ from enas.parity.recorded_quantities import (
 from enas.parity.recorded_quantities.arrays import Arrays
 
 # Name of a file without .npz -> what computes the same.
-_KINDS: dict[str, Callable[[Arrays], Measure]] = {
+_KINDS: dict[str, Callable[[Arrays, Nudge], list[Quantity]]] = {
     r"child_intended.*": enas_child.intended,
     r"child_published.*": enas_child.published,
-    r"train_step.*": enas_steps.steps,
+    r"train_step.*": enas_child.steps,
     r"controller_L\d+_b\d+.*": paper_controller.updates,
     r"controller.*": enas_controller.samples_and_updates,
     r"lr_schedule.*": enas_tables.schedule,
@@ -48,7 +48,7 @@ def measure_of(arrays: Arrays) -> Measure:
     """
     for pattern, make in _KINDS.items():
         if re.fullmatch(pattern, arrays.path.stem):
-            return make(arrays)
+            return functools.partial(make, arrays)
     raise UserError(
         f"{arrays.path} is of no known form. Names of recordings begin with "
         "child_intended, child_published, train_step, controller, "

@@ -1,12 +1,14 @@
 """The arrays of a recording, and their names."""
 
+import collections
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import keras
 import numpy as np
 
 from enas.errors import UserError
+from enas.parity.comparison import Quantity
 
 
 class Arrays(dict[str, np.ndarray]):
@@ -28,6 +30,10 @@ class Arrays(dict[str, np.ndarray]):
         """Returns an array, and notes that it was read."""
         self.used.add(name)
         return super().__getitem__(name)
+
+    def of(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Returns the arrays of these names."""
+        return {name: self[name] for name in names}
 
     def below(self, prefix: str) -> dict[str, np.ndarray]:
         """Returns the arrays below a prefix, by the rest of their names."""
@@ -55,7 +61,32 @@ def named(model: keras.layers.Layer, arrays: Iterable) -> dict[str, np.ndarray]:
 
 
 def pair_up(
-    recorded: Mapping[str, np.ndarray], ours: Mapping[str, np.ndarray]
+    recorded: Mapping[str, np.ndarray], ours: Mapping
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Returns name -> (recorded, ours) of all that was recorded."""
-    return {name: (array, ours[name]) for name, array in recorded.items()}
+    """Returns name -> (recorded, ours now) of all that was recorded."""
+    return {name: (a, np.asarray(ours[name])) for name, a in recorded.items()}
+
+
+def quantities(
+    recorded: Mapping[str, np.ndarray],
+    ours: Mapping,
+    group: Callable[[str], str] = str,
+    title: str = "{}",
+    chains: Collection[str] = (),
+) -> list[Quantity]:
+    """Pairs up what was recorded with ours, one quantity a group.
+
+    Args:
+      group: function of an array's name; without it, each is a group.
+      title: of a quantity, from the group's name.
+      chains: the groups that are links of a chain, named after them.
+    """
+    groups: dict[str, dict] = collections.defaultdict(dict)
+    for name, array in recorded.items():
+        groups[group(name)][name] = array
+    return [
+        Quantity(
+            title.format(key), pair_up(some, ours), key if key in chains else ""
+        )
+        for key, some in groups.items()
+    ]

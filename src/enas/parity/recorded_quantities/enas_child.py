@@ -1,23 +1,39 @@
-"""child_intended.npz, child_published.npz: one pass through every arc."""
+"""The child's recordings: passes through every arc, and momentum steps.
+
+child_intended.npz, child_published.npz and train_step.npz.
+"""
 
 import dataclasses
+import re
+from typing import Any
 
 import numpy as np
 
 from enas.cifar10.arc import Arc
 from enas.cifar10.behaviours import ENAS, Profile
 from enas.cifar10.child_optimizer import ChildOptimizer
+from enas.cifar10.config import Config
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
 from enas.cifar10.train_steps import Draw, child_step
 from enas.optimizers import GradientRules
-from enas.parity.comparison import Measure, Nudge, Quantity
-from enas.parity.recorded_quantities.arrays import Arrays, load
+from enas.parity.comparison import Nudge, Quantity
+from enas.parity.recorded_quantities.arrays import (
+    Arrays,
+    load,
+    named,
+    pair_up,
+    quantities,
+)
 from enas.run.checkpoint import model_variables
+from enas.schedules import learning_rate
+from enas.tf1.load import restart_state
 
 RULES = GradientRules(l2_reg=0.00025)
 NO_SEED = (0, 0)
+# What a kink of a ReLU changes, from step to step.
+CHAINS = "grad_norm", "weights", "momentum", "statistics", "shadows"
 SPACE = SearchSpace(CANDIDATE_OPS["enas6"])
 PUBLISHED = dataclasses.replace(ENAS, branch_binding="published")
 
@@ -27,7 +43,7 @@ def arcs_of(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Returns (op ids, skips), int32, of each arc in ENAS's flat form."""
     layers = int((np.sqrt(8 * flat.shape[1] + 1) - 1) / 2)
-    arcs = [Arc.from_flat(row, layers, num_ops) for row in flat]
+    arcs = (Arc.from_flat(row, layers, num_ops) for row in flat)
     return [
         (np.array(arc.op_ids, np.int32), np.array(arc.skips, np.int32))
         for arc in arcs
@@ -51,46 +67,95 @@ def build_child(
     return child
 
 
-def intended(arrays: Arrays) -> Measure:
-    """Measures a child whose branches are bound as they were meant.
+def intended(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
+    """Compares a child whose branches are bound as they were meant.
 
     Source: rows 1 to 11 and 14 of profile enas; section 2.
     """
-    return _passes(arrays, arrays, ENAS)
+    return _passes(arrays, arrays, nudge, ENAS)
 
 
-def published(arrays: Arrays) -> Measure:
-    """Measures one with late binding left in; its twin has the weights."""
+def published(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
+    """Compares one with late binding left in; its twin has the weights."""
     twin = arrays.path.name.replace("child_published", "child_intended")
-    return _passes(arrays, load(arrays.path.with_name(twin)), PUBLISHED)
+    weights = load(arrays.path.with_name(twin))
+    return _passes(arrays, weights, nudge, PUBLISHED)
 
 
-def _passes(arrays: Arrays, weights: Arrays, profile: Profile) -> Measure:
-    batch = arrays["_images"], arrays["_labels"]
+def _passes(
+    arrays: Arrays, weights: Arrays, nudge: Nudge, profile: Profile
+) -> list[Quantity]:
+    images, labels = batch = arrays["_images"], arrays["_labels"]
     arcs = arcs_of(arrays["_arcs"])
+    child = build_child(weights, len(arcs[0][0]), nudge, profile)
+    evaluated = [child(images, arc) for arc in arcs]
+    # A rate of 0: every arc meets the recorded weights.
+    optimizer, draw = ChildOptimizer(child, RULES), Draw(0.0, NO_SEED)
+    steps = [child_step(child, optimizer, batch, arc, draw) for arc in arcs]
+    losses, norms, logits, _ = zip(*steps, strict=True)
+    ours = {
+        "_eval_logits": evaluated,
+        "_train_logits": logits,
+        "_train_loss": losses,
+        "_train_acc": np.sum(np.argmax(logits, axis=2) == labels, axis=1),
+        "_train_grad_norm": norms,
+    }
+    return quantities(arrays.of(ours), ours, chains=["_train_grad_norm"])
 
-    def measure(nudge: Nudge) -> list[Quantity]:
-        child = build_child(weights, len(arcs[0][0]), nudge, profile)
-        # A rate of 0: every arc meets the recorded weights.
-        optimizer = ChildOptimizer(child, RULES)
-        evaluated = [child(batch[0], arc) for arc in arcs]
-        draw = Draw(0.0, NO_SEED)
-        steps = [child_step(child, optimizer, batch, arc, draw) for arc in arcs]
-        right = [np.sum(np.argmax(s.logits, 1) == batch[1]) for s in steps]
-        ours = {
-            "_eval_logits": evaluated,
-            "_train_logits": [step.logits for step in steps],
-            "_train_loss": [step.loss for step in steps],
-            "_train_acc": right,
-            "_train_grad_norm": [step.norm for step in steps],
+
+def steps(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
+    """Trains as many steps as there are arcs, each a new epoch.
+
+    Source: rows 11 to 17 of profile enas; statistics of ops that were not
+    chosen in every step are left out (row 12).
+    """
+    arcs, start = arcs_of(arrays["_arcs"]), arrays.below("step0/")
+    child = build_child(start, len(arcs[0][0]), nudge)
+    optimizer = ChildOptimizer(child, RULES)
+    for name, slot in optimizer.variables.items():
+        slot.assign(start[name])
+    variables = {**model_variables(child), **optimizer.variables}
+    found = []
+    for t, arc in enumerate(arcs):
+        batch = arrays["_images"][t], arrays["_labels"][t]
+        rate = float(learning_rate(Config(), t, 0))
+        step = child_step(child, optimizer, batch, arc, Draw(rate, NO_SEED))
+        if t == 0:
+            name, gradients = "gradients of step 1", arrays.below("grad1/")
+            pairs = pair_up(gradients, named(child, step.gradients))
+            found.append(Quantity(name, pairs, name))
+        ours: dict[str, Any] = {
+            "loss": step.loss,
+            "grad_norm": step.norm,
+            "train_acc": np.sum(np.argmax(step.logits, axis=1) == batch[1]),
+            "train_logits": step.logits,
+            "lr": rate,
         }
-        return [
-            Quantity(
-                name,
-                {name: (arrays[name], np.array(values))},
-                "norms" if name == "_train_grad_norm" else "",
-            )
-            for name, values in ours.items()
-        ]
+        recorded = {name: arrays[f"_{name}"][t] for name in ours}
+        title = f"step {t + 1}: {{}}"
+        found += quantities(recorded, ours, title=title, chains=CHAINS)
+        ours = variables | restart_state(Config(), t + 1)
+        ours["global_step"] = start["global_step"] + t + 1
+        recorded = arrays.below(f"step{t + 1}/")
+        recorded = {n: a for n, a in recorded.items() if _moves(n, arcs)}
+        found += quantities(recorded, ours, _group, title, CHAINS)
+    return found
 
-    return measure
+
+def _moves(name: str, arcs: list) -> bool:
+    """Whether the port moves this variable as the original (row 12)."""
+    found = re.search(r"layer_(\d+)/branch_(\d+)/.*moving_", name)
+    if not found:
+        return True
+    layer, op_id = map(int, found.groups())
+    return all(op_ids[layer] == op_id for op_ids, _ in arcs)
+
+
+def _group(name: str) -> str:
+    if name.endswith("/Momentum"):
+        return "momentum"
+    if name.endswith(("/biased", "/local_step")):
+        return "shadows"
+    if "moving_" in name:
+        return "statistics"
+    return "weights" if name.startswith("child/") else "counters"

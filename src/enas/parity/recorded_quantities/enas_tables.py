@@ -1,8 +1,5 @@
 """lr_schedule.npz, preprocessing.npz, and values.npz beside a checkpoint."""
 
-import collections
-from collections.abc import Mapping
-
 import numpy as np
 
 from enas.cifar10 import batches, build
@@ -10,8 +7,8 @@ from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
 from enas.parity.checkpoint_sizes import read_sizes
-from enas.parity.comparison import Measure, Nudge, Quantity
-from enas.parity.recorded_quantities.arrays import Arrays, pair_up
+from enas.parity.comparison import Nudge, Quantity
+from enas.parity.recorded_quantities.arrays import Arrays, quantities
 from enas.run import checkpoint
 from enas.schedules import learning_rate
 from enas.tf1.files import find_prefix
@@ -19,84 +16,57 @@ from enas.tf1.load import restart_state
 from enas.tf1.names import kind_of
 
 
-def schedule(arrays: Arrays) -> Measure:
-    """Measures learning rates and the schedule's state (row 17)."""
-
-    def measure(nudge: Nudge) -> list[Quantity]:
-        config, epochs = Config(), range(len(arrays["lr_rest"]))
-        steps = int(arrays["num_train_batches"])
-        first = [learning_rate(config, epoch, 0) for epoch in epochs]
-        rest = [learning_rate(config, epoch, 1) for epoch in epochs]
-        states = [restart_state(config, epoch + 1) for epoch in epochs]
-        all_steps = np.repeat(rest, steps)
-        all_steps[::steps] = first
-        ours = {
-            "lr_first_step": first,
-            "lr_rest": rest,
-            "T_i": [state["T_i"] for state in states],
-            "last_reset": [state["last_reset"] for state in states],
-        }
-        every = [name for name in arrays if name.startswith("lr_all_steps")]
-        return _one_by_one(arrays, ours | dict.fromkeys(every, all_steps))
-
-    return measure
+def schedule(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
+    """Compares learning rates and the schedule's state (row 17)."""
+    config, epochs = Config(), range(len(arrays["lr_rest"]))
+    steps = int(arrays["num_train_batches"])
+    first = [learning_rate(config, epoch, 0) for epoch in epochs]
+    rest = [learning_rate(config, epoch, 1) for epoch in epochs]
+    states = [restart_state(config, epoch + 1) for epoch in epochs]
+    all_steps = np.repeat(rest, steps)
+    all_steps[::steps] = first
+    every = [name for name in arrays if name.startswith("lr_all_steps")]
+    ours = {
+        "lr_first_step": first,
+        "lr_rest": rest,
+        "T_i": [state["T_i"] for state in states],
+        "last_reset": [state["last_reset"] for state in states],
+        **dict.fromkeys(every, all_steps),
+    }
+    return quantities(arrays.of(ours), ours)
 
 
-def preprocessing(arrays: Arrays) -> Measure:
-    """Measures mean, standard deviation and standardised images (row 29)."""
-
-    def measure(nudge: Nudge) -> list[Quantity]:
-        # Rows as the CIFAR-10 files have them.
-        images = {
-            split: np.ascontiguousarray(
-                arrays[f"raw_{split}"]
-                .reshape(-1, 3, 32, 32)
-                .transpose(0, 2, 3, 1)
-            )
-            for split in ("train", "valid", "test")
-        }
-        mean, std = batches.channel_statistics(images["train"])
-        ours = {"mean": mean, "std": std} | {
-            f"{split}_first4": batches.standardize(some[:4], mean, std)
-            for split, some in images.items()
-        }
-        return _one_by_one(arrays, ours)
-
-    return measure
+def preprocessing(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
+    """Compares mean, standard deviation, standardised images (row 29)."""
+    # Rows as the CIFAR-10 files have them.
+    images = {
+        split: np.ascontiguousarray(
+            arrays[f"raw_{split}"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        )
+        for split in ("train", "valid", "test")
+    }
+    mean, std = batches.channel_statistics(images["train"])
+    ours = {"mean": mean, "std": std} | {
+        f"{split}_first4": batches.standardize(some[:4], mean, std)
+        for split, some in images.items()
+    }
+    return quantities(arrays.of(ours), ours)
 
 
-def _one_by_one(arrays: Arrays, ours: Mapping) -> list[Quantity]:
-    return [
-        Quantity(name, {name: (arrays[name], np.array(value))})
-        for name, value in ours.items()
-    ]
-
-
-def checkpoint_values(arrays: Arrays) -> Measure:
-    """Measures each tensor after it went through the port's variables.
+def checkpoint_values(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
+    """Compares each tensor after it went through the port's variables.
 
     Source: the checkpoint beside the file; counters are compared as read.
     """
-
-    def measure(nudge: Nudge) -> list[Quantity]:
-        prefix = find_prefix(str(arrays.path.parent))
-        tensors = checkpoint.read_tensors(prefix)
-        shapes = {name: tensor.shape for name, tensor in tensors.items()}
-        sizes = read_sizes(shapes, prefix)
-        space = SearchSpace(CANDIDATE_OPS["enas6"][: sizes.num_ops])
-        compiled = build_models(Config(**sizes.settings()), space)
-        checkpoint.assign(compiled, tensors)
-        variables = checkpoint.search_variables(compiled)
-        held = {name: v.numpy() for name, v in variables.items()}
-        kinds: dict[str, dict] = collections.defaultdict(dict)
-        for name in arrays:
-            kinds[f"{kind_of(name)}s"][name] = arrays[name]
-        return [
-            Quantity(kind, pair_up(recorded, tensors | held))
-            for kind, recorded in kinds.items()
-        ]
-
-    return measure
+    prefix = find_prefix(str(arrays.path.parent))
+    tensors = checkpoint.read_tensors(prefix)
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    sizes = read_sizes(shapes, prefix)
+    space = SearchSpace(CANDIDATE_OPS["enas6"][: sizes.num_ops])
+    compiled = build_models(Config(**sizes.settings), space)
+    checkpoint.assign(compiled, tensors)
+    held = tensors | checkpoint.search_variables(compiled)
+    return quantities(arrays.of(arrays), held, lambda n: f"{kind_of(n)}s")
 
 
 def build_models(config: Config, space: SearchSpace) -> Compiled:

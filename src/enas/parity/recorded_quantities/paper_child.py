@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,14 @@ from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, POISON_SETS, SearchSpace
 from enas.cifar10.train_steps import Draw, child_step
 from enas.optimizers import GradientRules
-from enas.parity.comparison import Measure, Nudge, Quantity, unchanged
-from enas.parity.recorded_quantities.arrays import Arrays, named, pair_up
+from enas.parity.comparison import Nudge, Quantity, unchanged
+from enas.parity.recorded_quantities.arrays import (
+    Arrays,
+    load,
+    named,
+    pair_up,
+    quantities,
+)
 from enas.parity.recorded_quantities.torch_names import child_arrays
 
 OUT_OF_PLACE = dataclasses.replace(PAPER, skip_sum="new")
@@ -56,37 +63,17 @@ def arcs_of(arrays: Arrays) -> tuple[np.ndarray, np.ndarray]:
     return op_ids, np.concatenate(skips, axis=1)
 
 
-class _RecordedMasks:
-    """Dropout by recorded masks, in the order in which layers draw them.
-
-    Attributes:
-      masks: of uint8 arrays, NCHW or `[batch, channels]`.
-    """
-
-    masks: Iterator[np.ndarray] = iter(())
-
-    def __call__(self, x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-        mask = next(self.masks).astype(np.float32)
-        if mask.ndim == 4:
-            mask = mask.transpose(0, 2, 3, 1)
-        return x * mask / (1.0 - rate)
-
-
-def logits_and_steps(arrays: Arrays) -> Measure:
-    """Measures the logits and, from nudged weights too, the SGD steps.
+def logits_and_steps(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
+    """Compares the logits and, from nudged weights too, the SGD steps.
 
     Source: rows 1 to 17 of profile paper.
     """
-    child = RecordedChild(arrays)
-    kinds = [kind for kind in UNUSED if f"steps_loss_{kind}" in arrays]
-
-    def measure(nudge: Nudge) -> list[Quantity]:
-        found = child.all_logits() if nudge is unchanged else []
-        for kind in kinds:
-            found += child.steps(kind, nudge)
-        return found
-
-    return measure
+    recorded = RecordedChild(arrays)
+    found = recorded.all_logits() if nudge is unchanged else []
+    for kind in UNUSED:
+        if f"steps_loss_{kind}" in arrays:
+            found += recorded.steps(kind, nudge)
+    return found
 
 
 class RecordedChild:
@@ -104,81 +91,88 @@ class RecordedChild:
         sizes = ChildOptions(filters, profile=profile, **options)
         child = MacroChild(search_space(self.arrays), layers, sizes)
         child.build()
-        weights = self._weights(child)
+        weights = self.weights(child)
         for variable in child.trainable_variables:
             variable.assign(weights[variable.path])
         return child
 
-    def _weights(self, child: MacroChild, at: str = "sd/") -> dict:
+    def weights(self, child: MacroChild, at: str = "sd/") -> dict:
+        """Returns the arrays below `at` by the names of a child's weights."""
         names = [v.path for v in child.trainable_variables]
         return child_arrays(self.arrays.below(at), names)
 
     def all_logits(self) -> list[Quantity]:
         """Compares logits `[arcs, batch, 10]` in all recorded modes."""
-        ways = {
-            "logits_eval": self._logits,
-            "logits_eval_outofplace": lambda: self._logits(OUT_OF_PLACE),
-            "logits_train_nodrop": lambda: self._logits(training=FROZEN),
-            "logits_train": self._masked_logits,
+        masked = {"keep_prob": KEEP_PROB, "dropout": self._masks()}
+        ways: dict[str, dict[str, Any]] = {
+            "logits_eval": {},
+            "logits_eval_outofplace": {"profile": OUT_OF_PLACE},
+            "logits_train_nodrop": {"training": FROZEN},
+            "logits_train": {"training": FROZEN, **masked},
         }
-        return [
-            Quantity(name, {name: (self.arrays[name], np.stack(compute()))})
-            for name, compute in ways.items()
+        ours = {
+            name: self._logits(**options)
+            for name, options in ways.items()
             if name in self.arrays
-        ]
+        }
+        return quantities(self.arrays.of(ours), ours)
 
-    def _logits(
-        self, profile: Profile = PAPER, training: bool | str = False
-    ) -> list:
-        child = self.build(profile)
-        arcs = self.arcs
-        return [child(self.images, arc, training=training) for arc in arcs]
+    def _logits(self, training: bool | str = False, **options: Any) -> list:
+        child = self.build(**options)
+        return [child(self.images, arc, training=training) for arc in self.arcs]
 
-    def _masked_logits(self) -> list:
-        """Returns logits in training mode under the recorded masks."""
-        dropout = _RecordedMasks()
-        child = self.build(keep_prob=KEEP_PROB, dropout=dropout)
-        logits = []
-        for i, arc in enumerate(self.arcs):
-            masks = self.arrays.below(f"train_mask/{i}/")
-            dropout.masks = iter(masks.values())
-            logits.append(child(self.images, arc, training=FROZEN))
-        return logits
+    def _masks(self) -> Callable[..., tf.Tensor]:
+        """Returns dropout by what was recorded, in the order of drawing.
+
+        Masks are uint8, NCHW or `[batch, channels]`.
+        """
+        masks = (
+            np.float32(mask)
+            for i in range(len(self.arcs))
+            for mask in self.arrays.below(f"train_mask/{i}/").values()
+        )
+
+        def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
+            mask = next(masks)
+            if mask.ndim == 4:
+                mask = mask.transpose(0, 2, 3, 1)
+            return x * mask / (1.0 - rate)
+
+        return dropout
 
     def steps(self, kind: str, nudge: Nudge) -> list[Quantity]:
         """Compares one step per recorded loss; step t runs arc t."""
-        trainer = self._trainer(kind)
-        trainer.restart(map(nudge, self._weights(trainer.child).values()))
-        losses = self.arrays[f"steps_loss_{kind}"]
-        norms = self.arrays[f"steps_gnorm_{kind}"]
+        child, optimizer, step = _trainer(self.arrays.path, kind)
+        weights = self.weights(child)
+        for variable in child.trainable_variables:
+            variable.assign(nudge(weights[variable.path]))
+        for state in optimizer.variables.values():
+            state.assign(tf.zeros_like(state))
+        names = f"steps_loss_{kind}", f"steps_gnorm_{kind}"
+        recorded = self.arrays.of(names)
+        last = len(recorded[names[0]]) - 1
         found = []
-        for t in range(len(losses)):
+        for t in range(last + 1):
             # Recorded with zeros in the first step, with None in the last.
-            if t == (0 if kind == "zero" else len(losses) - 1):
-                found += self._loss_gradients(trainer.child, kind, t)
-            loss, norm = trainer.step(*map(tf.constant, self.arcs[t]))
-            for name, recorded, ours in (
-                (f"steps_loss_{kind}", losses[t], loss),
-                (f"steps_gnorm_{kind}", norms[t], norm),
-            ):
-                pair = recorded, ours.numpy()
-                found.append(Quantity(f"{name}[{t}]", {name: pair}, name))
+            if t == (0 if kind == "zero" else last):
+                found += self._loss_gradients(child, kind, t)
+            ours = step(*map(tf.constant, self.arcs[t]))
+            found += quantities(
+                {name: array[t] for name, array in recorded.items()},
+                dict(zip(names, ours, strict=True)),
+                title=f"{{}}[{t}]",
+                chains=names,
+            )
         name = f"sd_after_{kind}"
-        weights = [v.numpy() for v in trainer.child.trainable_variables]
-        recorded = self._weights(trainer.child, f"{name}/")
-        pairs = pair_up(recorded, named(trainer.child, weights))
+        ours = named(child, child.trainable_variables)
+        pairs = pair_up(self.weights(child, f"{name}/"), ours)
         return [*found, Quantity(name, pairs, name)]
-
-    @functools.cache  # noqa: B019 (a recording lives as long as the program)
-    def _trainer(self, kind: str) -> "_Trainer":
-        profile = dataclasses.replace(PAPER, unselected_weights=UNUSED[kind])
-        return _Trainer(self.build(profile), self.images, self.labels)
 
     def _loss_gradients(
         self, child: MacroChild, kind: str, t: int
     ) -> list[Quantity]:
         """Compares the gradients of step t's loss, clipped if recorded so."""
-        recorded = self._weights(child, f"grad_step{t}/")
+        recorded = self.weights(child, f"grad_step{t}/")
         if not recorded:
             return []
         weights = [v.value for v in child.trainable_variables]
@@ -198,29 +192,21 @@ class RecordedChild:
         ]
 
 
-class _Trainer:
-    """SGD steps of a child on one batch, traced once."""
+@functools.lru_cache(maxsize=len(UNUSED))
+def _trainer(path: pathlib.Path, kind: str) -> tuple:
+    """Returns a recording's child, its optimizer and their step of an arc.
 
-    def __init__(
-        self, child: MacroChild, images: np.ndarray, labels: np.ndarray
-    ) -> None:
-        self.child = child
-        self._batch = tf.constant(images), tf.constant(labels)
-        unselected = child.options.profile.unselected_weights
-        self._optimizer = ChildOptimizer(child, RULES, unselected)
-        self.step = tf.function(self._step, autograph=False)
+    The step is on the recorded batch, and traced once for all nudges.
+    """
+    recorded = RecordedChild(load(path))
+    profile = dataclasses.replace(PAPER, unselected_weights=UNUSED[kind])
+    child = recorded.build(profile)
+    optimizer = ChildOptimizer(child, RULES, UNUSED[kind])
+    batch = tf.constant(recorded.images), tf.constant(recorded.labels)
 
-    def restart(self, weights: Iterable[np.ndarray]) -> None:
-        """Sets the first weights, and forgets what was trained."""
-        variables = self.child.trainable_variables
-        for variable, weight in zip(variables, weights, strict=True):
-            variable.assign(weight)
-        for state in self._optimizer.variables.values():
-            state.assign(tf.zeros_like(state))
+    def step(*arc: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns loss and gradient norm."""
+        draw = Draw(RATE, (0, 0))
+        return child_step(child, optimizer, batch, arc, draw)[:2]
 
-    def _step(
-        self, op_ids: tf.Tensor, skips: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        arc, draw = (op_ids, skips), Draw(RATE, (0, 0))
-        step = child_step(self.child, self._optimizer, self._batch, arc, draw)
-        return step.loss, step.norm
+    return child, optimizer, tf.function(step, autograph=False)

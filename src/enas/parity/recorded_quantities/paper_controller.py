@@ -12,8 +12,13 @@ from enas.cifar10.macro_controller import (
 )
 from enas.cifar10.train_steps import ControllerStep, controller_gradients
 from enas.optimizers import Adam, GradientRules
-from enas.parity.comparison import Measure, Nudge, Quantity
-from enas.parity.recorded_quantities.arrays import Arrays, named, pair_up
+from enas.parity.comparison import Nudge, Quantity
+from enas.parity.recorded_quantities.arrays import (
+    Arrays,
+    named,
+    pair_up,
+    quantities,
+)
 from enas.parity.recorded_quantities.paper_child import arcs_of
 from enas.parity.recorded_quantities.torch_names import controller_arrays
 
@@ -21,51 +26,42 @@ RULES = GradientRules(clip="global", bound=5.0)
 ENTROPY_WEIGHT, RATE, ARCS_PER_UPDATE = 1e-4, 1e-3, 20
 
 
-def updates(arrays: Arrays) -> Measure:
-    """Measures the arcs through updates of 20 each.
+def updates(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
+    """Compares the arcs through updates of 20 each.
 
     Source: rows 18 to 27 of profile paper.
     """
-
-    def measure(nudge: Nudge) -> list[Quantity]:
-        controller = _build(arrays)
-        adam = Adam(controller, PAPER.adam_epsilon, RULES)
-        op_ids, skips = arcs_of(arrays)
-        baselines = np.zeros(0, np.float32)
-        per_arc: dict[str, list] = collections.defaultdict(list)
-        found: list[Quantity] = []
-        for first in range(0, len(op_ids), ARCS_PER_UPDATE):
-            rows = slice(first, first + ARCS_PER_UPDATE)
-            arcs = op_ids[rows], skips[rows]
-            sample = controller.score(*arcs)
-            accuracy = arrays["val_acc"][rows]
-            reward = accuracy + ENTROPY_WEIGHT * sample.entropy.numpy()
-            baselines = _baselines(baselines[-1:], accuracy, reward)
-            step = controller_gradients(
-                controller, adam, arcs, reward - baselines
-            )
-            values = {
-                "log_prob": -sample.neg_log_prob,
-                "entropy": sample.entropy,
-                "skip_penalty": sample.skip_penalty,
-                "skip_count": sample.skip_count,
-                "reward": reward,
-                "baseline": baselines,
-                "loss": step.losses,
-                "val_acc": accuracy,
-            }
-            for name, value in values.items():
-                per_arc[name].extend(np.asarray(value))
-            found += _logits(arrays, sample) if first == 0 else []
-            adam.apply(step.gradients, RATE)
-            number = first // ARCS_PER_UPDATE + 1
-            found += _update(arrays, controller, number, step)
-        return found + [
-            Quantity(name, {name: (arrays[name], np.array(values))})
-            for name, values in per_arc.items()
-        ]
-
-    return measure
+    controller = _build(arrays)
+    adam = Adam(controller, PAPER.adam_epsilon, RULES)
+    op_ids, skips = arcs_of(arrays)
+    baselines = np.zeros(0, np.float32)
+    per_arc: dict[str, list] = collections.defaultdict(list)
+    found: list[Quantity] = []
+    for first in range(0, len(op_ids), ARCS_PER_UPDATE):
+        rows = slice(first, first + ARCS_PER_UPDATE)
+        arcs = op_ids[rows], skips[rows]
+        sample = controller.score(*arcs)
+        accuracy = arrays["val_acc"][rows]
+        reward = accuracy + ENTROPY_WEIGHT * sample.entropy.numpy()
+        baselines = _baselines(baselines[-1:], accuracy, reward)
+        step = controller_gradients(controller, adam, arcs, reward - baselines)
+        values = {
+            "log_prob": -sample.neg_log_prob,
+            "entropy": sample.entropy,
+            "skip_penalty": sample.skip_penalty,
+            "skip_count": sample.skip_count,
+            "reward": reward,
+            "baseline": baselines,
+            "loss": step.losses,
+            "val_acc": accuracy,
+        }
+        for name, value in values.items():
+            per_arc[name].extend(np.asarray(value))
+        found += _logits(arrays, sample) if first == 0 else []
+        adam.apply(step.gradients, RATE)
+        number = first // ARCS_PER_UPDATE + 1
+        found += _update(arrays, controller, number, step)
+    return found + quantities(arrays.of(per_arc), per_arc)
 
 
 def _build(arrays: Arrays) -> MacroController:
@@ -84,28 +80,22 @@ def _baselines(
     last: np.ndarray, accuracy: np.ndarray, reward: np.ndarray
 ) -> np.ndarray:
     """Returns the baseline after each arc, row 25; the last one may be none."""
-    baseline = last[0] if len(last) else None
-    moved = []
+    moved = [*last]
     for one_accuracy, one_reward in zip(accuracy, reward, strict=True):
-        if baseline is None:
-            baseline = np.float32(one_accuracy)
-        else:
-            baseline -= np.float32(0.01) * (baseline - one_reward)
-        moved.append(baseline)
-    return np.array(moved, np.float32)
+        step = np.float32(0.01) * (moved[-1] - one_reward) if moved else 0
+        moved.append(moved[-1] - step if moved else np.float32(one_accuracy))
+    return np.array(moved[len(last) :], np.float32)
 
 
 def _logits(arrays: Arrays, sample: Sample) -> list[Quantity]:
+    ours = {"op_pre_tanh": sample.op_logits}
+    ours["skip_query"] = sample.skip_logits[..., 1]
     found = []
     for name in arrays:
-        if name.startswith("op_pre_tanh_"):
-            ours = sample.op_logits[int(name.rsplit("_", 1)[1])]
-        elif name.startswith("skip_query_"):
-            ours = sample.skip_logits[int(name.rsplit("_", 1)[1]), :, 1]
-        else:
-            continue
-        pair = 1.5 * np.tanh(arrays[name]), ours.numpy()
-        found.append(Quantity(f"logits of {name}", {name: pair}))
+        kind, _, arc = name.rpartition("_")
+        if kind in ours:
+            pair = 1.5 * np.tanh(arrays[name]), ours[kind][int(arc)].numpy()
+            found.append(Quantity(f"logits of {name}", {name: pair}))
     return found
 
 
@@ -115,9 +105,9 @@ def _update(
     number: int,
     step: ControllerStep,
 ) -> list[Quantity]:
-    weights = [v.numpy() for v in controller.trainable_variables]
     norm = f"gnorm{number}"
-    found = [Quantity(norm, {norm: (arrays[norm], step.norm.numpy())})]
+    found = quantities(arrays.of([norm]), {norm: step.norm})
+    weights = controller.trainable_variables
     for name, values in (("grad", step.gradients), ("sd_after", weights)):
         recorded = arrays.below(f"{name}{number}/")
         if recorded:

@@ -8,14 +8,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-# Scope inside a branch or layer -> module of the PyTorch code.
-_MODULES = {
-    "inp_conv_1": "inp_conv1",
-    "out_conv_3": "out_conv",
-    "out_conv_5": "out_conv",
-    "conv_1": "conv1",
-}
-_BN = {"scale": "weight", "offset": "bias"}
+# What turns our name into PyTorch's: substitutions, one after the other. The
+# index of a reduction comes before them.
+_FORMS = (
+    (r"^child/|(?<=out_conv)_\d|/skip(?=/bn)", ""),
+    (r"^layer_", "layers/"),
+    (r"(inp_|/)conv_1", r"\1conv1"),
+    (r"^fc/", "classify/"),
+    (r"(path\d)_conv/w$", r"\1/1/weight"),
+    (r"w_(depth|point)$", r"0/\1wise/weight"),
+    (r"(conv\d?)/bn/", r"\1/1/"),
+    (r"(conv\d?)/w$", r"\1/0/w"),
+    (r"/(w|scale)$", "/weight"),
+    (r"/(b|offset)$", "/bias"),
+    ("/", "."),
+)
 
 
 def torch_child_names(names: Sequence[str]) -> dict[str, str]:
@@ -24,48 +31,20 @@ def torch_child_names(names: Sequence[str]) -> dict[str, str]:
     Args:
       names: ours, in the child's order.
     """
-    reductions: list[str] = []
+    reductions: dict[str, str] = {}
+    found = {}
     for name in names:
-        found = re.match(r"child/(layer_\d+/pool_at_\d+/from_\d+)/", name)
-        if found and found[1] not in reductions:
-            reductions.append(found[1])
-    return {name: _torch_name(name, reductions) for name in names}
-
-
-def _torch_name(name: str, reductions: list[str]) -> str:
-    scope, leaf = name.removeprefix("child/").rsplit("/", 1)
-    bn = scope.endswith("/bn")
-    scope = scope.removesuffix("/bn")
-    leaf = _BN.get(leaf, leaf) if bn else leaf
-    if scope == "fc":
-        return f"classify.{'bias' if leaf == 'b' else 'weight'}"
-    if scope == "stem_conv":
-        return f"stem_conv.1.{leaf}" if bn else "stem_conv.0.weight"
-    for index, reduction in enumerate(reductions):
-        if scope.startswith(f"{reduction}/") or scope == reduction:
-            return _reduction_name(index, scope[len(reduction) :], leaf)
-    layer, rest = scope.removeprefix("layer_").split("/", 1)
-    if rest == "skip":
-        return f"layers.{layer}.bn.{leaf}"
-    branch, _, module = rest.partition("/")
-    module = f".{_MODULES[module]}" if module else ""
-    return f"layers.{layer}.{branch}{module}{_leaf_name(leaf, bn, module)}"
-
-
-def _reduction_name(index: int, part: str, leaf: str) -> str:
-    if part in ("/path1_conv", "/path2_conv"):
-        return f"pooled_layers.{index}.{part[1:6]}.1.weight"
-    return f"pooled_layers.{index}.bn.{leaf}"
-
-
-def _leaf_name(leaf: str, bn: bool, module: str) -> str:
-    if bn:
-        return f".1.{leaf}"
-    separable = {
-        "w_depth": ".0.depthwise.weight",
-        "w_point": ".0.pointwise.weight",
-    }
-    return separable.get(leaf, ".0.weight" if module else ".weight")
+        theirs = re.sub(
+            r"child/layer_\d+/pool_at_\d+/from_\d+",
+            lambda scope: reductions.setdefault(
+                scope[0], f"pooled_layers/{len(reductions)}"
+            ),
+            name,
+        )
+        for ours, form in _FORMS:
+            theirs = re.sub(ours, form, theirs)
+        found[name] = theirs
+    return found
 
 
 def child_arrays(
