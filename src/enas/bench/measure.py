@@ -87,7 +87,7 @@ def _rows_of_steps(
 
 
 def flat(options: argparse.Namespace) -> Iterator[Row]:
-    """Sets many copies of each poisoning beside one, on the same arcs."""
+    """Compares many copies of each poisoning with one, on the same arcs."""
     layers = options.flat_layers
     for few, many in spaces.flat_pairs(options.poison):
         arcs = spaces.draw(many, layers, options.flat_arcs)
@@ -107,7 +107,7 @@ def flat(options: argparse.Namespace) -> Iterator[Row]:
 def _in_turns(
     flags: list[list[str]], arcs: list[list[BareArc]]
 ) -> tuple[list[float], list[list[float]], list[float]]:
-    """Times searches side by side, each on arcs of its own.
+    """Times searches side by side, each on its own arcs.
 
     Returns:
       Per search the seconds to its first step; per round and search the

@@ -54,7 +54,7 @@ def picture(drawing: Drawing) -> Figure:
 def sheet(
     drawings: Sequence[Drawing], titles: Sequence[tuple[str, bool]]
 ) -> Figure:
-    """Draws architectures of the same depth beside each other.
+    """Draws architectures of the same depth side by side.
 
     Args:
       titles: a line above each, and whether it is red.

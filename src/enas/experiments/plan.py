@@ -1,4 +1,4 @@
-"""What was asked of a sweep, and the file that remembers it."""
+"""What was asked of a sweep, and the file that records it."""
 
 import dataclasses
 import json
@@ -33,10 +33,10 @@ PRESETS = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "presets"
 # Search flags that the sweep sets itself -> how to say it to the sweep.
 OWNED = {
     "seed": "--seeds",
-    "output_dir": "--output_dir in front of --",
+    "output_dir": "--output_dir before --",
     "reset_output_dir": "a new --output_dir",
-    "profile": "--profile in front of --",
-    "override": "--override in front of --",
+    "profile": "--profile before --",
+    "override": "--override before --",
     "poison": "--only",
     "q": "--only",
     "child_fixed_arc": "--controls=poison_only or --retrain",
@@ -82,7 +82,7 @@ class Plan:
             name = name if name in OWNED else name.removeprefix("no")
             if name in OWNED:
                 raise UserError(
-                    f"{flag} behind -- is set by the sweep itself. Use "
+                    f"{flag} after -- is set by the sweep itself. Use "
                     f"{OWNED[name]}."
                 )
         return (
@@ -163,13 +163,13 @@ def check(directory: str, plan: Plan) -> None:
         if _compared(name, old) != _compared(name, wanted[name]):
             raise UserError(
                 f"--output_dir={directory} holds a sweep with {name} "
-                f"{old}; received {wanted[name]}. Give the same to go on, or "
+                f"{old}; received {wanted[name]}. Give the same to resume, or "
                 "another --output_dir."
             )
 
 
 def _compared(name: str, value: Any) -> Any:
-    """Leaves out where images lie: each run knows what its images are."""
+    """Leaves out where images are: each run knows what its images are."""
     if name != "flags":
         return value
     places = ("--data_path=", "--data_changed=")
@@ -197,6 +197,6 @@ def load_jobs(directory: str) -> tuple[dict[str, Any], list[Job]]:
 
 
 def _placed(job: Job, directory: str) -> Job:
-    """Returns a job whose run lies in a sweep, which may have moved."""
+    """Returns a job whose run is in a sweep, which may have moved."""
     place = f"--output_dir={os.path.join(directory, RUNS, job.name)}"
     return dataclasses.replace(job, arguments=(*job.arguments[:-1], place))

@@ -143,7 +143,7 @@ class Sweep:
 
     @property
     def printed(self) -> tuple[str, str]:
-        """Returns the reading behind valid_acc and test_acc."""
+        """Returns the reading that valid_acc and test_acc hold."""
         resampled = self.profile.evaluation == "resampled"
         return "sampled" if resampled else "best", self.profile.evaluation_mode
 

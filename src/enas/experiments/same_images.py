@@ -1,7 +1,7 @@
 """All runs of a sweep see the same images, also those that start later.
 
 A run that continues compares its images itself; a new one has nothing to
-compare with but the runs beside it.
+compare with but the other runs.
 """
 
 import concurrent.futures
@@ -38,7 +38,7 @@ def check(jobs: list[Job], directory: str) -> None:
         return
     config = read_config(new[0].arguments)
     config = dataclasses.replace(config, output_dir=begun[0].directory)
-    # A process of its own: TensorFlow decodes images, and the searches are
+    # In a separate process: TensorFlow decodes images, and the searches are
     # started from this one.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context) as pool:

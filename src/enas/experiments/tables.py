@@ -82,7 +82,7 @@ def readings(sweep: Sweep) -> Table:
 
 
 def controls(sweep: Sweep) -> Table:
-    """Test errors of each row beside its controls, all of the same seeds."""
+    """Test errors of each row and its controls, all of the same seeds."""
     header = ["row", "search", "uniform sampling", "clean"]
     header += ["poison alone", "with all skips", "seeds"]
     clean = sweep.baseline.by_seed("test_acc") if sweep.baseline else {}
@@ -175,7 +175,7 @@ def _common(*columns: Mapping[int, float]) -> list[int]:
 
 
 def _mean(column: Mapping[int, float], seeds: Sequence[int]) -> float | None:
-    """Returns the mean over seeds; None where one is missing, or all."""
+    """Returns the mean over seeds; None if one is missing, or all."""
     if not seeds or not set(seeds) <= set(column):
         return None
     return estimate([column[seed] for seed in seeds]).mean
@@ -218,7 +218,7 @@ def _flipped(sweep: Sweep, group: Group, flip: str) -> Mapping[int, float]:
 
 
 def poison_share(sweep: Sweep) -> Table:
-    """Share of poison among sampled ops beside its two bounds, per cent."""
+    """Share of poison among sampled ops and its two bounds, per cent."""
     header = ["row", "first epoch", "last epoch", "Equation (1)"]
     header += ["least that bounded logits allow"]
     rows = []

@@ -114,7 +114,7 @@ class RunLines:
         self.path = path
         self._key = key
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Cuts off a line that a kill left half written."""
         cut_torn_line(self.path)
 

@@ -38,11 +38,11 @@ class RunRows:
         self._result = os.path.join(path, "result.json")
         self._best_arc = os.path.join(path, "best_arc.txt")
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Cuts off lines that a kill left half written."""
         cut_torn_line(self._metrics)
-        self.arcs.mend()
-        self.ops.mend()
+        self.arcs.repair()
+        self.ops.repair()
 
     def rows(self) -> list[Row]:
         """Returns the rows of metrics.csv, column -> number.

@@ -121,7 +121,7 @@ class RunDir:
 
         Raises:
           UserError: there are checkpoints and none can be read, or there were
-            some; a run is never started anew without being told.
+            some; a run starts from scratch only if it is asked to.
         """
         self._tidy()
         done = {row["epoch"] for row in self.tables.rows()}
@@ -149,7 +149,7 @@ class RunDir:
 
     def _tidy(self) -> None:
         """Cuts off torn lines; deletes checkpoints that were being written."""
-        self.tables.mend()
+        self.tables.repair()
         folder = self.file("checkpoints")
         for name in os.listdir(folder):
             if name.endswith(".part"):
@@ -173,7 +173,7 @@ class RunDir:
             found = f"none, and rows of {len(done)} epochs"
         return UserError(
             f"{self.file('checkpoints')} holds no checkpoint to continue from; "
-            f"received {found}. Put one back from a copy, or begin anew with "
+            f"received {found}. Put one back from a copy, or start again with "
             "another --output_dir or with --reset_output_dir, which deletes "
             "the run."
         )
@@ -225,7 +225,7 @@ class RunDir:
         return checkpoint.positions(self.file("checkpoints"))
 
     def close(self) -> None:
-        """Closes the event file and lets go of the directory."""
+        """Closes the event file and releases the directory."""
         self._opened.close()
 
 

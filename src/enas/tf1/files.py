@@ -65,7 +65,7 @@ def _no_checkpoint(path: str, found: str) -> UserError:
 def write_whole(prefix: str, tensors: Mapping[str, Any]) -> None:
     """Writes a checkpoint and the file `checkpoint` that names it.
 
-    They are written beside their place and moved there when whole; a
+    They are written next to their place and moved there when complete; a
     checkpoint of the same path is replaced.
 
     Args:

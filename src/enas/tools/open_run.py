@@ -1,4 +1,4 @@
-"""A run of the past, loaded to be measured or exported. It writes nothing."""
+"""An existing run, loaded to be measured or exported. It writes nothing."""
 
 import os
 import re
@@ -103,8 +103,8 @@ def load(config: Config, log: Callable[[str], None] = quiet) -> "Search":
     directories = checkpoint.directories(folder)
     if not directories:
         raise UserError(
-            f"{config.output_dir} has no whole checkpoint yet. Name the run "
-            "directory of a search that has ended an epoch."
+            f"{config.output_dir} has no complete checkpoint yet. Name the run "
+            "directory of a search that has finished an epoch."
         )
     for line in describe_devices():
         log(line)

@@ -1,4 +1,4 @@
-"""Reads a data set of one's own: a sub-folder of images for each class."""
+"""Reads your own data set: a sub-folder of images for each class."""
 
 import collections
 import concurrent.futures
@@ -21,7 +21,7 @@ PREFIX = "folder:"
 # What TensorFlow decodes on every platform.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif")
 KINDS = "PNG, JPEG, BMP and GIF"
-# Of the images, where a split has no folder of its own.
+# Of the images, where a split has no folder.
 SHARE = 10
 Log = Callable[[str], None]
 
@@ -117,7 +117,7 @@ def _listed(
             )
             raise UserError(
                 f"The class {place} holds no image that can be read: it holds "
-                f"{told or 'hidden files only'}, and read are {KINDS} "
+                f"{told or 'hidden files only'}, but only {KINDS} are read "
                 f"({', '.join(SUFFIXES)}). Convert them, or remove the folder."
             )
         skipped.update(others)
@@ -151,7 +151,7 @@ def _check_not_empty(images: list[Image], split: str, path: str) -> None:
     if not images:
         raise UserError(
             f"{path} has too few images for a {split} set. Add images, or a "
-            f"folder {split}/ of its own."
+            f"folder {split}/."
         )
 
 

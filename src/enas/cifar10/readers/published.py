@@ -213,7 +213,7 @@ def check_labels(labels: np.ndarray, classes: int, wrong: Wrong) -> None:
     """Refuses labels outside [0, classes)."""
     if labels.min() < 0 or labels.max() >= classes:
         received = f"labels in [{labels.min()}, {labels.max()}]"
-        raise wrong(f"labels lie in [0, {classes - 1}]", received)
+        raise wrong(f"labels are in [0, {classes - 1}]", received)
 
 
 def _read_binary(
