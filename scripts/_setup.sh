@@ -197,6 +197,6 @@ else
   PYTHON=$setup_venv/bin/python
 fi
 
-# A script always runs the code it lies beside, whatever is installed.
+# A script always runs the code next to it, whatever is installed.
 export PYTHONPATH=$repo_root/src${PYTHONPATH:+:$PYTHONPATH}
 export ENAS_DATA_DIR=${ENAS_DATA_DIR:-$repo_root/data}

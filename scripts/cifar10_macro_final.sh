@@ -11,7 +11,7 @@
 #
 # For an architecture of a poisoned search add its --poison and --q, and its
 # --profile. A flag given twice takes its last value. The run directory is
-# `final` by default; started again, the same command continues.
+# `final` by default; started again, the same command resumes.
 #
 # Result: test_acc of the last epoch in --output_dir/result.json. The ENAS paper
 # reports 4.23% test error for the published architecture.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # The paper's Table 1 and Figures 4 and 5: 17 searches, without poison and
-# with four poisonings of four strengths each, and what they are set beside.
+# with four poisonings of four strengths each, and what they are compared with.
 #
 #   bash scripts/table1.sh --scale=small --seeds=69
 #   bash scripts/table1.sh --scale=small --jobs=2 --only=baseline,1c,3c \
@@ -9,10 +9,10 @@
 #   bash scripts/table1.sh --report
 #   bash scripts/table1.sh --help
 #
-# Started again, the same command continues every run after its last whole
+# Started again, the same command resumes every run after its last whole
 # epoch and skips the finished ones. --report writes table1.md, table1.csv and
-# the figures into --output_dir (default outputs/table1), also of a sweep that
-# is still going on. Paths in arguments are relative to the folder you are in.
+# the figures into --output_dir (default outputs/table1), even while the
+# sweep is running. Paths in arguments are relative to the folder you are in.
 #
 # Time and hardware: --scale=smoke takes minutes and --scale=small hours on two
 # cores (docs/TABLE1.md); --scale=full is 17 searches of 300 epochs, meant for

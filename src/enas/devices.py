@@ -1,4 +1,4 @@
-"""What TensorFlow computes on: found, set up and said."""
+"""What TensorFlow computes on: found, set up and logged."""
 
 import subprocess
 
@@ -9,7 +9,7 @@ def find_devices() -> list[str]:
     """Returns the kinds of the devices TensorFlow sees: "CPU", "GPU", ..
 
     The first call starts the device drivers, which write to stderr. Memory of
-    a GPU is taken as it is needed, so that a search and an evaluation share a
+    a GPU is allocated as needed, so that a search and an evaluation share a
     card.
     """
     for gpu in tf.config.list_physical_devices("GPU"):
@@ -19,12 +19,12 @@ def find_devices() -> list[str]:
 
 
 def be_deterministic() -> None:
-    """Lets TensorFlow use only operations that repeat bit for bit."""
+    """Restricts TensorFlow to operations that repeat bit for bit."""
     tf.config.experimental.enable_op_determinism()
 
 
 def describe_devices() -> list[str]:
-    """Returns lines for the log: the devices, and whether a GPU lies idle."""
+    """Returns lines for the log: the devices, and whether a GPU is idle."""
     gpus = tf.config.list_physical_devices("GPU")
     names = [
         tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
@@ -46,7 +46,7 @@ def describe_devices() -> list[str]:
 
 
 def _gpus_of_the_driver() -> list[str]:
-    """Returns the lines of `nvidia-smi -L`; [] where it does not answer."""
+    """Returns the lines of `nvidia-smi -L`; [] if it does not work."""
     command = ["nvidia-smi", "-L"]
     try:
         done = subprocess.run(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 class UserError(ValueError):
-    """A mistake in flags, files or arcs, told in one paragraph.
+    """A mistake in flags, files or arcs, explained in one paragraph.
 
     The message says what was wrong, what is legal, what was received and what
     to do. Programs print it without a traceback and exit with code 2.

@@ -20,10 +20,10 @@ class GradientRules:
       l2_reg: float, >= 0.
       l2: "in_loss", l2_reg * sum(w ** 2) is part of the loss, without 1/2, so
         its gradient is 2 * l2_reg * w and counts in norm and clipping; or
-        "weight_decay", l2_reg * w is added behind them.
+        "weight_decay", l2_reg * w is added after them.
       clip: "none"; "global", one factor for all gradients; "norm", a factor
         for each.
-      bound: float, largest norm behind clipping.
+      bound: float, largest norm after clipping.
 
     Source: rows 14 and 16; same result, different form: the sum of squares is
     never built.
@@ -50,7 +50,7 @@ class GradientRules:
           variables: list of tf.Variable, of the same length.
           decays: list of float32 tensors that broadcast to the variables,
             factors on l2; None for ones.
-          idle: `Idle`, weights that count in the norm and are no variables.
+          idle: `Idle`, weights that count in the norm but are not variables.
 
         Returns:
           (gradients, norm): list of float32 tensors; float32 scalar, the
@@ -86,7 +86,7 @@ class GradientRules:
           norm: float32 scalar, as `apply` returned it.
 
         Returns:
-          float32 `[rows]`, behind clipping.
+          float32 `[rows]`, after clipping.
         """
         if self.l2 == "weight_decay":
             return self.l2_reg * idle.decays

@@ -1,4 +1,4 @@
-"""The argument parser of programs whose options are no flags of a search."""
+"""The argument parser of programs whose options are not flags of a search."""
 
 import argparse
 import sys

@@ -26,7 +26,7 @@ def user_path(path: str | os.PathLike[str]) -> str:
     notebooks see none.
 
     Raises:
-      UserError: it is no path, or there is no such user or variable.
+      UserError: it is not a path, or there is no such user or variable.
     """
     text = os.fspath(path) if isinstance(path, os.PathLike) else path
     if not isinstance(text, str) or not text.strip():
@@ -68,7 +68,7 @@ def _command_word(word: str) -> str:
 
 
 def check_not_empty(name: str, value: str) -> None:
-    """Refuses empty text, which is no value of any flag, with a UserError."""
+    """Refuses empty text, which no flag accepts, with a UserError."""
     if not value.strip():
         raise UserError(
             f"{name} is empty: received {value!r}. Give it a value, or leave"
@@ -91,7 +91,7 @@ def read_text(path: str | os.PathLike[str], what: str) -> str:
       what: what it should be, such as "--draw names a text file with an arc".
 
     Raises:
-      UserError: it cannot be read, or is no UTF-8 text.
+      UserError: it cannot be read, or is not UTF-8 text.
     """
     try:
         return pathlib.Path(user_path(path)).read_text(encoding="utf-8-sig")

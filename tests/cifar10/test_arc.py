@@ -183,7 +183,7 @@ def test_ids_of_a_larger_search_space_are_refused_in_a_smaller_one():
     ],
 )
 def test_words_that_are_not_numbers_are_refused(word):
-    wanted = f"whole numbers apart by blanks.*received {re.escape(repr(word))}"
+    wanted = f"separated by blanks.*received {re.escape(repr(word))}"
     with pytest.raises(UserError, match=wanted):
         Arc.parse(f"0 {word} 1", 2, 6)
 

@@ -218,10 +218,10 @@ def test_the_log_says_what_was_built(runs):
         "Shapes drawn from seed",
     ):
         assert words in log, words
-    idle = "--child_grad_bound is without effect" in log
+    idle = "--child_grad_bound has no effect" in log
     assert idle == ("clip=none" in log)
     assert (
-        "controller_op_tanh_reduce is without effect"
+        "controller_op_tanh_reduce has no effect"
         in (runs / "stopped/stdout").read_text()
     )
 

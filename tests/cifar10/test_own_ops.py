@@ -124,7 +124,7 @@ def test_sets_ops_and_files_stand_beside_each_other():
         ("mix_share=2", "mix_share must be at least 0.0 and at most 1.0"),
         ("mix_share=much", "mix_share is a number; received 'much'"),
         ("mix=1", "here mix_share; received 'mix=1'"),
-        ("poison_dropout_rate=1", "have flags of their own"),
+        ("poison_dropout_rate=1", "have their own flags"),
     ],
 )
 def test_a_setting_that_is_not_legal_is_refused(setting, wanted):

@@ -176,7 +176,7 @@ MISTAKES = {
     "null byte": ("\0", "null bytes"),
     "no class": ("Blur = None\n", "the file has no such name"),
     "not a class": ("Blur = 3\n", "the file has a int"),
-    "not a branch": ("class Blur:\n    pass\n", "class of another kind"),
+    "not a branch": ("class Blur:\n    pass\n", "class that is not a Branch"),
     "syntax": ("def\n", "SyntaxError"),
     "exception": ("1 / 0\n", "ZeroDivisionError: division by zero"),
     "exit": ("raise SystemExit(3)\n", "SystemExit: 3"),

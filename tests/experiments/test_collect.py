@@ -63,7 +63,7 @@ def test_somebody_elses_table_is_left_alone(tmp_path, capsys):
     (tmp_path / "runs.csv").write_text("mine,yours\n1,2\n")
     words = ["c", str(tmp_path / "a"), "--machine=m", f"--into={tmp_path}"]
     assert collect.main(words) == 2
-    assert "no table of this program" in capsys.readouterr().err
+    assert "not a table of this program" in capsys.readouterr().err
     assert (tmp_path / "runs.csv").read_text() == "mine,yours\n1,2\n"
 
 
@@ -98,7 +98,7 @@ def test_a_training_from_scratch_is_a_line_of_its_own_table(tmp_path):
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path, capsys):
     assert collect.main(["c", str(tmp_path / "x"), "--machine=m"]) == 2
-    assert "is no folder" in capsys.readouterr().err
+    assert "is not a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["runs.csv", "epochs.csv"])

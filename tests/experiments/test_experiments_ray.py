@@ -89,7 +89,7 @@ def test_a_cluster_without_room_is_refused_or_waited_for(
         return RayEngine(cluster.address, 1, 1, program, **more)
 
     jobs = sweep(tmp_path, "baseline")
-    wanted = "wants 1 CPUs and 1 GPUs on one node.* nodes have .*2 and 0"
+    wanted = "needs 1 CPUs and 1 GPUs on one node.* nodes have .*2 and 0"
     with pytest.raises(UserError, match=wanted):
         engine()(jobs, str(tmp_path), lambda: None)
     monkeypatch.setattr(ray_engine, "TELL_SECONDS", 1.5)
@@ -106,7 +106,7 @@ def test_a_cluster_without_room_is_refused_or_waited_for(
     [(0, 0), (1, -1), (float("nan"), 0), (float("inf"), 0), (1.5, 0), (1, 2.5)],
 )
 def test_shares_that_ray_cannot_give_are_refused(cpus, gpus):
-    with pytest.raises(UserError, match="both whole numbers where"):
+    with pytest.raises(UserError, match="both whole numbers if"):
         RayEngine("local", cpus, gpus)
 
 
@@ -120,7 +120,7 @@ def test_a_cluster_whose_last_node_with_room_died_is_told(monkeypatch):
     )
     engine._wait(["task"], lambda: None)
     (line,) = lines
-    assert line.startswith("Waiting for a node: a run wants 1 CPUs")
+    assert line.startswith("Waiting for a node: a run needs 1 CPUs")
 
 
 def test_an_address_that_is_none_is_a_mistake_of_the_user(tmp_path):

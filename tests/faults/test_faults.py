@@ -78,7 +78,7 @@ def test_killed_stopped_and_continued_it_ends_as_if_left_alone(folder):
     _, text = stopped.communicate()
     assert stopped.returncode == 143
     last = text.strip().splitlines()[-1]
-    assert "Stopped by SIGTERM" in last and "same command continues" in last
+    assert "Stopped by SIGTERM" in last and "same command resumes" in last
     log = (run / "stdout").read_text()
     assert "taking it over" in log and "and after child step 2" in log
     assert main(arguments_of("copies", EPOCHS, run)) == 0

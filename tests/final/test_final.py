@@ -213,7 +213,7 @@ def test_stopped_twice_and_continued_it_ends_as_if_left_alone(
         (["--child_fixed_arc=0  12 1"], "Op ids of this search space are"),
         (
             ["--child_fixed_arc=0  1 1", "--init_checkpoint=x"],
-            "goes with neither",
+            "excludes --init_checkpoint",
         ),
     ],
 )

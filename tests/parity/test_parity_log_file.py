@@ -176,7 +176,7 @@ def test_torn_last_line_is_left_out_and_told(tmp_path):
     found = damaged(path, data[:-2])  # test_accuracy: 0.20
     accuracies = found["evaluation", "test_accuracy"]
     assert sorted(accuracies) == [0, 1]
-    assert "the last line is torn off" in read_log(str(path)).remarks[-1]
+    assert "the last line is truncated" in read_log(str(path)).remarks[-1]
 
 
 def test_damaged_records_are_counted_with_their_place(tmp_path):

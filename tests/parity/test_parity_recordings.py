@@ -217,7 +217,7 @@ def mistakes(folder):
     return {
         "empty": "holds no recordings",
         "nowhere": "holds no recordings",
-        "other": "of no known form",
+        "other": "has no known form",
         "torn": "cannot be read",
         "part": "not a whole recording",
     }

@@ -429,7 +429,7 @@ def test_metrics(metrics, arcs):
     pathlib.Path("run/metrics.csv").write_bytes(metrics)
     pathlib.Path("run/arcs.jsonl").write_bytes(arcs)
     tables = RunRows("run")
-    tables.mend()
+    tables.repair()
     before = listing()
     if refused_or(tables.keep, 2) is None:
         rows = refused_or(tables.rows)

@@ -250,7 +250,7 @@ def test_an_op_of_ones_own_is_refused():
             return x / 2
 
     half = make_layer(Half, "branch_6", ChildOptions(4, profile=PAPER))
-    with pytest.raises(UserError, match="Half is one of your own"):
+    with pytest.raises(UserError, match="Half is your own"):
         keras_layers.lay(half, None, keras_layers.Choices("moving"))
 
 

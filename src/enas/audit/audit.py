@@ -51,7 +51,7 @@ class ClassAudit:
 
     @property
     def suspicious(self) -> bool:
-        """Whether it is of no use, or stands there several times."""
+        """Whether it is of little use, or has several op ids."""
         return bool(self.findings) or self.multiplicity > 1
 
     @property
@@ -61,7 +61,7 @@ class ClassAudit:
         if self.multiplicity > 1:
             how = {
                 "same function": "equal answers",
-                "same computation": "one computation, weights of their own",
+                "same computation": "one computation, separate weights",
                 "alike": "answers within 10 %",
             }[self.relation]
             reasons.append(f"{self.multiplicity} op ids are one choice: {how}")

@@ -24,14 +24,14 @@ USAGE = """Usage: bash scripts/audit_space.sh [--poison=.. --q=..]
 
   --run=RUN       audit the space of a run, with its trained stem and ops;
                   without it a fresh child is probed
-  --json=FILE     write everything for programs
+  --json=FILE     write everything as JSON, for programs
   --picture=FILE  draw the shares of the functions, .png, .svg or .pdf
   --strict        exit with 3 if something is found
   --overwrite     replace files that this project has not written
 
 Probes every distinct op on feature maps of three sizes, in evaluation and in
 training mode, and says which op ids are one function, which are of little use
-and why, and how often a controller must choose them. Names of ops play no part.
+and why, and how often a controller must choose them. Names of ops do not count.
 """
 FOUND = 3
 

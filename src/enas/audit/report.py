@@ -45,7 +45,7 @@ def _rows(each: ClassAudit, num_layers: int) -> Iterator[str]:
 def short_lines(audit: Audit) -> list[str]:
     """Returns the verdict in a few lines: what a log and TensorBoard show."""
     if audit.clean:
-        return ["Nothing suspicious: every op id is a function of its own."]
+        return ["Nothing suspicious: every op id is a different function."]
     lines = []
     repeated = [each for each in audit.classes if each.multiplicity > 1]
     if repeated:

@@ -35,7 +35,7 @@ def read_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parses the command line; a mistake in it is a UserError."""
     parser = Parser(prog="bash scripts/bench.sh", allow_abbrev=False)
     add = parser.add_argument
-    add("--quick", action="store_true", help="small sizes, some minutes")
+    add("--quick", action="store_true", help="small sizes, a few minutes")
     for name, (full, quick, text) in SIZES.items():
         text = f"{text} ({full}; {quick} with --quick)"
         add(f"--{name}", type=_positive, help=text)
@@ -48,8 +48,8 @@ def read_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     text = f"{parts} (%(default)s)"
     add("--parts", default="program,steps,flat", help=text)
     add("--json", help="write the numbers into this file")
-    add("--overwrite", action="store_true", help="also a file not of this")
-    add("--compare", type=_result, help="earlier JSON to set beside it")
+    add("--overwrite", action="store_true", help="replace any file by --json")
+    add("--compare", type=_result, help="earlier JSON to compare with")
     add("--show", type=_result, help="print this JSON's table, measure nothing")
     options = parser.parse_words(argv)
     if (options.poison in (None, "none")) != (options.q is None):

@@ -85,7 +85,7 @@ def _rows_of_steps(
 
 
 def flat(options: argparse.Namespace) -> Iterator[Row]:
-    """Sets many copies of each poisoning beside one, on the same arcs."""
+    """Compares many copies of each poisoning with one, on the same arcs."""
     layers = options.flat_layers
     for many in spaces.flat(options.poison):
         flags, arcs = _search(options, many, options.flat_arcs, layers=layers)
@@ -103,7 +103,7 @@ def flat(options: argparse.Namespace) -> Iterator[Row]:
 
 
 def _in_turns(searches: Sequence[Search]) -> tuple[list, list[list], list]:
-    """Times searches side by side, each on arcs of its own.
+    """Times searches side by side, each on its own arcs.
 
     Returns:
       Per search the seconds to its first step; per round and search the

@@ -1,4 +1,4 @@
-"""A search whose steps are timed, beside networks without any switch."""
+"""A search whose steps are timed, and networks without any switch."""
 
 import itertools
 import resource
@@ -160,7 +160,7 @@ class StaticNetwork(keras.Model):
 
 
 def static_step(compiled: Compiled, arc: tuple, example: tuple) -> CompiledStep:
-    """Returns the training step of one arc as a network of its own.
+    """Returns the training step of one arc as a separate network.
 
     Args:
       example: what it will be called with: images, labels, rate, seed.

@@ -1,6 +1,6 @@
 """Poisonings of an attacker who knows the audit and the defences.
 
-Their copies are no exact duplicates: each differs a little from the others, or
+Their copies are not exact duplicates: each differs a little from the others or
 hides its computation behind an operation that changes nothing. docs/DEFENCE.md
 says which defence still sees them.
 """

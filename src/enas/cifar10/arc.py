@@ -76,7 +76,7 @@ def _numbers(text: str) -> list[str]:
     for word in words:
         if not re.fullmatch(r"[0-9]{1,9}", word):
             raise UserError(
-                "An arc is whole numbers apart by blanks, such as"
+                "An arc is whole numbers separated by blanks, such as"
                 f' "0  3 0  1 0 1"; received {word!r} in it. best_arc.txt of a'
                 " run holds one."
             )
@@ -138,7 +138,7 @@ class Arc:
         """Reads the text form of an arc: what `--child_fixed_arc` takes.
 
         Args:
-          text: the numbers in ENAS's order, apart by blanks, commas or line
+          text: the numbers in ENAS's order, separated by blanks, commas or line
             ends; brackets are allowed, so a copied log reads as well.
 
         Raises:

@@ -28,8 +28,8 @@ Result = TypeVar("Result")
 def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and population std of images / 255, float32 `[1, 1, 1, 3]`.
 
-    The original takes `np.mean` and `np.std` of float32 images whose memory
-    lies plane by plane: NumPy adds up each plane pairwise, then the planes one
+    The original takes `np.mean` and `np.std` of float32 images stored
+    plane by plane: NumPy adds up each plane pairwise, then the planes one
     by one. This repeats those additions on a few images at a time. For CIFAR-10
     the result, times 255, is 6e-4 from the exact one; NumPy on the same images
     pixel by pixel would be 32 from it.
@@ -279,7 +279,7 @@ def reward_batch(
         `[batch_size]`.
 
     Source: row 24; original models.py, `build_valid_rl`. Same. The paper's code
-    shuffles anew for every arc (row 28); here the passes continue.
+    shuffles again for every arc (row 28); here the passes continue.
     """
     start = index * batch_size
     images, labels = _batch(data.valid, data, seed, "reward", start, batch_size)

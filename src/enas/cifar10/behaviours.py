@@ -42,7 +42,7 @@ class Profile:
         3, "whether average pooling counts the padding", "excluded/counted"
     )
     first_layer: str = _choice(
-        4, "whether layer 0 has a batch norm behind its op", "bare/normed"
+        4, "whether layer 0 has a batch norm after its op", "bare/normed"
     )
     skip_candidates: str = _choice(
         5,
@@ -62,7 +62,7 @@ class Profile:
     )
     bn_epsilon: str = _choice(
         11,
-        "batch norm epsilon: 1e-3 behind kxk convolutions and 1e-5 "
+        "batch norm epsilon: 1e-3 after kxk convolutions and 1e-5 "
         "elsewhere, or 1e-5 everywhere",
         "mixed/1e-5",
     )
@@ -80,7 +80,7 @@ class Profile:
     l2: str = _choice(
         14,
         "l2 * sum of squares in the loss and the printed norm (gradient 2 "
-        "l2 w), or weight decay behind clipping (l2 w)",
+        "l2 w), or weight decay after clipping (l2 w)",
         "in_loss/weight_decay",
     )
     clip: str = _choice(
@@ -91,7 +91,7 @@ class Profile:
     )
     lr_schedule: str = _choice(
         17,
-        "cosine learning rate with restarts, or a wave without",
+        "cosine learning rate with restarts, or a wave without any",
         "restarts/wave",
     )
     lstm_bias: str = _choice(
@@ -99,7 +99,7 @@ class Profile:
     )
     lstm_state: str = _choice(
         18,
-        "whether the state behind the skip step is carried on",
+        "whether the state after the skip step is kept",
         "carried/discarded",
     )
     entropy: str = _choice(
@@ -110,7 +110,7 @@ class Profile:
     )
     valid_images: str = _choice(
         24,
-        "validation images behind rewards and validation accuracies",
+        "validation images for rewards and validation accuracies",
         "plain/augmented",
     )
     baseline_start: str = _choice(
@@ -128,7 +128,7 @@ class Profile:
         "measured/fixed",
     )
     crop_border: str = _choice(
-        29, "what lies around an image that is shifted", "mean_colour/black"
+        29, "what surrounds an image that is shifted", "mean_colour/black"
     )
     last_batch: str = _choice(
         29,
@@ -157,7 +157,7 @@ class Profile:
 
 
 ENAS = Profile()
-# Both programs bind a branch as intended, which is no row of the table.
+# Both programs bind a branch as intended, which is not a row of the table.
 _OF_PAPER: dict[str, Any] = {
     field.name: field.metadata["legal"][1]
     for field in dataclasses.fields(Profile)

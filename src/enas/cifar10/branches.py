@@ -140,7 +140,7 @@ class Branch:
         return Cost(known=False)
 
     def keras_form(self, x: Any, choices: Any) -> Any:
-        """Lays standard Keras layers that compute what the op evaluates.
+        """Builds standard Keras layers that compute what the op evaluates.
 
         Args:
           x: NHWC map, a `keras.KerasTensor`.
@@ -155,8 +155,8 @@ class Branch:
           UserError: the class does not say.
         """
         raise UserError(
-            f"The op {type(self).__name__} is one of your own and has no "
-            "method keras_form, so it cannot be put together from standard "
+            f"The op {type(self).__name__} is your own and has no "
+            "method keras_form, so it cannot be built from standard "
             "Keras layers. Give it one (docs/POISON.md), or export an "
             "architecture without it, by --arc."
         )

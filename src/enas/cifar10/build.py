@@ -157,7 +157,7 @@ def build_search(
         log(line)
     if config.behaviour.clip == "none":
         log(
-            "--child_grad_bound is without effect: the original's clipping "
+            "--child_grad_bound has no effect: the original's clipping "
             "computes clipped gradients and drops them (row 16)."
         )
     if fixed_arc is not None:

@@ -1,4 +1,4 @@
-"""What becomes of the child's weights in a training step.
+"""What happens to the child's weights in a training step.
 
 The gradient rules (rows 14 and 16), Nesterov momentum (row 15) and what
 happens to weights that an arc does not use (row 12). Weights that every copy

@@ -1,4 +1,4 @@
-"""The compiled steps of a search: the only place that applies tf.function."""
+"""The compiled steps of a search: the only place that compiles a step."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -86,7 +86,7 @@ class Compiled:
     def graph(self) -> Any:
         """Returns the child in evaluation as a GraphDef, to look at."""
         graph = self.count_correct.get_concrete_function().graph.as_graph_def()
-        # TensorBoard would lay out every branch of every layer beside it.
+        # TensorBoard would lay out every branch of every layer as well.
         graph.ClearField("library")
         return graph
 

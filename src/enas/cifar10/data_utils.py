@@ -45,7 +45,7 @@ class DataSet:
     Attributes:
         source: A sentence that says which form was read from where.
         train: What the child trains on.
-        valid: The images behind the rewards.
+        valid: The images that rewards are measured on.
         test: What errors are reported on.
         mean: float32 `[1, 1, 1, 3]`, of the training images / 255, or the
             fixed one of profile paper.
@@ -195,13 +195,13 @@ def _first(name: str, split: Split, count: int | None) -> Split:
         return split
     if not len(split):
         raise UserError(
-            f"--num_{name}={count}: there are no {name} images. A training "
-            "from scratch takes all of them for training; leave it out."
+            f"--num_{name}={count}: there are no {name} images. Training "
+            "from scratch uses all of them for training; leave it out."
         )
     if not 1 <= count <= len(split):
         raise UserError(
             f"--num_{name} keeps the first images of the {name} split, which "
-            f"has {len(split)}, so it lies in [1, {len(split)}]; received "
+            f"has {len(split)}, so it must be in [1, {len(split)}]; received "
             f"{count}. Leave it out to keep all."
         )
     # A copy, so that the images left out do not stay in memory.

@@ -122,7 +122,7 @@ class EpochProgress:
 
 
 def _phase_of(tensors: dict[str, np.ndarray], numbers: EpochNumbers) -> Phase:
-    """Returns the phase; up to version 0.1 the numbers alone told it."""
+    """Returns the phase; up to version 0.1 only the numbers showed it."""
     if f"{_PREFIX}phase" in tensors:
         return Phase(int(tensors[f"{_PREFIX}phase"]))
     if numbers.child_loss is None:

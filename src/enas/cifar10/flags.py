@@ -201,7 +201,7 @@ def _with_flagfiles(
         raise UserError(
             f"{error}. --flagfile names a text file. See --help for all flags."
         ) from error
-    # Bytes that are no text, or a file name with a zero byte in it.
+    # Bytes that are not text, or a file name with a zero byte in it.
     except ValueError as error:
         raise UserError(
             "A flagfile must be text that names flags and files; received one "

@@ -59,7 +59,7 @@ class EnasLayer(keras.layers.Layer):
 
     Call arguments:
       cache: list, outputs of the stem and of all earlier layers, the stem only
-        up to layer 0 where it is no skip candidate. The last is a tensor; the
+        up to layer 0 if it is not a skip candidate. The last is a tensor; the
         others are, from the second layer of a stage on, lists of equal tensors,
         one for each later layer of the stage and one for what follows it.
       branch: int32 scalar in `[0, len(branches))`.

@@ -254,9 +254,9 @@ class MacroController(keras.layers.Layer):
             logits = self._op_logits(output, layer)
             ops.append(_Decision(logits, decide(logits, 2 * layer)))
             inputs = tf.gather(self.emb.w.value, ops[-1].choice)
-            output, behind = self.lstm.step(inputs, state)
+            output, after = self.lstm.step(inputs, state)
             if self.carries_state:
-                state = behind
+                state = after
             inputs = start
             if layer > 0:
                 logits = self._skip_logits(output, anchors)

@@ -50,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         print(
-            f"error: {str(error).rstrip('.')}. The checkpoint before it is "
-            "good. Make room or fix the rights; the same command continues.",
+            f"error: {str(error).rstrip('.')}. The last checkpoint is good. "
+            "Free space or fix the permissions; the same command resumes.",
             file=sys.stderr,
         )
         return 1
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(
             f"Stopped by {signal.Signals(stopped.number).name}; the steps that "
             f"were done are saved in {config.output_dir}. The same command "
-            "continues from there.",
+            "resumes from there.",
             file=sys.stderr,
         )
         return 128 + stopped.number
@@ -79,7 +79,7 @@ def _run(config: Config, idle: list[str], signals: StopSignals) -> int:
         log(line)
     log(DASHES)
     for name in idle:
-        log(f"--{name} is without effect: {WITHOUT_EFFECT[name][1]}.")
+        log(f"--{name} has no effect: {WITHOUT_EFFECT[name][1]}.")
     return run(config, log, signals)
 
 

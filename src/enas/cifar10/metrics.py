@@ -7,14 +7,14 @@ No TensorFlow here.
 import dataclasses
 from typing import Any
 
-_BEST = "Of 10 sampled arcs the best on one validation batch, on the whole"
-_MEAN = "Mean over freshly sampled arcs, one a batch, on the whole"
+_BEST = "The best of 10 sampled arcs on one validation batch, on the whole"
+_MEAN = "Mean over freshly sampled arcs, one per batch, on the whole"
 _PRINTED = "As the log of the profile's program prints it, on the whole"
 _NOISY = "training mode: dropout and noise are on."
 
 
 def _number(tag: str, text: str) -> Any:
-    """Declares a number: its tag in TensorBoard and the text beside it."""
+    """Declares a number: its tag in TensorBoard and its text."""
     return dataclasses.field(default=None, metadata={"tag": tag, "text": text})
 
 
@@ -37,7 +37,7 @@ class EpochNumbers:
     )
     train_acc: float | None = _number(
         "child/train_accuracy",
-        "On the training batches, in training mode, a fresh arc a batch.",
+        "On the training batches, in training mode, a fresh arc per batch.",
     )
     child_grad_norm: float | None = _number(
         "child/gradient_norm",
@@ -95,7 +95,7 @@ class EpochNumbers:
     entropy: float | None = _number(
         "controller/entropy",
         "Of an arc's decisions, nats, mean over the phase's arcs. It falls as "
-        "the controller makes up its mind.",
+        "the controller becomes more certain.",
     )
     skip_rate: float | None = _number(
         "controller/skip_rate",
@@ -139,7 +139,7 @@ class EpochNumbers:
         return {k: v for k, v in vars(self).items() if v is not None}
 
 
-# What a run's sampled share of poison is laid beside; only in TensorBoard.
+# What a run's share of poison is compared with; only in TensorBoard.
 _BOUNDS = {
     "poison_share_uniform": (
         "poison/share_by_equation_1",

@@ -1,13 +1,13 @@
 """The poisonings, which extend the branch list of every layer.
 
-A poisoning of one's own is one class and one row:
+Your own poisoning is one class and one row:
 
     @register_poison("half")
     class Half(Branch):
         def call(self, x, copy, training, seed):
             return x / 2
 
-It is then found by `--poison=half --q=300`; from a file of one's own by
+It is then found by `--poison=half --q=300`; from your own file by
 `--poison=my_ops.py:half` (docs/POISON.md). The paper's poisonings are bare:
 they have no convolution, batch norm or ReLU of their own (its section 3).
 """
@@ -188,7 +188,7 @@ class RelativeGaussian(Unchanged):
 class StretchedConv(Branch):
     """1x1 conv-BN-ReLU, then a 3x3 conv-BN-ReLU of dilation and padding 50.
 
-    The taps of the kernel lie 50 pixels apart, so on maps of up to 50 x 50 all
+    The taps of the kernel are 50 pixels apart, so on maps of up to 50 x 50 all
     but its centre fall on padding: by its looks an ordinary conv op, by what it
     computes 1x1 convolutions. The other eight taps are weights all the same:
     l2 decays them.

@@ -34,7 +34,7 @@ class Search:
 
     Args:
       fixed_arc: to train instead of searching, or None.
-      defence: what stands between a poisoned space and the controller.
+      defence: the defence against a poisoned space.
 
     Attributes:
       whole_epochs: epochs that have ended.
@@ -297,7 +297,7 @@ class Search:
     def reward_batch(
         self, index: int, stream: str = "reward", size: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the validation images and labels behind a reward.
+        """Returns the validation images and labels of a reward.
 
         Args:
           index: which batch of the stream.

@@ -257,7 +257,7 @@ def _check(
                 f"Unknown {kind} {name!r} in --{flag}={text!r}. Legal is "
                 f"{'none, or ' * (flag == 'poison')}a comma list of the sets "
                 f"{', '.join(sets)}, of the ops {', '.join(sorted(legal))}, "
-                "and of ops of your own, my_ops.py:Name (docs/POISON.md). Take "
+                "and of your own ops, my_ops.py:Name (docs/POISON.md). Use "
                 "one of these."
             )
     if len(set(names)) != len(names):

@@ -83,10 +83,10 @@ def _forget_earlier_files() -> None:
 def _load_file(path: str, place: str, names: Iterable[str], flag: str) -> None:
     if not os.path.isfile(place):
         raise UserError(
-            f"{flag}=FILE.py:NAME takes an op from a Python file of yours; "
+            f"{flag}=FILE.py:NAME takes an op from your own Python file; "
             f"there is no file {path}. Check the path; a relative one starts "
             "at the folder you are in. A run keeps copies of its files in "
-            "user_ops/ of its directory and uses them itself."
+            "user_ops/ in its directory and uses them itself."
         )
     before = set(OPS)
     _SOURCES[path], module = _run_file(place, flag)
@@ -130,9 +130,9 @@ def _add_class(
     if not (isinstance(cls, type) and issubclass(cls, Branch)):
         kind = "no such name" if cls is None else f"a {type(cls).__name__}"
         if isinstance(cls, type):
-            kind = "a class of another kind"
+            kind = "a class that is not a Branch"
         raise UserError(
-            f"{flag}={path}:{name} needs a class {name} in that file, made "
+            f"{flag}={path}:{name} needs a class {name} in that file, derived "
             "from enas.cifar10.ops.Branch, or one registered under that "
             f"name by @register_poison({name!r}); the file has {kind}. "
             "docs/POISON.md shows one."

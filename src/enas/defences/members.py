@@ -105,7 +105,7 @@ class Discard(Member):
     """Functions that the audit finds to be of little use are left out.
 
     If that left nothing, nothing is left out: a space of which every op is
-    suspicious is searched as it is.
+    suspicious is searched unchanged.
     """
 
     def apply(self, prior: np.ndarray) -> np.ndarray:
@@ -124,7 +124,7 @@ class Prune(Member):
     advantage of the arcs, pooled over layers and over op ids that behave alike
     (so that near copies share their evidence). The advantages of an update are
     centred, and an arc counts for a function by the share of its layers that
-    chose it. A function is dropped when its upper confidence bound lies below
+    chose it. A function is dropped when its upper confidence bound is below
     the lower bound of another one. At least one function that is not linear
     stays.
 

@@ -48,7 +48,7 @@ def heat_map(first: int, shares: np.ndarray, search_space: Any) -> Figure:
 
 
 def _grid(across: int, down: int, kinds: int) -> tuple[Figure, Any, Axes]:
-    """Returns a figure, its axes, and axes for the colours beside them."""
+    """Returns a figure, its axes, and axes for the colours next to them."""
     width, height = 2.6 + 2.6 * across, 0.6 + down * (0.4 + 0.17 * kinds)
     figure = Figure(figsize=(width, height))
     # Set by hand: a layout that measures all texts takes a second.

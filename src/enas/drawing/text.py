@@ -53,7 +53,7 @@ def _cells(cost: Cost) -> tuple[str, str]:
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Returns lines with columns apart; numbers stand to the right."""
+    """Returns lines with columns apart; numbers are aligned right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     right = (1, 3, 4, 5)
     form = "  ".join(

@@ -1,1 +1,1 @@
-"""Measurements around the search; the search does not know of them."""
+"""Measurements around the search; the search does not depend on them."""

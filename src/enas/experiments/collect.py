@@ -5,7 +5,7 @@
 Adds every finished search below the folders named to epochs.csv (a line per
 epoch) and runs.csv (a line per run) in --into, and every architecture trained
 from scratch by `table1.sh --retrain` to retrained.csv. What is there already
-is written anew, so the same command may be given again.
+is rewritten, so the command may be repeated.
 """
 
 import json
@@ -70,8 +70,8 @@ def collect(folders: Iterable[str], machine: str, into: str) -> list[str]:
     for folder in folders:
         if not os.path.isdir(folder):
             raise UserError(
-                f"{folder} is no folder. Name the --output_dir of a sweep, or "
-                "a run directory."
+                f"{folder} is not a folder. Name the --output_dir of a sweep "
+                "or a run directory."
             )
         for path in sorted(pathlib.Path(folder).rglob("result.json")):
             result = json.loads(path.read_text(encoding="utf-8"))
@@ -214,7 +214,7 @@ def merge(path: str, new: list[Line], key: Sequence[str]) -> None:
     old, columns = read_table(path), list(new[0])
     if os.path.exists(path) and not (old and old[0].keys() == set(columns)):
         raise UserError(
-            f"{path} is no table of this program. Name another folder by "
+            f"{path} is not a table of this program. Name another folder by "
             "--into."
         )
     key_of = operator.itemgetter(*key)

@@ -43,7 +43,7 @@ def _run(argv: list[str]) -> Iterator[str]:
 
 
 def fill(text: str, evidence: Evidence) -> str:
-    """Returns a document with its blocks made anew.
+    """Returns a document with its blocks remade.
 
     Raises:
       UserError: a block has a name that no function here has.
@@ -124,7 +124,7 @@ def _retrained(evidence: Evidence) -> Table:
 
 
 def _mean(lines: Iterable[Line], column: str, spread: bool = True) -> str:
-    """Returns the numbers themselves where they are few, or their mean."""
+    """Returns the numbers themselves if they are few, or their mean."""
     found = [float(line[column]) for line in lines if line[column]]
     if spread and 1 < len(found) <= 3:
         return ", ".join(map(number, found))

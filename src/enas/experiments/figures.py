@@ -1,4 +1,4 @@
-"""Damage over the share of poison, and Figures 4 and 5 of the paper."""
+"""Damage against the share of poison, and Figures 4 and 5 of the paper."""
 
 import dataclasses
 import os

@@ -219,7 +219,7 @@ def retrain_jobs(
         without one), seeds, flags of all.
       runs_dir: the folder of run directories, absolute.
       table: runs.csv of `collect`.
-      random_arcs: random arcs of each space beside its best arc, >= 0.
+      random_arcs: random arcs of each space besides its best arc, >= 0.
 
     Raises:
       UserError: the table has none of these searches, or a flag is not legal.

@@ -1,4 +1,4 @@
-"""Runs jobs side by side on this machine."""
+"""Runs jobs in parallel on this machine."""
 
 import collections
 import os

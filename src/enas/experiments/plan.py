@@ -1,4 +1,4 @@
-"""What was asked of a sweep, and the file that remembers it."""
+"""What was asked of a sweep, and the file that records it."""
 
 import concurrent.futures
 import dataclasses
@@ -29,10 +29,10 @@ PRESETS = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "presets"
 # Search flags that the sweep sets itself -> how to say it to the sweep.
 OWNED = {
     "seed": "--seeds",
-    "output_dir": "--output_dir in front of --",
+    "output_dir": "--output_dir before --",
     "reset_output_dir": "a new --output_dir",
-    "profile": "--profile in front of --",
-    "override": "--override in front of --",
+    "profile": "--profile before --",
+    "override": "--override before --",
     "poison": "--only",
     "q": "--only",
     "child_fixed_arc": "--controls=poison_only or --retrain",
@@ -78,7 +78,7 @@ class Plan:
             name = name if name in OWNED else name.removeprefix("no")
             if name in OWNED:
                 raise UserError(
-                    f"{flag} behind -- is set by the sweep itself. Use "
+                    f"{flag} after -- is set by the sweep itself. Use "
                     f"{OWNED[name]}."
                 )
         return (
@@ -153,13 +153,13 @@ def check(directory: str, plan: Plan) -> None:
         if _compared(name, old) != _compared(name, wanted[name]):
             raise UserError(
                 f"--output_dir={directory} holds a sweep with {name} "
-                f"{old}; received {wanted[name]}. Give the same to go on, or "
+                f"{old}; received {wanted[name]}. Give the same to resume, or "
                 "another --output_dir."
             )
 
 
 def _compared(name: str, value: Any) -> Any:
-    """Leaves out where images lie: each run knows what its images are."""
+    """Leaves out where images are: each run knows what its images are."""
     if name != "flags":
         return value
     places = ("--data_path=", "--data_changed=")
@@ -189,7 +189,7 @@ def check_images(jobs: Sequence[Job], directory: str) -> None:
     """Refuses images that the runs of a sweep so far have not seen.
 
     A run that continues compares its images itself; a new one has nothing to
-    compare with but the runs beside it.
+    compare with but the other runs.
 
     Args:
       jobs: those to run now; nothing is read if all of them have begun.
@@ -206,7 +206,7 @@ def check_images(jobs: Sequence[Job], directory: str) -> None:
         return
     config = read_config(new[0].arguments)
     config = dataclasses.replace(config, output_dir=begun[0].directory)
-    # A process of its own: TensorFlow decodes images, and the searches are
+    # In a separate process: TensorFlow decodes images, and the searches are
     # started from this one.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context) as pool:

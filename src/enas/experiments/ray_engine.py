@@ -31,12 +31,12 @@ class RayEngine:
     """Runs jobs as Ray tasks, each an ordinary search in its own process.
 
     Args:
-      address: "local" for a Ray of this sweep's own, "auto" or an
+      address: "local" for a Ray instance of this sweep, "auto" or an
         address for a cluster that is running.
       cpus_per_run: > 0, of Ray's resources.
       gpus_per_run: >= 0, of Ray's resources; .5 puts two on a GPU.
       program: the search program.
-      wait_for_nodes: whether a cluster without room may still grow.
+      wait_for_nodes: whether a cluster without resources may still grow.
 
     Raises:
       UserError: Ray is not installed, or a number is not legal.
@@ -56,7 +56,7 @@ class RayEngine:
         if not legal or any(n > 1 and n % 1 for n in wanted):
             raise UserError(
                 "--cpus_per_run must be above 0 and --gpus_per_run at least "
-                "0, and both whole numbers where they are above 1; received "
+                "0, and both whole numbers if they are above 1; received "
                 f"{cpus_per_run} and {gpus_per_run}."
             )
         try:
@@ -117,7 +117,7 @@ class RayEngine:
     def _connect(self) -> None:
         given: dict[str, Any] = {"address": self._address}
         if self._address == "local":
-            # A Ray of its own listens on this machine only.
+            # A Ray that is started here listens on this machine only.
             given |= {"_node_ip_address": "127.0.0.1"}
             given |= {"include_dashboard": False}
         try:
@@ -129,7 +129,7 @@ class RayEngine:
             ) from error
 
     def _find_room(self) -> None:
-        """Refuses, or waits for nodes, where no node has what a run wants."""
+        """Refuses, or waits for nodes, if no node has what a run needs."""
         while text := self._lack_of_room():
             if not self._wait_for_nodes:
                 raise UserError(
@@ -151,7 +151,7 @@ class RayEngine:
         if any(n[0] >= wanted[0] and n[1] >= wanted[1] for n in nodes):
             return ""
         return (
-            f"a run wants {wanted[0]:g} CPUs and {wanted[1]:g} GPUs on one"
+            f"a run needs {wanted[0]:g} CPUs and {wanted[1]:g} GPUs on one"
             " node, and the cluster's nodes have "
             + "; ".join(f"{cpus:g} and {gpus:g}" for cpus, gpus in nodes)
         )
@@ -172,8 +172,8 @@ class RayEngine:
                 try:
                     self._ray.get(each)
                 except self._ray.exceptions.RayError as error:
-                    # The run is reported as unfinished; the others go on.
-                    print(f"error: Ray gave a run up: {error}", flush=True)
+                    # The run is reported as unfinished; the others continue.
+                    print(f"error: Ray gave up a run: {error}", flush=True)
 
 
 def run_job(

@@ -156,23 +156,23 @@ _CONTROLS = (
     "Test error in per cent. Uniform sampling: the same space and a controller"
     " that never learns. Poison alone: an arc of the set's ops in turn,"
     " without skips, and with all. Means over the seeds in the last column,"
-    " which all runs behind a line have."
+    " which all runs of a line have."
 )
 _ABLATION = (
     "Test error in per cent. Points: what the flip adds. Damage: error of the"
-    " row minus that of the baseline, as it is and with both flipped. Means"
+    " row minus that of the baseline, unflipped and with both flipped. Means"
     " over the seeds in the last column, which both runs have, damage over"
     " those of them that the baseline has as well; points with the sample"
     " standard deviation. Choices of the evaluation are read from the same"
     " runs."
 )
-_SHARE = "Per cent of the op decisions behind the epoch's child steps."
+_SHARE = "Per cent of the op decisions for the epoch's child steps."
 
 
 def _facts(sweep: Sweep) -> Iterator[str]:
     """Yields what the numbers depend on."""
     results, versions, shared = sweep.results(), sweep.versions(), sweep.shared
-    # Where the images lie says nothing about the numbers.
+    # Where the images are says nothing about the numbers.
     flags = [f for f in shared["flags"] if "data_path=" not in f]
     yield (
         f"Scale {shared['scale']}, profile {shared['profile']}, overrides "

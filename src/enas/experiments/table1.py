@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(
-            "\nInterrupted. The same command continues every run after its "
+            "\nInterrupted. The same command resumes every run after its "
             "last whole epoch.",
             file=sys.stderr,
         )
@@ -67,8 +67,8 @@ def _parser() -> Parser:
     parser = Parser(
         prog="bash scripts/table1.sh",
         description=(
-            "Runs the 17 experiments of the paper's Table 1, or --report: "
-            "writes their tables and figures. Flags of the search come behind "
+            "Runs the 17 experiments of the paper's Table 1, or, with --report,"
+            " writes their tables and figures. Flags of the search go after "
             "--, for all runs, e.g. -- --data_path=/data/cifar10."
         ),
         allow_abbrev=False,
@@ -84,9 +84,9 @@ def _parser() -> Parser:
     add("--defences", default="none", help=_DEFENCES_HELP)
     add("--retrain", metavar="RUNS.csv", help=_RETRAIN_HELP)
     add("--random_arcs", type=int, default=1, help=_RANDOM_HELP)
-    add("--jobs", type=int, default=1, help="local searches side by side")
+    add("--jobs", type=int, default=1, help="local searches in parallel")
     add("--output_dir", default="outputs/table1", help="default %(default)s")
-    add("--report", action="store_true", help="no runs: tables and figures")
+    add("--report", action="store_true", help="only tables and figures")
     add("--engine", choices=("local", "ray"), default="local")
     add("--ray_address", default="local", help="local, auto or an address")
     add("--cpus_per_run", type=float, default=1, help="Ray's, per search")
@@ -100,7 +100,7 @@ _SCALE_HELP = (
     " cores, smoke is drawn shapes in minutes; default %(default)s"
 )
 _WAIT_HELP = (
-    "wait for a node with what a run wants, for a Ray cluster that still grows"
+    "wait for a node with what a run needs, if the Ray cluster is growing"
 )
 _CONTROLS_HELP = (
     "all or a comma list of "
@@ -156,7 +156,7 @@ def _engine(arguments: argparse.Namespace) -> Callable[..., None]:
     """Returns a function of (jobs, sweep_dir, show), checked."""
     if arguments.jobs < 1:
         raise UserError(
-            "--jobs is the number of searches side by side, at least 1; "
+            "--jobs is the number of parallel searches, at least 1; "
             f"received {arguments.jobs}."
         )
     if arguments.engine == "local":

@@ -37,7 +37,7 @@ def readings(sweep: Sweep) -> Table:
 
 
 def controls(sweep: Sweep) -> Table:
-    """Test errors of each row beside its controls, all of the same seeds."""
+    """Test errors of each row and its controls, all of the same seeds."""
     header = ["row", "search", "uniform sampling", "clean"]
     header += ["poison alone", "with all skips", "seeds"]
     clean = sweep.by_seed(BASELINE)
@@ -148,7 +148,7 @@ def _flipped(sweep: Sweep, row: str, flip: str) -> Mapping[int, float]:
 
 
 def poison_share(sweep: Sweep) -> Table:
-    """Share of poison among sampled ops beside its two bounds, per cent."""
+    """Share of poison among sampled ops and its two bounds, per cent."""
     header = ["row", "first epoch", "last epoch", "Equation (1)"]
     header += ["least that bounded logits allow"]
     rows = []

@@ -1,4 +1,4 @@
-"""One architecture as a network of its own, trained from scratch.
+"""One architecture as a separate network, trained from scratch.
 
 Counterpart of `_fixed_layer` in ENAS's src/cifar10/general_child.py. Only what
 leads to the logits is built; nothing is switched.
@@ -100,7 +100,7 @@ class Scope(keras.layers.Layer):
 
 
 class FinalChild(keras.Model):
-    """The network of one arc, with weights of its own.
+    """The network of one arc, with its own weights.
 
     Args:
       search_space: the one it is of; poisoned ops run as they do there.

@@ -1,4 +1,4 @@
-"""Reads the sizes of a network off the shapes of its tensors.
+"""Reads the sizes of a network from the shapes of its tensors.
 
 No TensorFlow here.
 """

@@ -27,7 +27,7 @@ class Quantity(NamedTuple):
       pairs: name of an array -> (recorded, computed here).
       chain: of quantities that rounding can change by more than itself,
         through the kink of a ReLU, which a gradient feels, and over the steps;
-        each follows from those before it. Empty where there is no such thing.
+        each follows from those before it. Empty if there is no such thing.
     """
 
     name: str

@@ -96,7 +96,7 @@ def _event_at(line: str, place: int) -> Event | None:
 
 
 def _number(text: str) -> float:
-    """What is larger than float32 holds is no measurement but inf."""
+    """Reads a number; one that is too large for float32 becomes inf."""
     if text.isdigit() and len(text) < 10:
         return int(text)
     value = float(text)
@@ -117,7 +117,7 @@ def _pattern(kind: str, template: str) -> re.Pattern[str]:
 _PATTERNS = [(kind, who, _pattern(kind, form)) for kind, who, form in FORMATS]
 LEGAL = (
     "Legal is what the original ENAS, this project or the paper's code prints "
-    "while it searches, or a run directory, which holds that in a file stdout."
+    "while it searches, or a run directory, whose file stdout has that."
 )
 
 
@@ -125,7 +125,7 @@ LEGAL = (
 # child's step in the epoch, from 1; the controller's arc, from 0; which of the
 # ten architectures, from 0. Accuracies are shares, losses and entropies nats.
 Series = dict[tuple[str, str], dict[int, dict[int, float]]]
-# A log has the same accuracies; and a time is no property of the program.
+# A log has the same accuracies, and times do not depend on the program only.
 _LEFT_OUT = ("epoch", "valid_acc", "test_acc", "seconds_")
 
 
@@ -173,7 +173,7 @@ def _events(lines: list[str]) -> tuple[list[Event], list[str]]:
     if broken:
         remarks.append(f"{len(broken)} lines are damaged, first {broken[0]}")
     if lines[-1]:
-        remarks.append("the last line is torn off and left out")
+        remarks.append("the last line is truncated and left out")
     ranks = {i: found[1] for i in full if (found := _RANK.search(lines[i]))}
     counts = Counter(ranks.values())
     # Numbers that occur once are those of lines.
@@ -252,15 +252,15 @@ def place(log: Log, steps: int) -> tuple[Series, list[str]]:
                 left_out["values that are nan or inf"] += 1
     if not series:
         raise UserError(
-            f"No line of {log.path} can be placed in an epoch, which child "
-            "lines (epoch= ..), 'Epoch 1: Training controller' and 'Epoch 1: "
-            "Eval' tell. Give the log from its beginning."
+            f"No line of {log.path} can be placed in an epoch, because it has "
+            "no child lines (epoch= ..), 'Epoch 1: Training controller' or "
+            "'Epoch 1: Eval'. Give the log from its beginning."
         )
     return series, [f"{n} {what} left out" for what, n in left_out.items()]
 
 
 def _moments(log: Log, steps: int) -> Iterator[tuple[str, int, int, dict]]:
-    """Yields (phase, epoch, position, numbers); -1 for what cannot be told."""
+    """Yields (phase, epoch, position, numbers); -1 for what is unknown."""
     paper = log.dialect == "paper"
     log_every = math.gcd(*log.printed_steps("child"))
     # The paper's code counts arcs: 39, 79, ..; its notebook updates: 1, ..

@@ -18,13 +18,13 @@ from enas.paths import check_free
 _TITLES = "quantity,points,mean A,mean B,B - A,largest,where,last,spread"
 _LEGEND = """
 where:  epochs and arcs count from 0, steps from 1. Means over an epoch are
-        compared where the two logged at other steps or have other epochs
+        compared where the two logged at different steps or epochs
 last:   B - A at the last point
 spread: standard deviation """
 _OF_POINTS = "of B - A over the points; --again LOG measures chance"
 _DIALECTS = """
-The two programs print other quantities by the same names, which is no
-difference in what they do: docs/DIFF_LOGS.md lists them."""
+The two programs print some different quantities under the same names, although
+they do the same: docs/DIFF_LOGS.md lists them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,14 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     log = "a log file, or a run directory with stdout and metrics.csv"
     add("a", metavar="A", help=log)
     add("b", metavar="B", help=log)
-    again = "a further run of A's program, with another seed, to tell chance "
+    again = "another run of A's program, with another seed, to tell chance "
     again += "from a difference; may be given several times"
     add("--again", metavar="LOG", action="append", default=[], help=again)
-    curves = "directory for both logs as TensorBoard curves, emptied of "
-    curves += "earlier ones; none writes none (default: %(default)s)"
+    curves = "directory for both logs as TensorBoard curves, which replace "
+    curves += "earlier ones; none for no curves (default: %(default)s)"
     add("--tensorboard", default="diff_enas/logs", help=curves)
     add("--csv", metavar="FILE", help="file for the points")
-    over = "replace a --csv that is no such file"
+    over = "replace a --csv that is not such a file"
     add("--overwrite", action="store_true", help=over)
 
 
@@ -138,7 +138,7 @@ def _write_curves(path: str, runs: list[tuple[str, Series, int]]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         marker = folder / ".enas_diff_logs"
         if any(folder.iterdir()) and not marker.exists():
-            raise OSError("it holds something else than curves of two logs")
+            raise OSError("it holds something other than curves of two logs")
         marker.touch()
     except (OSError, ValueError) as error:
         raise UserError(
@@ -234,7 +234,7 @@ def _cells(points: list[Point], spread: float | None) -> list[str]:
 
 
 def _signed(difference: float) -> str:
-    """Without what float arithmetic adds far behind the printed digits."""
+    """Without what float arithmetic adds far beyond the printed digits."""
     return f"{round(difference, 12) + 0.0:+.3g}"
 
 

@@ -1,1 +1,1 @@
-"""What the ops of a child do, found by probing them; no name plays a part."""
+"""What the ops of a child do, found by probing them; names do not count."""

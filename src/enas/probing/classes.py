@@ -25,7 +25,7 @@ class OpClass:
     Attributes:
       op_ids: its members, in order; the first stands for all.
       relation: "one op id"; "same function", equal answers; "same computation",
-        with weights of their own; "alike", answers within 10 %.
+        with separate weights; "alike", answers within 10 %.
       claims: side of the square that its kernels span.
       probed: the first of them, to be measured.
     """

@@ -1,4 +1,4 @@
-"""What is suspicious about a function, measured on probes and said in words."""
+"""What is suspicious about a function, measured on probes and described."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """The computation of an op as its traced graph, whatever its parts are called.
 
-Two ops of one signature compute the same, each with weights of its own.
+Two ops of one signature compute the same, each with its own weights.
 """
 
 import dataclasses

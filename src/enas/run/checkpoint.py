@@ -230,9 +230,9 @@ def read_tensors(prefix: str) -> Tensors:
     # What a damaged file raises has no common kind: OpError, IndexError, ..
     except Exception as error:
         raise DamagedError(
-            f"The checkpoint {prefix} cannot be read: {error}. It is whole "
-            "with its .index and .data files, both undamaged; copy it again, "
-            "or take another."
+            f"The checkpoint {prefix} cannot be read: {error}. It needs "
+            "its .index and .data files, both undamaged; copy it again, or use "
+            "another."
         ) from error
 
 
@@ -273,6 +273,6 @@ def _check_same(found: Tensors, wanted: dict[str, Any], directory: str) -> None:
         raise UserError(
             f"The checkpoint {directory} holds {len(found)} tensors and this "
             f"search {len(wanted)}; they differ in {', '.join(wrong[:5])}. It "
-            "is of another search: give that search's flags (flags.txt beside "
+            "is of another search: give that search's flags (flags.txt next to "
             "it), or another --output_dir."
         )

@@ -1,6 +1,6 @@
 """Which images a run has seen: data.jsonl, a line each time they changed.
 
-A path says where images lie and not what they are, so a run is tied to their
+A path says where images are and not what they are, so a run is tied to their
 fingerprint: whatever opens it compares.
 """
 
@@ -31,7 +31,7 @@ def check(config: Config, data: DataSet, log: Say) -> None:
     """
     new = data.facts
     log(f"Data: {told(new)}")
-    # A start that ended before its first checkpoint leaves nothing behind.
+    # A start that ended before its first checkpoint leaves nothing.
     if config.reset_output_dir or not _has_trained(config):
         return
     records = _read(config.output_dir)
@@ -75,9 +75,9 @@ def _check_unknown(config: Config, log: Say) -> None:
     folder = config.dataset.startswith("folder:")
     if folder and config.data_changed != "allow":
         raise UserError(
-            f"{text} and split a folder in another way: images that it tests "
-            "on now may be among those that it trained on. Start it anew in "
-            "another --output_dir, or continue or measure it all the same by "
+            f"{text} and split a folder differently: images that it tests "
+            "on now may be among those that it trained on. Start again in "
+            "another --output_dir, or continue or measure it anyway by "
             "--data_changed=allow."
         )
     log(f"warning: {text}, so whether these are the same is not known")

@@ -1,4 +1,4 @@
-"""What TensorBoard is told of a run at its start: charts and table rows.
+"""What TensorBoard gets at the start of a run: charts and table rows.
 
 Charts, a quantity each, are those of the tab Custom Scalars, the settings and
 results of a run a row of the tab HParams. No TensorFlow here but what the

@@ -1,4 +1,4 @@
-"""The TensorBoard events of a run, without what a kill left too much."""
+"""The TensorBoard events of a run, without what a kill left over."""
 
 import contextlib
 import os

@@ -10,7 +10,7 @@ from enas.paths import full_path
 from enas.run.files import read_lines, write_whole
 
 FILE = "flags.txt"
-# A repetition gets a place of its own, and asks again to use other images.
+# A repetition gets its own place, and asks again to use other images.
 _NOT_REPEATED = (
     "output_dir",
     "reset_output_dir",
@@ -61,7 +61,7 @@ def check(config: Config, trained: bool) -> None:
     if not lines:
         if trained:
             raise UserError(
-                f"{path} says which flags the checkpoints beside it are of; it"
+                f"{path} says which flags its checkpoints were made with; it"
                 " is missing or empty. Put it back, or take another "
                 "--output_dir."
             )
@@ -86,7 +86,7 @@ def check(config: Config, trained: bool) -> None:
             f"It has {', '.join(sorted(old)) or 'none'}; received "
             f"{', '.join(sorted(new)) or 'none'}. Give the same flags to "
             "continue it (--num_epochs may grow; what only concerns the log "
-            "and where images lie may change), or another --output_dir, or "
+            "and where images are may change), or another --output_dir, or "
             "--reset_output_dir to delete it."
         )
 
@@ -94,7 +94,7 @@ def check(config: Config, trained: bool) -> None:
 def spelled(line: str) -> str:
     """Returns a flag line with one spelling of every path.
 
-    Where a folder of images or a file of ops lies is not in it: what is in
+    Where a folder of images or a file of ops is, is left out: what is in
     them is compared.
     """
     name, equals, value = line.partition("=")

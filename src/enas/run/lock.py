@@ -18,9 +18,9 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 class RunLock:
     """A lock on a file, held as long as the process lives.
 
-    The kernel lets go of it however the process ends, so there is no stale
+    The kernel releases it however the process ends, so there is no stale
     lock to judge; NFS passes it on to other machines. The file names the
-    holder and is emptied when it lets go.
+    holder and is emptied on release.
     """
 
     def __init__(self, path: str) -> None:
@@ -54,7 +54,7 @@ class RunLock:
             if dead:
                 log(
                     f"Process {dead.get('pid')} on {dead.get('host')} ended "
-                    "without letting go of this run; taking it over"
+                    "without releasing this run; taking it over"
                 )
             holder = {
                 "pid": os.getpid(),

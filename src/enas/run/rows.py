@@ -31,7 +31,7 @@ class RunRows:
         self.arcs = RunLines(os.path.join(path, "arcs.jsonl"), "arc")
         self.ops = RunLines(os.path.join(path, "ops.jsonl"), "counts")
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Cuts off lines that a kill left half written."""
         for path in (self._metrics, self.arcs.path, self.ops.path):
             cut_torn_line(path)

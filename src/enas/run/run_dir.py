@@ -120,7 +120,7 @@ class RunDir:
 
         Raises:
           UserError: there are checkpoints and none can be read, or there were
-            some; a run is never started anew without being told.
+            some; a run starts from scratch only if it is asked to.
         """
         self._tidy()
         done = {row["epoch"] for row in self.tables.rows()}
@@ -156,7 +156,7 @@ class RunDir:
 
     def _tidy(self) -> None:
         """Cuts off torn lines; deletes checkpoints that were being written."""
-        self.tables.mend()
+        self.tables.repair()
         folder = self.file("checkpoints")
         for name in os.listdir(folder):
             if name.endswith(".part"):
@@ -225,7 +225,7 @@ class RunDir:
         return checkpoint_names.positions(self.file("checkpoints"))
 
     def close(self) -> None:
-        """Closes the event file and lets go of the directory."""
+        """Closes the event file and releases the directory."""
         self._opened.close()
 
 

@@ -46,8 +46,8 @@ def check(config: Config) -> None:
                 f"--output_dir={config.output_dir} holds a run with ops from "
                 f"{path}, whose contents may not change; received others than "
                 f"those kept in {copy}. Put that file back to continue the "
-                "run or to measure it, or give the changed file a run of its "
-                "own by another --output_dir."
+                "run or to measure it, or give the changed file its own run "
+                "by another --output_dir."
             )
 
 

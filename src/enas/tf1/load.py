@@ -33,7 +33,7 @@ Tensors = checkpoint.Tensors
 def start(search: Search, run_dir: RunDir, log: Say) -> None:
     """Initialises a fresh run as --init_checkpoint says.
 
-    A run that has a checkpoint of its own goes on from that.
+    A run that has its own checkpoint continues from that.
 
     Args:
       run_dir: checked and not yet opened.
@@ -52,7 +52,7 @@ def start(search: Search, run_dir: RunDir, log: Say) -> None:
         return
     if run_dir.checkpoints() and not config.reset_output_dir:
         log(
-            "--init_checkpoint is not read: the run goes on from its own "
+            "--init_checkpoint is not read: the run resumes from its own "
             f"checkpoint {run_dir.checkpoints()[-1]}"
         )
         return
@@ -187,9 +187,9 @@ def _set_counters(search: Search, tensors: Tensors, prefix: str) -> None:
     epoch, rest = divmod(step, search.steps_per_epoch)
     if rest or epoch >= config.num_epochs:
         raise UserError(
-            f"{prefix} was written after {step} child steps; it can go on only "
-            f"after whole epochs, of {search.steps_per_epoch} steps here, and "
-            f"before the last, {config.num_epochs}. Give its --batch_size and "
+            f"{prefix} was written after {step} child steps; it can continue "
+            f"only after whole epochs, of {search.steps_per_epoch} steps here, "
+            f"and before the last, {config.num_epochs}. Give its --batch_size, "
             "number of images, more --num_epochs, or leave out --init_slots."
         )
     _check_schedule(config, tensors, epoch, prefix)

@@ -1,4 +1,4 @@
-"""What the tensors of a TensorFlow 1 checkpoint are, told by their names.
+"""What the tensors of a TensorFlow 1 checkpoint are, judging by their names.
 
 No TensorFlow here.
 """
@@ -61,7 +61,7 @@ class Entry:
 
 
 def compare(found: Shapes, wanted: Shapes) -> list[Entry]:
-    """Lays the tensors of a checkpoint beside those of the port.
+    """Compares the tensors of a checkpoint with those of the port.
 
     Both have TensorFlow 1's names. First come the port's in its order, then
     what is left over.

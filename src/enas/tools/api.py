@@ -89,7 +89,7 @@ class Run:
       data_changed: "allow" measures it on other images than it has seen.
 
     Raises:
-      UserError: it is no run directory.
+      UserError: it is not a run directory.
     """
 
     def __init__(

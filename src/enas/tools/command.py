@@ -1,4 +1,4 @@
-"""How a small program prints its lines and tells mistakes. No TensorFlow."""
+"""How a small program prints its lines and reports mistakes. No TensorFlow."""
 
 import os
 import sys

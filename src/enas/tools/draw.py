@@ -2,8 +2,8 @@
 
     python -m enas.cifar10.arc --draw outputs/best_arc.txt
 
-prints the architecture as a table and writes its picture beside the file. The
-search space is that of the flags.txt beside the file, or of the flags given.
+prints the architecture as a table and writes its picture next to it. The
+search space is that of the flags.txt next to it, or of the flags given.
 TensorFlow is imported only to run files of ops, matplotlib only to draw.
 """
 
@@ -27,9 +27,9 @@ USAGE = """Usage: python -m enas.cifar10.arc --draw=ARC_FILE [--picture=FILE]
            [--final] [--poison=.. --q=.. and other flags of the search]
 
   --draw=ARC_FILE   text of an architecture, such as a run's best_arc.txt;
-                    a flags.txt beside it says what search space it is of
+                    a flags.txt next to it says which search space it is of
   --picture=FILE    where the picture goes, .png, .svg or .pdf; by default
-                    beside ARC_FILE, ending in .png
+                    next to ARC_FILE, ending in .png
   --overwrite       replace a file that this project has not drawn
   --final           as the network trained from scratch by
                     scripts/cifar10_macro_final.sh, not as a search's child

@@ -1,4 +1,4 @@
-"""Measures architectures under the weights of a run, and names pictures.
+"""Measures architectures under the weights of a run, and classifies pictures.
 
     bash scripts/evaluate.sh --output_dir=outputs
 
@@ -39,7 +39,7 @@ USAGE = """Usage: bash scripts/evaluate.sh --output_dir=RUN [--arc="0  3 0 .."]
                      --predict then takes the run's best_arc.txt
   --mode=train       dropout and noise on, batch statistics (default: eval)
   --split=valid      images to measure on (default: test)
-  --predict FILE ..  name pictures instead: PNG, JPEG, GIF or BMP. They are
+  --predict FILE ..  classify pictures: PNG, JPEG, GIF or BMP. They are
                      scaled to the run's --image_size as the images of its
                      folder were; for other data sets the largest centred
                      square is cut out first

@@ -1,4 +1,4 @@
-"""A run of the past, loaded to be measured or exported. It writes nothing."""
+"""An existing run, loaded to be measured or exported. It writes nothing."""
 
 import os
 import re
@@ -101,8 +101,8 @@ def load(config: Config, log: Say = quiet) -> "Search":
     directories = checkpoint_names.directories(folder)
     if not directories:
         raise UserError(
-            f"{config.output_dir} has no whole checkpoint yet. Name the run "
-            "directory of a search that has ended an epoch."
+            f"{config.output_dir} has no complete checkpoint yet. Name the run "
+            "directory of a search that has finished an epoch."
         )
     for line in describe_devices():
         log(line)

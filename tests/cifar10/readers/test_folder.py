@@ -335,5 +335,5 @@ def test_a_search_on_a_folder_has_its_classes(capsys, tmp_path):
     # The order of its images was another one in earlier versions.
     pathlib.Path("run/data.jsonl").unlink()
     assert main(["main", *flags]) == 2
-    assert "split a folder in another way" in capsys.readouterr().err
+    assert "split a folder differently" in capsys.readouterr().err
     assert main(["main", *flags, "--data_changed=allow"]) == 0

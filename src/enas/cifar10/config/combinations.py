@@ -18,7 +18,7 @@ def check_combinations(config: Any) -> None:
     if config.dataset not in DATA_SETS and not folder:
         raise UserError(
             f"--dataset is one of {', '.join(DATA_SETS)}, or folder:PATH; "
-            f"received {config.dataset!r}. For images of your own give the "
+            f"received {config.dataset!r}. For your own images give the "
             "folder that holds one sub-folder for each class."
         )
     if config.image_size % 4:
@@ -50,8 +50,8 @@ def check_combinations(config: Any) -> None:
     checkpoints = config.init_checkpoint or config.export_tf1_checkpoint
     if config.child_from_scratch and checkpoints:
         raise UserError(
-            "--child_from_scratch goes with neither --init_checkpoint nor "
-            "--export_tf1_checkpoint, which are of a search's child; received "
+            "--child_from_scratch excludes --init_checkpoint and "
+            "--export_tf1_checkpoint, which are for a search's child; received "
             f"{checkpoints!r}. Leave them out."
         )
     make_profile(config.override)

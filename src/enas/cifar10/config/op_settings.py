@@ -16,7 +16,7 @@ from enas.cifar10.config.values import checked, setting
 from enas.cifar10.ops import OPS
 from enas.errors import UserError
 
-# Settings of the ops that ship, each with a flag of its own.
+# Settings of the built-in ops, each with its own flag.
 SETTINGS = [setting for op in OPS.values() for setting in op.settings]
 
 
@@ -49,9 +49,9 @@ def _of_user(text: str) -> tuple[str, Any]:
         del known[each.name]
     if name not in known:
         raise UserError(
-            "--op_setting=NAME=VALUE sets what an op of your own declares, "
+            "--op_setting=NAME=VALUE sets what your own op declares, "
             f"here {', '.join(known) or 'nothing'}; received {text!r}. Settings"
-            " of the ops that ship have flags of their own."
+            " of the built-in ops have their own flags."
         )
     field = _field(known[name])
     field.name, field.type = f"op_setting={name}", type(field.default)

@@ -18,9 +18,9 @@ class DataSettings:
 
     dataset: str = setting(
         "cifar10",
-        "What to train on: cifar10; cifar100, its 100 fine classes; shapes, an"
-        " embedded data set that needs no download; or folder:PATH, a folder of"
-        " yours with a sub-folder of images for each class.",
+        "What to train on: cifar10; cifar100, its 100 fine classes; shapes, a"
+        " built-in data set that needs no download; or folder:PATH, your own"
+        " folder with a sub-folder of images for each class.",
         path="folder",
     )
     data_path: str | None = setting(
@@ -28,7 +28,7 @@ class DataSettings:
         "Where CIFAR is: a folder or file that is, or holds, the unpacked"
         " Python or binary files, their archive, an npz file or a prepared"
         " TFDS folder (data/README.md). Then data/ and the folders of Keras"
-        " and TFDS are searched, and at last TFDS downloads into data/.",
+        " and TFDS are searched, and finally TFDS downloads into data/.",
         path="full",
         logging=True,
     )
@@ -36,7 +36,7 @@ class DataSettings:
         "refuse",
         "What to do with a run that has seen other images than those read now:"
         " refuse to continue or measure it, or allow it. Not kept in flags.txt;"
-        " the log and result.json say that it was so.",
+        " the log and result.json record it.",
         choices=("refuse", "allow"),
         logging=True,
     )
@@ -64,13 +64,13 @@ class DataSettings:
     )
     data_format: str = setting(
         "NHWC",
-        "Layout inside the child. NCHW only where the device has the kernels"
+        "Layout inside the child. NCHW only if the device has the kernels"
         " (a GPU).",
         choices=("NHWC", "NCHW"),
     )
     batch_size: int = setting(
         128,
-        "Images in a training batch and in the batch behind a reward.",
+        "Images in a training batch and in the batch of a reward.",
         lower=1,
     )
     eval_batch_size: int | None = setting(
@@ -78,7 +78,7 @@ class DataSettings:
         "Images in a batch of an evaluation, and in the one on which the best"
         " of 10 architectures is chosen. Without it, what the profile's"
         " program takes: 100 for whole sets and --batch_size for the 10, or"
-        " --batch_size for both. In training mode it also is the batch of the"
+        " --batch_size for both. In training mode it is also the batch of the"
         " batch norm.",
         lower=1,
     )
@@ -99,8 +99,8 @@ class SpaceSettings:
     poison: str = setting(
         "none",
         f"Poisoning: none, or a comma list of the sets {SHIPPED_SETS}, of"
-        " registered op names, and of ops from files of"
-        " your own, path/to/my_ops.py:Name, which runs that file"
+        " registered op names, and of ops from your"
+        " own files, path/to/my_ops.py:Name, which runs that file"
         " (docs/POISON.md).",
         path="ops",
     )
@@ -115,19 +115,19 @@ class SpaceSettings:
         "enas6",
         "The unpoisoned ops: a comma list of the sets enas6, ENAS's six, and"
         " paper5, the five of the paper's section 3.1.1, of names of ops, and"
-        " of ops from files of your own, as in --poison.",
+        " of ops from your own files, as in --poison.",
         path="ops",
     )
     op_setting: tuple[str, ...] = setting(
         (),
-        "Value of a setting that an op of your own declares, name=value; may be"
+        "Value of a setting that your own op declares, name=value; may be"
         " given several times (docs/POISON.md).",
     )
     child_num_branches: int | None = setting(
         None,
         "Number of unpoisoned ops, as the original names it; must agree with"
         " --candidate_ops. With --child_from_scratch and no poison, 4 and 5 are"
-        " the first so many of enas6, as the original's final script has it.",
+        " the first 4 or 5 of enas6, as in the original's final script.",
         lower=1,
     )
 
@@ -165,20 +165,20 @@ class ChildSettings:
     )
     child_grad_bound: float = setting(
         5.0,
-        "Bound of gradient clipping, for child and controller. Without effect"
+        "Bound of gradient clipping, for child and controller. No effect"
         " in the enas profile: the original computes clipped gradients and"
         " drops them.",
         lower=0.0,
     )
     child_fixed_arc: str | None = setting(
         None,
-        "Train this one architecture under the search's child instead of"
+        "Train this one architecture in the search's child instead of"
         " searching: op id and skip bits of every layer, as in best_arc.txt.",
         alias="fixed_arc",
     )
     child_from_scratch: bool = setting(
         False,
-        "Train --child_fixed_arc as a network of its own on all training"
+        "Train --child_fixed_arc as a separate network on all training"
         " images, validation images included: its own weights only, skips"
         " concatenated, channels doubled at each pooling, as the original's"
         " cifar10_macro_final.sh does.",
@@ -276,7 +276,7 @@ class ControllerSettings:
     )
     defence: str = setting(
         "none",
-        "What stands between a poisoned search space and the controller: none,"
+        "Defence against a poisoned search space: none,"
         " or a comma list, applied in this order, of deduplicate, reweight,"
         " discard and prune (docs/DEFENCE.md).",
     )
@@ -291,7 +291,7 @@ class RunSettings:
     profile: str = setting(
         "enas",
         "Which program to behave like: enas, the original; paper, the code"
-        " behind the paper's Table 1.",
+        " that made the paper's Table 1.",
         choices=tuple(PROFILES),
     )
     override: tuple[str, ...] = setting(
@@ -322,8 +322,8 @@ class RunSettings:
     readings: str = setting(
         "last",
         "When to measure best of 10 and fresh arcs, both in evaluation and in"
-        " training mode: in all epochs, in the last one, or never, so that"
-        " there is what the profile prints and the best of 10 in evaluation"
+        " training mode: in all epochs, in the last one, or never, which"
+        " leaves what the profile prints and the best of 10 in evaluation"
         " mode.",
         choices=("printed", "last", "all"),
         logging=True,
@@ -387,7 +387,7 @@ class CheckpointSettings:
     init_slots: bool = setting(
         False,
         "Take momentum and Adam slots, counters and baseline from"
-        " --init_checkpoint as well, to go on where it left off.",
+        " --init_checkpoint as well, to continue where it left off.",
     )
     init_controller: bool = setting(
         True,

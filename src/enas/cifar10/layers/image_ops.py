@@ -161,7 +161,7 @@ class ConvBN(keras.layers.Layer):
       masked_bn: whether the batch norm is `batch_norm_with_mask`.
       copies: sets of weights, see `BatchNorm`.
       dilation: pixels between the taps of the kernel. On maps that are no
-        larger all taps but the centre lie on padding and are not computed.
+        larger all taps but the centre are on padding and are not computed.
 
     Call arguments: those of `BatchNorm`.
 

@@ -49,7 +49,7 @@ def max_pool_3x3(x: tf.Tensor) -> tf.Tensor:
 
     def gradient(dy: tf.Tensor) -> tf.Tensor:
         # Plain ops around what was computed forward: in a branch of a switch
-        # only these make TensorFlow hand it over to the gradient.
+        # only these make TensorFlow pass it to the gradient.
         place = _first_place(tf.identity(x), tf.identity(y))
         return _spread(place, dy)
 
@@ -77,7 +77,7 @@ def _spread(place: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
     place = tf.pad(place, BORDER, constant_values=NO_PLACE)
     padded = tf.pad(dy, BORDER)
     total = tf.zeros_like(dy)
-    # A window that lies to the right and below sees the value in its place 0;
+    # A window to the right and below sees the value in its place 0;
     # in this order windows add up row by row.
     for number in reversed(PLACES):
         opposite = 8 - number

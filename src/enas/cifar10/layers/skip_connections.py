@@ -123,7 +123,7 @@ class Skip(keras.layers.Layer):
     ) -> tuple[tf.Tensor, Cache]:
         """Returns the sum, and the cache as later layers read it."""
         del same
-        # With the stem in the cache the direct input is no candidate (row 5).
+        # With the stem cached, the direct input is not a candidate (row 5).
         count = len(bits[0])
         total, left = _add_outputs(out, cache[:count], bits)
         return total, [*left, *cache[count:]]

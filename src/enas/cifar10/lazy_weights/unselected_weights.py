@@ -2,7 +2,7 @@
 
 PyTorch 1.8 leaves a weight alone until the first arc that uses it, and from
 then on decays it at every step (row 12 of profile paper); since PyTorch 2.0 an
-unused weight stays as it is in every step.
+unused weight does not change in any step.
 """
 
 import re
@@ -104,7 +104,7 @@ class WeightUse:
         """Returns float32, 1 for each reduction that leads to the logits.
 
         Goes backwards: `needed` says of each cached output whether anything
-        behind reads it.
+        after it reads it.
         """
         bits = tf.cast(skips, tf.float32)
         stages: list[tf.Tensor] = []

@@ -1,4 +1,4 @@
-"""Finds CIFAR-10 and CIFAR-100 where they lie, and reads them.
+"""Finds CIFAR-10 and CIFAR-100, and reads them.
 
 Known are the unpacked Python and binary versions, prepared TFDS folders, an
 npz file, and the published archives, which are read as they are; and where
@@ -96,7 +96,7 @@ def _find(what: Published, place: str | os.PathLike[str]) -> Found | None:
         ("Python batches", what.python_folder, ""),
         ("binary version", what.binary_folder, ".bin"),
     ):
-        # Keras unpacks into a folder of its own.
+        # Keras unpacks into a separate folder.
         for folder in (path, path / name, path / f"{name}-target" / name):
             if any(
                 (folder / f"{file}{suffix}").is_file() for file in what.files
@@ -180,5 +180,5 @@ def _not_found(
         f"unpacked Python files ({first} .. {last}), the binary "
         f"version ({first}.bin ..), their archives, {what.name}.npz and a "
         f"folder prepared by TFDS ({what.name}/3.0.2). Name a place by "
-        "--data_path, or use the embedded data set by --dataset=shapes."
+        "--data_path, or use the built-in data set by --dataset=shapes."
     )

@@ -1,4 +1,4 @@
-"""What a data set is by its content, wherever it lies. NumPy only.
+"""What a data set is by its content, wherever it is. NumPy only.
 
 Two data sets have one fingerprint if and only if they have the same class
 names and, in every split, the same pixels and labels in the same order.

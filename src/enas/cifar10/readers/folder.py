@@ -1,4 +1,4 @@
-"""Reads a data set of one's own: a sub-folder of images for each class."""
+"""Reads your own data set: a sub-folder of images for each class."""
 
 import concurrent.futures
 import functools
@@ -27,7 +27,7 @@ PREFIX = "folder:"
 # What TensorFlow decodes on every platform.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif")
 KINDS = "PNG, JPEG, BMP and GIF"
-# Of the images, where a split has no folder of its own.
+# Of the images, where a split has no folder.
 SHARE = 10
 
 

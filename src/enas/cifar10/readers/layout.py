@@ -1,4 +1,4 @@
-"""What lies in a folder of images: splits, classes, and what to skip."""
+"""What is in a folder of images: splits, classes, and what to skip."""
 
 import collections
 import os
@@ -77,7 +77,7 @@ def split_folders(path: str, skipped: Counts) -> dict[str, str]:
         raise UserError(
             "--dataset=folder:PATH takes a folder train and, if you like, one "
             "of val, valid and validation, and test, each with a sub-folder "
-            f"per class, and no others beside them; {path} has "
+            f"per class, and no other folders; {path} has "
             f"{', '.join(sorted([*told, *rest]))}. Rename or move the others."
         )
     return {split: folders[0] for split, folders in found.items()}
@@ -102,7 +102,7 @@ def class_names(folders: dict[str, str], skipped: Counts) -> tuple[str, ...]:
             more = ", ".join(sorted({*others} - {*names})) or "nothing"
             raise UserError(
                 f"All splits must have the same classes; {folders[split]} "
-                f"lacks {lacking} and has {more} that {folders['train']} has "
-                "not. Rename, add or remove the sub-folders."
+                f"lacks {lacking} and has {more} that {folders['train']} does "
+                "not have. Rename, add or remove the sub-folders."
             )
     return tuple(names)

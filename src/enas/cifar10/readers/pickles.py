@@ -43,8 +43,8 @@ def _pickled_buffer(buffer: bytes, dtype: np.dtype, *form: Any) -> np.ndarray:
     return np.frombuffer(buffer, dtype).reshape(shape, order=order)
 
 
-# The names in pickles of NumPy 1 and 2. None of NumPy's own functions is handed
-# out, so that a file reaches only what stands here.
+# The names in pickles of NumPy 1 and 2. None of NumPy's own functions is among
+# them, so that a file reaches only what is listed here.
 _ADMITTED = {
     ("_codecs", "encode"): _pickled_bytes,
     **{

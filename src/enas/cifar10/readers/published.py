@@ -224,7 +224,7 @@ def check_pair(
     classes = len(what.class_names)
     if labels.min() < 0 or labels.max() >= classes:
         received = f"labels in [{labels.min()}, {labels.max()}]"
-        raise wrong(f"labels lie in [0, {classes - 1}]", received)
+        raise wrong(f"labels are in [0, {classes - 1}]", received)
 
 
 def _read_binary(

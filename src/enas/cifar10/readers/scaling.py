@@ -49,7 +49,7 @@ def fitted_all(images: np.ndarray, size: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def _weights(old: int, new: int) -> np.ndarray:
-    """Returns how much of each old pixel lies in each new one.
+    """Returns how much of each old pixel is in each new one.
 
     In units in which an old pixel is `new` wide and a new one `old`: float32
     `[new, old]`, whole numbers, each row adding up to `old`.

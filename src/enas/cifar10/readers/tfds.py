@@ -141,7 +141,7 @@ def _import_tfds() -> ModuleType:
 
 def download(what: Published, data_dir: str, log: Say) -> str | None:
     """Lets TFDS download a data set; returns the reason if that failed."""
-    # TFDS left alone retries for minutes where there is no network.
+    # TFDS left alone retries for minutes if there is no network.
     reason = _probe(what.url, PROBE_TIMEOUT_S)
     if reason is not None:
         return reason

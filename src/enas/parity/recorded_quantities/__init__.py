@@ -50,10 +50,10 @@ def measure_of(arrays: Arrays) -> Measure:
         if re.fullmatch(pattern, arrays.path.stem):
             return functools.partial(make, arrays)
     raise UserError(
-        f"{arrays.path} is of no known form. Names of recordings begin with "
+        f"{arrays.path} has no known form. Names of recordings begin with "
         "child_intended, child_published, train_step, controller, "
-        "lr_schedule, preprocessing or paper_, or are values.npz beside a "
-        "checkpoint; rename it or take it away."
+        "lr_schedule, preprocessing or paper_, or are values.npz next to "
+        "a checkpoint; rename or remove it."
     )
 
 

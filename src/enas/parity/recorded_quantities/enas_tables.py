@@ -1,4 +1,4 @@
-"""lr_schedule.npz, preprocessing.npz, and values.npz beside a checkpoint."""
+"""lr_schedule.npz, preprocessing.npz, and values.npz of a checkpoint."""
 
 import numpy as np
 

@@ -36,7 +36,7 @@ RATE, KEEP_PROB = 0.05, 0.9
 
 
 def search_space(arrays: Arrays) -> SearchSpace:
-    """Returns the space of a recorded child, told from its arrays.
+    """Returns the space of a recorded child, read from its arrays.
 
     A poisoning shows by its weights (transposed convolutions) or by the masks
     drawn instead of it (dropout); identity has neither.
