@@ -73,10 +73,7 @@ class RunRows:
         self.ops.keep(epochs)
 
     def add(
-        self,
-        search: Search,
-        numbers: EpochNumbers,
-        reports: Sequence[dict[str, Any]],
+        self, search: Search, numbers: EpochNumbers, reports: list[dict]
     ) -> None:
         """Writes the row of an epoch and everything that follows from it."""
         rows = [*self.rows(), numbers.measured()]
