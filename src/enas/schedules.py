@@ -80,13 +80,8 @@ def learning_rate(
     if config.child_lr_cosine and config.behaviour.lr_schedule == "wave":
         rate = cosine_wave(epoch, *bounds, config.child_lr_T_0)
     elif config.child_lr_cosine:
-        rate = cosine_restarts(
-            epoch,
-            step_in_epoch == 0,
-            *bounds,
-            config.child_lr_T_0,
-            config.child_lr_T_mul,
-        )
+        periods = config.child_lr_T_0, config.child_lr_T_mul
+        rate = cosine_restarts(epoch, step_in_epoch == 0, *bounds, *periods)
     else:
         stairs = epoch // config.child_lr_dec_every
         rate = config.child_lr * config.child_lr_dec_rate**stairs

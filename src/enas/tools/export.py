@@ -86,11 +86,7 @@ def check(
     targets: Sequence[str], statistics: str, overwrite: bool = False
 ) -> None:
     """Refuses targets and statistics that are not legal, with a UserError."""
-    if statistics not in STATISTICS:
-        raise UserError(
-            f"--statistics is one of {', '.join(STATISTICS)}; received "
-            f"{statistics!r}."
-        )
+    open_run.check_word("statistics", statistics, STATISTICS)
     for target in targets:
         check_target(target, overwrite)
 
