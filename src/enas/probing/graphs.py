@@ -19,7 +19,14 @@ _READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd"}
 _NAMES = {"shared_name", "container"}
 _KERNELS = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput"}
 # What may lie between a weight and the kernel that is cut out of it.
-_CUTS = _PASSES | {"GatherV2", "StridedSlice", "Slice", "Reshape", "ExpandDims"}
+_CUTS = _PASSES | {
+    "GatherV2",
+    "ResourceGather",
+    "StridedSlice",
+    "Slice",
+    "Reshape",
+    "ExpandDims",
+}
 _USES = ("nothing", "weights", "more")
 Place = tuple[str, int]
 
@@ -115,12 +122,12 @@ def _weight(outside: Any, branch: Any, moving: set[int]) -> _Weight:
     mine = {id(v.value.handle): v for v in branch.variables}
     variable = mine.get(id(outside))
     trainable = variable is not None and variable.trainable
-    stacked = branch.copies > 1 and shape[:1] == (branch.copies,)
-    # A table by the number of the copy decides more than which weights run.
-    stacked &= trainable or getattr(variable, "enas_copies", 1) > 1
+    fixed = not trainable and id(outside) not in moving
+    # A fixed table by the number of the copy decides more than which weights.
+    stacked = branch.copies > 1 and shape[:1] == (branch.copies,) and not fixed
     own = shape[1:] if stacked else shape
     text = f"variable {own}"
-    if not trainable and id(outside) not in moving:
+    if fixed:
         value = tf.raw_ops.ReadVariableOp(resource=outside, dtype=dtype)
         text += f" {_hash(value.numpy())}"
     return _Weight(text, own, stacked)
@@ -197,7 +204,7 @@ def _use_of(copy: Any, stacked: set[Place]) -> str:
     for op in copy.consumers():
         if op.type in _PASSES:
             uses |= {_use_of(output, stacked) for output in op.outputs}
-        elif op.type in ("ResourceGather", "GatherV2"):
+        elif op.type in ("ResourceGather", "GatherV2", "ResourceScatterUpdate"):
             by_copy = op.inputs[1] is copy and _source(op.inputs[0]) in stacked
             uses.add("weights" if by_copy else "more")
         else:
