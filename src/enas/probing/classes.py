@@ -88,11 +88,11 @@ def _groups_of(
         relation = "same function"
         if found.copy == "weights" and layer.copies > 1:
             relation = "same computation"
-        probed = Probed(layer, space.copy(op_ids[0]))
+        probed = Probed(layer, space.copy(op_ids[0]), found.run)
         return [_Group(op_ids, relation, probed, found, maps)]
     groups: list[_Group] = []
     for op_id in op_ids:
-        probed = Probed(layer, space.copy(op_id))
+        probed = Probed(layer, space.copy(op_id), found.run)
         # Of one graph, but not of one computation: the copy decides.
         digest = f"{found.digest} of copy {op_id}"
         own = dataclasses.replace(found, digest=digest)

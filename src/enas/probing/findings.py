@@ -211,9 +211,10 @@ def chain_nonlinearity(
     largest = 0.0
     for x in maps:
         y = tf.roll(x, 1, axis=0)
+        of_x, of_y = run(x), run(y)
         for a in (0.3, 2.0):
             mixed = run(a * x + (1 - a) * y).numpy()
-            parts = (a * run(x) + (1 - a) * run(y)).numpy()
+            parts = (a * of_x + (1 - a) * of_y).numpy()
             largest = max(largest, relative_distance(mixed, parts))
     return largest
 

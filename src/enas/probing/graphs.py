@@ -42,11 +42,13 @@ class Signature:
       copy: what the number of the copy decides: "nothing", "weights", which of
         the stacked weights are read, or "more".
       claims: side of the square that its kernels span, one after the other.
+      run: whether in training -> the traced function of (x, copy, seed).
     """
 
     digest: str
     copy: str
     claims: int
+    run: Mapping[bool, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +68,11 @@ class _Weight:
 
 def signature(branch: Any, channels: int) -> Signature:
     """Traces a built branch on maps of any size and returns its signature."""
-    trained = _traced(branch, channels, True)
+    run = {mode: _traced(branch, channels, mode) for mode in (False, True)}
+    trained = run[True].graph
     moving = {id(o) for o, i in trained.captures if not _only_read(i)}
     digests, uses, claims = [], [], []
-    for graph in (_traced(branch, channels, False), trained):
+    for graph in (run[False].graph, trained):
         library = _library(graph)
         weights = {
             _place(inside): _weight(outside, branch, moving)
@@ -82,7 +85,7 @@ def signature(branch: Any, channels: int) -> Signature:
         shapes = {place: each.shape for place, each in weights.items()}
         claims.append(max(_span(graph, shapes, library)))
     copy = max(uses, key=_USES.index)
-    return Signature("-".join(digests), copy, max(claims) + 1)
+    return Signature("-".join(digests), copy, max(claims) + 1, run)
 
 
 def _traced(branch: Any, channels: int, training: bool) -> Any:
@@ -95,7 +98,7 @@ def _traced(branch: Any, channels: int, training: bool) -> Any:
         tf.TensorSpec([2], tf.int32),
     )
     traced = tf.function(run, autograph=False)
-    return traced.get_concrete_function(*forms).graph
+    return traced.get_concrete_function(*forms)
 
 
 def _place(tensor: Any) -> Place:

@@ -5,7 +5,7 @@ Nothing here knows what an op is called or whether it is poison.
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,8 +43,9 @@ class Probed:
     """One op id, as a function of a map. Probing leaves it as it was.
 
     Args:
-      branch: the built layer that it runs.
+      branch: the built layer that it is.
       copy: which copy of it.
+      run: whether in training -> the traced layer, see `Signature`.
 
     Attributes:
       has_state: whether an evaluation has changed a variable of it.
@@ -52,6 +53,7 @@ class Probed:
 
     branch: Any
     copy: int
+    run: Mapping[bool, Callable]
     has_state: bool = False
 
     def evaluated(self, x: tf.Tensor) -> tf.Tensor:
@@ -69,8 +71,7 @@ class Probed:
     def _run(
         self, x: tf.Tensor, training: bool, seed: tuple[int, int]
     ) -> tf.Tensor:
-        copy, draw = tf.constant(self.copy), tf.constant(seed)
-        y = self.branch(x, copy=copy, training=training, seed=draw)
+        y = self.run[training](x, tf.constant(self.copy), tf.constant(seed))
         return tf.cast(y, tf.float32)
 
     @contextlib.contextmanager
