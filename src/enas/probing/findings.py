@@ -1,7 +1,7 @@
 """What is suspicious about a function, measured on probes and described."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -92,7 +92,7 @@ def measure(
     if known:
         stated["parameters"] = cost.parameters
         stated["multiply_adds"] = cost.multiply_adds
-    steps = [probed.trained(x)[0].numpy() for x in maps]
+    steps = [probed.trained(x, 1).numpy() for x in maps]
     plain = [probed.evaluated(x).numpy() for x in maps]
     if not all(np.isfinite(y).all() for y in (*steps, *plain)):
         return Measures(finite=False, has_state=probed.has_state, **stated)
@@ -144,15 +144,17 @@ def _at_its_weights(
         "sees": [],
     }
     for x in maps:
-        y, other = probed.evaluated(x), tf.roll(x, 1, axis=0)
-        step, other_step = probed.trained(x)[0], probed.trained(other)[0]
+        other = tf.roll(x, 1, axis=0)
+        y, of_other = probed.evaluated(x), probed.evaluated(other)
+        steps = probed.trained(x, 1), probed.trained(other, 1)
         for name, a, b in (
             ("input_distance", x, y),
-            ("response", y, probed.evaluated(other)),
-            ("training_response", step, other_step),
+            ("response", y, of_other),
+            ("training_response", *steps),
         ):
             found[name].append(relative_distance(a.numpy(), b.numpy()))
-        found["nonlinearity"].append(chain_nonlinearity([probed], [x]))
+        bent = _nonlinearity(probed.evaluated, x, other, y, of_other)
+        found["nonlinearity"].append(bent)
         found["sees"].append(_sees(probed, x))
     return found
 
@@ -211,12 +213,21 @@ def chain_nonlinearity(
     largest = 0.0
     for x in maps:
         y = tf.roll(x, 1, axis=0)
-        of_x, of_y = run(x), run(y)
-        for a in (0.3, 2.0):
-            mixed = run(a * x + (1 - a) * y).numpy()
-            parts = (a * of_x + (1 - a) * of_y).numpy()
-            largest = max(largest, relative_distance(mixed, parts))
+        largest = max(largest, _nonlinearity(run, x, y, run(x), run(y)))
     return largest
+
+
+def _nonlinearity(
+    run: Callable, x: tf.Tensor, y: tf.Tensor, of_x: tf.Tensor, of_y: tf.Tensor
+) -> float:
+    """Returns how far f(a x + (1 - a) y) is from a f(x) + (1 - a) f(y)."""
+    return max(
+        relative_distance(
+            run(a * x + (1 - a) * y).numpy(),
+            (a * of_x + (1 - a) * of_y).numpy(),
+        )
+        for a in (0.3, 2.0)
+    )
 
 
 def _met_weights(probed: Probed, maps: Sequence[tf.Tensor]) -> list[np.ndarray]:

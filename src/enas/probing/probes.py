@@ -63,8 +63,13 @@ class Probed:
             self.has_state |= changed()
         return y
 
-    def trained(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns what two training steps make of a map."""
+    def trained(self, x: tf.Tensor, draw: int) -> tf.Tensor:
+        """Returns what a training step makes of a map."""
+        with self._as_it_was():
+            return self._run(x, True, (draw, draw))
+
+    def two_steps(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns what two training steps, one after the other, make of it."""
         with self._as_it_was():
             return self._run(x, True, (1, 1)), self._run(x, True, (2, 2))
 
@@ -127,7 +132,7 @@ class Probed:
           1 for an op that draws nothing; and the share of evaluation's values
           that training zeroes.
         """
-        steps = [self.trained(x) for x in maps]
+        steps = [self.two_steps(x) for x in maps]
         first, second = (
             np.concatenate([step[i].numpy().ravel() for step in steps])
             for i in (0, 1)
