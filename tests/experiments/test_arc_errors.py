@@ -83,7 +83,7 @@ def test_arcs_are_ranked_against_those_of_their_own_run():
     [
         (["no/such", "--machine=m"], "no/such"),
         (["run", "--machine=m", "--arcs=0"], "--arcs"),
-        (["run", "--machine=m"], "no whole checkpoint"),
+        (["run", "--machine=m"], "no complete checkpoint"),
     ],
 )
 def test_mistakes_are_told(words, wanted, tmp_path, monkeypatch, capsys):

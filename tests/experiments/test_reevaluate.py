@@ -10,7 +10,7 @@ from enas.experiments.reevaluate import main
     [
         ([], "Name a run directory"),
         (["no/such"], "no/such"),
-        (["run"], "no whole checkpoint"),
+        (["run"], "no complete checkpoint"),
         (["run", "--override=bn_evaluation=maybe"], "moving|batch"),
     ],
 )

@@ -277,7 +277,7 @@ def fails_in(monkeypatch, capsys, path, harm):
     text = capsys.readouterr().err
     assert code == 1
     assert text.startswith(f"error: {path}/") and "cannot be written" in text
-    assert text.count("\n") == 1 and "continues" in text
+    assert text.count("\n") == 1 and "resumes" in text
     checkpoints = checkpoint_names.positions(str(path / "checkpoints"))
     checkpoint.restore(search_of(0), checkpoints[-1])
     return text

@@ -1,5 +1,6 @@
 """Checkpoints of the original: loaded whole, exported whole, or refused."""
 
+import dataclasses
 import os
 import shutil
 import types
@@ -120,8 +121,8 @@ def exported(search, prefix, run):
     """Exports a search as a run in the folder `run` would; returns the log."""
     os.makedirs(run, exist_ok=True)
     lines = []
-    config = types.SimpleNamespace(
-        output_dir=str(run), export_tf1_checkpoint=str(prefix)
+    config = dataclasses.replace(
+        Config(), output_dir=str(run), export_tf1_checkpoint=str(prefix)
     )
     tf1_export.check(RunDir(config))
     tf1_export.export(search, RunDir(config), lines.append)

@@ -64,8 +64,8 @@ def export(search: Search, run_dir: RunDir, log: Say) -> None:
     tensors = export_tensors(search)
     write_whole(prefix, tensors)
     log(f"Exported {len(tensors)} tensors as {config.export_tf1_checkpoint}")
-    plain = config.poison == "none" and config.candidate_ops == "enas6"
-    if not plain or config.behaviour != ENAS:
+    space = search.config.poison, search.config.candidate_ops
+    if space != ("none", "enas6") or search.profile != ENAS:
         log(
             "The original cannot restore it: it has neither these ops nor "
             "these behaviours. --init_checkpoint can."

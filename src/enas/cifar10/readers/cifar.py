@@ -8,7 +8,7 @@ Keras, torchvision and TFDS put them.
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from enas.cifar10.readers import packed, tfds
@@ -137,12 +137,14 @@ def _found_file(what: Published, path: pathlib.Path) -> Found | None:
 def _read_folder(
     what: Published, suffix: str, folder: pathlib.Path, log: Say
 ) -> Pairs:
-    paths = [folder / f"{file}{suffix}" for file in what.files]
-    for path in paths:
-        if not path.is_file():
-            raise missing(what, path)
-    contents = ((path, path.name, path.read_bytes()) for path in paths)
-    return read_files(what, suffix, contents, log)
+    def contents() -> Iterator[tuple[pathlib.Path, str, bytes]]:
+        for file in what.files:
+            path = folder / f"{file}{suffix}"
+            if not path.is_file():
+                raise missing(what, path)
+            yield path, path.name, path.read_bytes()
+
+    return read_files(what, suffix, contents(), log)
 
 
 def _missing(place: str) -> str:
