@@ -1,5 +1,6 @@
 """Runs that several test files look at, made once in each process."""
 
+import functools
 import signal
 
 import pytest
@@ -11,7 +12,20 @@ from enas.cifar10.main import main
 # oneDNN's, which searches use, differ by is in test_onednn.py.
 tf_settings.before_import(onednn="0")
 import helpers  # noqa: E402 (it imports TensorFlow)
-from enas.cifar10.readers import tfds  # noqa: E402
+from enas.cifar10 import data_utils  # noqa: E402
+from enas.cifar10.readers import shapes, tfds  # noqa: E402
+
+
+@functools.cache
+def _shapes():
+    """Draws the embedded data set once in each process, not to be changed."""
+    splits = shapes.make_shapes()
+    for array in (array for pair in splits for array in pair):
+        array.setflags(write=False)
+    return splits
+
+
+data_utils.make_shapes = _shapes
 
 # A shell ignores SIGINT for what it starts in the background, and programs
 # started from there inherit that; tests send it and want it heard.

@@ -87,7 +87,7 @@ class Probed:
 
         def changed() -> bool:
             return any(
-                not np.array_equal(v.value, old, equal_nan=True)
+                not np.array_equal(v.numpy(), old.numpy(), equal_nan=True)
                 for v, old in zip(variables, before, strict=True)
             )
 
