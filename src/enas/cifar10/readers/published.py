@@ -215,6 +215,7 @@ def check_pair(
     Args:
         name: What a message calls the images, with its verb.
     """
+    shape = [int(size) for size in shape]
     if images.dtype != np.uint8 or list(images.shape) != shape:
         received = f"{images.dtype} {list(images.shape)}"
         raise wrong(f"its {name} uint8 {shape}", received)
