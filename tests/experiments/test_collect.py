@@ -78,6 +78,29 @@ def test_another_setting_of_the_controller_is_a_variant(tmp_path):
     assert run["variant"] == "controller_tanh_constant=10"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "variant"),
+    [
+        ("candidate_ops", "identity", "candidate_ops=identity"),
+        ("poison_sharing", "unique", "poison_sharing=unique"),
+        ("child_fixed_arc", "6  7 0", "poison_only"),
+        ("child_fixed_arc", "6  7 1", "poison_all_skips"),
+        ("child_fixed_arc", "0  7 1", "fixed_arc"),
+    ],
+)
+def test_a_control_is_no_run_of_the_row(name, value, variant, tmp_path):
+    write_run(tmp_path / "a", 69)
+    path = tmp_path / "a/result.json"
+    result = json.loads(path.read_text())
+    result["settings"][name] = value
+    if name == "candidate_ops":
+        result["settings"] |= {"poison": "none", "q": 0}
+    path.write_text(json.dumps(result))
+    collect.collect([str(tmp_path / "a")], "m", str(tmp_path / "tables"))
+    (run,) = read_table(str(tmp_path / "tables/runs.csv"))
+    assert run["variant"] == variant
+
+
 def test_a_training_from_scratch_is_a_line_of_its_own_table(tmp_path):
     folder = tmp_path / "runs/1a_random_arc_2_discard+prune_seed69"
     write_run(folder, 69)

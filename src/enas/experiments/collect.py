@@ -34,8 +34,13 @@ from enas.tools.command import run_tool
 # What tells one run from another.
 KEY = ("row", "seed", "defence", "variant", "commit", "machine")
 RETRAINED_KEY = (*KEY[:3], "kind", "epochs", *KEY[4:])
-# Settings that are tried against poison.
-TRIED = ("controller_tanh_constant", "controller_entropy_weight")
+# Settings that make another experiment of a row.
+TRIED = (
+    "candidate_ops",
+    "poison_sharing",
+    "controller_tanh_constant",
+    "controller_entropy_weight",
+)
 # What a run is called in a line for people.
 NAMES = ("row", "seed", "defence", "variant", "kind")
 
@@ -180,13 +185,25 @@ def row_of(settings: dict[str, Any]) -> str:
 def _variant(settings: dict[str, Any]) -> str:
     words = [*settings["override"]]
     words += [] if settings["controller_training"] else ["uniform"]
-    words += ["fixed_arc"] if settings["child_fixed_arc"] else []
+    if settings["child_fixed_arc"]:
+        words.append(_kind_of_arc(settings))
     words += [
-        f"{name}={settings[name]:g}"
+        f"{name}={settings[name]}".removesuffix(".0")
         for name in TRIED
         if name in settings and settings[name] != getattr(Config(), name)
     ]
     return " ".join(words)
+
+
+def _kind_of_arc(settings: dict[str, Any]) -> str:
+    """Returns the control that a fixed arc is, or that it is another one."""
+    words = settings["child_fixed_arc"].split()
+    layers = settings["child_num_layers"]
+    arc = Arc.parse(" ".join(words), layers, 10**9)
+    good = len(expand(settings["candidate_ops"], CANDIDATE_OPS))
+    if min(arc.op_ids) < good or len(set(arc.skips)) > 1:
+        return "fixed_arc"
+    return "poison_all_skips" if any(arc.skips) else "poison_only"
 
 
 def error_of(accuracy: float) -> str:
