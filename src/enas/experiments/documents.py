@@ -144,6 +144,18 @@ def _ablation(evidence: Evidence) -> Table:
     return header, rows
 
 
+def _controls(evidence: Evidence) -> Table:
+    """Runs of runs.csv that are variants of a row."""
+    header = ["row", "variant", "seed", "best of 10", "mean of sampled arcs"]
+    rows = [
+        [run["row"], run["variant"], run["seed"]]
+        + [run[f"test_error_{reading}"] for reading in (SECOND, PRIMARY)]
+        for run in evidence.runs
+        if run["variant"]
+    ]
+    return header, rows
+
+
 def _modes(evidence: Evidence) -> Table:
     """Damage in training and in evaluation mode, of the same runs."""
     header = ["row", "damage, training mode", "damage, evaluation mode"]
@@ -307,6 +319,7 @@ BLOCKS: dict[str, Callable[[Evidence], Table | Iterable[str]]] = {
     "against_clean": _against_clean,
     "avoidance": _avoidance,
     "clean_spread": _clean_spread,
+    "controls": _controls,
     "correlations": _correlations,
     "defences": _defences,
     "headline": _headline,
