@@ -13,13 +13,13 @@ import dataclasses
 import os
 import pathlib
 import sys
-from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from enas.cifar10.arc import Arc, num_decisions
+from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags
 from enas.errors import UserError
 from enas.experiments.collect import error_of, merge, origin, row_of, short
@@ -61,31 +61,33 @@ def _run(argv: list[str]) -> Iterator[str]:
         arcs = _of_table(search, read_table(full_path(given.retrained)))
     else:
         arcs = _by_good_layers(search, given.arcs)
+    result = pathlib.Path(config.output_dir, "result.json")
+    of_run, made = _of_run(config), origin(result, given.machine)
     lines = []
     for kind, arc in arcs:
-        lines.append(_line(search, kind, arc, given))
+        measured = _measured(search, arc, given.images)
+        lines.append(of_run | {"kind": kind} | made | measured)
         yield f"{kind}: test error {lines[-1]['test_error']} %  {arc}"
     os.makedirs(given.into, exist_ok=True)
     merge(os.path.join(given.into, "arc_errors.csv"), lines, KEY)
 
 
-def _line(search: "Search", kind: str, arc: Arc, given: Namespace) -> Line:
-    """Measures an arc; returns its line of the table."""
-    test, config = search.data.test, search.config
-    images = dataclasses.replace(
-        test,
-        images=test.images[: given.images],
-        labels=test.labels[: given.images],
-    )
-    accuracy = search.evaluation.accuracy_of(arc, images)
-    settings = dataclasses.asdict(config)
-    result = pathlib.Path(config.output_dir, "result.json")
+def _of_run(config: Config) -> Line:
     return {
-        "row": row_of(settings),
+        "row": row_of(dataclasses.asdict(config)),
         "seed": str(config.seed),
         "defence": config.defence,
-        "kind": kind,
-        **origin(result, given.machine),
+    }
+
+
+def _measured(search: "Search", arc: Arc, count: int) -> Line:
+    """Measures an arc on the first `count` test images."""
+    test = search.data.test
+    images = dataclasses.replace(
+        test, images=test.images[:count], labels=test.labels[:count]
+    )
+    accuracy = search.evaluation.accuracy_of(arc, images)
+    return {
         "images": str(len(images)),
         "good_layers": str(_good_layers(search, arc)),
         "test_error": error_of(accuracy),
@@ -105,17 +107,17 @@ def _of_table(search: "Search", table: list[Line]) -> list[tuple[str, Arc]]:
       UserError: there is none.
     """
     config = search.config
-    of_run = (row_of(dataclasses.asdict(config)), str(config.seed), "none")
+    of_run = _of_run(config) | {"defence": "none"}
     found = {
         line["arc"]: line["kind"]
         for line in table
-        if (line["row"], line["seed"], line["defence"]) == of_run
+        if of_run.items() <= line.items()
     }
     if not found:
         raise UserError(
-            f"--retrained has no architecture of row {of_run[0]} and seed "
-            f"{of_run[1]}, the run's. `table1.sh --retrain` trains some, and "
-            "`python -m enas.experiments.collect` adds them to the table."
+            f"--retrained has no architecture of row {of_run['row']} and seed "
+            f"{of_run['seed']}, the run's. `table1.sh --retrain` trains some, "
+            "and `python -m enas.experiments.collect` adds them to the table."
         )
     layers, ops = config.child_num_layers, search.search_space.num_ops
     return [(k, Arc.parse(arc, layers, ops)) for arc, k in found.items()]

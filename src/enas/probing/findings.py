@@ -181,8 +181,7 @@ def _least(
             least[name] = sizes[max(sides)]
             continue
         least[name] = min(sizes.values())
-        low = _LOW.get(name, 0.0)
-        below = tuple(side for side, value in sizes.items() if value <= low)
+        below = tuple(s for s, value in sizes.items() if value <= _LOW[name])
         if 0 < len(below) < len(sizes):
             only_at[name] = below
     return least, only_at

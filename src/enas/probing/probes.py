@@ -83,17 +83,11 @@ class Probed:
     def _as_it_was(self) -> Iterator[Callable[[], bool]]:
         """Puts variables that move back; hands out whether one has moved."""
         variables = self.branch.non_trainable_variables
-        before = [tf.identity(v.value) for v in variables]
-
-        def changed() -> bool:
-            return any(
+        with _restored(variables) as before:
+            yield lambda: any(
                 not np.array_equal(v.numpy(), old.numpy(), equal_nan=True)
                 for v, old in zip(variables, before, strict=True)
             )
-
-        yield changed
-        for variable, old in zip(variables, before, strict=True):
-            variable.assign(old)
 
     @contextlib.contextmanager
     def moved(self) -> Iterator[None]:
@@ -102,17 +96,15 @@ class Probed:
         A block whose last scale starts at 0 is the identity at first only.
         """
         variables = self.branch.trainable_variables
-        before = [tf.identity(v.value) for v in variables]
-        for i, (variable, old) in enumerate(
-            zip(variables, before, strict=True)
-        ):
-            size = tf.sqrt(tf.reduce_mean(old**2))
-            step = tf.where(size > 0, 0.1 * size, 0.5)
-            noise = tf.random.stateless_normal(old.shape, (i, 5))
-            variable.assign(old + step * noise)
-        yield
-        for variable, old in zip(variables, before, strict=True):
-            variable.assign(old)
+        with _restored(variables) as before:
+            for i, (variable, old) in enumerate(
+                zip(variables, before, strict=True)
+            ):
+                size = tf.sqrt(tf.reduce_mean(old**2))
+                step = tf.where(size > 0, 0.1 * size, 0.5)
+                noise = tf.random.stateless_normal(old.shape, (i, 5))
+                variable.assign(old + step * noise)
+            yield
 
     def answer(self, maps: Sequence[tf.Tensor]) -> np.ndarray:
         """Returns its evaluations of all maps, also when moved, as a vector."""
@@ -142,6 +134,17 @@ class Probed:
         )
         zeros = np.mean(first[plain != 0] == 0) if plain.any() else 0.0
         return correlation(first, second), float(zeros)
+
+
+@contextlib.contextmanager
+def _restored(variables: Sequence[Any]) -> Iterator[list[tf.Tensor]]:
+    """Hands out the values of variables, and assigns them again at the end."""
+    before = [tf.identity(v.value) for v in variables]
+    try:
+        yield before
+    finally:
+        for variable, old in zip(variables, before, strict=True):
+            variable.assign(old)
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
