@@ -2,12 +2,17 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from enas.probing.probes import Probed, correlation, relative_distance
+from enas.probing.probes import (
+    Probed,
+    correlation,
+    noise_of,
+    relative_distance,
+)
 
 RETURNS_INPUT = 0.1
 LINEAR = 1e-3
@@ -92,32 +97,26 @@ def measure(
     if known:
         stated["parameters"] = cost.parameters
         stated["multiply_adds"] = cost.multiply_adds
-    steps = [probed.trained(x, 1).numpy() for x in maps]
-    plain = [probed.evaluated(x).numpy() for x in maps]
-    if not all(np.isfinite(y).all() for y in (*steps, *plain)):
+    answers = [_answer(probed, x) for x in maps]
+    if not all(answer.finite for answer in answers):
         return Measures(finite=False, has_state=probed.has_state, **stated)
-    found = [_at_its_weights(probed, maps)]
-    met = _met_weights(probed, maps)
-    if met:
+    every = answers
+    if probed.branch.trainable_variables:
         with probed.moved():
-            found.append(_at_its_weights(probed, maps))
-            moved = _met_weights(probed, maps)
-        met = [a | b for a, b in zip(met, moved, strict=True)]
-    best = {
-        name: [
-            max(values)
-            for values in zip(*(f[name] for f in found), strict=True)
-        ]
-        for name in found[0]
-    }
-    sides = [int(x.shape[1]) for x in maps]
-    least, only_at = _least(best, sides)
-    training, zeros = probed.noise(maps)
-    kept = [
-        correlation(step.ravel(), y.ravel()) ** 2
-        for step, y in zip(steps, plain, strict=True)
+            every = [*answers, *(_answer(probed, x) for x in maps)]
+    least, only_at = _least(every)
+    # Of every weight, which of its numbers any map meets.
+    met = [
+        np.any(of_one, axis=0)
+        for of_one in zip(*(answer.met for answer in every), strict=True)
     ]
-    sees = int(least.pop("sees"))
+    steps = [probed.two_steps(x) for x in maps]
+    training, zeros = noise_of(steps, [answer.plain for answer in answers])
+    kept = [
+        correlation(answer.step.numpy().ravel(), answer.plain.numpy().ravel())
+        ** 2
+        for answer in answers
+    ]
     return Measures(
         **least,
         correlation=training,
@@ -125,63 +124,83 @@ def measure(
         variance_kept=float(np.mean(kept)),
         unmet=sum(int((~m).sum()) for m in met),
         weights=sum(m.size for m in met),
-        sees=sees,
+        # No more than the map: the largest one tells.
+        sees=max(a.sees for a in every if a.side == stated["side"]),
         has_state=probed.has_state,
         only_at=only_at,
         **stated,
     )
 
 
-def _at_its_weights(
-    probed: Probed, maps: Sequence[tf.Tensor]
-) -> dict[str, list[float]]:
-    """Returns what is measured map by map."""
-    found: dict[str, list[float]] = {
-        "input_distance": [],
-        "nonlinearity": [],
-        "response": [],
-        "training_response": [],
-        "sees": [],
+class _Answer(NamedTuple):
+    """What an op makes of one map, with its weights as they are.
+
+    Attributes:
+      plain: its evaluation.
+      step: a training step.
+      side: of the map.
+      sees: see `Measures`.
+      measures: name -> number, see `Measures`.
+      met: of every weight, which of its numbers have a gradient.
+    """
+
+    plain: tf.Tensor
+    step: tf.Tensor
+    side: int
+    sees: int
+    measures: dict[str, float]
+    met: list[np.ndarray]
+
+    @property
+    def finite(self) -> bool:
+        return bool(
+            np.isfinite(self.plain).all() and np.isfinite(self.step).all()
+        )
+
+
+def _answer(probed: Probed, x: tf.Tensor) -> _Answer:
+    variables = probed.branch.trainable_variables
+    other = tf.roll(x, 1, axis=0)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        y = probed.evaluated(x)
+    of_other = probed.evaluated(other)
+    step, of_other_step = probed.trained(x, 1), probed.trained(other, 1)
+    measures = {
+        "input_distance": relative_distance(x, y),
+        "nonlinearity": _nonlinearity(probed.evaluated, x, other, y, of_other),
+        "response": relative_distance(y, of_other),
+        "training_response": relative_distance(step, of_other_step),
     }
-    for x in maps:
-        other = tf.roll(x, 1, axis=0)
-        y, of_other = probed.evaluated(x), probed.evaluated(other)
-        steps = probed.trained(x, 1), probed.trained(other, 1)
-        for name, a, b in (
-            ("input_distance", x, y),
-            ("response", y, of_other),
-            ("training_response", *steps),
-        ):
-            found[name].append(relative_distance(a.numpy(), b.numpy()))
-        bent = _nonlinearity(probed.evaluated, x, other, y, of_other)
-        found["nonlinearity"].append(bent)
-        found["sees"].append(_sees(probed, x))
-    return found
+    weight = tf.random.stateless_normal(tf.shape(y), (0, 4))
+    gradients = tape.gradient(
+        y, [v.value for v in variables], output_gradients=weight
+    )
+    met = [
+        _own(_dense(gradient, variable), variable, probed) != 0
+        for variable, gradient in zip(variables, gradients, strict=True)
+    ]
+    sees = _sees(tape, x, y)
+    return _Answer(y, step, int(x.shape[1]), sees, measures, met)
 
 
 def _least(
-    found: Mapping[str, list[float]], sides: Sequence[int]
-) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+    answers: Sequence[_Answer],
+) -> tuple[dict[str, float], dict[str, tuple[int, ...]]]:
     """Returns each measure at the size where it is least, and where that is.
 
     At one size the largest over the maps counts: an op that is the identity on
     all maps of one size is of no use there.
     """
-    least: dict[str, Any] = {}
+    least = {}
     only_at = {}
-    for name, values in found.items():
-        sizes = {
-            side: max(
-                v for v, s in zip(values, sides, strict=True) if s == side
-            )
-            for side in sorted(set(sides), reverse=True)
-        }
-        if name == "sees":
-            # No more than the map: the largest one tells.
-            least[name] = sizes[max(sides)]
-            continue
+    for name, low in _LOW.items():
+        sizes: dict[int, float] = {}
+        for answer in answers:
+            value = answer.measures[name]
+            sizes[answer.side] = max(sizes.get(answer.side, 0.0), value)
         least[name] = min(sizes.values())
-        below = tuple(s for s, value in sizes.items() if value <= _LOW[name])
+        below = tuple(side for side, value in sizes.items() if value <= low)
         if 0 < len(below) < len(sizes):
             only_at[name] = below
     return least, only_at
@@ -221,30 +240,15 @@ def _nonlinearity(
 ) -> float:
     """Returns how far f(a x + (1 - a) y) is from a f(x) + (1 - a) f(y)."""
     return max(
-        relative_distance(
-            run(a * x + (1 - a) * y).numpy(),
-            (a * of_x + (1 - a) * of_y).numpy(),
-        )
+        relative_distance(run(a * x + (1 - a) * y), a * of_x + (1 - a) * of_y)
         for a in (0.3, 2.0)
     )
 
 
-def _met_weights(probed: Probed, maps: Sequence[tf.Tensor]) -> list[np.ndarray]:
-    """Returns for every weight which of its numbers have a gradient, bool."""
-    variables = probed.branch.trainable_variables
-    met = [np.zeros(_own(v.numpy(), v, probed).shape, bool) for v in variables]
-    for i, x in enumerate(maps):
-        with tf.GradientTape() as tape:
-            y = probed.evaluated(x)
-            weight = tf.random.stateless_normal(tf.shape(y), (i, 4))
-            total = tf.reduce_sum(y * weight)
-        gradients = tape.gradient(total, [v.value for v in variables])
-        parts = zip(met, variables, gradients, strict=True)
-        for seen, variable, gradient in parts:
-            if gradient is not None:
-                dense = tf.convert_to_tensor(gradient).numpy()
-                seen |= _own(dense, variable, probed) != 0
-    return met
+def _dense(gradient: Any, variable: Any) -> np.ndarray:
+    if gradient is None:
+        return np.zeros(variable.shape)
+    return tf.convert_to_tensor(gradient).numpy()
 
 
 def _own(array: np.ndarray, variable: Any, probed: Probed) -> np.ndarray:
@@ -253,19 +257,19 @@ def _own(array: np.ndarray, variable: Any, probed: Probed) -> np.ndarray:
     return array[probed.copy] if copies > 1 else array
 
 
-def _sees(probed: Probed, x: tf.Tensor) -> int:
+def _sees(tape: tf.GradientTape, x: tf.Tensor, y: tf.Tensor) -> int:
     """Returns the side of the square of input pixels that reach the centre.
 
     A pixel whose gradient is below a fiftieth of the largest counts as out of
     reach: batch statistics let every pixel reach every other a little.
     """
-    middle = x.shape[1] // 2
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        centre = probed.evaluated(x)[:, middle, middle]
-        weight = tf.random.stateless_normal(centre.shape, (8, 1))
-        total = tf.reduce_sum(centre * weight)
-    gradient = tape.gradient(total, x, unconnected_gradients="zero")
+    middle = int(x.shape[1]) // 2
+    weight = np.zeros(y.shape, np.float32)
+    centre = weight[:, middle, middle]
+    centre[:] = tf.random.stateless_normal(centre.shape, (8, 1))
+    gradient = tape.gradient(
+        y, x, output_gradients=weight, unconnected_gradients="zero"
+    )
     force = np.abs(gradient.numpy()).sum(axis=(0, 3))
     if not force.any():
         return 0

@@ -143,7 +143,7 @@ def _digest(
 
     Args:
       texts: what stands for captured tensors.
-      library: definitions of the functions that it calls.
+      library: graphs of the functions that it calls.
     """
     known = {place: _hash(text) for place, text in texts.items()}
     for number, tensor in enumerate(graph.inputs):
@@ -171,8 +171,7 @@ def _facts(op: Any, library: Mapping[str, Any]) -> Iterator[str]:
             continue
         called = [f.name for f in _functions_in(value)]
         if called:
-            graphs = [_graph_of(library, each) for each in called]
-            value = [_digest(graph, {}, library) for graph in graphs]
+            value = [_digest(library[each], {}, library) for each in called]
         yield f"{name}={value}"
 
 
@@ -181,16 +180,15 @@ def _functions_in(value: Any) -> list[Any]:
 
 
 def _library(graph: Any) -> dict[str, Any]:
-    found = graph.as_graph_def().library.function
-    return {each.signature.name: each for each in found}
-
-
-def _graph_of(library: Mapping[str, Any], name: str) -> Any:
+    """Returns the graphs of the functions that a graph calls, by name."""
+    library = graph.as_graph_def().library
     with tf.Graph().as_default():
-        # What the function calls must be known.
-        functions = {"function": list(library.values())}
-        tf.graph_util.import_graph_def(tf.compat.v1.GraphDef(library=functions))
-        return function_def_to_graph(library[name])
+        # What a function calls must be known.
+        tf.graph_util.import_graph_def(tf.compat.v1.GraphDef(library=library))
+        return {
+            each.signature.name: function_def_to_graph(each)
+            for each in library.function
+        }
 
 
 def _hash(*parts: Any) -> str:
@@ -234,7 +232,7 @@ def _span(
 
     Args:
       shapes: of the weights in the graph.
-      library: definitions of the functions that it calls.
+      library: graphs of the functions that it calls.
     """
     reach: dict[str, tuple[int, int]] = {}
     for op in graph.get_operations():
@@ -244,8 +242,7 @@ def _span(
             own = _kernel(op.inputs[1], shapes)
         for value in op.node_def.attr.values():
             for called in _functions_in(value):
-                graph_of = _graph_of(library, called.name)
-                inner = _span(graph_of, {}, library)
+                inner = _span(library[called.name], {}, library)
                 own = max(own[0], inner[0]), max(own[1], inner[1])
         height = max((each[0] for each in so_far), default=0) + own[0]
         width = max((each[1] for each in so_far), default=0) + own[1]

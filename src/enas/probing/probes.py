@@ -117,23 +117,32 @@ class Probed:
         return np.concatenate([part.numpy().ravel() for part in parts])
 
     def noise(self, maps: Sequence[tf.Tensor]) -> tuple[float, float]:
-        """Returns how random it is in training.
-
-        Returns:
-          (correlation, zeros): of two steps over the same maps, in [-1, 1],
-          1 for an op that draws nothing; and the share of evaluation's values
-          that training zeroes.
-        """
+        """Returns how random it is in training, see `noise_of`."""
         steps = [self.two_steps(x) for x in maps]
-        first, second = (
-            np.concatenate([step[i].numpy().ravel() for step in steps])
-            for i in (0, 1)
-        )
-        plain = np.concatenate(
-            [self.evaluated(x).numpy().ravel() for x in maps]
-        )
-        zeros = np.mean(first[plain != 0] == 0) if plain.any() else 0.0
-        return correlation(first, second), float(zeros)
+        return noise_of(steps, [self.evaluated(x) for x in maps])
+
+
+def noise_of(
+    steps: Sequence[tuple[tf.Tensor, tf.Tensor]], plain: Sequence[tf.Tensor]
+) -> tuple[float, float]:
+    """Returns how random an op is in training.
+
+    Args:
+      steps: of every map, what two training steps make of it.
+      plain: what evaluation makes of it.
+
+    Returns:
+      (correlation, zeros): of two steps over the same maps, in [-1, 1],
+      1 for an op that draws nothing; and the share of evaluation's values
+      that training zeroes.
+    """
+    first, second, evaluated = (
+        np.concatenate([y.numpy().ravel() for y in values])
+        for values in (*zip(*steps, strict=True), plain)
+    )
+    met = evaluated != 0
+    zeros = np.mean(first[met] == 0) if met.any() else 0.0
+    return correlation(first, second), float(zeros)
 
 
 @contextlib.contextmanager
@@ -156,7 +165,8 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def relative_distance(a: np.ndarray, b: np.ndarray) -> float:
+def relative_distance(a: Any, b: Any) -> float:
     """Returns |a - b| over the larger norm, in [0, 2]; 0 for two zeros."""
+    a, b = np.asarray(a), np.asarray(b)
     norm = max(np.linalg.norm(a), np.linalg.norm(b))
     return float(np.linalg.norm(a - b) / norm) if norm else 0.0
