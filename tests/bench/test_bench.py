@@ -20,6 +20,7 @@ from enas.errors import UserError
 
 SMOKE = ["--quick", "--layers=2", "--filters=4", "--batch=8", "--arcs=1"]
 CASE = ["--poison=identity", "--q=3", "--yardstick_arcs=1", "--flat_arcs=1"]
+SMALLEST = ["--layers=1", "--flat_layers=1"]
 
 
 @pytest.mark.parametrize("space", flat(), ids=lambda space: space.name)
@@ -108,7 +109,7 @@ def test_mistakes_in_the_options_end_with_2(argv, capsys):
 
 def test_it_runs_and_writes_its_rows(tmp_path, capsys):
     path = tmp_path / "now.json"
-    assert main([*SMOKE, *CASE, f"--json={path}"]) == 0
+    assert main([*SMOKE, *CASE, *SMALLEST, f"--json={path}"]) == 0
     assert "| child step | identity q=3 |" in capsys.readouterr().out
     rows = json.loads(path.read_text())["rows"]
     assert [each["what"] for each in rows] == [

@@ -186,13 +186,13 @@ def _answer(probed: Probed, x: tf.Tensor) -> _Answer:
 
 def _least(
     answers: Sequence[_Answer],
-) -> tuple[dict[str, float], dict[str, tuple[int, ...]]]:
+) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
     """Returns each measure at the size where it is least, and where that is.
 
     At one size the largest over the maps counts: an op that is the identity on
     all maps of one size is of no use there.
     """
-    least = {}
+    least: dict[str, Any] = {}
     only_at = {}
     for name, low in _LOW.items():
         sizes: dict[int, float] = {}
@@ -270,7 +270,8 @@ def _sees(tape: tf.GradientTape, x: tf.Tensor, y: tf.Tensor) -> int:
     gradient = tape.gradient(
         y, x, output_gradients=weight, unconnected_gradients="zero"
     )
-    force = np.abs(gradient.numpy()).sum(axis=(0, 3))
+    # A root at 0 has no finite gradient.
+    force = np.nan_to_num(np.abs(gradient), posinf=1e30).sum(axis=(0, 3))
     if not force.any():
         return 0
     reached = np.argwhere(force > force.max() / 50)
