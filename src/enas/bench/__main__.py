@@ -23,7 +23,6 @@ SIZES = {
     "filters": (36, 12, "channels of every layer"),
     "batch": (128, 32, "images in a batch"),
     "arcs": (30, 6, "random architectures that are timed"),
-    "times": (1, 1, "how often each is timed in a process"),
     "yardstick_arcs": (30, 2, "how many are also built without switches"),
     "processes": (2, 1, "processes for each search space, in turn"),
     "flat_layers": (3, 2, "layers where q=1 and many are compared"),
@@ -44,26 +43,23 @@ def read_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     add("--profile", default="enas", help="enas or paper")
     add("--threads", type=_positive, help="(all cores)")
     add("--data_path", help="CIFAR-10; without it, images are drawn")
-    parts = f"comma list of {', '.join(MEASURE)}"
-    text = f"{parts} (%(default)s)"
-    add("--parts", default="program,steps,flat", help=text)
+    add("--parts", default=",".join(MEASURE), help="some of %(default)s")
     add("--json", help="write the numbers into this file")
     add("--overwrite", action="store_true", help="replace any file by --json")
     add("--compare", type=_result, help="earlier JSON to compare with")
     add("--show", type=_result, help="print this JSON's table, measure nothing")
     options = parser.parse_words(argv)
-    if (options.poison in (None, "none")) != (options.q is None):
-        parser.error(
-            "--poison and --q are given together or not at all; "
-            "--poison=none, the clean space, takes no --q"
-        )
-    if {*options.parts.split(",")} - {*MEASURE}:
-        parser.error(f"argument --parts: a {parts}; received {options.parts}")
-    if options.json:
-        check_free(options.json, "--json", options.overwrite)
     for name, sizes in SIZES.items():
         if getattr(options, name) is None:
             setattr(options, name, sizes[options.quick])
+    if (options.poison in (None, "none")) != (options.q is None):
+        text = "together or not at all; --poison=none takes no --q"
+        parser.error(f"--poison and --q are given {text}")
+    if {*options.parts.split(",")} - {*MEASURE}:
+        legal = ", ".join(MEASURE)
+        parser.error(f"--parts is some of {legal}; received {options.parts}")
+    if options.json:
+        check_free(options.json, "--json", options.overwrite)
     return options
 
 
@@ -93,8 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return failed
     print("\n".join(lines_of(result, options.compare)))
     if options.json and not options.show:
-        text = json.dumps(result, indent=1)
-        pathlib.Path(options.json).write_text(text, encoding="utf-8")
+        pathlib.Path(options.json).write_text(json.dumps(result, indent=1))
     return 0
 
 
@@ -103,7 +98,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     if options.threads:
         names = (f"{name}_THREADS" for name in THREADS)
         os.environ |= dict.fromkeys(names, str(options.threads))
-    start, rows, machine = time.time(), [], processes.machine()
+    rows, machine = [], processes.machine()
     speeds = [machine.pop("speed")]
     for part in options.parts.split(","):
         for row in MEASURE[part](options):
@@ -113,8 +108,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         speeds.append(processes.machine()["speed"])
     return {
         "program": MARK,
-        "date": time.strftime("%Y-%m-%d", time.gmtime(start)),
-        "minutes": (time.time() - start) / 60,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "options": {**vars(options), "compare": None},
         "machine": machine,
         "speeds": speeds,

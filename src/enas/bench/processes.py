@@ -9,7 +9,6 @@ import importlib.metadata
 import multiprocessing.managers
 import os
 import pathlib
-import platform
 import re
 import subprocess
 import sys
@@ -33,9 +32,6 @@ SEARCH = (
     "--log_every=1",
     "--readings=printed",
 )
-# Of the products and copies that measure the machine.
-SIDE = 2048
-MEGABYTES = 256
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -61,8 +57,7 @@ def start_workers(
     """Starts a process for each search, and ends them at last.
 
     Yields:
-      The searches, `TimedSearch` or what stands for one; the seconds from the
-      start of each process to the end of a child step, of its first arc.
+      A `TimedSearch` each; the seconds from its start to its first child step.
     """
     workers, seconds = [], []
     with contextlib.ExitStack() as stack:
@@ -79,29 +74,25 @@ def run_search(search: Sequence[str]) -> tuple[float, float]:
     """Runs a search of one short epoch from its command line.
 
     Returns:
-      (seconds from the start of the program to the end of the first child
-      step, largest resident memory until its end in GB).
+      (seconds to the end of the first child step, largest memory in GB).
 
     Raises:
       UserError: the search failed.
     """
     command = [sys.executable, "-m", "enas.cifar10.main", *search, *SEARCH]
+    pipe: Any = {"stdout": subprocess.PIPE, "text": True}
     with tempfile.TemporaryDirectory() as folder:
         command.append(f"--output_dir={folder}/run")
         start, times = time.perf_counter(), []
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True
-        ) as process:
+        with subprocess.Popen(command, **pipe) as process:
             for line in process.stdout or ():
                 if "ch_step=1 " in line:
                     times.append(time.perf_counter() - start)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode or not times:
-        raise UserError(
-            f"The search ended with {process.returncode}; what it printed is "
-            "above."
-        )
+        text = f"The search ended with {process.returncode}, see above."
+        raise UserError(text)
     return times[0], usage.ru_maxrss / 1e6
 
 
@@ -112,30 +103,23 @@ def machine() -> dict[str, Any]:
 
 
 def _describe() -> dict[str, Any]:
-    """Returns what the machine is, and its speed at the moment."""
-    info = pathlib.Path("/proc/cpuinfo")
-    text = info.read_text(encoding="utf-8") if info.exists() else ""
-    names = re.findall(r"(?m)^model name\s*: (.*)$", text) or ["unknown"]
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": f"{len(names)} x {names[0]}",
-        "python": platform.python_version(),
-        "tensorflow": importlib.metadata.version("tensorflow"),
-        "speed": _speed(),
-    }
-
-
-def _speed() -> dict[str, float]:
-    """Returns GFLOP/s of float32 matrix products and GB/s of memory copied."""
+    """Returns what it is, and the speed of float32 products and of copies."""
 
     def seconds(function: Callable[[], Any]) -> float:
         return float(np.median(timeit.repeat(function, repeat=6, number=1)[1:]))
 
-    a = np.ones((SIDE, SIDE), np.float32)
-    source = np.ones(MEGABYTES << 18, np.float32)
+    info = pathlib.Path("/proc/cpuinfo")
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    names = re.findall(r"(?m)^model name\s*: (.*)$", text) or ["unknown"]
+    a, source = np.ones((2048, 2048), "f"), np.ones(1 << 26, "f")
     target = np.empty_like(source)
     copy = seconds(lambda: np.copyto(target, source))
-    return {
-        "gemm_gflops": 2 * SIDE**3 / seconds(lambda: a @ a) / 1e9,
+    speed = {
+        "gemm_gflops": 2 * 2048**3 / seconds(lambda: a @ a) / 1e9,
         "memory_gb_s": 2 * source.nbytes / copy / 1e9,
+    }
+    return {
+        "processor": f"{len(names)} x {names[0]}",
+        "tensorflow": importlib.metadata.version("tensorflow"),
+        "speed": speed,
     }

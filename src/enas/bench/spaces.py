@@ -5,12 +5,8 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from enas.cifar10 import search_space
 from enas.cifar10.arc import num_decisions
-from enas.cifar10.search_space import (
-    POISON_SETS,
-    SearchSpace,
-    make_search_space,
-)
 
 EPOCH_STEPS = 20
 
@@ -33,8 +29,8 @@ class Space(NamedTuple):
         unique = " unique" if self.sharing == "unique" else ""
         return f"{self.poison} q={self.q}{unique}" if self.q else "clean"
 
-    def make(self) -> SearchSpace:
-        return make_search_space(*self)
+    def make(self) -> search_space.SearchSpace:
+        return search_space.make_search_space(*self)
 
 
 # Those of the paper that are cheapest, dearest and most varied.
@@ -43,20 +39,15 @@ MEASURED = (Space(), Space("identity", 300), Space("grouped", 50))
 
 def measured(options: argparse.Namespace) -> tuple[Space, ...]:
     """Returns the search spaces to measure."""
-    if options.poison is None:
-        return MEASURED
-    return (Space(options.poison, options.q or 0),)
+    own = Space(options.poison, options.q or 0)
+    return (own,) if options.poison else MEASURED
 
 
 def flat(poison: str | None = None) -> list[Space]:
-    """Returns spaces of many copies, which should cost what q=1 does.
-
-    Args:
-      poison: a poisoning set, or "none"; None for all sets.
-    """
+    """Returns spaces of many copies of a set, or of all sets for None."""
     return [
         Space(name, 50 if name == "grouped" else 300, sharing)
-        for name in ([poison] if poison else POISON_SETS)
+        for name in ([poison] if poison else search_space.POISON_SETS)
         if name != "none"
         for sharing in ("shared", "unique")
     ]
@@ -81,16 +72,16 @@ def without_copies(space: Space, arcs: Sequence[BareArc]) -> list[BareArc]:
 
 
 def search_flags(
-    options: argparse.Namespace, space: Space, **sizes: int
+    options: argparse.Namespace, space: Space, layers: int | None = None
 ) -> list[str]:
-    """Returns the flags of a search; `sizes` go before those of `options`."""
-    size, path = {**vars(options), **sizes}, options.data_path
+    """Returns the flags of a search; its layers are those of `options`."""
+    path = options.data_path
     return [
         f"--data_path={path}" if path else "--dataset=shapes",
-        f"--num_train={EPOCH_STEPS * size['batch']}",
-        f"--child_num_layers={size['layers']}",
-        f"--child_out_filters={size['filters']}",
-        f"--batch_size={size['batch']}",
+        f"--num_train={EPOCH_STEPS * options.batch}",
+        f"--child_num_layers={layers or options.layers}",
+        f"--child_out_filters={options.filters}",
+        f"--batch_size={options.batch}",
         f"--profile={options.profile}",
         f"--poison={space.poison}",
         f"--q={space.q}",

@@ -51,15 +51,12 @@ def lines_of(
 ) -> list[str]:
     """Returns the table of what the benchmark wrote as JSON."""
     options, machine = result["options"], result["machine"]
-    lines = [
+    head = (
         "{layers} layers, {filters} filters, batch {batch}, profile {profile}, "
         "threads {cores}; rows `step`, `start` and `peak memory` with "
-        "{flat_layers} layers.".format(
-            **options, cores=options["threads"] or "all"
-        ),
-        f"{machine['processor']}, TensorFlow {machine['tensorflow']}: "
-        + _speeds(result["speeds"]),
-    ]
+        "{flat_layers} layers.\n{processor}, TensorFlow {tensorflow}: "
+    ).format(cores=options["threads"] or "all", **options, **machine)
+    lines = [head + _speeds(result["speeds"])]
     columns, before = [*COLUMNS], {}
     if earlier:
         lines.append(f"Earlier: {_speeds(earlier['speeds'])}")

@@ -24,7 +24,6 @@ from enas.final.final_child import FinalChild
 from enas.utils import seed_pair
 
 DRAW = np.float32(0.01), np.array(seed_pair(0, "bench", 0), np.int32)
-UPDATES = 5
 
 
 def _seconds(function: Callable[[], Any]) -> float:
@@ -34,10 +33,7 @@ def _seconds(function: Callable[[], Any]) -> float:
 
 
 class TimedSearch:
-    """Holds a search at its beginning and times its steps.
-
-    Every public method answers one kind of question with plain numbers.
-    """
+    """Holds a search at its beginning and answers with seconds of its steps."""
 
     def __init__(self, config: Config, arcs: Sequence[BareArc]) -> None:
         search = self._search = build.load_search(config)
@@ -66,16 +62,12 @@ class TimedSearch:
         """Returns the seconds of a child step of arc i on a constant batch."""
         return _seconds(lambda: self._train(self._arcs[i], self._batch))
 
-    def arc(self, i: int, times: int, with_static: bool) -> dict[str, float]:
-        """Times all that is done with arc i, in turns.
+    def arc(self, i: int, with_static: bool) -> dict[str, float]:
+        """Times all that is done with arc i, in turns, in seconds.
 
-        Args:
-          with_static: also as a network without switches.
-
-        Returns:
-          Medians of the seconds: `child`, a step on a constant batch; `fed`,
-          the same on the batch that the pipeline has next; `reward`, the arc
-          on the batch of a reward; `static`.
+        `child`: a step on a constant batch; `fed`: on the pipeline's next one;
+        `reward`: the arc on the batch of a reward; `static`, if wanted: a step
+        of the network without switches.
         """
         arc = self._arcs[i]
         kinds: dict[str, Callable[[], Any]] = {
@@ -89,14 +81,14 @@ class TimedSearch:
             example = *self._batch, *DRAW
             step = static_step(self._steps, arc, example)
             kinds["static"] = lambda: float(step(*example)[0])
-        seconds: dict[str, list[float]] = {name: [] for name in kinds}
-        for _ in range(times + 1):
+        seconds = {}
+        # In the first round the static network is compiled.
+        for _ in range(2):
             for name, run in kinds.items():
                 # In a search it changes only where phases meet.
                 rewrite(name == "reward")
-                seconds[name].append(_seconds(run))
-        # In the first round the static network is compiled.
-        return {n: statistics.median(each[1:]) for n, each in seconds.items()}
+                seconds[name] = _seconds(run)
+        return seconds
 
     def own(self) -> float:
         """Returns the seconds of a controller update without its arcs."""
@@ -110,14 +102,12 @@ class TimedSearch:
             float(train(*arcs, rewards, config.controller_lr)[1])
 
         update()
-        return statistics.median(_seconds(update) for _ in range(UPDATES))
+        return statistics.median(_seconds(update) for _ in range(5))
 
     def epoch(self) -> tuple[float, float]:
-        """Trains the child for an epoch.
+        """Returns the seconds of an epoch of the child, and of its steps alone.
 
-        Returns:
-          (seconds, seconds in its steps): the latter without drawing arcs,
-          waiting for batches, checking and logging.
+        The latter without drawing arcs, waiting for batches and logging.
         """
         step, inside = self._steps.train_child, []
 
@@ -139,9 +129,7 @@ class TimedSearch:
 
 
 class StaticNetwork(keras.Model):
-    """One arc of a `MacroChild`, its ops and skips known when it is traced.
-
-    It is made of the child's own layers and has only the weights of the arc.
+    """One arc, known when it is traced, of a `MacroChild`'s own layers.
 
     Call arguments: those of `MacroChild`; `arc` is not looked at.
     """
@@ -164,9 +152,6 @@ def static_step(compiled: Compiled, arc: tuple, example: tuple) -> CompiledStep:
 
     Args:
       example: what it will be called with: images, labels, rate, seed.
-
-    Returns:
-      (images, labels, rate, seed) -> (loss, norm, logits).
     """
     static = StaticNetwork(compiled.child, *arc)
     optimizer = ChildOptimizer(static, compiled.child_optimizer.rules)
