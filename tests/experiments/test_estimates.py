@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from enas.experiments.estimates import (
     concordance,
     correlation,
     estimate,
+    kendall_of_many,
     moving_average,
     paired,
     partial,
+    spearman_of_many,
     verdict,
     window,
 )
@@ -18,6 +21,17 @@ from enas.experiments.estimates import (
 def test_a_rank_correlation_needs_8_rows():
     assert np.isnan(correlation(np.arange(7.0), np.arange(7.0)))
     assert correlation(np.arange(8.0), np.arange(8.0)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("of_many", "of_one"),
+    [(spearman_of_many, stats.spearmanr), (kendall_of_many, stats.kendalltau)],
+)
+def test_many_resamples_at_once_are_what_scipy_says_of_each(of_many, of_one):
+    # Few values, so that there are ties.
+    x, y = np.random.default_rng(0).integers(0, 6, (2, 40, 16))
+    wanted = [of_one(a, b).statistic for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(of_many(x, y, axis=-1), wanted, atol=1e-12)
 
 
 def test_pairs_of_one_share_are_compared_by_hand():

@@ -7,7 +7,6 @@ or from the tables of `collect`. A table is (header, rows of text).
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
 
 from enas.cifar10.config import Config
 from enas.experiments import estimates
@@ -202,7 +201,7 @@ def ranks(arcs: Sequence[Line], scratch: Sequence[Line]) -> Table:
         shared, alone = np.array(found).T
         tau, span = estimates.kendall(shared, alone), "-"
         if tau == tau:
-            ends = estimates.interval(shared, alone, stats.kendalltau)
+            ends = estimates.interval(shared, alone, estimates.kendall_of_many)
             span = "{:.2f} to {:.2f}".format(*ends)
         rows.append([*run, str(len(found)), number(tau), span])
     return header, rows
