@@ -11,6 +11,7 @@ from enas.cifar10.arc import Arc
 from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.defence import Defence
 from enas.cifar10.epoch_progress import EpochProgress
+from enas.cifar10.flags import make_flags, read_flags
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.ops import ChildOptions
@@ -35,6 +36,11 @@ SMALL = (
     "--q=2",
 )
 SMALL_ARC = "1  6 1"
+
+
+def read_command(*arguments):
+    """Returns (config, idle flags) of a command line."""
+    return read_flags(make_flags(), ["program", *arguments])
 
 
 def load(name):
