@@ -163,9 +163,7 @@ def test_script_parses(script):
 
 
 @pytest.mark.parametrize(
-    "script",
-    sorted(SCRIPTS.glob("[!_]*.sh")),
-    ids=lambda path: path.name,
+    "script", sorted(SCRIPTS.glob("[!_]*.sh")), ids=lambda path: path.name
 )
 def test_script_stops_at_errors_and_sets_itself_up(script):
     text = script.read_text()

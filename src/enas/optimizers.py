@@ -188,9 +188,7 @@ class Momentum:
 
 
 def nesterov(
-    slot: tf.Tensor | tf.Variable,
-    gradient: tf.Tensor,
-    learning_rate: tf.Tensor,
+    slot: tf.Tensor | tf.Variable, gradient: tf.Tensor, learning_rate: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Computes a step of Nesterov momentum; nothing is assigned.
 

@@ -5,12 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from cifar_files import (
-    PER_FILE,
-    TEST,
-    TRAIN,
-    set_images_per_file,
-)
+from cifar_files import PER_FILE, TEST, TRAIN, set_images_per_file
 
 
 @pytest.fixture

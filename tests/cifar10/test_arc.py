@@ -149,8 +149,7 @@ def test_skip_bits_other_than_0_and_1_are_refused(drawing, data):
     flat[place] = data.draw(st.integers(2, 99) | st.integers(-99, -1))
     layer = sum(start < place for start in places(num_layers)) - 1
     with pytest.raises(
-        UserError,
-        match=f"0 or 1; received {flat[place]} at layer {layer}\\.",
+        UserError, match=f"0 or 1; received {flat[place]} at layer {layer}\\."
     ):
         Arc.from_flat(flat, num_layers, num_ops)
 

@@ -10,10 +10,7 @@ from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.search_space import make_search_space
 
 POISON = "identity,transposed_conv"
-BATCH = (
-    np.zeros((4, 32, 32, 3), np.float32),
-    np.arange(4, dtype=np.int32),
-)
+BATCH = (np.zeros((4, 32, 32, 3), np.float32), np.arange(4, dtype=np.int32))
 
 
 @pytest.mark.parametrize("sharing", ["shared", "unique"])

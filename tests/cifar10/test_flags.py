@@ -11,10 +11,7 @@ import helpers
 from enas.cifar10 import main as program
 from enas.cifar10.config import Config
 from enas.cifar10.config.values import shown_default
-from enas.cifar10.flags import (
-    WITHOUT_EFFECT,
-    help_text,
-)
+from enas.cifar10.flags import WITHOUT_EFFECT, help_text
 from enas.cifar10.metrics import COLUMNS, TAGS
 from enas.errors import UserError
 from enas.paths import full_path

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 import helpers
 from enas.cifar10.config import Config
-from enas.cifar10.flags import (
-    WITHOUT_EFFECT,
-)
+from enas.cifar10.flags import WITHOUT_EFFECT
 from enas.errors import UserError
 
 read = helpers.read_command

@@ -21,11 +21,7 @@ _SMALLEST = (
 CONFIGURATIONS = {
     "clean": (),
     "identity": ("--poison=identity", "--q=6"),
-    "dropout_unique": (
-        "--poison=dropout",
-        "--q=3",
-        "--poison_sharing=unique",
-    ),
+    "dropout_unique": ("--poison=dropout", "--q=3", "--poison_sharing=unique"),
     "copies": (
         "--poison=dropout,transposed_conv",
         "--q=3",

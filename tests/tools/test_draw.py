@@ -39,10 +39,7 @@ def test_bits_mean_stem_and_layers_in_enas_and_layers_in_the_paper():
 def test_sums_in_enas_leave_the_cache_as_it_is():
     found = steps("0  6 1  2 0 1  8 1 1 1")
     # Four layers: halved after layers 0 and 1.
-    assert found["layer_1/sum"] == (
-        "layer_1/op",
-        "layer_0/pool_at_0/from_0",
-    )
+    assert found["layer_1/sum"] == ("layer_1/op", "layer_0/pool_at_0/from_0")
     assert found["layer_2/op"] == ("layer_1/pool_at_1/from_2",)
     assert found["layer_3/sum"] == (
         "layer_3/op",

@@ -10,12 +10,7 @@ import tensorflow as tf
 from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags
 from enas.tools import open_run
-from enas.tools.evaluate import (
-    count_answers,
-    main,
-    predict,
-    read_image,
-)
+from enas.tools.evaluate import count_answers, main, predict, read_image
 from helpers import SMALL_ARC
 
 

@@ -98,9 +98,7 @@ class Profile:
         18, "biases of the controller's LSTM", "none/learned"
     )
     lstm_state: str = _choice(
-        18,
-        "whether the state after the skip step is kept",
-        "carried/discarded",
+        18, "whether the state after the skip step is kept", "carried/discarded"
     )
     entropy: str = _choice(
         22,

@@ -102,10 +102,7 @@ def space_of(
     """
     user_ops.load(config, copies or {})
     return make_search_space(
-        config.poison,
-        config.q,
-        config.poison_sharing,
-        config.candidate_ops,
+        config.poison, config.q, config.poison_sharing, config.candidate_ops
     )
 
 

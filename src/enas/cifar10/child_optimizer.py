@@ -84,9 +84,7 @@ class Update:
     """
 
     def __init__(
-        self,
-        optimizer: ChildOptimizer,
-        arc: tuple[tf.Tensor, tf.Tensor] | None,
+        self, optimizer: ChildOptimizer, arc: tuple[tf.Tensor, tf.Tensor] | None
     ) -> None:
         self._optimizer, self._arc = optimizer, arc
         child, use = optimizer.child, optimizer.use

@@ -156,10 +156,7 @@ class MacroChild(keras.Model):
     """
 
     def __init__(
-        self,
-        search_space: SearchSpace,
-        num_layers: int,
-        options: ChildOptions,
+        self, search_space: SearchSpace, num_layers: int, options: ChildOptions
     ):
         super().__init__(name="child")
         self.search_space = search_space

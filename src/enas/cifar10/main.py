@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING
 
 from enas import tf_settings
 from enas.cifar10.config import Config
-from enas.cifar10.flags import (
-    WITHOUT_EFFECT,
-    help_text,
-    make_flags,
-    read_flags,
-)
+from enas.cifar10.flags import WITHOUT_EFFECT, help_text, make_flags, read_flags
 from enas.errors import NonFiniteError, Stopped, UserError
 from enas.run.autosave import Autosave, StopSignals
 from enas.utils import DASHES, Log, flag_lines

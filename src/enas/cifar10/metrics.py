@@ -45,43 +45,36 @@ class EpochNumbers:
         "any clipping.",
     )
     valid_acc: float | None = _number(
-        "accuracy/valid_as_printed",
-        f"{_PRINTED} validation set.",
+        "accuracy/valid_as_printed", f"{_PRINTED} validation set."
     )
     test_acc: float | None = _number(
         "accuracy/test_as_printed", f"{_PRINTED} test set."
     )
     best_valid_acc: float | None = _number(
-        "accuracy/valid_best_of_10",
-        f"{_BEST} validation set, evaluation mode.",
+        "accuracy/valid_best_of_10", f"{_BEST} validation set, evaluation mode."
     )
     best_test_acc: float | None = _number(
-        "accuracy/test_best_of_10",
-        f"{_BEST} test set, evaluation mode.",
+        "accuracy/test_best_of_10", f"{_BEST} test set, evaluation mode."
     )
     best_valid_acc_train: float | None = _number(
-        "training_mode/valid_best_of_10",
-        f"{_BEST} validation set, {_NOISY}",
+        "training_mode/valid_best_of_10", f"{_BEST} validation set, {_NOISY}"
     )
     best_test_acc_train: float | None = _number(
-        "training_mode/test_best_of_10",
-        f"{_BEST} test set, {_NOISY}",
+        "training_mode/test_best_of_10", f"{_BEST} test set, {_NOISY}"
     )
     sampled_valid_acc: float | None = _number(
         "accuracy/valid_mean_of_sampled",
         f"{_MEAN} validation set, evaluation mode.",
     )
     sampled_test_acc: float | None = _number(
-        "accuracy/test_mean_of_sampled",
-        f"{_MEAN} test set, evaluation mode.",
+        "accuracy/test_mean_of_sampled", f"{_MEAN} test set, evaluation mode."
     )
     sampled_valid_acc_train: float | None = _number(
         "training_mode/valid_mean_of_sampled",
         f"{_MEAN} validation set, {_NOISY}",
     )
     sampled_test_acc_train: float | None = _number(
-        "training_mode/test_mean_of_sampled",
-        f"{_MEAN} test set, {_NOISY}",
+        "training_mode/test_mean_of_sampled", f"{_MEAN} test set, {_NOISY}"
     )
     reward: float | None = _number(
         "controller/reward",
@@ -127,8 +120,7 @@ class EpochNumbers:
         "seconds/child", "Wall time of the child's phase."
     )
     seconds_controller: float | None = _number(
-        "seconds/controller",
-        "Wall time of the controller's phase.",
+        "seconds/controller", "Wall time of the controller's phase."
     )
     seconds_eval: float | None = _number(
         "seconds/evaluation", "Wall time of the evaluation."

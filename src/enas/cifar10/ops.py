@@ -199,17 +199,11 @@ class PoolBranch(Branch):
 add_ops(
     Op("conv_3x3", ConvBranch, {"size": 3}, poison=False),
     Op(
-        "sep_conv_3x3",
-        ConvBranch,
-        {"size": 3, "separable": True},
-        poison=False,
+        "sep_conv_3x3", ConvBranch, {"size": 3, "separable": True}, poison=False
     ),
     Op("conv_5x5", ConvBranch, {"size": 5}, poison=False),
     Op(
-        "sep_conv_5x5",
-        ConvBranch,
-        {"size": 5, "separable": True},
-        poison=False,
+        "sep_conv_5x5", ConvBranch, {"size": 5, "separable": True}, poison=False
     ),
     Op("avg_pool_3x3", PoolBranch, {"kind": "avg"}, poison=False),
     Op("max_pool_3x3", PoolBranch, {"kind": "max"}, poison=False),

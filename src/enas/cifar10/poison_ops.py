@@ -17,12 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from enas.cifar10.branches import (
-    Branch,
-    ChildOptions,
-    Mode,
-    Setting,
-)
+from enas.cifar10.branches import Branch, ChildOptions, Mode, Setting
 from enas.cifar10.ops import ConvBranch, Op, add_ops
 from enas.drawing.costs import Cost, conv_cost
 from enas.lazy_modules import common_ops, image_ops, keras, tf

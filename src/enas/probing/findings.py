@@ -7,12 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from enas.probing.probes import (
-    Probed,
-    correlation,
-    noise_of,
-    relative_distance,
-)
+from enas.probing.probes import Probed, correlation, noise_of, relative_distance
 
 RETURNS_INPUT = 0.1
 LINEAR = 1e-3

@@ -136,10 +136,7 @@ PLACES = {
     "npz of planes": lambda: write_npz("x/cifar10.npz", (3, 32, 32)),
     "npz of rows": lambda: write_npz("x/cifar10.npz", (3072,)),
 }
-AS_THE_PATH = {
-    "archive as the path": "x/any name",
-    "npz by name": "x/mine.npz",
-}
+AS_THE_PATH = {"archive as the path": "x/any name", "npz by name": "x/mine.npz"}
 
 
 @pytest.mark.parametrize("case", PLACES)

@@ -8,12 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from cifar_files import (
-    PER_FILE,
-    assert_published,
-    read,
-    set_images_per_file,
-)
+from cifar_files import PER_FILE, assert_published, read, set_images_per_file
 from enas.cifar10.readers import tfds
 from enas.errors import UserError
 

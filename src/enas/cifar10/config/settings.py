@@ -69,9 +69,7 @@ class DataSettings:
         choices=("NHWC", "NCHW"),
     )
     batch_size: int = setting(
-        128,
-        "Images in a training batch and in the batch of a reward.",
-        lower=1,
+        128, "Images in a training batch and in the batch of a reward.", lower=1
     )
     eval_batch_size: int | None = setting(
         None,
@@ -159,9 +157,7 @@ class ChildSettings:
         upper=1.0,
     )
     child_l2_reg: float = setting(
-        0.00025,
-        "Factor on the sum of squares of all child weights.",
-        lower=0.0,
+        0.00025, "Factor on the sum of squares of all child weights.", lower=0.0
     )
     child_grad_bound: float = setting(
         5.0,
@@ -195,10 +191,7 @@ class ChildSettings:
         0.0005, "Lowest cosine learning rate.", lower=0.0
     )
     child_lr_T_0: int = setting(  # noqa: N815 (the original's name)
-        10,
-        "Epochs of the first cosine period.",
-        lower=1,
-        alias="child_lr_T",
+        10, "Epochs of the first cosine period.", lower=1, alias="child_lr_T"
     )
     child_lr_T_mul: int = setting(  # noqa: N815 (the original's name)
         2, "Factor on the period at every restart.", lower=1
@@ -250,14 +243,10 @@ class ControllerSettings:
         0.0, "Factor on its sum of squared weights.", lower=0.0
     )
     controller_tanh_constant: float | None = setting(
-        1.5,
-        "Bound c of all logits, c * tanh(logit); 0 for none.",
-        lower=0.0,
+        1.5, "Bound c of all logits, c * tanh(logit); 0 for none.", lower=0.0
     )
     controller_temperature: float | None = setting(
-        None,
-        "Divisor of all logits before the bound.",
-        lower=1e-6,
+        None, "Divisor of all logits before the bound.", lower=1e-6
     )
     controller_skip_target: float = setting(
         0.4,
@@ -306,18 +295,13 @@ class RunSettings:
     )
     num_epochs: int = setting(300, "Epochs to search.", lower=1, logging=True)
     seed: int = setting(
-        69,
-        "Seed of everything random.",
-        lower=0,
-        upper=2**31 - 1,
+        69, "Seed of everything random.", lower=0, upper=2**31 - 1
     )
     log_every: int = setting(
         50, "Steps between log lines.", lower=1, logging=True
     )
     eval_every_epochs: int = setting(
-        1,
-        "Epochs between controller phase and evaluation.",
-        lower=1,
+        1, "Epochs between controller phase and evaluation.", lower=1
     )
     readings: str = setting(
         "last",
@@ -365,9 +349,7 @@ class RunSettings:
         "outputs", "The run directory.", logging=True, path="home"
     )
     reset_output_dir: bool = setting(
-        False,
-        "Delete the run directory first, if it is one.",
-        logging=True,
+        False, "Delete the run directory first, if it is one.", logging=True
     )
 
 

@@ -82,9 +82,7 @@ class CopyStep:
                 variable.scatter_update(tf.IndexedSlices(part, row))
 
     def narrow(
-        self,
-        weights: Sequence[tf.Variable],
-        decays: Sequence[tf.Tensor] | None,
+        self, weights: Sequence[tf.Variable], decays: Sequence[tf.Tensor] | None
     ) -> tuple[Sequence[tf.Tensor], Sequence[tf.Tensor] | None]:
         """Puts picked rows in the places of whole weights.
 

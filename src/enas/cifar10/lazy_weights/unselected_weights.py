@@ -39,10 +39,7 @@ class WeightUse:
             for branch, copy in zip(child.branch_of, child.copy_of, strict=True)
         ]
         parts = {
-            f"layer_{k}/branch_{b}": (
-                k * self._num_sets + starts[b],
-                copies[b],
-            )
+            f"layer_{k}/branch_{b}": (k * self._num_sets + starts[b], copies[b])
             for k in range(layers)
             for b in range(len(copies))
         }

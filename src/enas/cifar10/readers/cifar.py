@@ -12,12 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from enas.cifar10.readers import packed, tfds
-from enas.cifar10.readers.published import (
-    Pairs,
-    Published,
-    missing,
-    read_files,
-)
+from enas.cifar10.readers.published import Pairs, Published, missing, read_files
 from enas.errors import UserError
 from enas.paths import full_path
 from enas.utils import Say
