@@ -156,6 +156,22 @@ def _controls(evidence: Evidence) -> Table:
     return header, rows
 
 
+def _share_alone(evidence: Evidence) -> Table:
+    """Damage next to the share of poison times that of poison alone."""
+    header = ["row", "share of poison", "share times poison alone", "damage"]
+    header += ["difference", "n"]
+    clean, rows = of_row(evidence.errors(PRIMARY), BASELINE).mean, []
+    for row in read_rows():
+        if row.set in evidence.poison_alone:
+            share = summary.share_of(row, evidence.config)
+            expected = share * (evidence.poison_alone[row.set] - clean)
+            damage = evidence.damage(row.name)
+            rest = number(damage.mean - expected, "+.2f")
+            cells = [row.name, number(share, ".3f"), number(expected)]
+            rows.append([*cells, number(damage.mean), rest, str(damage.n)])
+    return header, rows
+
+
 def _modes(evidence: Evidence) -> Table:
     """Damage in training and in evaluation mode, of the same runs."""
     header = ["row", "damage, training mode", "damage, evaluation mode"]
@@ -331,6 +347,7 @@ BLOCKS: dict[str, Callable[[Evidence], Table | Iterable[str]]] = {
     ),
     "readme": _readme,
     "retrained": _retrained,
+    "share_alone": _share_alone,
     "strata": lambda evidence: summary.strata(evidence.arc_errors),
 }
 

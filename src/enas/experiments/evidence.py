@@ -82,6 +82,16 @@ class Evidence:
         names = {run["defence"] for run in self.runs} - {"none"}
         return {n: self.errors(PRIMARY, n) for n in ("none", *sorted(names))}
 
+    @functools.cached_property
+    def poison_alone(self) -> dict[str, float]:
+        """Errors of searches whose only op is the poison, by its set."""
+        return {
+            row.set: float(run[f"test_error_{PRIMARY}"])
+            for row in all_rows()
+            for run in self.runs
+            if run["variant"] == f"uniform candidate_ops={row.poison}"
+        }
+
     def curve(self, row: str, column: str) -> list[tuple[int, float]]:
         """Returns [(epoch, mean over seeds), ..] of a column.
 
@@ -110,19 +120,13 @@ class Evidence:
 
     def draw(self, directory: str) -> list[str]:
         """Draws all figures; returns the paths."""
-        sets = {row.name: row.set for row in all_rows()}
-        alone = {
-            sets[line["row"]]: float(line[f"test_error_{PRIMARY}"])
-            for line in self.ablation
-            if line["variant"] == "poison_only"
-        }
         measured = Measured(
             {s: self.errors(PRIMARY, split=s) for s in ("valid", "test")},
             self.curve,
             EPOCHS,
             SCALE,
             self.config,
-            alone,
+            self.poison_alone,
         )
         paths = draw_figures(measured, directory)
         caption = (
