@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from enas.cifar10.behaviours import PAPER, Profile
 from enas.cifar10.child_optimizer import ChildOptimizer
+from enas.cifar10.compiled import CompiledStep
 from enas.cifar10.layers.image_ops import FROZEN
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.ops import ChildOptions
@@ -156,7 +157,7 @@ class RecordedChild:
             # Recorded with zeros in the first step, with None in the last.
             if t == (0 if kind == "zero" else last):
                 found += self._loss_gradients(child, kind, t)
-            ours = step(*map(tf.constant, self.arcs[t]))
+            ours = step(*self.arcs[t])
             found += quantities(
                 {name: array[t] for name, array in recorded.items()},
                 dict(zip(names, ours, strict=True)),
@@ -209,4 +210,5 @@ def _trainer(path: pathlib.Path, kind: str) -> tuple:
         draw = Draw(RATE, (0, 0))
         return child_step(child, optimizer, batch, arc, draw)[:2]
 
-    return child, optimizer, tf.function(step, autograph=False)
+    arc = [tf.type_spec_from_value(part) for part in recorded.arcs[0]]
+    return child, optimizer, CompiledStep(step, arc, rewritten=False)
