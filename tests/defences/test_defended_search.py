@@ -22,7 +22,7 @@ FLAGS = (
     "--controller_train_steps=2",
     "--controller_num_aggregate=3",
     "--pictures_every=0",
-    "--readings=last",
+    "--readings=printed",
     "--poison=identity",
     "--q=8",
 )
