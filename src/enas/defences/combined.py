@@ -50,7 +50,7 @@ class Combined(Defence):
     def observe(self, op_ids: np.ndarray, advantages: np.ndarray) -> list[str]:
         for path, member, part in self._states():
             # A checkpoint may have set it.
-            member.state[part] = np.array(self.variables[path])
+            member.state[part] = self.variables[path].numpy().copy()
         lines = []
         for member in self.members.values():
             lines += member.observe(op_ids, advantages)
