@@ -74,8 +74,13 @@ def test_arcs_are_ranked_against_those_of_their_own_run():
         line | {"test_error": "-" + line["test_error"]} for line in shared
     ]
     other = [line | {"seed": "71"} for line in shared]
-    _, rows = summary.ranks(shared, scratch + other)
-    assert rows == [["1b", "none", "70", "10", "-1.00", "-1.00 to -1.00"]]
+    # A search with a defence has the random arcs of its space.
+    defended = [line | {"defence": "discard"} for line in shared]
+    _, rows = summary.ranks(shared + defended, scratch + other)
+    wanted = ["10", "-1.00", "-1.00 to -1.00"]
+    assert rows == [
+        ["1b", defence, "70", *wanted] for defence in ("discard", "none")
+    ]
 
 
 @pytest.mark.parametrize(

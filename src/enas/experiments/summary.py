@@ -186,13 +186,15 @@ def ranks(arcs: Sequence[Line], scratch: Sequence[Line]) -> Table:
     """
     header = ["row", "defence", "seed", "random arcs", "Kendall's tau"]
     header += ["95 % bootstrap interval"]
+    # Random arcs are of a space, whatever defence its search had.
     trained = {
-        (*_run_of(line), line["kind"]): float(line["test_error"])
+        (line["row"], line["seed"], line["kind"]): float(line["test_error"])
         for line in scratch
+        if line["defence"] == "none"
     }
     pairs: dict[tuple[str, ...], list[tuple[float, float]]] = {}
     for arc in arcs:
-        key = (*_run_of(arc), arc["kind"])
+        key = arc["row"], arc["seed"], arc["kind"]
         if arc["kind"].startswith("random_arc") and key in trained:
             pair = float(arc["test_error"]), trained[key]
             pairs.setdefault(_run_of(arc), []).append(pair)
