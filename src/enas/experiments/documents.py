@@ -277,6 +277,16 @@ def _headline(evidence: Evidence) -> Iterator[str]:
         "* Share of poison among sampled ops, first to last epoch: "
         f"{', '.join(texts)}."
     )
+    _, rows = _ranks(evidence)
+    taus = [f"{row[0]} {row[-2]} ({row[-1]}, n = {row[3]})" for row in rows]
+    yield (
+        "* Kendall's tau of random arcs, error under shared weights against "
+        f"one epoch from scratch: {'; '.join(taus)}. One seed each."
+    )
+
+
+def _ranks(evidence: Evidence) -> Table:
+    return summary.ranks(evidence.arc_errors, evidence.ranked)
 
 
 def _what_remains(evidence: Evidence) -> Iterator[str]:
@@ -342,9 +352,7 @@ BLOCKS: dict[str, Callable[[Evidence], Table | Iterable[str]]] = {
     "main": _main,
     "modes": _modes,
     "neighbours": _neighbours,
-    "ranks": lambda evidence: summary.ranks(
-        evidence.arc_errors, evidence.ranked
-    ),
+    "ranks": _ranks,
     "readme": _readme,
     "retrained": _retrained,
     "share_alone": _share_alone,
