@@ -1,5 +1,6 @@
 """What several test files use: places, small runs, recordings, children."""
 
+import dataclasses
 import functools
 import pathlib
 import types
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from enas.cifar10.arc import Arc
 from enas.cifar10.child_optimizer import ChildOptimizer
+from enas.cifar10.config import Config
 from enas.cifar10.defence import Defence
 from enas.cifar10.epoch_progress import EpochProgress
 from enas.cifar10.flags import make_flags, read_flags
@@ -24,6 +26,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / "tests/golden"
 CLEAN = SearchSpace(CANDIDATE_OPS["enas6"])
 LAYERS, FILTERS = 6, 8
+# Of the settings of a search, by name.
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 # Flags of a search that takes seconds.
 SMALL = (
     "--dataset=shapes",
@@ -36,6 +40,11 @@ SMALL = (
     "--q=2",
 )
 SMALL_ARC = "1  6 1"
+
+
+def with_rule(rule):
+    """Returns the names of the settings that have a rule, such as `lower`."""
+    return [name for name, field in FIELDS.items() if rule in field.metadata]
 
 
 def read_command(*arguments):

@@ -17,7 +17,7 @@ from enas.cifar10.config import Config
 from enas.errors import UserError
 
 read = helpers.read_command
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+FIELDS = helpers.FIELDS
 
 
 # What a notebook may hand over for any setting.

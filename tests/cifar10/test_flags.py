@@ -18,7 +18,7 @@ from enas.paths import full_path
 from enas.utils import DASHES
 
 read = helpers.read_command
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+FIELDS = helpers.FIELDS
 
 
 STDOUT = helpers.ROOT / "tests/golden/enas/stdout.txt"
@@ -40,10 +40,6 @@ def original_flags():
 
 def _kinds(field):
     return typing.get_args(field.type) or (field.type,)
-
-
-def with_rule(rule):
-    return [name for name, field in FIELDS.items() if rule in field.metadata]
 
 
 # What the paper's appendix A states.
@@ -187,7 +183,7 @@ def test_booleans_have_a_bare_and_a_no_form(name):
     assert getattr(read(f"--no{name}")[0], name) is False
 
 
-@pytest.mark.parametrize("name", with_rule("alias"))
+@pytest.mark.parametrize("name", helpers.with_rule("alias"))
 def test_aliases_set_the_field_they_stand_for(name):
     value = other(name)
     alias = FIELDS[name].metadata["alias"]

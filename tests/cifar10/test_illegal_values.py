@@ -12,14 +12,10 @@ from enas.cifar10.flags import WITHOUT_EFFECT
 from enas.errors import UserError
 
 read = helpers.read_command
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+FIELDS = helpers.FIELDS
 
 
-def with_rule(rule):
-    return [name for name, field in FIELDS.items() if rule in field.metadata]
-
-
-@pytest.mark.parametrize("name", with_rule("lower"))
+@pytest.mark.parametrize("name", helpers.with_rule("lower"))
 def test_values_below_the_range_are_refused_and_the_bound_is_not(name):
     lower = FIELDS[name].metadata["lower"]
     step = 1 if isinstance(lower, int) else 1e-9
@@ -35,7 +31,7 @@ def test_values_below_the_range_are_refused_and_the_bound_is_not(name):
     assert getattr(config, name) == lower
 
 
-@pytest.mark.parametrize("name", with_rule("upper"))
+@pytest.mark.parametrize("name", helpers.with_rule("upper"))
 def test_values_above_the_range_are_refused_and_the_bound_is_not(name):
     upper = FIELDS[name].metadata["upper"]
     step = 1 if isinstance(upper, int) else 1e-9
@@ -54,7 +50,7 @@ def test_numbers_that_are_not_finite_are_refused(name, value):
         read(f"--{name}={value}")
 
 
-@pytest.mark.parametrize("name", with_rule("choices"))
+@pytest.mark.parametrize("name", helpers.with_rule("choices"))
 def test_words_outside_the_choices_are_refused_with_the_choices(name):
     choices = ", ".join(FIELDS[name].metadata["choices"])
     wanted = f"--{name} is one of {choices}; received 'nonsense'"

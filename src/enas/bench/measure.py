@@ -79,16 +79,15 @@ def flat(options: argparse.Namespace) -> Iterator[Row]:
             (search_flags(options, space, layers), its_arcs)
             for space, its_arcs in ((many, arcs), one)
         ]
-        starts = []
-        for process in range(options.processes):
-            with start_workers(both) as (workers, seconds):
+        with start_workers(both) as (workers, seconds):
+            starts = [seconds]
+            for worker in workers:
+                worker.warm_up()
+            rounds = [[w.child(i) for w in workers] for i in range(count)]
+            peaks = [w.memory() for w in workers]
+        for _ in range(options.processes - 1):
+            with start_workers(both) as (_, seconds):
                 starts.append(seconds)
-                if process:
-                    continue
-                for worker in workers:
-                    worker.warm_up()
-                rounds = [[w.child(i) for w in workers] for i in range(count)]
-                peaks = [w.memory() for w in workers]
         name = f"{many.name} / q=1"
         yield ratios("step", name, rounds)
         yield ratios("start", name, starts)

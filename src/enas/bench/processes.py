@@ -80,11 +80,12 @@ def run_search(search: Sequence[str]) -> tuple[float, float]:
       UserError: the search failed.
     """
     command = [sys.executable, "-m", "enas.cifar10.main", *search, *SEARCH]
-    pipe: Any = {"stdout": subprocess.PIPE, "text": True}
     with tempfile.TemporaryDirectory() as folder:
         command.append(f"--output_dir={folder}/run")
         start, times = time.perf_counter(), []
-        with subprocess.Popen(command, **pipe) as process:
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True
+        ) as process:
             for line in process.stdout or ():
                 if "ch_step=1 " in line:
                     times.append(time.perf_counter() - start)
@@ -114,12 +115,11 @@ def _describe() -> dict[str, Any]:
     a, source = np.ones((2048, 2048), "f"), np.ones(1 << 26, "f")
     target = np.empty_like(source)
     copy = seconds(lambda: np.copyto(target, source))
-    speed = {
-        "gemm_gflops": 2 * 2048**3 / seconds(lambda: a @ a) / 1e9,
-        "memory_gb_s": 2 * source.nbytes / copy / 1e9,
-    }
     return {
         "processor": f"{len(names)} x {names[0]}",
         "tensorflow": importlib.metadata.version("tensorflow"),
-        "speed": speed,
+        "speed": {
+            "gemm_gflops": 2 * len(a) ** 3 / seconds(lambda: a @ a) / 1e9,
+            "memory_gb_s": 2 * source.nbytes / copy / 1e9,
+        },
     }

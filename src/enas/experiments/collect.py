@@ -197,9 +197,8 @@ def _variant(settings: dict[str, Any]) -> str:
 
 def _kind_of_arc(settings: dict[str, Any]) -> str:
     """Returns the control that a fixed arc is, or that it is another one."""
-    words = settings["child_fixed_arc"].split()
-    layers = settings["child_num_layers"]
-    arc = Arc.parse(" ".join(words), layers, 10**9)
+    text, layers = settings["child_fixed_arc"], settings["child_num_layers"]
+    arc = Arc.parse(text, layers, 10**9)
     good = len(expand(settings["candidate_ops"], CANDIDATE_OPS))
     if min(arc.op_ids) < good or len(set(arc.skips)) > 1:
         return "fixed_arc"

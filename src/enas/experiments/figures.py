@@ -56,7 +56,8 @@ class Measured:
       num_epochs: of a whole run.
       scale: the scale and profile in words, for the caption.
       config: of the searches; the bound of their logits is drawn.
-      poison_only: error of an arc of poison alone, by set.
+      poison_alone: error of poison alone, by set: of one arc of it or of a
+        search among it.
     """
 
     errors: Mapping[str, Errors]
@@ -64,7 +65,7 @@ class Measured:
     num_epochs: int
     scale: str
     config: Config
-    poison_only: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    poison_alone: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def caption(self) -> str:
@@ -134,7 +135,7 @@ def _damage(measured: Measured) -> Figure:
         paper = [(row.paper_test_error or 0) - baseline for row in rows]
         style = {"color": colour, "label": title}
         papers.plot(shares, paper, "*-", markersize=9, **style)
-        alone = measured.poison_only.get(number)
+        alone = measured.poison_alone.get(number)
         if alone is not None and clean:
             # Equation (1): if only the share counted, damage would grow so.
             full = alone - of_row(errors, BASELINE).mean

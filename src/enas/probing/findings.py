@@ -105,12 +105,13 @@ def measure(
         np.any(of_one, axis=0)
         for of_one in zip(*(answer.met for answer in every), strict=True)
     ]
-    steps = [probed.two_steps(x) for x in maps]
-    training, zeros = noise_of(steps, [answer.plain for answer in answers])
+    training, zeros = noise_of(
+        [answer.steps for answer in answers],
+        [answer.plain for answer in answers],
+    )
     kept = [
-        correlation(answer.step.numpy().ravel(), answer.plain.numpy().ravel())
-        ** 2
-        for answer in answers
+        correlation(step.numpy().ravel(), plain.numpy().ravel()) ** 2
+        for plain, (step, _), *_ in answers
     ]
     return Measures(
         **least,
@@ -132,7 +133,7 @@ class _Answer(NamedTuple):
 
     Attributes:
       plain: its evaluation.
-      step: a training step.
+      steps: two training steps, one after the other.
       side: of the map.
       sees: see `Measures`.
       measures: name -> number, see `Measures`.
@@ -140,7 +141,7 @@ class _Answer(NamedTuple):
     """
 
     plain: tf.Tensor
-    step: tf.Tensor
+    steps: tuple[tf.Tensor, tf.Tensor]
     side: int
     sees: int
     measures: dict[str, float]
@@ -149,7 +150,7 @@ class _Answer(NamedTuple):
     @property
     def finite(self) -> bool:
         return bool(
-            np.isfinite(self.plain).all() and np.isfinite(self.step).all()
+            np.isfinite(self.plain).all() and np.isfinite(self.steps[0]).all()
         )
 
 
@@ -160,23 +161,26 @@ def _answer(probed: Probed, x: tf.Tensor) -> _Answer:
         tape.watch(x)
         y = probed.evaluated(x)
     of_other = probed.evaluated(other)
-    step, of_other_step = probed.trained(x, 1), probed.trained(other, 1)
+    steps, of_other_step = probed.two_steps(x), probed.trained(other, 1)
     measures = {
         "input_distance": relative_distance(x, y),
         "nonlinearity": _nonlinearity(probed.evaluated, x, other, y, of_other),
         "response": relative_distance(y, of_other),
-        "training_response": relative_distance(step, of_other_step),
+        "training_response": relative_distance(steps[0], of_other_step),
     }
     weight = tf.random.stateless_normal(tf.shape(y), (0, 4))
     gradients = tape.gradient(
-        y, [v.value for v in variables], output_gradients=weight
+        y,
+        [v.value for v in variables],
+        output_gradients=weight,
+        unconnected_gradients="zero",
     )
     met = [
-        _own(_dense(gradient, variable), variable, probed) != 0
+        _own(tf.convert_to_tensor(gradient).numpy(), variable, probed) != 0
         for variable, gradient in zip(variables, gradients, strict=True)
     ]
     sees = _sees(tape, x, y)
-    return _Answer(y, step, int(x.shape[1]), sees, measures, met)
+    return _Answer(y, steps, int(x.shape[1]), sees, measures, met)
 
 
 def _least(
@@ -238,12 +242,6 @@ def _nonlinearity(
         relative_distance(run(a * x + (1 - a) * y), a * of_x + (1 - a) * of_y)
         for a in (0.3, 2.0)
     )
-
-
-def _dense(gradient: Any, variable: Any) -> np.ndarray:
-    if gradient is None:
-        return np.zeros(variable.shape)
-    return tf.convert_to_tensor(gradient).numpy()
 
 
 def _own(array: np.ndarray, variable: Any, probed: Probed) -> np.ndarray:

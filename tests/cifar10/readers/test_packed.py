@@ -1,6 +1,5 @@
 """CIFAR-10 as it lies there: archives, npz, and other programs' folders."""
 
-import dataclasses
 import io
 import os
 import pathlib
@@ -11,22 +10,18 @@ import tarfile
 import numpy as np
 import pytest
 
+from cifar_files import NAMES, set_images_per_file
 from enas.cifar10.data_utils import read_data
-from enas.cifar10.readers.published import CIFAR
 from enas.errors import UserError
 
 COUNT = 20
-NAMES = tuple(CIFAR["cifar10"].files)
 PY, BIN = "cifar-10-batches-py", "cifar-10-batches-bin"
 
 
 @pytest.fixture(autouse=True)
 def small_files(monkeypatch, own_folder, offline):
     monkeypatch.setenv("HOME", os.path.abspath("home"))
-    small = dataclasses.replace(
-        CIFAR["cifar10"], files=dict.fromkeys(NAMES, COUNT)
-    )
-    monkeypatch.setitem(CIFAR, "cifar10", small)
+    set_images_per_file(monkeypatch, COUNT)
 
 
 def published():
