@@ -10,10 +10,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from enas.cifar10 import (  # noqa: F401 (they fill the table of ops)
-    adaptive_poison_ops,
-    poison_ops,
-)
+from enas.cifar10 import adaptive_poison_ops, poison_ops  # noqa: F401 (they fill the table of ops)
 from enas.cifar10.branches import Branch, ChildOptions
 from enas.cifar10.ops import OPS, Op, poison_sets
 from enas.errors import UserError

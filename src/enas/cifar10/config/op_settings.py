@@ -7,10 +7,7 @@ users' ops are known once their files were run and come by --op_setting.
 import dataclasses
 from typing import Any
 
-from enas.cifar10 import (  # noqa: F401 (they fill the table of ops)
-    adaptive_poison_ops,
-    poison_ops,
-)
+from enas.cifar10 import adaptive_poison_ops, poison_ops  # noqa: F401 (they fill the table of ops)
 from enas.cifar10.branches import Setting
 from enas.cifar10.config.values import checked, setting
 from enas.cifar10.ops import OPS
