@@ -124,14 +124,14 @@ class Prune(Member):
     advantage of the arcs, pooled over layers and over op ids that behave alike
     (so that near copies share their evidence). The advantages of an update are
     centred, and an arc counts for a function by the share of its layers that
-    chose it. A function is dropped when its upper confidence bound is below
-    the lower bound of another one. At least one function that is not linear
-    stays.
+    chose it. A function is dropped when another one is better by more than the
+    confidence bound of their difference. At least one function that is not
+    linear stays.
 
     The bounds hold at all times at once (asymptotic confidence sequences), so
     looking after every update is allowed; the chance of ever dropping a
-    function that is not worse than all others is at most `ERROR`, by a union
-    over the functions.
+    function although no other is better is at most `ERROR`, by a union over
+    the pairs.
 
     Source: successive elimination, Even-Dar, Mannor and Mansour (2006); the
     bounds: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform
@@ -175,39 +175,43 @@ class Prune(Member):
         self.state["all"] += len(values), np.sum(values**2)
         return self._eliminate()
 
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns (lower, upper) bounds of every function's mean effect."""
+    def margins(self) -> np.ndarray:
+        """Returns by how much each function is surely worse than each other.
+
+        Entry (f, g) is positive if g's mean effect is above f's by more than
+        the bound of their difference; -inf while one has too little evidence.
+        """
         weight, square, value = self.state["sums"]
-        known = weight > 0
-        weight = np.where(known, weight, 1.0)
-        mean = value / weight
-        size = np.where(known, weight**2 / np.maximum(square, 1e-12), 0.0)
+        mean = value / np.maximum(weight, 1e-12)
+        size = weight**2 / np.maximum(square, 1e-12)
+        known = size >= self.LEAST
+        size = np.where(known, size, 1.0)
+        # Of a difference. Arcs that chose both make it larger, not smaller.
+        size = 1 / (1 / size[:, None] + 1 / size)
+        pairs = max(1.0, len(mean) * (len(mean) - 1) / 2)
+        radius = sequence_radius(size, self.ERROR / pairs, self.TUNED)
         count, squares = self.state["all"]
         deviation = math.sqrt(squares / max(1.0, count))
-        radius = deviation * sequence_radius(
-            np.maximum(size, 1e-9), self.ERROR / len(self.functions), self.TUNED
-        )
-        radius = np.where(size >= self.LEAST, radius, np.inf)
-        return mean - radius, mean + radius
+        margins = mean - mean[:, None] - deviation * radius
+        return np.where(known[:, None] & known, margins, -np.inf)
 
     def _eliminate(self) -> list[str]:
-        lower, upper = self.bounds()
         dropped = self.state["dropped"]
         alive = dropped == 0
-        best = np.max(lower[alive])
+        margin = self.margins()[:, alive].max(axis=1)
         nonlinear = np.array([not f.linear for f in self.functions])
         lines = []
-        for number in np.flatnonzero(alive & (upper < best)).tolist():
+        for number in np.flatnonzero(alive & (margin > 0)).tolist():
             others = np.arange(len(dropped)) != number
             # A function that is not linear stays.
             if not (others & nonlinear & (dropped == 0)).any():
                 continue
             dropped[number] = 1
-            ids, margin = self.functions[number].op_ids, best - upper[number]
+            ids = self.functions[number].op_ids
             lines.append(
                 f"Defence prune: dropped {len(ids)} op id(s), {_ranges(ids)}, "
-                f"which lower the reward (by a margin of {margin:.4f} beyond "
-                "the bounds)"
+                f"which lower the reward (by {margin[number]:.4f} more than "
+                "the bound)"
             )
         return lines
 
