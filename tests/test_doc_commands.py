@@ -245,7 +245,9 @@ def test_an_unknown_command_is_found(tmp_path, monkeypatch):
 def test_arguments_of_commands_that_are_not_run_here_are_legal(
     checkout, monkeypatch
 ):
-    (checkout / "outputs/best_arc.txt").write_text("0  3 0")
+    for run in ("outputs", "outputs/identity"):
+        (checkout / run).mkdir(exist_ok=True)
+        (checkout / run / "best_arc.txt").write_text("0  3 0")
     for place, _ in VERBS.values():
         module = importlib.import_module(place)
         monkeypatch.setattr(module, "run", lambda arguments: 0)

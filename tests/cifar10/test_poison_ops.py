@@ -43,7 +43,7 @@ def test_shape_and_type_are_kept(name, training):
     "name", [*POISON_SETS["grouped"], *POISON_SETS["relative_gaussian"]]
 )
 def test_every_poisoning_of_the_paper_and_the_noise_are_linear(name):
-    # Section 3 of the notes: a child of poison alone has no ReLU.
+    # A child of poison alone has no ReLU.
     branch = built(name)
     z = tf.random.stateless_normal(X.shape, [3, 4])
 

@@ -8,7 +8,7 @@ import pytest
 import helpers
 from enas.cifar10.metrics import COLUMNS
 from enas.experiments import collect
-from enas.experiments.rows import read_rows
+from enas.experiments.table1_rows import read_rows
 from enas.run.files import read_table
 
 TABLES = helpers.ROOT / "docs/table1"

@@ -20,9 +20,9 @@ from enas.experiments.jobs import (
     retrain_jobs,
 )
 from enas.experiments.results import Group, Sweep
-from enas.experiments.rows import choose_rows, read_rows, space_of
 from enas.experiments.summary import share_of
 from enas.experiments.table1 import main
+from enas.experiments.table1_rows import choose_rows, read_rows, space_of
 from enas.run.files import read_table
 
 OP_IDS = [6, 12, 42, 126, 306, 8, 18, 46, 106]

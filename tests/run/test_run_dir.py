@@ -353,6 +353,26 @@ def test_a_reset_deletes_no_home_root_or_checkout(what, tmp_path, monkeypatch):
         reset(run)
 
 
+@pytest.mark.parametrize("inner", ["clean", "table1/runs/1a_seed69"])
+def test_a_run_and_its_reset_leave_the_runs_below_it_alone(inner, tmp_path):
+    other = tmp_path / "outputs" / inner
+    other.mkdir(parents=True)
+    (other / ".enas_run").touch()
+    (other / "result.json").write_text("precious")
+    config = Config(output_dir=str(tmp_path / "outputs"), reset_output_dir=True)
+    for _ in range(2):
+        run = RunDir(config)
+        run.check()
+        run.open(Log())
+        (tmp_path / "outputs" / "result.json").write_text("old")
+        run.close()
+    assert (other / "result.json").read_text() == "precious"
+    run.check()
+    run.open(Log())
+    assert not (tmp_path / "outputs" / "result.json").exists()
+    run.close()
+
+
 def test_a_reset_empties_the_run_and_keeps_the_lock(tmp_path):
     make_run(tmp_path / "run", epochs=(1,)).close()
     os.symlink(tmp_path, tmp_path / "run/link")

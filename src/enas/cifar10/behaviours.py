@@ -13,7 +13,7 @@ from enas.errors import UserError
 
 
 def _choice(row: int, text: str, legal: str) -> Any:
-    """Declares a choice of a row of the table; row 0 is section 2 of the notes.
+    """Declares a choice of a row of docs/PORT.md; row 0 is below its table.
 
     Of the legal values, apart by /, the first is ENAS's and the second that of
     the paper's code.

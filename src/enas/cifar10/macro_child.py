@@ -73,7 +73,7 @@ class EnasLayer(keras.layers.Layer):
       The cache with this layer's output at its end.
 
     Source: ENAS general_child.py `_enas_layer`, rows 1 to 7; same, with every
-    branch bound to its own function (section 2 of the reference notes).
+    branch bound to its own function (docs/PORT.md, `branch_binding`).
     """
 
     def __init__(

@@ -23,7 +23,8 @@ class EpochNumbers:
     """One epoch's numbers: the columns of metrics.csv, in their order.
 
     None stands for what was not measured in this epoch. A new number is a
-    field here and an assignment in `search.py` or `evaluation.py`.
+    field here and an assignment in `search.py` or `evaluation.py`; one that
+    every controller update measures is also a name in `epoch_progress.UPDATE`.
     """
 
     epoch: int = 0

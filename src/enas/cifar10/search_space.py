@@ -138,7 +138,9 @@ class SearchSpace:
         Returns:
           A number in (0, 1].
 
-        Source: section 3 of the reference notes on the paper; same.
+        Source: the paper's Equation (1) with op logits at the bounds that
+          general_controller.py sets (`tanh_constant`); the paper has no such
+          number.
         """
         if tanh_constant is None or not self.poison_ops:
             return 1.0

@@ -24,7 +24,7 @@ from enas.cifar10.metrics import COLUMNS
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
 from enas.experiments.results import READINGS
-from enas.experiments.rows import all_rows
+from enas.experiments.table1_rows import all_rows
 from enas.parser import Parser
 from enas.run import versions
 from enas.run.files import Line, read_table, table_text, write_whole

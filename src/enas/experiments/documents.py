@@ -15,8 +15,8 @@ from enas.errors import UserError
 from enas.experiments import summary
 from enas.experiments.estimates import estimate, paired, verdict
 from enas.experiments.evidence import ATTACKS, PRIMARY, SECOND, Evidence
-from enas.experiments.rows import BASELINE, all_rows, read_rows
 from enas.experiments.summary import Table, number, of_row
+from enas.experiments.table1_rows import BASELINE, all_rows, read_rows
 from enas.parser import Parser
 from enas.run.files import Line, write_whole
 from enas.tools.command import run_tool

@@ -10,8 +10,8 @@ from enas.experiments.estimates import Estimate, paired
 from enas.experiments.figures import Measured, draw_defences, draw_figures
 from enas.experiments.jobs import read_config
 from enas.experiments.results import mean_curve
-from enas.experiments.rows import BASELINE, all_rows
 from enas.experiments.summary import Errors
+from enas.experiments.table1_rows import BASELINE, all_rows
 from enas.run.files import Line, read_table
 
 # The mean over sampled arcs in the mode in which the paper's code measures.

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from enas.cifar10.config import Config
 from enas.experiments.estimates import Estimate, moving_average, paired, window
-from enas.experiments.rows import BASELINE, Row, read_rows, space_of
 from enas.experiments.summary import Errors, of_row, share_of
+from enas.experiments.table1_rows import BASELINE, Row, read_rows, space_of
 from enas.paths import picture_metadata
 
 FIGURES = ("damage", "figure4", "figure5", "poison_share")

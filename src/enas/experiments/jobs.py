@@ -17,7 +17,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.flags import define_flags, read_flags
 from enas.cifar10.search_space import SearchSpace
 from enas.errors import UserError
-from enas.experiments.rows import (
+from enas.experiments.table1_rows import (
     BASELINE,
     Row,
     choose_rows,

@@ -18,8 +18,8 @@ from enas.experiments.figures import (
     draw_figures,
 )
 from enas.experiments.results import READINGS, Group, Sweep, read_sweep
-from enas.experiments.rows import BASELINE
 from enas.experiments.run_state import RunState
+from enas.experiments.table1_rows import BASELINE
 from enas.run.files import read_table, table_text, write_whole
 
 TEXTS = ("table1.md", "table1.csv")

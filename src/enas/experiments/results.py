@@ -13,9 +13,9 @@ from enas.cifar10.search_space import SearchSpace
 from enas.experiments.estimates import Estimate, estimate
 from enas.experiments.jobs import read_config
 from enas.experiments.plan import load_jobs
-from enas.experiments.rows import Row, all_rows, space_of
 from enas.experiments.run_state import RunState, read_state
 from enas.experiments.summary import Errors
+from enas.experiments.table1_rows import Row, all_rows, space_of
 from enas.run import versions
 
 # Column of a table, an error in per cent -> accuracy of metrics.csv.

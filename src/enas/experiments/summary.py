@@ -11,7 +11,13 @@ import numpy as np
 from enas.cifar10.config import Config
 from enas.experiments import estimates
 from enas.experiments.estimates import Estimate, estimate, paired, verdict
-from enas.experiments.rows import BASELINE, Row, all_rows, read_rows, space_of
+from enas.experiments.table1_rows import (
+    BASELINE,
+    Row,
+    all_rows,
+    read_rows,
+    space_of,
+)
 from enas.run.files import Line
 
 Errors = Mapping[str, Mapping[int, float]]

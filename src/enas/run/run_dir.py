@@ -49,7 +49,8 @@ class RunDir:
 
         Raises:
           UserError: the path is a file, or a directory with other things in
-            it, or a run with other flags or other files of the user's.
+            it than runs, or a run with other flags or other files of the
+            user's.
         """
         if not self.path:
             raise UserError(
@@ -64,8 +65,8 @@ class RunDir:
                 f"--output_dir={self.path} is not a directory. Name a new or "
                 "empty one."
             )
-        # A start that was killed at once left no more than this.
-        names = set(os.listdir(self.path)) - {f"{MARKER}.part"}
+        # A start that was killed at once left no more than the part.
+        names = self._names() - {f"{MARKER}.part"}
         if names and not os.path.isfile(self.file(MARKER)):
             raise UserError(
                 f"--output_dir={self.path} holds something that is not a run "
@@ -102,9 +103,17 @@ class RunDir:
         log.attach(self.file("stdout"))
         versions.keep(self.path, log)
 
+    def _names(self) -> set[str]:
+        """Returns what is in the directory, without folders of other runs.
+
+        `outputs` is the default directory and `outputs/clean` one of a user.
+        """
+        names = os.listdir(self.path)
+        return {name for name in names if not _holds_a_run(self.file(name))}
+
     def _empty(self) -> None:
-        """Deletes all but the lock and, so that it stays a run, the marker."""
-        for name in set(os.listdir(self.path)) - {LOCK, MARKER}:
+        """Deletes all but the lock, the marker of a run, and other runs."""
+        for name in self._names() - {LOCK, MARKER}:
             path = self.file(name)
             with naming(path):
                 if os.path.isdir(path) and not os.path.islink(path):
@@ -243,6 +252,14 @@ def check_parent(path: str, flag: str) -> None:
             f"--{flag}={path} cannot be made, because {parent} is not a "
             "directory that you may write to. Name another."
         )
+
+
+def _holds_a_run(path: str) -> bool:
+    """Says whether a path is a run or a folder of runs, such as a sweep's."""
+    place = pathlib.Path(path)
+    return not place.is_symlink() and any(
+        any(place.glob(f"{above}{MARKER}")) for above in ("", "*/", "*/*/")
+    )
 
 
 def _check_reset(path: str) -> None:
