@@ -92,16 +92,25 @@ def kendall_of_many(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
     return ab / np.sqrt(aa * bb)
 
 
+def gain_of_many(
+    x: np.ndarray, y: np.ndarray, other: np.ndarray, axis: int
+) -> np.ndarray:
+    """Returns by how much x correlates better with y than another does."""
+    correlated = (spearman_of_many(values, y, axis) for values in (x, other))
+    return np.subtract(*correlated)
+
+
 def interval(
-    a: np.ndarray, b: np.ndarray, statistic: Callable = spearman_of_many
+    *samples: np.ndarray, statistic: Callable = spearman_of_many
 ) -> tuple[float, float]:
     """Returns the 95 % percentile bootstrap interval over rows.
 
     Args:
-      statistic: one of the two above.
+      samples: what the statistic takes, a number a row each.
+      statistic: one of those above.
     """
     found = stats.bootstrap(
-        (a, b),
+        samples,
         statistic,
         paired=True,
         n_resamples=RESAMPLES,

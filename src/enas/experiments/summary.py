@@ -124,7 +124,8 @@ def correlations(readings: Mapping[str, Errors], config: Config) -> Table:
       config: of the searches, whose candidate ops count.
     """
     header = ["what", "rows", "rank correlation", "bootstrap over rows"]
-    header += ["partial, share given", "ordered as the paper at one share"]
+    header += ["minus that of the share, bootstrap", "partial, share given"]
+    header += ["ordered as the paper at one share"]
     shares = {row.name: share_of(row, config) for row in read_rows()}
     copies = {row.name: float(row.q) for row in read_rows()}
     rows = [
@@ -150,12 +151,15 @@ def _correlated(
     rho = estimates.correlation(ours, paper)
     cells = [name, str(len(rows)), number(rho, ".3f")]
     if not measured or rho != rho:
-        return [*cells, "-", "-", "-"]
-    low, high = estimates.interval(ours, paper)
+        return [*cells, "-", "-", "-", "-"]
+    alone = estimates.interval(ours, paper)
+    gain = estimates.interval(
+        ours, paper, share, statistic=estimates.gain_of_many
+    )
     same, pairs = estimates.concordance(ours, paper, share)
     return [
         *cells,
-        f"{low:.2f} to {high:.2f}",
+        *("{:.2f} to {:.2f}".format(*ends) for ends in (alone, gain)),
         number(estimates.partial(ours, paper, share)),
         f"{same} of {pairs}",
     ]
@@ -209,7 +213,9 @@ def ranks(arcs: Sequence[Line], scratch: Sequence[Line]) -> Table:
         shared, alone = np.array(found).T
         tau, span = estimates.kendall(shared, alone), "-"
         if tau == tau:
-            ends = estimates.interval(shared, alone, estimates.kendall_of_many)
+            ends = estimates.interval(
+                shared, alone, statistic=estimates.kendall_of_many
+            )
             span = "{:.2f} to {:.2f}".format(*ends)
         rows.append([*run, str(len(found)), number(tau), span])
     return header, rows
