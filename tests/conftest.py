@@ -1,6 +1,7 @@
 """Runs that several test files look at, made once in each process."""
 
 import functools
+import gc
 import signal
 
 import pytest
@@ -30,6 +31,11 @@ data_utils.make_shapes = _shapes
 # A shell ignores SIGINT for what it starts in the background, and programs
 # started from there inherit that; tests send it and want it heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """Has the garbage collector pass over what was imported."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -7,129 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+from pretended_child import LAYERS, kinds, make_search, run_epoch
 
 from enas.cifar10.arc import Arc
-from enas.cifar10.config import Config
-from enas.cifar10.data_utils import DataSet, Split
 from enas.cifar10.epoch_progress import EpochProgress, Phase
-from enas.cifar10.macro_controller import Sample
-from enas.cifar10.metrics import READINGS
-from enas.cifar10.search import NonFiniteError, Search
-from enas.cifar10.search_space import make_search_space
-
-LAYERS = 3
-
-
-def pretended_split(n):
-    images = np.zeros((n, 32, 32, 3), np.uint8)
-    return Split(images, np.arange(n, dtype=np.int32) % 10)
-
-
-def pretended_data():
-    one = np.ones((1, 1, 1, 3), np.float32)
-    splits = pretended_split(40), pretended_split(250), pretended_split(320)
-    return DataSet("shapes", "made for a test", *splits, 0 * one, one, 0 * one)
-
-
-class Pretended:
-    """Stands in for `Compiled`: numbers from a list, calls written down."""
-
-    def __init__(self, num_ops):
-        self.num_ops = num_ops
-        self.calls = []
-        self.loss = 2.0
-        self.norm = 1.0
-
-    def sample(self, n, seed):
-        rng = np.random.default_rng(seed)
-        self.calls.append(("sample", n))
-        parts = dict.fromkeys(Sample._fields)
-        parts |= {
-            "op_ids": rng.integers(0, self.num_ops, (n, LAYERS)),
-            "skips": rng.integers(0, 2, (n, 3)),
-            "entropy": np.full(n, 5.0),
-            "skip_count": np.full(n, 2.0),
-        }
-        parts = {
-            name: Tensor(np.asarray(part)) if part is not None else None
-            for name, part in parts.items()
-        }
-        return Sample(**parts)
-
-    def train_child(self, images, labels, op_ids, skips, lr, seed):
-        self.calls.append(("train", tuple(op_ids), float(lr), seed))
-        return self.loss, self.norm, 3
-
-    def settle(self):
-        self.calls.append(("settle",))
-
-    def count_correct(self, images, labels, op_ids, skips):
-        self.calls.append(("count", tuple(op_ids), len(labels)))
-        return int(op_ids[0]) % (len(labels) + 1)
-
-    def count_correct_in_training(self, images, labels, op_ids, skips, seed):
-        self.calls.append(("noisy", tuple(op_ids), len(labels), tuple(seed)))
-        return int(op_ids[0]) % (len(labels) + 1)
-
-    def score_arcs(self, op_ids, skips, advantages):
-        self.calls.append(("shown", np.array(advantages)))
-        return np.zeros(len(op_ids)), 0.5
-
-    def train_controller(self, op_ids, skips, advantages, rate):
-        self.calls.append(("score", np.array(advantages)))
-        self.calls.append(("update", rate))
-        return np.zeros(len(op_ids)), 0.5
-
-
-class Tensor:
-    """The least that the search needs of an eager tensor."""
-
-    def __init__(self, value):
-        self._value = value
-
-    def numpy(self):
-        return self._value
-
-
-def make_search(fixed_arc=None, **settings):
-    config = Config(
-        **{
-            "child_num_layers": LAYERS,
-            "batch_size": 10,
-            "controller_train_steps": 2,
-            "controller_num_aggregate": 3,
-            "poison": "identity",
-            "q": 6,
-            **settings,
-        }
-    )
-    space = make_search_space("identity", 6, "shared", "enas6")
-    lines = []
-    search = Search(
-        config,
-        space,
-        pretended_data(),
-        Pretended(space.num_ops),
-        lines.append,
-        fixed_arc,
-    )
-    return search, lines
-
-
-def run_epoch(search):
-    """Returns (what the next epoch measured, its architectures)."""
-    numbers, reports = search.run_epoch()
-    return numbers.measured(), reports
-
-
-def evaluate(search):
-    """Returns (what an evaluation measured, its architectures)."""
-    reports = search.evaluate()
-    return search.progress.numbers.measured(), reports
-
-
-def kinds(search):
-    return [call[0] for call in search.compiled.calls]
+from enas.cifar10.search import NonFiniteError
 
 
 def test_an_epoch_is_child_then_controller_then_evaluation():
@@ -158,86 +40,6 @@ def test_baseline_moves_arc_by_arc_and_the_loss_uses_it_after_the_move():
     scored = [c[1] for c in search.compiled.calls if c[0] == "score"]
     np.testing.assert_allclose(scored[-1], advantages, rtol=1e-5)
     assert search.baseline == pytest.approx(baseline, rel=1e-5)
-
-
-def test_evaluation_draws_a_fresh_arc_for_every_batch_of_100():
-    search, lines = make_search()
-    search.whole_epochs = 1
-    measured, reports = evaluate(search)
-    drawn = [call[1] for call in search.compiled.calls if call[0] == "sample"]
-    assert drawn == [10, 3, 4]
-    counted = [c for c in search.compiled.calls if c[0] == "count"]
-    ten, sampled, best = counted[:10], counted[10:17], counted[17:]
-    assert [c[2] for c in sampled] == [100, 100, 50, 100, 100, 100, 20]
-    assert len({c[1] for c in best}) == 1
-    right = sum(c[1][0] % (c[2] + 1) for c in sampled[:3])
-    assert measured["valid_acc"] == pytest.approx(right / 250)
-    top = max(report["accuracy"] for report in reports)
-    chosen = [r for r in reports if "valid_acc" in r]
-    assert [r["accuracy"] for r in chosen] == [top]
-    assert best[0][1] == chosen[0]["arc"].op_ids
-    assert lines[0] == "Here are 10 architectures"
-    assert "Epoch 1: Eval" in lines
-    assert len(ten) == len(reports) == 10
-
-
-def readings_of(search):
-    """Returns the columns of an evaluation that are accuracies."""
-    search.whole_epochs += 1
-    measured, _ = evaluate(search)
-    return {name: measured[name] for name in measured if "_acc" in name}
-
-
-def test_all_readings_come_in_the_epochs_that_ask_for_them():
-    columns = {
-        column.format(split)
-        for column in READINGS.values()
-        for split in ("valid", "test")
-    } | {"valid_acc", "test_acc"}
-    few = {"valid_acc", "test_acc", "best_valid_acc", "best_test_acc"}
-    for readings, wanted in (
-        ("printed", [few, few]),
-        ("last", [few, columns]),
-        ("all", [columns, columns]),
-    ):
-        search, _ = make_search(readings=readings, num_epochs=2)
-        assert [set(readings_of(search)) for _ in range(2)] == wanted
-
-
-@pytest.mark.parametrize(
-    ("profile", "printed"),
-    [("enas", "sampled_{}_acc"), ("paper", "best_{}_acc_train")],
-)
-def test_the_printed_reading_is_one_of_the_four_and_measured_once(
-    profile, printed
-):
-    search, _ = make_search(profile=profile, readings="all")
-    measured = readings_of(search)
-    for split in ("valid", "test"):
-        assert measured[f"{split}_acc"] == measured[printed.format(split)]
-    size = 100 if profile == "enas" else 10
-    counted = [c for c in search.compiled.calls if c[0] in ("count", "noisy")]
-    batches = -(-250 // size) + -(-320 // size)
-    assert len(counted) == 10 + 4 * batches
-
-
-def test_training_mode_measures_the_same_arcs_on_the_same_batches():
-    search, _ = make_search(readings="all")
-    readings_of(search)
-    calls = search.compiled.calls[11:]
-    plain = [call[1:] for call in calls if call[0] == "count"]
-    noisy = [call[1:3] for call in calls if call[0] == "noisy"]
-    assert sorted(plain) == sorted(noisy)
-
-
-def test_layers_of_poison_are_counted():
-    search, _ = make_search()
-    search.whole_epochs = 1
-    measured, reports = evaluate(search)
-    counts = [sum(op >= 6 for op in r["arc"].op_ids) for r in reports]
-    assert [r["poison_layers"] for r in reports] == counts
-    assert measured["bad_layers"] == pytest.approx(np.mean(counts))
-    assert measured["good_layers"] + measured["bad_layers"] == LAYERS
 
 
 def test_a_terminal_sees_every_phase_with_its_time_left(monkeypatch):
@@ -413,36 +215,6 @@ def test_the_baseline_of_the_paper_starts_at_the_first_accuracy():
     scored = [c[1] for c in search.compiled.calls if c[0] == "score"][-1]
     # Reward minus baseline of the first arc: the entropy's part alone.
     assert scored[0] == pytest.approx(0.0001 * 5.0, rel=1e-2)
-
-
-def test_the_paper_measures_the_best_of_ten_in_training_mode():
-    search, _ = make_search(profile="paper")
-    search.whole_epochs = 1
-    measured, reports = evaluate(search)
-    best = max(reports, key=lambda report: report["accuracy"])["arc"]
-    calls = search.compiled.calls
-    noisy = [c for c in calls if c[0] == "noisy"]
-    # Batches of --batch_size, 10: 250 validation and 320 test images.
-    assert len(noisy) == 25 + 32
-    assert {c[1] for c in noisy} == {best.op_ids}
-    assert len({c[3] for c in noisy}) > 25
-    right = best.op_ids[0] % 11
-    assert measured["valid_acc"] == pytest.approx(right / 10)
-
-
-@pytest.mark.parametrize("profile", ["enas", "paper"])
-def test_evaluations_have_a_batch_size_of_their_own(profile):
-    search, _ = make_search(profile=profile, eval_batch_size=200)
-    search.whole_epochs = 1
-    _, reports = evaluate(search)
-    counts = [c[2] for c in search.compiled.calls if c[0] in ("count", "noisy")]
-    # The 10 on one batch of 200; 250 validation and 320 test images.
-    assert counts[:10] == [200] * 10
-    assert set(counts[10:]) == {200, 50, 120}
-    assert {report["images"] for report in reports} == {200}
-    search.train_child()
-    trained = next(c for c in search.compiled.calls if c[0] == "train")
-    assert trained is not None and search.config.batch_size == 10
 
 
 def test_the_last_batch_of_the_paper_is_what_is_left():

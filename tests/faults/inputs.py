@@ -8,7 +8,8 @@ import sys
 
 __all__ = ["add_arguments", "run"]
 
-TESTS = pathlib.Path(__file__).parents[1] / "run" / "test_hostile_input.py"
+RUN = pathlib.Path(__file__).parents[1] / "run"
+TESTS = sorted(map(str, RUN.glob("test_hostile_*.py")))
 
 
 def add_arguments(parser):
@@ -35,7 +36,7 @@ def run(arguments):
       int, 0 if every input was read or refused as it should, else 1.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-s", str(TESTS)],
+        [sys.executable, "-m", "pytest", "-s", *TESTS],
         env=os.environ | {"ENAS_FAULT_CASES": str(arguments.cases)},
         stdout=subprocess.PIPE,
         text=True,

@@ -1,70 +1,27 @@
-"""Checkpoints of the original: loaded whole, exported whole, or refused."""
+"""Checkpoints of the original: loaded whole, continued and exported whole."""
 
-import dataclasses
 import os
-import shutil
-import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from original_checkpoint import (
+    GOLDEN,
+    SMALLEST,
+    TINY,
+    VALUES,
+    copied,
+    exported,
+    loaded,
+    make_search,
+    saved,
+)
 
 import helpers
-from enas.cifar10 import build
-from enas.cifar10.compiled import Compiled
-from enas.cifar10.config import Config
 from enas.cifar10.main import main
-from enas.cifar10.search import Search
-from enas.cifar10.search_space import make_search_space
-from enas.errors import UserError
 from enas.run import checkpoint
-from enas.run.run_dir import RunDir
 from enas.tf1 import export as tf1_export
-from enas.tf1 import load as tf1_checkpoint
 from enas.tf1.files import find_prefix
-
-GOLDEN = helpers.GOLDEN / "enas/ckpt"
-VALUES = helpers.load("enas/ckpt/values.npz")
-TINY = {
-    "child_num_layers": 2,
-    "child_out_filters": 2,
-    "controller_lstm_size": 4,
-}
-
-
-def make_search(path=GOLDEN, **settings):
-    """Returns a search at its beginning: 4 steps an epoch, no images."""
-    sizes = {"child_num_layers": 6, "child_out_filters": 8}
-    config = Config(**{**sizes, "init_checkpoint": str(path), **settings})
-    search_space = make_search_space(
-        config.poison, config.q, config.poison_sharing, config.candidate_ops
-    )
-    compiled = Compiled(
-        build.build_child(config, search_space),
-        build.build_controller(config, search_space),
-        config,
-    )
-    data = types.SimpleNamespace(train=range(4 * config.batch_size))
-    return Search(config, search_space, data, compiled, log=None)
-
-
-def loaded(path=GOLDEN, **settings):
-    """Returns (search after loading, lines of the log)."""
-    search, lines = make_search(path, **settings), []
-    tf1_checkpoint.initialise(search, lines.append)
-    return search, lines
-
-
-def copied(folder):
-    """Copies the recorded checkpoint; returns the folder."""
-    shutil.copytree(GOLDEN, folder)
-    return folder
-
-
-def saved(prefix, tensors):
-    """Writes tensors as a checkpoint; returns its prefix."""
-    checkpoint.save(str(prefix), tensors)
-    return prefix
 
 
 @pytest.fixture(scope="module")
@@ -115,18 +72,6 @@ def test_the_shadows_are_those_of_their_statistics():
         steps = VALUES[name.removesuffix("biased") + "local_step"]
         wanted = VALUES[name] / (1 - 0.9**steps)
         np.testing.assert_allclose(moving, wanted, rtol=2e-5, err_msg=name)
-
-
-def exported(search, prefix, run):
-    """Exports a search as a run in the folder `run` would; returns the log."""
-    os.makedirs(run, exist_ok=True)
-    lines = []
-    config = dataclasses.replace(
-        Config(), output_dir=str(run), export_tf1_checkpoint=str(prefix)
-    )
-    tf1_export.check(RunDir(config))
-    tf1_export.export(search, RunDir(config), lines.append)
-    return lines
 
 
 def test_the_child_computes_what_the_original_s_graph_computes(continued):
@@ -182,34 +127,6 @@ def test_an_export_computes_the_same_bit_for_bit(tmp_path):
         assert np.any(logits[0])
 
 
-@pytest.mark.parametrize(
-    ("settings", "wanted"),
-    [
-        (
-            {"child_out_filters": 4},
-            r"child/stem_conv/w has \[3, 3, 3, 8\], needed \[3, 3, 3, 4\]",
-        ),
-        (
-            {"controller_lstm_size": 32},
-            r"lstm/layer_0/w has \[128, 256\], needed \[64, 128\]",
-        ),
-        (
-            {"poison": "dropout", "q": 3},
-            r"emb/w has \[6, 64\], needed \[9, 64\].*--noinit_controller",
-        ),
-        ({"child_num_layers": 7}, "child/layer_6/.* is missing.*num_layers"),
-        ({"child_num_layers": 5}, "154 tensors differ: child/layer_0/pool_at"),
-        ({"candidate_ops": "paper5"}, "other shapes|another network"),
-    ],
-)
-def test_another_network_is_refused_by_name(settings, wanted):
-    search = make_search(**settings)
-    before = search.compiled.child.fc.w.numpy().copy()
-    with pytest.raises(UserError, match=wanted):
-        tf1_checkpoint.initialise(search, print)
-    np.testing.assert_array_equal(search.compiled.child.fc.w, before)
-
-
 def test_poisonings_may_be_missing_and_the_controller_left_out():
     settings = {"poison": "transposed_conv", "q": 2}
     search, lines = loaded(init_controller=False, **settings)
@@ -240,86 +157,6 @@ def test_a_folder_names_its_checkpoint(tmp_path):
     assert find_prefix(str(run)) == wanted
 
 
-def test_where_no_checkpoint_is_the_message_says_so(tmp_path):
-    with pytest.raises(UserError, match="no file of that name"):
-        find_prefix(str(tmp_path / "none"))
-    with pytest.raises(UserError, match="holds 0 files"):
-        find_prefix(str(tmp_path))
-    for name in ("a.index", "b.index"):
-        (tmp_path / name).touch()
-    with pytest.raises(UserError, match="holds 2 files"):
-        find_prefix(str(tmp_path))
-    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "c"')
-    with pytest.raises(UserError, match="names 'c', not there"):
-        find_prefix(str(tmp_path))
-
-
-def test_a_checkpoint_of_something_else_is_refused(tmp_path):
-    prefix = saved(tmp_path / "other", {"dense/kernel": np.ones(3, np.float32)})
-    with pytest.raises(UserError, match="none of the child's weights"):
-        tf1_checkpoint.initialise(make_search(prefix, **TINY), print)
-
-
-@pytest.mark.parametrize(
-    ("settings", "changed", "wanted"),
-    [
-        ({}, {"global_step": 13}, "after 13 child steps.*of 4 steps"),
-        ({"num_epochs": 3}, {}, "before the last, 3"),
-        ({"child_lr_T_0": 5}, {}, "T_i=10 after 3 epochs.* has 5"),
-        ({}, {"last_reset": 10}, "last_reset=10 after 3 epochs.* has 0"),
-        ({}, {"beta1_power": None}, "beta1_power is missing"),
-    ],
-)
-def test_counters_that_no_run_can_have_are_refused(
-    settings, changed, wanted, tmp_path
-):
-    tensors = dict(VALUES)
-    for name, value in changed.items():
-        tensors[name] = None if value is None else np.int32(value)
-    tensors = {name: t for name, t in tensors.items() if t is not None}
-    prefix = saved(tmp_path / "changed", tensors)
-    search = make_search(prefix, init_slots=True, **settings)
-    with pytest.raises(UserError, match=wanted):
-        tf1_checkpoint.initialise(search, print)
-    assert (search.epoch, search.global_step) == (0, 0)
-
-
-def test_a_layer_too_many_is_refused_and_a_stranger_is_left_over(tmp_path):
-    search = make_search(tmp_path / "more", init_controller=False)
-    stranger = {"sync_rep_local_step": np.int32(0)}
-    saved(tmp_path / "more", {**VALUES, **stranger})
-    lines = []
-    tf1_checkpoint.initialise(search, lines.append)
-    assert "Left over: 1 (sync_rep_local_step)" in lines
-    layer = {"child/layer_6/branch_0/inp_conv_1/w": np.float32(0)}
-    saved(tmp_path / "more", {**VALUES, **layer})
-    with pytest.raises(UserError, match="layer_6/.*/w is left over"):
-        tf1_checkpoint.initialise(search, print)
-
-
-@pytest.mark.parametrize("flag", ["--init_slots", "--noinit_controller"])
-def test_slots_need_a_checkpoint(flag, tmp_path, capsys):
-    assert main([*SMALLEST, flag, f"--output_dir={tmp_path}/run"]) == 2
-    assert "without a checkpoint" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize("taken", ["model.ckpt.index", "checkpoint"])
-def test_an_export_beside_another_checkpoint_is_refused(taken, tmp_path):
-    (tmp_path / taken).write_text("mine")
-    with pytest.raises(UserError, match="not of this run"):
-        exported(None, tmp_path / "model.ckpt", tmp_path / "run")
-    assert (tmp_path / taken).read_text() == "mine"
-
-
-def test_an_export_to_a_folder_or_below_a_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match="a directory. Name a file in it"):
-        exported(None, tmp_path, tmp_path / "run")
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be made"):
-        exported(None, tmp_path / "file/model.ckpt", tmp_path / "run")
-
-
 def test_a_run_replaces_its_own_export(continued, tmp_path):
     search, _ = continued
     prefix = tmp_path / "out/model.ckpt"
@@ -340,52 +177,6 @@ def test_a_half_written_export_is_none(continued, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         exported(continued[0], tmp_path / "out/model.ckpt", tmp_path / "run")
     assert os.listdir(tmp_path / "out") == ["model.ckpt.part"]
-
-
-SMALLEST = (
-    "p",
-    "--dataset=shapes",
-    "--num_train=10",
-    "--num_valid=10",
-    "--num_test=10",
-    "--batch_size=10",
-    "--child_num_layers=2",
-    "--child_out_filters=2",
-    "--controller_lstm_size=4",
-    "--controller_train_steps=1",
-    "--controller_num_aggregate=2",
-)
-
-
-def test_a_reset_does_not_delete_what_the_run_starts_from(tmp_path, capsys):
-    run = tmp_path / "run"
-    copied(run / "checkpoints/epoch-1")
-    (run / ".enas_run").touch()
-    flags = (f"--init_checkpoint={run}", f"--output_dir={run}")
-    assert main([*SMALLEST, *flags, "--reset_output_dir"]) == 2
-    assert "would delete" in capsys.readouterr().err
-    assert len(os.listdir(run / "checkpoints/epoch-1")) == 5
-
-
-@pytest.mark.parametrize("damage", ["truncated", "zeroed", "no index", "index"])
-def test_damage_ends_with_code_2_and_nothing_written(damage, tmp_path, capsys):
-    folder = copied(tmp_path / "ckpt")
-    data = folder / "model.ckpt-12.data-00000-of-00001"
-    index = folder / "model.ckpt-12.index"
-    if damage == "truncated":
-        data.write_bytes(data.read_bytes()[:300_000])
-    elif damage == "zeroed":
-        data.write_bytes(bytes(data.stat().st_size))
-    elif damage == "index":
-        index.write_bytes(index.read_bytes()[:1000])
-    else:
-        index.unlink()
-    flags = (f"--init_checkpoint={folder}", f"--output_dir={tmp_path}/run")
-    assert main([*SMALLEST, *flags]) == 2
-    message = capsys.readouterr().err
-    assert message.startswith("error: ") and str(folder) in message
-    assert "Traceback" not in message
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_starts_from_a_checkpoint_and_exports_one(tmp_path, capsys):
