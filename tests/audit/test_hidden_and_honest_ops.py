@@ -302,6 +302,18 @@ def test_an_op_that_rounds_is_not_the_one_that_does_not(monkeypatch):
     assert {"Conv", "Rounded"} <= set(audited(monkeypatch, Conv, Rounded))
 
 
+def test_copies_of_different_size_get_past_as_the_document_says(monkeypatch):
+    class Scaled(Branch):
+        def call(self, x, copy, training, seed):
+            factor = 1.5 ** tf.cast(copy, tf.float32)
+            return factor * (x + 0.02 * tf.nn.relu(x))
+
+    audit = audit_space(space_of(monkeypatch, Conv, poison=[Scaled], q=3))
+    scaled = [each for each in audit.classes if each.label == "Scaled"]
+    # docs/DEFENCE.md, "What gets past"; copy 0 is nearly its input.
+    assert [bool(each.findings) for each in scaled] == [True, False, False]
+
+
 def test_an_op_of_many_operations_is_audited(monkeypatch):
     class Deep(Conv):
         def call(self, x, copy, training, seed):
