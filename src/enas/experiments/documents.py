@@ -278,10 +278,11 @@ def _headline(evidence: Evidence) -> Iterator[str]:
     words = [step[-1] for step in steps]
     told = words.count("told apart")
     yield (
-        f"* Of {len(steps)} steps along q within the sets {told} are told "
-        f"apart, {words.count('reversed')} are reversed, "
-        f"{words.count('not told apart')} are not told apart and "
-        f"{words.count('one seed')} have one seed only."
+        f"* Of {len(steps)} steps from one q to the next within a set, the "
+        f"error rises by more than the seeds spread in {told}, falls so in "
+        f"{words.count('reversed')}, and is not told apart in "
+        f"{words.count('not told apart')}; {words.count('one seed')} have one "
+        "seed only."
     )
     _, avoidance = _avoidance(evidence)
     found = {cells[0]: cells for cells in avoidance}
@@ -308,27 +309,23 @@ def _ranks(evidence: Evidence) -> Table:
 
 def _what_remains(evidence: Evidence) -> Iterator[str]:
     """Yields what of the damage is left when the found arc is retrained."""
-    texts, counts = {}, set()
+    alone, shared, counts = {}, {}, set()
     clean = _by_seed(evidence.trained(BASELINE, "best_arc"))
     second = evidence.errors(SECOND)
     for row in ATTACKS[:4]:
         best = _by_seed(evidence.trained(row, "best_arc"))
         seeds = sorted(best.keys() & clean.keys())
-        pairs = [
-            f"{number(best[seed] - clean[seed])} of "
-            f"{number(second[row][seed] - second[BASELINE][seed])}"
-            for seed in seeds
-        ]
-        if pairs:
-            counts.add(len(pairs))
-            texts[row] = " and ".join(pairs)
-    if texts:
+        if seeds:
+            counts.add(len(seeds))
+            alone[row] = _above(best, clean, seeds)
+            shared[row] = _above(second[row], second[BASELINE], seeds)
+    if alone:
         yield (
             "* **What remains when the best arc is trained from scratch** (two"
-            " epochs of the 50,000 training images): points above the best arc"
-            " of the clean search of the same seed, of those that the same arcs"
-            f" have under shared weights (best of 10): {_listed(texts)} (n ="
-            f" {_counts(counts)} seeds)."
+            " epochs of the 50,000 training images), in points above the best"
+            f" arc of the clean search of the same seed: {_listed(alone)} (n ="
+            f" {_counts(counts)} seeds). Under shared weights (best of 10) the"
+            f" same arcs are above it by {_listed(shared)}."
         )
     chance = _by_seed(evidence.trained(BASELINE, "random_arc_1"))
     found = {}
@@ -342,6 +339,12 @@ def _what_remains(evidence: Evidence) -> Iterator[str]:
             f"above a random arc of the clean space: {_listed(found)} (n = "
             f"{_counts(each.n for each in found.values())}, one arc each)."
         )
+
+
+def _above(
+    errors: Mapping[int, float], clean: Mapping[int, float], seeds: list[int]
+) -> str:
+    return " and ".join(number(errors[s] - clean[s]) for s in seeds)
 
 
 def _listed(found: Mapping[str, object]) -> str:
