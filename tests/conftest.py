@@ -13,7 +13,8 @@ from enas.cifar10.main import main
 # oneDNN's, which searches use, differ by is in test_onednn.py.
 tf_settings.before_import(onednn="0")
 import helpers  # noqa: E402 (it imports TensorFlow)
-from enas.cifar10 import data_utils  # noqa: E402
+from enas.cifar10 import build, data_utils  # noqa: E402
+from enas.cifar10 import main as main_program  # noqa: E402
 from enas.cifar10.readers import shapes, tfds  # noqa: E402
 
 
@@ -51,6 +52,15 @@ def offline(monkeypatch, tmp_path_factory):
     for name in ("KERAS_HOME", "TFDS_DATA_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(tfds, "_probe", lambda *unused: "no network in tests")
+
+
+@pytest.fixture
+def untrained(own_folder, offline, monkeypatch):
+    """Reads and refuses as a search does, but neither builds nor trains."""
+    monkeypatch.setattr(build, "build_search", lambda *unused: None)
+    monkeypatch.setattr(main_program, "train", lambda *unused: 0)
+    monkeypatch.setattr(build.tf1_checkpoint, "start", lambda *unused: None)
+    monkeypatch.setattr(build.tf1_export, "export", lambda *unused: None)
 
 
 @pytest.fixture(scope="session")

@@ -38,8 +38,8 @@ def hostile(what, **strategies):
             done.append(1)
             function(**drawn)
 
-        def test(harmless):
-            del harmless
+        def test(untrained):
+            del untrained
             try:
                 cases()
             finally:
