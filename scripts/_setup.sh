@@ -145,12 +145,14 @@ setup_install() {
   extras=$setup_installed$setup_missing
   extras=${extras# }
   rm -f "$setup_stamp"
+  # --no-compile: of some 14,000 files few are ever imported, and Python keeps
+  # the bytecode of those at their first import.
   setup_say "installing packages into $setup_venv${extras:+ (with $extras)};" \
     "the first time this takes some minutes"
   if ! (
     cd "$repo_root" &&
       "$setup_venv/bin/python" -I -m pip install --no-input --no-user \
-        --disable-pip-version-check --progress-bar off \
+        --disable-pip-version-check --progress-bar off --no-compile \
         -c constraints.txt -e ".${extras:+[${extras// /,}]}"
   ) >"$log" 2>&1 </dev/null; then
     tail -n 12 "$log" >&2

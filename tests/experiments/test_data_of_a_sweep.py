@@ -13,7 +13,7 @@ from enas.experiments import plan as plans
 from enas.experiments import table1
 from enas.experiments.jobs import Job
 from enas.experiments.report import _data
-from enas.experiments.results import Sweep
+from enas.experiments.sweep import Sweep
 
 
 def test_images_of_a_sweep_may_be_elsewhere(tmp_path):

@@ -14,6 +14,7 @@ from enas.experiments.estimates import (
     partial,
     spearman_of_many,
     verdict,
+    welch,
     window,
 )
 
@@ -71,6 +72,13 @@ def test_an_interval_is_students_by_hand():
 def test_a_difference_is_paired_by_seed_and_judged_by_its_interval(after, word):
     before = dict.fromkeys((1, 2, 3), 0.0)
     assert verdict(paired(after, before)) == word
+
+
+def test_two_programs_are_compared_by_welch_by_hand():
+    # Means 2 and 7, variances of the means 1 and 4, hence 25/17 degrees.
+    half = stats.t.ppf(0.975, 25 / 17) * 5**0.5
+    assert welch([1, 3], [5, 9]) == f"{-5 - half:.2f} to {-5 + half:.2f}"
+    assert welch([1], [5, 9]) == "-"
 
 
 def test_a_moving_average_by_hand():

@@ -19,8 +19,8 @@ from enas.experiments.jobs import (
     read_config,
     retrain_jobs,
 )
-from enas.experiments.results import Group, Sweep
 from enas.experiments.summary import share_of
+from enas.experiments.sweep import Group, Sweep
 from enas.experiments.table1 import main
 from enas.experiments.table1_rows import choose_rows, read_rows, space_of
 from enas.run.files import read_table

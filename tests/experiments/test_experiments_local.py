@@ -18,7 +18,6 @@ from enas.experiments import plan as plans
 from enas.experiments.jobs import make_jobs
 from enas.experiments.local_engine import run_local
 from enas.experiments.report import write_report
-from enas.experiments.results import read_sweep
 from enas.experiments.run_state import read_state
 from enas.experiments.search_process import (
     BusyError,
@@ -26,6 +25,7 @@ from enas.experiments.search_process import (
     forget_the_dead,
 )
 from enas.experiments.status import StatusTable, status_lines
+from enas.experiments.sweep import read_sweep
 
 TABLE1 = helpers.ROOT / "scripts/table1.sh"
 PRETENDED = str(pathlib.Path(__file__).parent / "pretended_search.py")

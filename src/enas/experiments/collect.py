@@ -23,7 +23,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.metrics import COLUMNS
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
-from enas.experiments.results import READINGS
+from enas.experiments.sweep import READINGS
 from enas.experiments.table1_rows import all_rows
 from enas.parser import Parser
 from enas.run import versions

@@ -372,6 +372,9 @@ BLOCKS: dict[str, Callable[[Evidence], Table | Iterable[str]]] = {
     "main": _main,
     "modes": _modes,
     "neighbours": _neighbours,
+    "paper_code": lambda evidence: summary.paper_code(
+        evidence.paper_code, evidence.errors(PRIMARY), evidence.errors(SECOND)
+    ),
     "ranks": _ranks,
     "readme": _readme,
     "retrained": _retrained,

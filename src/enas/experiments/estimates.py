@@ -55,6 +55,17 @@ def paired(after: Mapping[int, float], before: Mapping[int, float]) -> Estimate:
     return estimate([after[seed] - before[seed] for seed in seeds])
 
 
+def welch(a: Sequence[float], b: Sequence[float]) -> str:
+    """Returns the 95 % interval of a mean minus another (Welch); dash if none.
+
+    For numbers that are no pairs, such as seeds of two programs.
+    """
+    if min(len(a), len(b)) < 2:
+        return "-"
+    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
+    return f"{found.low:.2f} to {found.high:.2f}"
+
+
 def verdict(difference: Estimate) -> str:
     """Says whether a paired difference that should be above 0 is."""
     if difference.n < 2:

@@ -9,8 +9,8 @@ import re
 from enas.experiments.estimates import Estimate, paired
 from enas.experiments.figures import Measured, draw_defences, draw_figures
 from enas.experiments.jobs import read_config
-from enas.experiments.results import mean_curve
 from enas.experiments.summary import Errors
+from enas.experiments.sweep import mean_curve
 from enas.experiments.table1_rows import BASELINE, all_rows
 from enas.run.files import Line, read_table
 
@@ -30,8 +30,8 @@ class Evidence:
     machine that ran most rows of that seed.
 
     Args:
-      folder: of runs.csv, epochs.csv, retrained.csv, arc_errors.csv and
-        ablation.csv.
+      folder: of runs.csv, epochs.csv, retrained.csv, arc_errors.csv,
+        paper_code.csv and ablation.csv.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -43,6 +43,7 @@ class Evidence:
         # Of the ranking of random arcs, with a budget of its own.
         self.ranked = [t for t in trained if t["epochs"] == RANKED_EPOCHS]
         self.retrained = [t for t in trained if t["epochs"] != RANKED_EPOCHS]
+        self.paper_code = read_table(str(self.folder / "paper_code.csv"))
         self.arc_errors = read_table(str(self.folder / "arc_errors.csv"))
 
     @functools.cached_property

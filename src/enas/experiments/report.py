@@ -17,8 +17,8 @@ from enas.experiments.figures import (
     draw_defences,
     draw_figures,
 )
-from enas.experiments.results import READINGS, Group, Sweep, read_sweep
 from enas.experiments.run_state import RunState
+from enas.experiments.sweep import READINGS, Group, Sweep, read_sweep
 from enas.experiments.table1_rows import BASELINE
 from enas.run.files import read_table, table_text, write_whole
 

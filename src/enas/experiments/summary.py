@@ -165,6 +165,39 @@ def _correlated(
     ]
 
 
+def paper_code(lines: Sequence[Line], primary: Errors, second: Errors) -> Table:
+    """Returns the errors of the paper's own code beside ours.
+
+    Args:
+      lines: of paper_code.csv, an epoch each.
+      primary: our test errors of the mean over sampled arcs.
+      second: our test errors of the best of 10.
+    """
+    header = ["row", "its mean", "n", "mean here", "n", "difference"]
+    header += ["95 % interval", "its best of 10", "best of 10 here"]
+    finished = [line for line in lines if line["test_error_sampled_train"]]
+    rows = []
+    for row in read_rows():
+        name = {BASELINE: "0A"}.get(row.name, row.name.upper())
+        mine = [line for line in finished if line["row"] == name]
+        its, best = (
+            [float(line[f"test_error_{reading}"]) for line in mine]
+            for reading in ("sampled_train", "best")
+        )
+        if mine:
+            here = of_row(primary, row.name)
+            ours = list(primary.get(row.name, {}).values())
+            cells = [row.name, str(estimate(its)), str(len(its)), str(here)]
+            cells += [
+                str(here.n),
+                number(estimate(its).mean - here.mean, "+.2f"),
+            ]
+            cells += [estimates.welch(its, ours)]
+            cells += [number(estimate(best).mean)]
+            rows.append([*cells, number(of_row(second, row.name).mean)])
+    return header, rows
+
+
 def strata(arcs: Sequence[Line]) -> Table:
     """Returns errors under shared weights by the number of good layers.
 

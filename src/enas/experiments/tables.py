@@ -9,8 +9,8 @@ from enas.cifar10 import metrics
 from enas.cifar10.config.combinations import DEFENCES
 from enas.experiments import summary
 from enas.experiments.estimates import estimate, paired
-from enas.experiments.results import READINGS, Sweep
 from enas.experiments.summary import Errors, Table, number
+from enas.experiments.sweep import READINGS, Sweep
 from enas.experiments.table1_rows import BASELINE
 
 NONE = "-"
