@@ -47,7 +47,6 @@ SMALL = {  # scripts/presets/small.flags, under the names of the paper's code
     "child_lr_T": 12,
     "controller_train_steps": 20,
     "controller_lr": 0.01,
-    "log_every": 0,
 }
 COLUMNS = "row seed commit torch machine date epoch".split()
 COLUMNS += "valid_error_best test_error_best".split()
