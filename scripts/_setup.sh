@@ -145,7 +145,7 @@ setup_install() {
   extras=$setup_installed$setup_missing
   extras=${extras# }
   rm -f "$setup_stamp"
-  # --no-compile: of some 14,000 files few are ever imported, and Python keeps
+  # --no-compile: of 14,000 files even the tests import 3,200, and Python keeps
   # the bytecode of those at their first import.
   setup_say "installing packages into $setup_venv${extras:+ (with $extras)};" \
     "the first time this takes some minutes"
