@@ -114,6 +114,7 @@ def _retrained(evidence: Evidence) -> Table:
         seeds = sorted(line["seed"] for line in best)
         runs = [r for r in evidence.chosen(defence) if r["row"] == row]
         shared = [run for run in runs if run["seed"] in seeds]
+        shared.sort(key=lambda run: run["seed"])
         # Random arcs are of the space without a defence.
         chance = evidence.trained(row, r"random_arc_\d+", defence)
         uniform = best if defence == "none" else []
