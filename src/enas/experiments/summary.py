@@ -185,15 +185,11 @@ def paper_code(lines: Sequence[Line], primary: Errors, second: Errors) -> Table:
             for reading in ("sampled_train", "best")
         )
         if mine:
-            here = of_row(primary, row.name)
+            there, here = estimate(its), of_row(primary, row.name)
             ours = list(primary.get(row.name, {}).values())
-            cells = [row.name, str(estimate(its)), str(len(its)), str(here)]
-            cells += [
-                str(here.n),
-                number(estimate(its).mean - here.mean, "+.2f"),
-            ]
-            cells += [estimates.welch(its, ours)]
-            cells += [number(estimate(best).mean)]
+            cells = [row.name, str(there), str(there.n), str(here), str(here.n)]
+            cells += [number(there.mean - here.mean, "+.2f")]
+            cells += [estimates.welch(its, ours), number(estimate(best).mean)]
             rows.append([*cells, number(of_row(second, row.name).mean)])
     return header, rows
 
