@@ -20,7 +20,7 @@ from enas.experiments.jobs import (
     retrain_jobs,
 )
 from enas.experiments.summary import share_of
-from enas.experiments.sweep import Group, Sweep
+from enas.experiments.sweep import Group, Sweep, read_sweep
 from enas.experiments.table1 import main
 from enas.experiments.table1_rows import choose_rows, read_rows, space_of
 from enas.run.files import read_table
@@ -255,6 +255,16 @@ def group_of(row, variant, errors):
         state.error = lambda column, error=error: error
         states.append(state)
     return Group(choose_rows([row])[0], variant, states, None, None)
+
+
+def test_variants_are_in_the_order_of_the_sweep(tmp_path):
+    ablate = ("skip_sum", "clip", "bn_epsilon", "lr_schedule")
+    jobs = jobs_of(tmp_path, only=("1a", "baseline"), ablate=ablate)
+    plans.remember(str(tmp_path), plans.Plan("smoke"), jobs)
+    rest = [(job.row, job.variant) for job in jobs[2:]]
+    rest.sort(key=lambda key: key[0] != "baseline")
+    groups = list(read_sweep(str(tmp_path)).groups)
+    assert groups == [("baseline", ""), ("1a", ""), *rest]
 
 
 def test_an_ablation_compares_runs_of_the_same_seeds():

@@ -174,7 +174,7 @@ def read_sweep(directory: str) -> Sweep:
     shared, jobs = load_jobs(directory)
     rows = {row.name: row for row in all_rows()}
     order = list(rows)
-    found = {(job.row, job.variant) for job in jobs}
+    found = dict.fromkeys((job.row, job.variant) for job in jobs)
     groups = {}
     for key in sorted(found, key=lambda k: (k[1] != "", order.index(k[0]))):
         mine = [job for job in jobs if (job.row, job.variant) == key]
