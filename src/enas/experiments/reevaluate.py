@@ -11,12 +11,10 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from absl import flags
 
-from enas.cifar10.config import Config
-from enas.cifar10.flags import define_flags
+from enas.cifar10.flags import make_flags
 from enas.errors import UserError
-from enas.tools import open_run as trained
+from enas.tools import open_run
 from enas.tools.command import run_tool
 
 NUM_ARCS = 10
@@ -28,24 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> Iterator[str]:
-    values = flags.FlagValues()
-    define_flags(values)
     if len(argv) < 2:
         raise UserError("Name a run directory, then flags to change.")
-    return reevaluate(
-        trained.read_config(values, [argv[0], *argv[2:]], argv[1])
-    )
-
-
-def reevaluate(config: Config) -> Iterator[str]:
-    """Yields lines with the errors of a run's arcs.
-
-    Args:
-      config: the run's `Config`, its output_dir the run, with overrides.
-    """
-    search = trained.load(config, print)
-    arcs = trained.arcs_of(search, (), NUM_ARCS, "reevaluate")
+    program, run, *rest = argv
+    config = open_run.read_config(make_flags(), [program, *rest], run)
+    search = open_run.load(config, print)
     errors = []
+    arcs = open_run.arcs_of(search, (), NUM_ARCS, "reevaluate")
     for i, arc in enumerate(arcs):
         valid, test = (
             100 * (1 - search.evaluation.accuracy_of(arc, split))
