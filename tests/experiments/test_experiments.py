@@ -31,7 +31,7 @@ OP_IDS += [12, 42, 126, 306, 10, 30, 86, 206]
 
 def jobs_of(tmp_path, **settings):
     plan = plans.Plan(**{"scale": "smoke", **settings})
-    return make_jobs(plan, str(tmp_path / "runs"))
+    return make_jobs(plan, str(tmp_path))
 
 
 def config_of(job):
@@ -107,10 +107,12 @@ def test_choices_of_the_evaluation_need_no_run(tmp_path):
 
 
 def test_all_ablations_are_the_choices_in_which_the_programs_differ():
-    flipped = dict(each.split("=") for each in flips(["all"], "paper", ()))
+    flipped = dict(
+        each.split("=") for each in flips(plans.Plan("smoke", ablate=("all",)))
+    )
     differing = {k: v for k, v in vars(ENAS).items() if v != vars(PAPER)[k]}
     assert flipped == differing
-    left = flips(["all"], "paper", ("clip=none",))
+    left = flips(plans.Plan("smoke", ablate=("all",), override=("clip=none",)))
     assert len(left) == len(differing) - 1
 
 
@@ -201,7 +203,7 @@ RUNS = helpers.ROOT / "docs/table1/runs.csv"
 
 def retrained(tmp_path, count=1, **settings):
     plan = plans.Plan(**{"scale": plans.RETRAIN, **settings})
-    return retrain_jobs(plan, str(tmp_path / "runs"), str(RUNS), count)
+    return retrain_jobs(plan, str(tmp_path), str(RUNS), count)
 
 
 def test_found_and_random_arcs_are_trained_with_one_budget(tmp_path):

@@ -36,7 +36,7 @@ import sys
 from enas.experiments.local_engine import run_local
 from enas.experiments.plan import load_jobs
 directory, *program = sys.argv[1:]
-run_local(load_jobs(directory)[1], directory, 2, lambda: None, program)
+run_local(load_jobs(directory)[1], 2, lambda: None, program)
 """
 
 
@@ -47,17 +47,13 @@ def program(seconds=0.0):
 def sweep(directory, *only, **settings):
     flags = (f"--num_epochs={EPOCHS}",)
     plan = plans.Plan(scale="smoke", only=only, flags=flags, **settings)
-    jobs = make_jobs(plan, str(directory / "runs"))
+    jobs = make_jobs(plan, str(directory))
     plans.remember(str(directory), plan, jobs)
     return jobs
 
 
-def run(jobs, directory, processes=2):
-    run_local(jobs, str(directory), processes, lambda: None, program())
-
-
-def state(job, directory):
-    return read_state(job, str(directory))
+def run(jobs, processes=2):
+    run_local(jobs, processes, lambda: None, program())
 
 
 def starts(job):
@@ -97,8 +93,8 @@ def test_a_failed_run_is_retried_once_and_the_others_go_on(tmp_path):
     jobs = sweep(tmp_path, "baseline", "1a", "1b")
     fail(jobs[0], 1)
     fail(jobs[1], 2)
-    run(jobs, tmp_path)
-    states = [state(job, tmp_path) for job in jobs]
+    run(jobs)
+    states = [read_state(job) for job in jobs]
     assert [s.finished for s in states] == [True, False, True]
     assert [len(starts(job)) for job in jobs] == [2, 2, 1]
     assert states[1].text == f"FAILED at epoch 0 of {EPOCHS}, exit code 1"
@@ -108,9 +104,9 @@ def test_a_failed_run_is_retried_once_and_the_others_go_on(tmp_path):
 def test_a_sweep_started_again_runs_what_is_left(tmp_path):
     jobs = sweep(tmp_path, "baseline", "1a")
     fail(jobs[1], 2)
-    run(jobs, tmp_path)
-    run(jobs, tmp_path)
-    assert all(state(job, tmp_path).finished for job in jobs)
+    run(jobs)
+    run(jobs)
+    assert all(read_state(job).finished for job in jobs)
     assert [len(starts(job)) for job in jobs] == [1, 3]
 
 
@@ -128,21 +124,21 @@ def test_a_killed_sweep_takes_its_searches_along_and_loses_no_epoch(
     process.wait()
     searches = [starts(job)[0][1] for job in jobs[:2]]
     wait_until(lambda: not any(map(is_alive, searches)))
-    forget_the_dead(jobs, str(tmp_path))
+    forget_the_dead(jobs)
     before = [epochs(job) for job in jobs]
-    assert state(jobs[0], tmp_path).notes["state"] == "stopped"
-    run(jobs, tmp_path)
+    assert read_state(jobs[0]).notes["state"] == "stopped"
+    run(jobs)
     for job, had in zip(jobs, before, strict=True):
-        rows = state(job, tmp_path).rows
+        rows = read_state(job).rows
         assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
         assert starts(job)[-1][0] == had
 
 
 def test_a_run_is_never_run_twice_at_once(tmp_path):
     (job,) = sweep(tmp_path, "1a")
-    first = SearchProcess(job, str(tmp_path), 1, program(0.1))
+    first = SearchProcess(job, 1, program(0.1))
     with pytest.raises(BusyError, match="another process"):
-        SearchProcess(job, str(tmp_path), 1, program())
+        SearchProcess(job, 1, program())
     assert first.wait() == 0
     assert len(starts(job)) == 1
 
@@ -151,15 +147,15 @@ def test_searches_share_the_threads_of_the_machine(tmp_path):
     jobs = sweep(tmp_path, "1a")
     shown = "import os; print(os.environ['TF_NUM_INTRAOP_THREADS'])"
     show = [sys.executable, "-c", shown]
-    run_local(jobs, str(tmp_path), 1000, lambda: None, show)
+    run_local(jobs, 1000, lambda: None, show)
     log = tmp_path / "logs/1a_seed69.log"
     assert log.read_text().splitlines() == ["1"]
 
 
 def test_an_exit_of_0_without_the_epochs_is_no_finished_run(tmp_path):
     jobs = sweep(tmp_path, "1a")
-    run_local(jobs, str(tmp_path), 1, lambda: None, [sys.executable, "-c", ""])
-    assert state(jobs[0], tmp_path).text == f"unfinished, epoch 0 of {EPOCHS}"
+    run_local(jobs, 1, lambda: None, [sys.executable, "-c", ""])
+    assert read_state(jobs[0]).text == f"unfinished, epoch 0 of {EPOCHS}"
 
 
 class Terminal(io.StringIO):
@@ -170,10 +166,10 @@ class Terminal(io.StringIO):
 def test_the_status_table_is_drawn_over_itself_on_a_terminal(tmp_path):
     jobs = sweep(tmp_path, "baseline", "1a")
     screen = Terminal()
-    show = StatusTable(jobs, str(tmp_path), screen)
+    show = StatusTable(jobs, screen)
     show(now=True)
     first = len(screen.getvalue())
-    run(jobs, tmp_path)
+    run(jobs)
     show(now=True)
     again = screen.getvalue()[first:]
     assert again.startswith("\x1b[3A") and again.count("finished") == 2
@@ -182,10 +178,10 @@ def test_the_status_table_is_drawn_over_itself_on_a_terminal(tmp_path):
 def test_the_status_table_prints_only_changes_elsewhere(tmp_path):
     jobs = sweep(tmp_path, "baseline", "1a")
     stream = io.StringIO()
-    show = StatusTable(jobs, str(tmp_path), stream)
+    show = StatusTable(jobs, stream)
     show(now=True)
     show(now=True)
-    run(jobs[:1], tmp_path)
+    run(jobs[:1])
     show(now=True)
     lines = stream.getvalue().splitlines()
     assert len(lines) == 3 + 1
@@ -223,14 +219,14 @@ def test_a_copy_of_a_sweep_is_continued_and_reported_where_it_lies(
 ):
     here, there, away = (tmp_path / name for name in ("here", "there", "away"))
     jobs = sweep(here, "baseline", "1c")
-    run(jobs[:1], here)
+    run(jobs[:1])
     text = (here / "sweep.json").read_text()
     assert str(tmp_path) not in text
     if absolute:  # as earlier versions wrote it
         text = text.replace("=runs/", f"={here}/runs/")
         (here / "sweep.json").write_text(text)
     shutil.copytree(here, there)
-    run(plans.load_jobs(str(there))[1], there)
+    run(plans.load_jobs(str(there))[1])
     shutil.move(there, away)
     for directory, finished in (here, "10"), (away, "11"):
         write_report(str(directory))
@@ -240,7 +236,7 @@ def test_a_copy_of_a_sweep_is_continued_and_reported_where_it_lies(
 
 
 def test_a_report_of_more_finished_runs_is_kept(tmp_path, capsys):
-    run(sweep(tmp_path, "baseline", "1c"), tmp_path)
+    run(sweep(tmp_path, "baseline", "1c"))
     write_report(str(tmp_path))
     page, figure = tmp_path / "table1.md", tmp_path / "figure4.png"
     old = page.read_text(), figure.read_bytes()
@@ -267,7 +263,7 @@ def reported(tmp_path_factory):
     by_name = {job.name: job for job in jobs}
     fail(by_name["1d_seed1"], 2)
     left = by_name["3c_seed2"]
-    run([job for job in jobs if job is not left], directory)
+    run([job for job in jobs if job is not left])
     write_report(str(directory))
     return directory
 

@@ -50,7 +50,7 @@ def sweep(tmp_path, *only):
     plan = plans.Plan(
         scale="smoke", only=only, flags=(f"--num_epochs={EPOCHS}",)
     )
-    jobs = make_jobs(plan, str(tmp_path / "runs"))
+    jobs = make_jobs(plan, str(tmp_path))
     plans.remember(str(tmp_path), plan, jobs)
     return jobs
 
@@ -71,11 +71,11 @@ def test_runs_of_a_node_that_dies_go_on_from_their_checkpoints(
     )
     killer = threading.Thread(target=kill_in_the_middle, args=(cluster, jobs))
     killer.start()
-    engine(jobs, str(tmp_path), lambda: None)
+    engine(jobs, lambda: None)
     killer.join()
     continued = 0
     for job in jobs:
-        state = read_state(job, str(tmp_path))
+        state = read_state(job)
         assert state.finished, (job.name, state.text)
         epochs = [int(row["epoch"]) for row in state.rows]
         assert epochs == list(range(1, EPOCHS + 1)), job.name
@@ -104,14 +104,14 @@ def test_a_cluster_without_room_is_refused_or_waited_for(
     jobs = sweep(tmp_path, "baseline")
     wanted = "needs 1 CPUs and 1 GPUs on one node.* nodes have .*2 and 0"
     with pytest.raises(UserError, match=wanted):
-        engine()(jobs, str(tmp_path), lambda: None)
+        engine()(jobs, lambda: None)
     monkeypatch.setattr(ray_engine, "TELL_SECONDS", 1.5)
     monkeypatch.setattr(ray_engine, "print", tell, raising=False)
     start = time.monotonic()
-    engine(wait_for_nodes=True)(jobs, str(tmp_path), lambda: None)
+    engine(wait_for_nodes=True)(jobs, lambda: None)
     assert len(lines) >= 2 and all(re.search(wanted, line) for line in lines)
     assert len(lines) <= 1 + (time.monotonic() - start) / 1.5
-    assert read_state(jobs[0], str(tmp_path)).finished
+    assert read_state(jobs[0]).finished
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_cluster_whose_last_node_with_room_died_is_told(monkeypatch):
 def test_an_address_that_is_none_is_a_mistake_of_the_user(tmp_path):
     engine = RayEngine("nonsense", 1, 0)
     with pytest.raises(UserError, match="ray_address=nonsense"):
-        engine(sweep(tmp_path, "baseline"), str(tmp_path), lambda: None)
+        engine(sweep(tmp_path, "baseline"), lambda: None)
 
 
 def kill_in_the_middle(cluster, jobs):

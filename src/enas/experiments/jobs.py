@@ -4,17 +4,19 @@ No TensorFlow here: everything is checked before anything is touched.
 """
 
 import dataclasses
+import functools
+import itertools
 import os
-from collections.abc import Mapping, Sequence
+import pathlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from absl import flags
 
 from enas.cifar10.arc import Arc, num_decisions
 from enas.cifar10.behaviours import PROFILES, Profile
 from enas.cifar10.config import Config
-from enas.cifar10.flags import define_flags, read_flags
+from enas.cifar10.flags import make_flags, read_flags
 from enas.cifar10.search_space import SearchSpace
 from enas.errors import UserError
 from enas.experiments.table1_rows import (
@@ -30,6 +32,8 @@ from enas.run.files import Line, read_table
 if TYPE_CHECKING:
     from enas.experiments.plan import Plan
 
+# Folder of a sweep that holds the run directories.
+RUNS = "runs"
 CONTROLS = ("uniform", "poison_only", "poison_all_skips")
 # Choices that only say which reading is printed: every run records them all.
 READING_CHOICES = ("evaluation", "evaluation_mode")
@@ -62,21 +66,23 @@ class Job:
     def directory(self) -> str:
         return self.arguments[-1].removeprefix("--output_dir=")
 
-    def placed(self, runs_dir: str) -> "Job":
-        """Returns the same job with its run directory in another folder."""
-        place = f"--output_dir={os.path.join(runs_dir, self.name)}"
+    def file(self, folder: str, suffix: str) -> pathlib.Path:
+        """Returns a file of this job in another folder of the sweep."""
+        sweep = pathlib.Path(self.directory).parents[1]
+        return sweep / folder / (self.name + suffix)
+
+    def placed(self, sweep: str) -> "Job":
+        """Returns the same job with its run directory in a sweep's."""
+        place = f"--output_dir={os.path.join(sweep, RUNS, self.name)}"
         return dataclasses.replace(
             self, arguments=(*self.arguments[:-1], place)
         )
 
 
-def make_jobs(plan: "Plan", runs_dir: str) -> list[Job]:
+def make_jobs(plan: "Plan", directory: str) -> list[Job]:
     """Returns the `Job`s of a `Plan`, and checks every command line.
 
     Rows come seed by seed; controls and ablations follow the rows.
-
-    Args:
-      runs_dir: the folder of run directories, absolute.
 
     Raises:
       UserError: a row, control, choice or search flag is not legal.
@@ -88,11 +94,11 @@ def make_jobs(plan: "Plan", runs_dir: str) -> list[Job]:
     for defence in plan.defences:
         flag = f"--defence={defence.replace('+', ',')}"
         variants += [(row, defence, flag) for row in rows]
-    for flip in flips(plan.ablate, plan.profile, plan.override):
+    for flip in flips(plan):
         if flip.split("=")[0] not in READING_CHOICES:
             variants += [(row, flip, f"--override={flip}") for row in rows]
     return [
-        _job(plan, runs_dir, row.name, variant, seed, (*row.flags, extra))
+        _job(plan, directory, row.name, variant, seed, (*row.flags, extra))
         for seed in plan.seeds
         for row, variant, extra in variants
     ]
@@ -100,7 +106,7 @@ def make_jobs(plan: "Plan", runs_dir: str) -> list[Job]:
 
 def _job(
     plan: "Plan",
-    runs_dir: str,
+    directory: str,
     row: str,
     variant: str,
     seed: int,
@@ -108,20 +114,19 @@ def _job(
 ) -> Job:
     """Returns a job whose command line is legal."""
     own = (*plan.search_flags(), *filter(None, flags_of_it), f"--seed={seed}")
-    job = Job(row, variant, seed, (*own, "")).placed(runs_dir)
+    job = Job(row, variant, seed, (*own, "")).placed(directory)
     read_config(job.arguments)
     return job
 
 
-def read_config(arguments: Sequence[str]) -> Config:
+@functools.cache
+def read_config(arguments: tuple[str, ...]) -> Config:
     """Returns the `Config` of a search's flags.
 
     Raises:
       UserError: a flag is not legal, or poison and q contradict each other.
     """
-    values = flags.FlagValues()
-    define_flags(values)
-    config, _ = read_flags(values, ["search", *arguments])
+    config, _ = read_flags(make_flags(), ["search", *arguments])
     space_of(config)
     return config
 
@@ -149,43 +154,34 @@ def _control(
 def _poison_arc(row: Row, plan: "Plan", skip: int) -> str:
     """Returns an arc of the set's ops in turn, all skips alike, as text."""
     config = read_config((*plan.search_flags(), *row.flags))
-    space, layers = space_of(config), range(config.child_num_layers)
-    first = len(space.candidate_ops)
-    ops = [first + row.q * i for i in range(len(space.poison_ops))]
-    return "  ".join(
-        " ".join([str(ops[layer % len(ops)]), *[str(skip)] * layer])
-        for layer in layers
-    )
+    space, layers = space_of(config), config.child_num_layers
+    firsts = range(len(space.candidate_ops), space.num_ops, row.q)
+    op_ids = itertools.islice(itertools.cycle(firsts), layers)
+    skips = [skip] * (num_decisions(layers) - layers)
+    return str(Arc(tuple(op_ids), tuple(skips)))
 
 
-def flips(
-    choices: Sequence[str], profile: str, override: Sequence[str]
-) -> list[str]:
+def flips(plan: "Plan") -> list[str]:
     """Returns the behaviours that --ablate names, each "choice=value".
 
     A choice without a value takes the value of the other program, or where
     both programs agree and there are two values, the other one.
 
-    Args:
-      choices: "all", or names with or without "=value".
-      profile: key of `PROFILES`.
-      override: changes that hold in all runs.
-
     Raises:
       UserError: a choice does not exist, or its value must be named.
     """
+    choices = list(plan.ablate)
+    if choices == ["all"]:
+        overridden = {each.partition("=")[0] for each in plan.override}
+        enas, paper = map(vars, (PROFILES["enas"], PROFILES["paper"]))
+        differ = [name for name in enas if enas[name] != paper[name]]
+        choices = [name for name in differ if name not in overridden]
+    return [_flip(choice, plan.profile) for choice in choices]
+
+
+def _flip(choice: str, profile: str) -> str:
     mine = vars(PROFILES[profile])
     other = vars(PROFILES["enas" if profile == "paper" else "paper"])
-    if list(choices) == ["all"]:
-        overridden = {each.partition("=")[0] for each in override}
-        differ = [name for name in mine if mine[name] != other[name]]
-        choices = [name for name in differ if name not in overridden]
-    return [_flip(choice, profile, mine, other) for choice in choices]
-
-
-def _flip(
-    choice: str, profile: str, mine: Mapping[str, str], other: Mapping[str, str]
-) -> str:
     name, _, value = choice.partition("=")
     if name not in mine:
         raise UserError(
@@ -205,7 +201,7 @@ def _flip(
 
 
 def retrain_jobs(
-    plan: "Plan", runs_dir: str, table: str, random_arcs: int
+    plan: "Plan", directory: str, table: str, random_arcs: int
 ) -> list[Job]:
     """Returns the trainings from scratch of a `Plan`: of each search, its arcs.
 
@@ -217,7 +213,6 @@ def retrain_jobs(
     Args:
       plan: rows (empty: all in the table), defences (empty: searches
         without one), seeds, flags of all.
-      runs_dir: the folder of run directories, absolute.
       table: runs.csv of `collect`.
       random_arcs: random arcs of each space besides its best arc, >= 0.
 
@@ -243,14 +238,14 @@ def retrain_jobs(
     rows = list(plan.only) or sorted({run["row"] for run in runs.values()})
     order = {key: (key[1], rows.index(key[0])) for key in runs}
     return [
-        _training(plan, runs_dir, runs[key], number)
+        _training(plan, directory, runs[key], number)
         for key in sorted(runs, key=order.__getitem__)
         # A space is the same with every defence, and so are its random arcs.
         for number in range(1 + max(0, random_arcs * (key[2] == "none")))
     ]
 
 
-def _training(plan: "Plan", runs_dir: str, run: Line, number: int) -> Job:
+def _training(plan: "Plan", directory: str, run: Line, number: int) -> Job:
     """Returns the training of a search's best arc, or of a random one."""
     poison = poison_flags(run["poison"], run["q"])
     config = read_config((*plan.search_flags(), *poison))
@@ -263,19 +258,17 @@ def _training(plan: "Plan", runs_dir: str, run: Line, number: int) -> Job:
         variant += f"_{run['defence'].replace(',', '+')}"
     Arc.parse(arc, layers, space.num_ops)
     chosen = (*poison, f"--child_fixed_arc={arc}")
-    return _job(plan, runs_dir, run["row"], variant, seed, chosen)
+    return _job(plan, directory, run["row"], variant, seed, chosen)
 
 
 def random_arc(space: SearchSpace, layers: int, seed: int, number: int) -> Arc:
-    """Returns an arc with uniform op ids, and every skip with odds of a half.
-
-    That is what a controller draws before it has learned anything.
-
-    Args:
-      seed: the search's.
-      number: which random arc of this seed.
-    """
+    """Returns a seed's arc as a controller draws it before it has learned."""
     rng = np.random.default_rng([seed, number, space.num_ops])
-    op_ids = rng.integers(space.num_ops, size=layers)
+    return with_random_skips(rng.integers(space.num_ops, size=layers), rng)
+
+
+def with_random_skips(op_ids: np.ndarray, rng: np.random.Generator) -> Arc:
+    """Returns an arc of some op ids, every skip with odds of a half."""
+    layers = len(op_ids)
     skips = rng.integers(2, size=num_decisions(layers) - layers)
     return Arc(tuple(op_ids.tolist()), tuple(skips.tolist()))

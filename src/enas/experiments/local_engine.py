@@ -20,7 +20,6 @@ POLL_SECONDS = 0.5
 
 def run_local(
     jobs: Sequence[Job],
-    sweep_dir: str,
     processes: int,
     show: Callable[[], None],
     program: Sequence[str] = SEARCH,
@@ -32,23 +31,16 @@ def run_local(
       processes: >= 1, how many at a time; they share the threads of the
         machine.
       show: called again and again.
-      program: the search program.
 
     Raises:
       KeyboardInterrupt: SIGINT or SIGTERM came; the searches are stopped.
     """
     threads = max(1, len(os.sched_getaffinity(0)) // processes)
 
-    def finished(job: Job) -> bool:
-        return read_state(job, sweep_dir).finished
+    def start(job: Job) -> SearchProcess:
+        return SearchProcess(job, threads, program)
 
-    def start(job: Job) -> SearchProcess | None:
-        # Another sweep may have run it in the meantime.
-        if finished(job):
-            return None
-        return SearchProcess(job, sweep_dir, threads, program)
-
-    todo = [job for job in jobs if not finished(job)]
+    todo = [job for job in jobs if not read_state(job).finished]
     attempts: collections.Counter[str] = collections.Counter()
     running: list[SearchProcess] = []
     with terminate_as_interrupt():
@@ -74,16 +66,17 @@ def _fill(
     todo: list[Job],
     running: list[SearchProcess],
     processes: int,
-    start: Callable[[Job], SearchProcess | None],
+    start: Callable[[Job], SearchProcess],
 ) -> None:
     """Fills the free places, and leaves jobs that others run for later."""
     for job in list(todo):
         if len(running) >= processes:
             return
         todo.remove(job)
+        # Another sweep may have run it in the meantime.
+        if read_state(job).finished:
+            continue
         try:
-            search = start(job)
+            running.append(start(job))
         except BusyError:
             todo.append(job)
-        else:
-            running += [search] if search else []

@@ -23,8 +23,6 @@ SCALES = ("full", "small", "smoke")
 # Preset of trainings from scratch.
 RETRAIN = "retrain"
 SWEEP_FILE = "sweep.json"
-# Folder of a sweep that holds the run directories.
-RUNS = "runs"
 PRESETS = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "presets"
 # Search flags that the sweep sets itself -> how to say it to the sweep.
 OWNED = {
@@ -48,7 +46,6 @@ class Plan:
 
     Attributes:
       scale: one of `SCALES`, or `RETRAIN`.
-      profile: as --profile of the search.
       override: choice=value, in all runs.
       flags: further search flags, in all runs.
       only: rows; empty for all 17.
@@ -118,25 +115,19 @@ def remember(directory: str, plan: Plan, jobs: Sequence[Job]) -> list[Job]:
       UserError: the directory holds another sweep.
     """
     check(directory, plan)
-    known = {}
-    if os.path.isfile(os.path.join(directory, SWEEP_FILE)):
-        known = {job.name: job for job in load_jobs(directory)[1]}
-    known |= {job.name: job for job in jobs}
+    path = os.path.join(directory, SWEEP_FILE)
+    old = load_jobs(directory)[1] if os.path.isfile(path) else []
+    known = {job.name: job for job in (*old, *jobs)}
     os.makedirs(directory, exist_ok=True)
     # A sweep may be moved.
-    placed = [dataclasses.asdict(j.placed(RUNS)) for j in known.values()]
+    placed = [dataclasses.asdict(job.placed("")) for job in known.values()]
     value = plan.same_in_all_runs() | {"jobs": placed}
-    path = os.path.join(directory, SWEEP_FILE)
     write_whole(path, json.dumps(value, indent=1) + "\n", shared=True)
     return list(known.values())
 
 
 def check(directory: str, plan: Plan) -> None:
-    """Refuses a directory that another sweep or something else is in.
-
-    Raises:
-      UserError: so it is.
-    """
+    """Refuses a directory that holds something else, with a UserError."""
     path = os.path.join(directory, SWEEP_FILE)
     if not os.path.isfile(path):
         if os.path.lexists(directory) and (
@@ -181,7 +172,7 @@ def load_jobs(directory: str) -> tuple[dict[str, Any], list[Job]]:
         )
     with open(path, encoding="utf-8") as stream:
         value = json.load(stream)
-    place = os.path.join(os.path.abspath(directory), RUNS)
+    place = os.path.abspath(directory)
     return value, [Job(**job).placed(place) for job in value.pop("jobs")]
 
 

@@ -33,9 +33,8 @@ class RayEngine:
     Args:
       address: "local" for a Ray instance of this sweep, "auto" or an
         address for a cluster that is running.
-      cpus_per_run: > 0, of Ray's resources.
-      gpus_per_run: >= 0, of Ray's resources; .5 puts two on a GPU.
-      program: the search program.
+      cpus_per_run: > 0.
+      gpus_per_run: >= 0; .5 puts two on a GPU.
       wait_for_nodes: whether a cluster without resources may still grow.
 
     Raises:
@@ -75,10 +74,8 @@ class RayEngine:
         self._wait_for_nodes = wait_for_nodes
         self._told = -TELL_SECONDS
 
-    def __call__(
-        self, jobs: Sequence[Job], sweep_dir: str, show: Callable[[], None]
-    ) -> None:
-        """Runs jobs as `run_local` does; `sweep_dir` is on shared storage.
+    def __call__(self, jobs: Sequence[Job], show: Callable[[], None]) -> None:
+        """Runs jobs as `run_local` does.
 
         Raises:
           UserError: there is no cluster at the address, or no node of it has
@@ -88,22 +85,20 @@ class RayEngine:
         self._connect()
         try:
             self._find_room()
-            self._run(jobs, sweep_dir, show)
+            self._run(jobs, show)
         finally:
             self._ray.shutdown()
 
-    def _run(
-        self, jobs: Sequence[Job], sweep_dir: str, show: Callable[[], None]
-    ) -> None:
+    def _run(self, jobs: Sequence[Job], show: Callable[[], None]) -> None:
         task = self._ray.remote(
             num_cpus=self._wanted[0],
             num_gpus=self._wanted[1],
             max_retries=MAX_DEATHS,
         )(run_job)
         tasks = [
-            task.remote(job, sweep_dir, self._threads, self._program)
+            task.remote(job, self._threads, self._program)
             for job in jobs
-            if not read_state(job, sweep_dir).finished
+            if not read_state(job).finished
         ]
         try:
             with terminate_as_interrupt():
@@ -115,13 +110,11 @@ class RayEngine:
             raise
 
     def _connect(self) -> None:
-        given: dict[str, Any] = {"address": self._address}
-        if self._address == "local":
-            # A Ray that is started here listens on this machine only.
-            given |= {"_node_ip_address": "127.0.0.1"}
-            given |= {"include_dashboard": False}
+        # A Ray that is started here listens on this machine only.
+        own = {"_node_ip_address": "127.0.0.1", "include_dashboard": False}
+        more: dict[str, Any] = own if self._address == "local" else {}
         try:
-            self._ray.init(log_to_driver=False, **given)
+            self._ray.init(address=self._address, log_to_driver=False, **more)
         except (ConnectionError, ValueError) as error:
             raise UserError(
                 f"--ray_address={self._address}: no Ray cluster answers "
@@ -176,34 +169,24 @@ class RayEngine:
                     print(f"error: Ray gave up a run: {error}", flush=True)
 
 
-def run_job(
-    job: Job, sweep_dir: str, threads: int | None, program: Sequence[str]
-) -> int:
-    """Runs a job to its end on this node; a failure is retried once.
-
-    Returns:
-      The exit code of the last attempt, 0 if the run had finished.
-    """
-    code = 0
+def run_job(job: Job, threads: int, program: Sequence[str]) -> None:
+    """Runs a job to its end on this node; a failure is retried once."""
     for _ in range(MAX_ATTEMPTS):
-        if read_state(job, sweep_dir).finished:
-            return 0
-        attempt = _start(job, sweep_dir, threads, program)
+        if read_state(job).finished:
+            return
+        attempt = _start(job, threads, program)
         try:
-            code = attempt.wait()
+            attempt.wait()
         except BaseException:
             attempt.interrupt()
             attempt.stop()
             raise
-    return code
 
 
-def _start(
-    job: Job, sweep_dir: str, threads: int | None, program: Sequence[str]
-) -> SearchProcess:
+def _start(job: Job, threads: int, program: Sequence[str]) -> SearchProcess:
     """Waits until nobody else runs the job, such as a node that is dying."""
     while True:
         try:
-            return SearchProcess(job, sweep_dir, threads, program)
+            return SearchProcess(job, threads, program)
         except BusyError:
             time.sleep(POLL_SECONDS)

@@ -1,7 +1,6 @@
 """How far a run is, read from its run directory. No TensorFlow here."""
 
 import dataclasses
-import functools
 import json
 import os
 from typing import Any
@@ -18,8 +17,7 @@ class RunState:
 
     Attributes:
       num_epochs: wanted.
-      rows: column of metrics.csv -> number, one per epoch that
-        has a checkpoint.
+      rows: of metrics.csv, one per epoch that has a checkpoint.
       notes: what the engine noted: state, exit_code, attempts, lines.
     """
 
@@ -56,12 +54,8 @@ class RunState:
     @property
     def seconds(self) -> float:
         """Wall time of all safe epochs."""
-        return sum(
-            number
-            for row in self.rows
-            for column, number in row.items()
-            if column.startswith("seconds_")
-        )
+        cells = (cell for row in self.rows for cell in row.items())
+        return sum(n for column, n in cells if column.startswith("seconds_"))
 
     def error(self, column: str) -> float | None:
         """Returns the last accuracy as error in per cent, or None."""
@@ -70,7 +64,7 @@ class RunState:
         return 100 * (1 - self.rows[-1][column])
 
 
-def read_state(job: Job, sweep_dir: str) -> RunState:
+def read_state(job: Job) -> RunState:
     """Returns how far a job is, by its run and by the engine's notes.
 
     Raises:
@@ -78,30 +72,18 @@ def read_state(job: Job, sweep_dir: str) -> RunState:
     """
     safe = last_whole_epoch(os.path.join(job.directory, "checkpoints"))
     rows = [r for r in RunRows(job.directory).rows() if r["epoch"] <= safe]
-    notes = _read_notes(job, sweep_dir)
-    return RunState(job, _num_epochs(job.arguments), rows, notes)
+    wanted = read_config(job.arguments).num_epochs
+    return RunState(job, wanted, rows, _read_notes(job))
 
 
-@functools.cache
-def _num_epochs(arguments: tuple[str, ...]) -> int:
-    return read_config(arguments).num_epochs
+def _read_notes(job: Job) -> dict[str, Any]:
+    path = job.file("jobs", ".json")
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
 
 
-def _notes_path(job: Job, sweep_dir: str) -> str:
-    return os.path.join(sweep_dir, "jobs", f"{job.name}.json")
-
-
-def _read_notes(job: Job, sweep_dir: str) -> dict[str, Any]:
-    path = _notes_path(job, sweep_dir)
-    if not os.path.isfile(path):
-        return {}
-    with open(path, encoding="utf-8") as stream:
-        return json.load(stream)
-
-
-def note(job: Job, sweep_dir: str, **facts: Any) -> None:
+def note(job: Job, **facts: Any) -> None:
     """Adds facts, which JSON can hold, to the notes of how a job went."""
-    path = _notes_path(job, sweep_dir)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    value = _read_notes(job, sweep_dir) | facts
-    write_whole(path, json.dumps(value, indent=1) + "\n", shared=True)
+    path = job.file("jobs", ".json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_read_notes(job) | facts, indent=1) + "\n"
+    write_whole(str(path), text, shared=True)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import enas
 from enas.experiments.jobs import Job
@@ -37,31 +37,20 @@ class SearchProcess:
     A lock that the search inherits keeps a second one out of its run
     directory, also where the sweep was killed and its search lives on.
 
-    Args:
-      threads: threads of TensorFlow, or None to leave it alone.
-      program: the command in front of the search's flags.
-
     Raises:
       BusyError: another process runs the job.
     """
 
     def __init__(
-        self,
-        job: Job,
-        sweep_dir: str,
-        threads: int | None,
-        program: Sequence[str] = SEARCH,
+        self, job: Job, threads: int, program: Sequence[str] = SEARCH
     ) -> None:
         self.job = job
-        self.sweep_dir = sweep_dir
-        self._lock: int | None = _lock(job, sweep_dir)
-        self._log_path = os.path.join(sweep_dir, "logs", f"{job.name}.log")
-        os.makedirs(os.path.dirname(self._log_path), exist_ok=True)
-        state = read_state(job, sweep_dir)
+        self._lock = _lock(job)
+        self._log_path = job.file("logs", ".log")
+        self._log_path.parent.mkdir(exist_ok=True)
+        state, host = read_state(job), socket.gethostname()
         starts = [*state.notes.get("started_from_epochs", []), state.epochs]
-        self._note(
-            "running", host=socket.gethostname(), started_from_epochs=starts
-        )
+        note(job, state="running", host=host, started_from_epochs=starts)
         with open(self._log_path, "ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
@@ -70,7 +59,7 @@ class SearchProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=_environment(threads),
-                pass_fds=[self._lock],
+                pass_fds=[self._lock.fileno()],
                 # Ctrl-C on the terminal is for the sweep, which passes it on.
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
@@ -100,15 +89,15 @@ class SearchProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._release()
-        self._note("stopped")
+        self._lock.close()
+        note(self.job, state="stopped")
 
     def _end(self, code: int) -> int:
-        if self._lock is not None:
+        if not self._lock.closed:
             lines = self._last_lines() if code else []
-            name = "failed" if code else "finished"
-            self._note(name, exit_code=code, last_lines=lines)
-            self._release()
+            state = "failed" if code else "finished"
+            note(self.job, state=state, exit_code=code, last_lines=lines)
+            self._lock.close()
         return code
 
     def _last_lines(self) -> list[str]:
@@ -117,26 +106,13 @@ class SearchProcess:
             log.seek(self._log_start)
             return [line.rstrip() for line in log if line.strip()][-5:]
 
-    def _note(self, name: str, **facts: Any) -> None:
-        note(self.job, self.sweep_dir, state=name, **facts)
 
-    def _release(self) -> None:
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
-def forget_the_dead(jobs: Sequence[Job], sweep_dir: str) -> None:
+def forget_the_dead(jobs: Sequence[Job]) -> None:
     """Notes that runs are stopped whose sweep was killed."""
     for job in jobs:
-        if read_state(job, sweep_dir).notes.get("state") != "running":
-            continue
-        try:
-            descriptor = _lock(job, sweep_dir)
-        except BusyError:
-            continue
-        note(job, sweep_dir, state="stopped")
-        os.close(descriptor)
+        if read_state(job).notes.get("state") == "running":
+            with contextlib.suppress(BusyError), _lock(job):
+                note(job, state="stopped")
 
 
 @contextlib.contextmanager
@@ -153,27 +129,28 @@ def terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _lock(job: Job, sweep_dir: str) -> int:
-    """Returns a locked file descriptor."""
-    path = os.path.join(sweep_dir, "jobs", f"{job.name}.lock")
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+def _lock(job: Job) -> BinaryIO:
+    """Returns an open file that is locked."""
+    path = job.file("jobs", ".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        return open_locked(path)
+        return os.fdopen(open_locked(str(path)), "rb")
     except BlockingIOError:
         text = f"{job.name} is being run by another process"
         raise BusyError(text) from None
 
 
-def _environment(threads: int | None) -> dict[str, str]:
+def _environment(threads: int) -> dict[str, str]:
     """Returns the environment of a search: these sources, its threads."""
     source = str(pathlib.Path(enas.__file__).resolve().parents[1])
-    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
-    # Searches side by side on one GPU must not each take all its memory.
-    extra = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"} | os.environ
-    extra["PYTHONPATH"] = os.pathsep.join(paths)
-    for name in _THREADS if threads is not None else ():
-        extra[name] = str(threads)
-    return extra
+    paths = source, os.environ.get("PYTHONPATH")
+    return {
+        # Searches side by side on one GPU must not each take all its memory.
+        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        **dict.fromkeys(_THREADS, str(threads)),
+    }
 
 
 def _die_with_parent() -> None:

@@ -30,16 +30,12 @@ def _line(state: RunState) -> str:
 
 
 class StatusTable:
-    """Shows the runs of a sweep again and again.
-
-    Args:
-      stream: where to write; stdout by default.
-    """
+    """Shows the runs of a sweep again and again, on stdout by default."""
 
     def __init__(
-        self, jobs: Sequence[Job], sweep_dir: str, stream: TextIO | None = None
+        self, jobs: Sequence[Job], stream: TextIO | None = None
     ) -> None:
-        self._jobs, self._sweep_dir = jobs, sweep_dir
+        self._jobs = jobs
         self._stream = stream or sys.stdout
         self._live = self._stream.isatty()
         self._next = 0.0
@@ -50,8 +46,7 @@ class StatusTable:
         if not now and time.monotonic() < self._next:
             return
         self._next = time.monotonic() + SECONDS_BETWEEN
-        states = [read_state(job, self._sweep_dir) for job in self._jobs]
-        lines = status_lines(states)
+        lines = status_lines(list(map(read_state, self._jobs)))
         if self._live:
             self._redraw(lines)
         else:
@@ -65,9 +60,8 @@ class StatusTable:
         width, height = shutil.get_terminal_size()
         if len(lines) >= height:
             hidden = len(lines) - height + 2
-            active = [line for line in lines[1:] if " running," in line]
-            others = [line for line in lines[1:] if line not in active]
-            lines = [lines[0], *active, *others][: height - 2]
+            runs = sorted(lines[1:], key=lambda line: " running," not in line)
+            lines = [lines[0], *runs][: height - 2]
             lines.append(f"and {hidden} more runs")
         if self._shown:
             up = min(len(self._shown), height - 1)

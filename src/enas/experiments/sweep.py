@@ -178,7 +178,7 @@ def read_sweep(directory: str) -> Sweep:
     groups = {}
     for key in sorted(found, key=lambda k: (k[1] != "", order.index(k[0]))):
         mine = [job for job in jobs if (job.row, job.variant) == key]
-        states = [read_state(job, directory) for job in mine]
+        states = [read_state(job) for job in mine]
         config = read_config(mine[0].arguments)
         row, variant = rows[key[0]], key[1]
         groups[key] = Group(row, variant, states, space_of(config), config)

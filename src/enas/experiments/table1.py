@@ -5,7 +5,6 @@ bash scripts/table1.sh --report
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -27,9 +26,6 @@ from enas.paths import command_words, full_path
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs, continues or reports a sweep.
 
-    Args:
-      argv: without the program's name; sys.argv by default.
-
     Returns:
       The exit code: 0 if every run has finished, 1 if one has not, 2 for
       a mistake of the user, 130 when interrupted.
@@ -39,12 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(_read_arguments(argv))
     except SystemExit as leaving:  # argparse's way to end --help
         return int(leaving.code or 0)
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UserError) else 1
     except KeyboardInterrupt:
         print(
             "\nInterrupted. The same command resumes every run after its "
@@ -131,38 +124,35 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.report:
         return _report(directory)
     plan = _plan(arguments)
-    runs_dir = os.path.join(directory, plans.RUNS)
     if arguments.retrain:
         count = arguments.random_arcs
-        jobs = retrain_jobs(plan, runs_dir, arguments.retrain, count)
+        jobs = retrain_jobs(plan, directory, arguments.retrain, count)
     else:
-        jobs = make_jobs(plan, runs_dir)
+        jobs = make_jobs(plan, directory)
     plans.check(directory, plan)
     engine = _engine(arguments)
     plans.check_images(jobs, directory)
     plans.remember(directory, plan, jobs)
-    forget_the_dead(jobs, directory)
-    show = StatusTable(jobs, directory)
+    forget_the_dead(jobs)
+    show = StatusTable(jobs)
     try:
-        engine(jobs, directory, show)
+        engine(jobs, show)
     finally:
         show(now=True)
     if not arguments.retrain:
         _report(directory)
-    return _tell_failures(jobs, directory)
+    return _tell_failures(jobs)
 
 
 def _engine(arguments: argparse.Namespace) -> Callable[..., None]:
-    """Returns a function of (jobs, sweep_dir, show), checked."""
+    """Returns a function of (jobs, show), checked."""
     if arguments.jobs < 1:
         raise UserError(
             "--jobs is the number of parallel searches, at least 1; "
             f"received {arguments.jobs}."
         )
     if arguments.engine == "local":
-        return lambda jobs, directory, show: run_local(
-            jobs, directory, arguments.jobs, show
-        )
+        return lambda jobs, show: run_local(jobs, arguments.jobs, show)
     from enas.experiments.ray_engine import RayEngine
 
     return RayEngine(
@@ -215,10 +205,9 @@ def _report(directory: str) -> int:
     return 0
 
 
-def _tell_failures(jobs: Sequence[Job], directory: str) -> int:
+def _tell_failures(jobs: Sequence[Job]) -> int:
     """Prints how runs that have not finished ended; returns the exit code."""
-    states = [read_state(job, directory) for job in jobs]
-    lacking = [state for state in states if not state.finished]
+    lacking = [s for s in map(read_state, jobs) if not s.finished]
     for state in lacking:
         print(f"error: {state.job.name}: {state.text}", file=sys.stderr)
         for line in state.notes.get("last_lines", []):
