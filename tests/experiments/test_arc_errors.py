@@ -59,7 +59,7 @@ def test_errors_are_averaged_over_arcs_of_as_many_good_layers():
         for k in (0, 1)
         for i in (0, 2)
     ]
-    header, rows = summary.strata(lines)
+    header, *rows = summary.strata(lines)
     assert header[-2:] == ["0", "1"]
     assert rows == [["1b", "none", "70", "2", "81.00 ± 12.71", "71.00 ± 12.71"]]
 
@@ -76,7 +76,7 @@ def test_arcs_are_ranked_against_those_of_their_own_run():
     other = [line | {"seed": "71"} for line in shared]
     # A search with a defence has the random arcs of its space.
     defended = [line | {"defence": "discard"} for line in shared]
-    _, rows = summary.ranks(shared + defended, scratch + other)
+    _, *rows = summary.ranks(shared + defended, scratch + other)
     wanted = ["10", "-1.00", "-1.00 to -1.00"]
     assert rows == [
         ["1b", defence, "70", *wanted] for defence in ("discard", "none")

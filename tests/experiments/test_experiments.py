@@ -256,7 +256,7 @@ def group_of(row, variant, errors):
         )
         state.error = lambda column, error=error: error
         states.append(state)
-    return Group(choose_rows([row])[0], variant, states, None, None)
+    return Group(choose_rows([row])[0], variant, states, None)
 
 
 def test_variants_are_in_the_order_of_the_sweep(tmp_path):
@@ -284,7 +284,7 @@ def test_an_ablation_compares_runs_of_the_same_seeds():
         {"profile": "paper", "override": []},
         {(group.row.name, group.variant): group for group in groups},
     )
-    header, rows = tables.ablation(sweep)
+    _, *rows = tables.ablation(sweep)
     row = next(r for r in rows if r[:2] == ["1c", flip])
     # Points: +1 and +4 of seeds 69 and 71; damage: of seed 69 alone.
     assert row[2:] == [
@@ -295,5 +295,5 @@ def test_an_ablation_compares_runs_of_the_same_seeds():
         "+22.00",
         "69, 71",
     ]
-    header, rows = tables.controls(sweep)
+    _, *rows = tables.controls(sweep)
     assert rows == [["1c", "72.00", "71.00", "50.00", "-", "-", "69"]]

@@ -18,11 +18,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from enas.cifar10.arc import Arc, num_decisions
-from enas.cifar10.config import Config
+from enas.cifar10.arc import Arc
 from enas.cifar10.flags import make_flags
 from enas.errors import UserError
-from enas.experiments.collect import error_of, merge, origin, row_of, short
+from enas.experiments.collect import (
+    error_of,
+    matching,
+    merge,
+    of_run,
+    origin,
+    short,
+)
+from enas.experiments.jobs import with_random_skips
 from enas.parser import Parser
 from enas.paths import full_path
 from enas.run.files import Line, read_table
@@ -62,22 +69,14 @@ def _run(argv: list[str]) -> Iterator[str]:
     else:
         arcs = _by_good_layers(search, given.arcs)
     result = pathlib.Path(config.output_dir, "result.json")
-    of_run, made = _of_run(config), origin(result, given.machine)
+    run, made = of_run(vars(config)), origin(result, given.machine)
     lines = []
     for kind, arc in arcs:
         measured = _measured(search, arc, given.images)
-        lines.append(of_run | {"kind": kind} | made | measured)
+        lines.append(run | {"kind": kind} | made | measured)
         yield f"{kind}: test error {lines[-1]['test_error']} %  {arc}"
     os.makedirs(given.into, exist_ok=True)
     merge(os.path.join(given.into, "arc_errors.csv"), lines, KEY)
-
-
-def _of_run(config: Config) -> Line:
-    return {
-        "row": row_of(dataclasses.asdict(config)),
-        "seed": str(config.seed),
-        "defence": config.defence,
-    }
 
 
 def _measured(search: "Search", arc: Arc, count: int) -> Line:
@@ -87,39 +86,28 @@ def _measured(search: "Search", arc: Arc, count: int) -> Line:
         test, images=test.images[:count], labels=test.labels[:count]
     )
     accuracy = search.evaluation.accuracy_of(arc, images)
+    poison = sum(map(search.search_space.is_poison, arc.op_ids))
     return {
         "images": str(len(images)),
-        "good_layers": str(_good_layers(search, arc)),
+        "good_layers": str(arc.num_layers - poison),
         "test_error": error_of(accuracy),
         "arc": short(str(arc)),
     }
 
 
-def _good_layers(search: "Search", arc: Arc) -> int:
-    good = len(search.search_space.candidate_ops)
-    return sum(op_id < good for op_id in arc.op_ids)
-
-
 def _of_table(search: "Search", table: list[Line]) -> list[tuple[str, Arc]]:
-    """Returns (kind, arc) of the lines that are of this run's space and seed.
-
-    Raises:
-      UserError: there is none.
-    """
+    """Returns (kind, arc) of the lines of this run's space and seed."""
     config = search.config
-    of_run = _of_run(config) | {"defence": "none"}
-    found = {
-        line["arc"]: line["kind"]
-        for line in table
-        if of_run.items() <= line.items()
-    }
-    if not found:
+    run = of_run(vars(config)) | {"defence": "none"}
+    lines = matching(table, **run)
+    if not lines:
         raise UserError(
-            f"--retrained has no architecture of row {of_run['row']} and seed "
-            f"{of_run['seed']}, the run's. `table1.sh --retrain` trains some, "
+            f"--retrained has no architecture of row {run['row']} and seed "
+            f"{run['seed']}, the run's. `table1.sh --retrain` trains some, "
             "and `python -m enas.experiments.collect` adds them to the table."
         )
     layers, ops = config.child_num_layers, search.search_space.num_ops
+    found = {line["arc"]: line["kind"] for line in lines}
     return [(k, Arc.parse(arc, layers, ops)) for arc, k in found.items()]
 
 
@@ -152,16 +140,12 @@ def arc_with(
     Args:
       good_layers: how many layers hold a good op, uniform among those; the
         others hold poison, uniform among op ids.
-      rng: what it is drawn from.
-      layers: of the child.
       good: op ids below this one are good.
-      num_ops: op ids.
     """
     op_ids = rng.integers(good, num_ops, layers)
     chosen = rng.permutation(layers)[:good_layers]
     op_ids[chosen] = rng.integers(good, size=good_layers)
-    skips = rng.integers(2, size=num_decisions(layers) - layers)
-    return Arc(tuple(op_ids.tolist()), tuple(skips.tolist()))
+    return with_random_skips(op_ids, rng)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pathlib
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from enas.cifar10.arc import Arc
@@ -104,7 +104,6 @@ def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
     makes it: row, kind of arc, defence, seed.
     """
     settings = result["settings"]
-    good, uniform = _poison_of(settings, result)
     found = re.search(
         r"_(best_arc|random_arc_\d+)(?:_(.+))?_seed\d+$", path.parent.name
     )
@@ -112,14 +111,13 @@ def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
     layers = settings["child_num_layers"]
     arc = Arc.parse(result["arc"], layers, result["op_ids"])
     values = {
-        "row": row_of(settings),
-        "seed": settings["seed"],
+        **of_run(settings),
         "defence": (defence or "none").replace("+", ","),
         "kind": kind,
         "epochs": result["epochs"],
         **origin(path, machine),
-        "poison_layers": sum(op >= good for op in arc.op_ids),
-        "poison_layers_uniform": uniform,
+        "poison_layers": sum(op >= _good_ops(settings) for op in arc.op_ids),
+        "poison_layers_uniform": _uniform_poison(result),
         "parameters": result["parameters"],
         "test_error": error_of(result["last"]["test_acc"]),
         "arc": short(result["arc"]),
@@ -127,11 +125,15 @@ def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
     return {name: str(value) for name, value in values.items()}
 
 
-def _poison_of(settings: dict[str, Any], result: dict) -> tuple[int, str]:
-    """Returns (candidate ops, layers of poison expected at uniform)."""
-    good = len(expand(settings["candidate_ops"], CANDIDATE_OPS))
-    share = 1 - good / result["op_ids"]
-    return good, f"{share * settings['child_num_layers']:.2f}"
+def _good_ops(settings: dict[str, Any]) -> int:
+    return len(expand(settings["candidate_ops"], CANDIDATE_OPS))
+
+
+def _uniform_poison(result: dict) -> str:
+    """Returns the layers of poison expected at a uniform controller."""
+    settings = result["settings"]
+    share = 1 - _good_ops(settings) / result["op_ids"]
+    return f"{share * settings['child_num_layers']:.2f}"
 
 
 def origin(path: pathlib.Path, machine: str) -> Line:
@@ -145,18 +147,12 @@ def origin(path: pathlib.Path, machine: str) -> Line:
 def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
     """Returns the line of runs.csv of a finished run."""
     settings, last = result["settings"], result["last"]
-    reports = [
-        report
-        for report in RunRows(str(path.parent)).arcs.read()
-        if report["epoch"] == last["epoch"]
-    ]
+    reports = RunRows(str(path.parent)).arcs.read()
+    reports = [r for r in reports if r["epoch"] == last["epoch"]]
     best = next(r for r in reports if "valid_acc" in r)
     layers = [report["poison_layers"] for report in reports]
-    _, uniform = _poison_of(settings, result)
     values = {
-        "row": row_of(settings),
-        "seed": settings["seed"],
-        "defence": settings.get("defence", "none"),
+        **of_run(settings),
         "variant": _variant(settings),
         **origin(path, machine),
         "epochs": result["epochs"],
@@ -167,19 +163,26 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         "poison_share": f"{last['poison_share']:.4f}",
         "poison_layers_best": best["poison_layers"],
         "poison_layers_10": f"{sum(layers) / len(layers):.2f}",
-        "poison_layers_uniform": uniform,
+        "poison_layers_uniform": _uniform_poison(result),
         "best_arc": short(best["arc"]),
         "arcs": "; ".join(short(report["arc"]) for report in reports),
     }
     return {name: str(value) for name, value in values.items()}
 
 
-def row_of(settings: dict[str, Any]) -> str:
-    """Returns the row of Table 1 that a run is of, or what it is."""
-    for row in all_rows():
-        if (row.poison, row.q) == (settings["poison"], settings["q"] or 0):
-            return row.name
-    return f"{settings['poison']}:{settings['q']}"
+def of_run(settings: Mapping[str, Any]) -> Line:
+    """Returns the row of Table 1 that a run is of, its seed and defence.
+
+    A poisoning that is no row is named itself.
+    """
+    poison, q = settings["poison"], settings["q"]
+    rows = all_rows().items()
+    names = [n for n, row in rows if (row.poison, row.q) == (poison, q or 0)]
+    return {
+        "row": [*names, f"{poison}:{q}"][0],
+        "seed": str(settings["seed"]),
+        "defence": settings.get("defence", "none"),
+    }
 
 
 def _variant(settings: dict[str, Any]) -> str:
@@ -199,8 +202,7 @@ def _kind_of_arc(settings: dict[str, Any]) -> str:
     """Returns the control that a fixed arc is, or that it is another one."""
     text, layers = settings["child_fixed_arc"], settings["child_num_layers"]
     arc = Arc.parse(text, layers, 10**9)
-    good = len(expand(settings["candidate_ops"], CANDIDATE_OPS))
-    if min(arc.op_ids) < good or len(set(arc.skips)) > 1:
+    if min(arc.op_ids) < _good_ops(settings) or len(set(arc.skips)) > 1:
         return "fixed_arc"
     return "poison_all_skips" if any(arc.skips) else "poison_only"
 
@@ -221,6 +223,11 @@ def _epoch_lines(folder: pathlib.Path, run: Line) -> list[Line]:
         key | {c: f"{row[c]:.6g}" if c in row else "" for c in COLUMNS}
         for row in RunRows(str(folder)).rows()
     ]
+
+
+def matching(lines: Iterable[Line], **cells: str) -> list[Line]:
+    """Returns the lines that have these cells."""
+    return [line for line in lines if cells.items() <= line.items()]
 
 
 def merge(path: str, new: list[Line], key: Sequence[str]) -> None:

@@ -12,10 +12,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from enas.errors import UserError
-from enas.experiments import summary
-from enas.experiments.estimates import EQUAL_SHARE, estimate, paired, verdict
+from enas.experiments import estimates, summary
+from enas.experiments.collect import matching
+from enas.experiments.estimates import estimate, number, paired, verdict
 from enas.experiments.evidence import ATTACKS, PRIMARY, SECOND, Evidence
-from enas.experiments.summary import Table, number, of_row
+from enas.experiments.summary import Table, of_row
+from enas.experiments.sweep import READING_NAMES
 from enas.experiments.table1_rows import BASELINE, all_rows, read_rows
 from enas.parser import Parser
 from enas.run.files import Line, write_whole
@@ -54,65 +56,49 @@ def fill(text: str, evidence: Evidence) -> str:
             raise UserError(
                 f"A block is one of {', '.join(BLOCKS)}; received {match[2]}."
             )
-        found = BLOCKS[match[2]](evidence)
-        lines = summary.markdown(found) if isinstance(found, tuple) else found
+        found = list(BLOCKS[match[2]](evidence))
+        lines = found if isinstance(found[0], str) else summary.markdown(found)
         return match[1] + "\n".join(["", *lines, ""]) + "\n" + match[4]
 
     return BLOCK.sub(made, text)
 
 
-def _main(evidence: Evidence) -> Table:
-    primary, second = evidence.errors(PRIMARY), evidence.errors(SECOND)
-    return summary.table1(primary, second, evidence.config)
-
-
 def _readme(evidence: Evidence) -> Table:
-    header = ["row", "poison", "q", "paper", "here", "n", "damage here"]
-    errors, rows = evidence.errors(PRIMARY), []
+    yield ["row", "poison", "q", "paper", "here", "n", "damage here"]
+    errors = evidence.errors(PRIMARY)
     for row in read_rows():
         found = of_row(errors, row.name)
         damage = str(evidence.damage(row.name)) if row.name != BASELINE else "-"
         cells = [row.name, row.poison, str(row.q), number(row.paper_test_error)]
-        rows.append([*cells, str(found), str(found.n), damage])
-    return header, rows
+        yield [*cells, str(found), str(found.n), damage]
 
 
 def _correlations(evidence: Evidence) -> Table:
-    readings = {
-        "mean of sampled arcs, training mode": evidence.errors(PRIMARY),
-        "best of 10, training mode": evidence.errors(SECOND),
-    }
+    readings = {READING_NAMES[r]: evidence.errors(r) for r in (PRIMARY, SECOND)}
     return summary.correlations(readings, evidence.config)
 
 
-def _neighbours(evidence: Evidence) -> Table:
-    return summary.neighbours(evidence.errors(PRIMARY))
-
-
 def _avoidance(evidence: Evidence) -> Table:
-    header = ["row", "Equation (1)", "first epoch", "last epoch"]
-    rows = []
+    yield ["row", "Equation (1)", "first epoch", "last epoch"]
     for row in read_rows():
         curve = evidence.curve(row.name, "poison_share")
         if curve and row.name != BASELINE:
             share = summary.share_of(row, evidence.config)
             shares = (share, curve[0][1], curve[-1][1])
-            rows.append([row.name, *(f"{100 * s:.1f}" for s in shares)])
-    return header, rows
+            yield [row.name, *(f"{100 * s:.1f}" for s in shares)]
 
 
 def _retrained(evidence: Evidence) -> Table:
     header = ["row", "defence", "seeds", "shared weights"]
-    header += ["best arc from scratch"]
-    header += ["random arcs from scratch", "n", "poison layers of the best arc"]
-    header += ["of its 10 arcs", "expected at uniform"]
-    rows = []
+    header += ["best arc from scratch", "random arcs from scratch", "n"]
+    header += ["poison layers of the best arc", "of its 10 arcs"]
+    yield [*header, "expected at uniform"]
     keys = {(t["row"], t["defence"]) for t in evidence.retrained}
-    order = [row.name for row in all_rows()]
+    order = list(all_rows())
     for row, defence in sorted(keys, key=lambda k: (k[1], order.index(k[0]))):
         best = evidence.trained(row, "best_arc", defence)
         seeds = sorted(line["seed"] for line in best)
-        runs = [r for r in evidence.chosen(defence) if r["row"] == row]
+        runs = matching(evidence.chosen(defence), row=row)
         shared = [run for run in runs if run["seed"] in seeds]
         shared.sort(key=lambda run: run["seed"])
         # Random arcs are of the space without a defence.
@@ -124,8 +110,7 @@ def _retrained(evidence: Evidence) -> Table:
         cells += [_mean(chance, "test_error"), str(len(chance) or "-")]
         cells += [_mean(best, "poison_layers", False)]
         cells += [_mean(shared, "poison_layers_10", False)]
-        rows.append([*cells, _mean(uniform, "poison_layers_uniform", False)])
-    return header, rows
+        yield [*cells, _mean(uniform, "poison_layers_uniform", False)]
 
 
 def _mean(lines: Iterable[Line], column: str, spread: bool = True) -> str:
@@ -138,35 +123,30 @@ def _mean(lines: Iterable[Line], column: str, spread: bool = True) -> str:
 
 def _ablation(evidence: Evidence) -> Table:
     """The sweep of ablations and controls, as its own report wrote it."""
-    header = ["row", "variant", "best of 10", "mean of sampled arcs", "n"]
-    rows = []
+    yield ["row", "variant", "best of 10", "mean of sampled arcs", "n"]
     for line in evidence.ablation:
         if int(line["seeds_finished"]):
             cells = [line["row"], line["variant"] or "the search"]
             for reading in (SECOND, PRIMARY):
                 cells.append(number(float(line[f"test_error_{reading}"])))
-            rows.append([*cells, line["seeds_finished"]])
-    return header, rows
+            yield [*cells, line["seeds_finished"]]
 
 
 def _controls(evidence: Evidence) -> Table:
     """Runs of runs.csv that are variants of a row."""
-    header = ["row", "variant", "seed", "best of 10", "mean of sampled arcs"]
-    rows = [
-        [run["row"], run["variant"], run["seed"]]
-        + [run[f"test_error_{reading}"] for reading in (SECOND, PRIMARY)]
-        for run in evidence.runs
-        if run["variant"]
-    ]
-    return header, rows
+    yield ["row", "variant", "seed", "best of 10", "mean of sampled arcs"]
+    columns = ["row", "variant", "seed"]
+    columns += [f"test_error_{reading}" for reading in (SECOND, PRIMARY)]
+    for run in evidence.runs:
+        if run["variant"]:
+            yield [run[column] for column in columns]
 
 
 def _share_alone(evidence: Evidence) -> Table:
     """Damage next to shares of poison times the damage of poison alone."""
-    header = ["row", "damage", "n", "share at the start"]
-    header += ["times poison alone", "share in the last epoch"]
-    header += ["times poison alone"]
-    clean, rows = of_row(evidence.errors(PRIMARY), BASELINE).mean, []
+    header = ["row", "damage", "n", "share at the start", "times poison alone"]
+    yield [*header, "share in the last epoch", "times poison alone"]
+    clean = of_row(evidence.errors(PRIMARY), BASELINE).mean
     for row in read_rows():
         if row.set in evidence.poison_alone:
             alone = evidence.poison_alone[row.set] - clean
@@ -175,68 +155,53 @@ def _share_alone(evidence: Evidence) -> Table:
             last = evidence.curve(row.name, "poison_share")[-1][1]
             for share in (summary.share_of(row, evidence.config), last):
                 cells += [number(share, ".3f"), number(share * alone)]
-            rows.append(cells)
-    return header, rows
+            yield cells
 
 
 def _modes(evidence: Evidence) -> Table:
     """Damage in training and in evaluation mode, of the same runs."""
     header = ["row", "damage, training mode", "damage, evaluation mode"]
-    header += ["difference", "n"]
+    yield [*header, "difference", "n"]
     train, other = evidence.errors(PRIMARY), evidence.errors("sampled_eval")
-    rows = []
     for row in read_rows():
         if row.name != BASELINE:
             damages = [paired(e[row.name], e[BASELINE]) for e in (train, other)]
             means = [number(damage.mean) for damage in damages]
             # The difference of what is printed.
             change = number(float(means[1]) - float(means[0]), "+.2f")
-            rows.append([row.name, *means, change, str(damages[0].n)])
-    return header, rows
-
-
-def _defences(evidence: Evidence) -> Table:
-    found = summary.defences(evidence.by_defence, (BASELINE, *ATTACKS))
-    return ["space", *found[0][1:]], found[1]
+            yield [row.name, *means, change, str(damages[0].n)]
 
 
 def _against_clean(evidence: Evidence) -> Table:
     """Differences to the clean search without a defence, by seed."""
-    header = ["space", "defence", "minus clean search", "n", "verdict"]
-    rows = []
+    yield ["space", "defence", "minus clean search", "n", "verdict"]
     for row in (BASELINE, *ATTACKS):
         for defence, errors in evidence.by_defence.items():
             found = paired(errors[row], evidence.clean)
             if found.n and (row, defence) != (BASELINE, "none"):
                 text = number(found.mean, "+.2f")
                 text += f" ± {found.half:.2f}" if found.n > 1 else ""
-                cells = [row, defence, text, str(found.n)]
-                rows.append([*cells, verdict(found)])
-    return header, rows
+                yield [row, defence, text, str(found.n), verdict(found)]
 
 
-def _clean_spread(evidence: Evidence) -> list[str]:
+def _clean_spread(evidence: Evidence) -> Iterator[str]:
     """Says how far clean searches differ, seeds and machines.
 
     `discard` leaves the clean space as it is, so those are clean searches too.
     """
-    runs = [
-        run
-        for run in evidence.runs
-        if (run["row"], run["variant"]) == (BASELINE, "")
-        and run["defence"] in ("none", "discard")
-    ]
+    runs = matching(evidence.runs, row=BASELINE, variant="")
+    runs = [run for run in runs if run["defence"] in ("none", "discard")]
     errors = [float(run[f"test_error_{PRIMARY}"]) for run in runs]
     found, counted = estimate(errors), estimate(list(evidence.clean.values()))
     seeds = len({run["seed"] for run in runs})
-    return [
+    yield (
         f"The clean search ended between {min(errors):.2f} and "
         f"{max(errors):.2f} % in {found.n} runs of {seeds} seeds: mean "
         f"{found.mean:.2f}, sample standard deviation {found.sd:.2f}. The "
         f"{counted.n} runs that the damages are measured from have a mean of "
         f"{counted.mean:.2f}; against the mean of all, every damage would be "
         f"{found.mean - counted.mean:.2f} points smaller."
-    ]
+    )
 
 
 def _headline(evidence: Evidence) -> Iterator[str]:
@@ -262,8 +227,7 @@ def _headline(evidence: Evidence) -> Iterator[str]:
         "* At equal q the mean error of dropout is above that of identity in "
         f"{sum(harder)} of {len(harder)} rows, as in the paper."
     )
-    _, rows = _correlations(evidence)
-    share, copies, ours, _ = rows
+    _, share, copies, ours, _ = _correlations(evidence)
     yield (
         "* Rank correlation with the paper's errors: the share of poison "
         f"alone, without any training, {share[2]}; q alone {copies[2]}; our "
@@ -273,30 +237,27 @@ def _headline(evidence: Evidence) -> Iterator[str]:
     )
     yield (
         "* Of the pairs of rows whose shares of poison differ by at most "
-        f"{EQUAL_SHARE}, {ours[-1]} are ordered as in the paper."
+        f"{estimates.EQUAL_SHARE}, {ours[-1]} are ordered as in the paper."
     )
-    _, steps = summary.neighbours(errors)
-    words = [step[-1] for step in steps]
-    told = words.count("told apart")
+    _, *words = (step[-1] for step in summary.neighbours(errors))
     yield (
-        f"* Of {len(steps)} steps from one q to the next within a set, the "
-        f"error rises by more than the seeds spread in {told}, falls so in "
+        f"* Of {len(words)} steps from one q to the next within a set, the "
+        "error rises by more than the seeds spread in "
+        f"{words.count('told apart')}, falls so in "
         f"{words.count('reversed')}, and is not told apart in "
         f"{words.count('not told apart')}; {words.count('one seed')} have one "
         "seed only."
     )
-    _, avoidance = _avoidance(evidence)
-    found = {cells[0]: cells for cells in avoidance}
     texts = [
-        f"{row} {found[row][2]} to {found[row][3]} %"
-        for row in ("1a", "1b", "1d", "3d")
-        if row in found
+        f"{row} {first} to {last} %"
+        for row, _, first, last in _avoidance(evidence)
+        if row in ("1a", "1b", "1d", "3d")
     ]
     yield (
         "* Share of poison among sampled ops, first to last epoch: "
         f"{', '.join(texts)}."
     )
-    _, rows = _ranks(evidence)
+    _, *rows = _ranks(evidence)
     taus = [f"{row[0]} {row[-2]} ({row[-1]}, n = {row[3]})" for row in rows]
     yield (
         "* Kendall's tau of random arcs, error under shared weights against "
@@ -310,16 +271,28 @@ def _ranks(evidence: Evidence) -> Table:
 
 def _what_remains(evidence: Evidence) -> Iterator[str]:
     """Yields what of the damage is left when the found arc is retrained."""
-    alone, shared, counts = {}, {}, set()
-    clean = _by_seed(evidence.trained(BASELINE, "best_arc"))
+    alone, shared, chance, counts = {}, {}, {}, set()
     second = evidence.errors(SECOND)
+
+    def trained(row: str, kind: str) -> dict[int, float]:
+        lines = evidence.trained(row, kind)
+        return {int(t["seed"]): float(t["test_error"]) for t in lines}
+
+    def above(
+        errors: Mapping[int, float], of_clean: Mapping[int, float]
+    ) -> str:
+        return " and ".join(number(errors[s] - of_clean[s]) for s in seeds)
+
+    clean = trained(BASELINE, "best_arc")
+    random = trained(BASELINE, "random_arc_1")
     for row in ATTACKS[:4]:
-        best = _by_seed(evidence.trained(row, "best_arc"))
-        seeds = sorted(best.keys() & clean.keys())
-        if seeds:
+        best = trained(row, "best_arc")
+        if seeds := sorted(best.keys() & clean.keys()):
             counts.add(len(seeds))
-            alone[row] = _above(best, clean, seeds)
-            shared[row] = _above(second[row], second[BASELINE], seeds)
+            alone[row] = above(best, clean)
+            shared[row] = above(second[row], second[BASELINE])
+        if (found := paired(trained(row, "random_arc_1"), random)).n:
+            chance[row] = found
     if alone:
         yield (
             "* **What remains when the best arc is trained from scratch** (two"
@@ -328,24 +301,12 @@ def _what_remains(evidence: Evidence) -> Iterator[str]:
             f" {_counts(counts)} seeds). Under shared weights (best of 10) the"
             f" same arcs are above it by {_listed(shared)}."
         )
-    chance = _by_seed(evidence.trained(BASELINE, "random_arc_1"))
-    found = {}
-    for row in ATTACKS[:4]:
-        mine = _by_seed(evidence.trained(row, "random_arc_1"))
-        if mine.keys() & chance.keys():
-            found[row] = paired(mine, chance)
-    if found:
+    if chance:
         yield (
             "* A random arc of the poisoned space, from scratch, in points "
-            f"above a random arc of the clean space: {_listed(found)} (n = "
-            f"{_counts(each.n for each in found.values())}, one arc each)."
+            f"above a random arc of the clean space: {_listed(chance)} (n = "
+            f"{_counts(each.n for each in chance.values())}, one arc each)."
         )
-
-
-def _above(
-    errors: Mapping[int, float], clean: Mapping[int, float], seeds: list[int]
-) -> str:
-    return " and ".join(number(errors[s] - clean[s]) for s in seeds)
 
 
 def _listed(found: Mapping[str, object]) -> str:
@@ -356,23 +317,23 @@ def _counts(numbers: Iterable[int]) -> str:
     return "/".join(map(str, sorted(set(numbers))))
 
 
-def _by_seed(lines: Iterable[Line]) -> dict[int, float]:
-    return {int(line["seed"]): float(line["test_error"]) for line in lines}
-
-
-# Each gives a table, or lines.
-BLOCKS: dict[str, Callable[[Evidence], Table | Iterable[str]]] = {
+# Each yields the lines of a table, or of text.
+BLOCKS: dict[str, Callable[[Evidence], Iterator]] = {
     "ablation": _ablation,
     "against_clean": _against_clean,
     "avoidance": _avoidance,
     "clean_spread": _clean_spread,
     "controls": _controls,
     "correlations": _correlations,
-    "defences": _defences,
+    "defences": lambda evidence: summary.defences(
+        evidence.by_defence, (BASELINE, *ATTACKS), "space"
+    ),
     "headline": _headline,
-    "main": _main,
+    "main": lambda evidence: summary.table1(
+        evidence.errors(PRIMARY), evidence.errors(SECOND), evidence.config
+    ),
     "modes": _modes,
-    "neighbours": _neighbours,
+    "neighbours": lambda evidence: summary.neighbours(evidence.errors(PRIMARY)),
     "paper_code": lambda evidence: summary.paper_code(
         evidence.paper_code, evidence.errors(PRIMARY), evidence.errors(SECOND)
     ),

@@ -10,9 +10,17 @@ from scipy import stats
 RESAMPLES = 10_000
 # Rows whose shares of poison differ by no more than this have one share.
 EQUAL_SHARE = 0.03
-# Below this many rows a rank correlation says nothing.
-LEAST_ROWS = 8
 NAN = float("nan")
+
+
+def number(value: float | None, form: str = ".2f") -> str:
+    """Returns a number as text, a dash for None and NaN."""
+    return "-" if value is None or value != value else format(value, form)
+
+
+def span(low: float, high: float) -> str:
+    """Returns an interval as text, a dash for NaN."""
+    return "-" if low != low else f"{low:.2f} to {high:.2f}"
 
 
 class Estimate(NamedTuple):
@@ -32,10 +40,13 @@ class Estimate(NamedTuple):
 
     def __str__(self) -> str:
         """Returns mean ± half, or the mean alone, or a dash."""
-        if not self.n:
-            return "-"
         half = f" ± {self.half:.2f}" if self.n > 1 else ""
-        return f"{self.mean:.2f}{half}"
+        return number(self.mean) + half
+
+    @property
+    def interval(self) -> str:
+        """The 95 % t-interval as text."""
+        return span(self.mean - self.half, self.mean + self.half)
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -63,7 +74,7 @@ def welch(a: Sequence[float], b: Sequence[float]) -> str:
     if min(len(a), len(b)) < 2:
         return "-"
     found = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
-    return f"{found.low:.2f} to {found.high:.2f}"
+    return span(found.low, found.high)
 
 
 def verdict(difference: Estimate) -> str:
@@ -75,18 +86,14 @@ def verdict(difference: Estimate) -> str:
     return "told apart" if difference.mean > 0 else "reversed"
 
 
-def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Returns Spearman's rank correlation; NaN below 8 rows."""
-    if len(a) < LEAST_ROWS:
-        return NAN
-    return float(stats.spearmanr(a, b).statistic)
+def correlation(
+    a: np.ndarray, b: np.ndarray, of: Callable = stats.spearmanr
+) -> float:
+    """Returns a rank correlation, Spearman's rho by default.
 
-
-def kendall(a: np.ndarray, b: np.ndarray) -> float:
-    """Returns Kendall's tau; NaN below 8 pairs."""
-    if len(a) < LEAST_ROWS:
-        return NAN
-    return float(stats.kendalltau(a, b).statistic)
+    NaN below 8 rows, of which it would say nothing.
+    """
+    return float(of(a, b).statistic) if len(a) >= 8 else NAN
 
 
 def spearman_of_many(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
@@ -113,8 +120,8 @@ def gain_of_many(
 
 def interval(
     *samples: np.ndarray, statistic: Callable = spearman_of_many
-) -> tuple[float, float]:
-    """Returns the 95 % percentile bootstrap interval over rows.
+) -> str:
+    """Returns the 95 % percentile bootstrap interval over rows, as text.
 
     Args:
       samples: what the statistic takes, a number a row each.
@@ -128,7 +135,7 @@ def interval(
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return float(found.low), float(found.high)
+    return span(found.low, found.high)
 
 
 def partial(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:

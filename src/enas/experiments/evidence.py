@@ -3,9 +3,9 @@
 import collections
 import functools
 import os
-import pathlib
 import re
 
+from enas.experiments.collect import matching
 from enas.experiments.estimates import Estimate, paired
 from enas.experiments.figures import Measured, draw_defences, draw_figures
 from enas.experiments.jobs import read_config
@@ -28,44 +28,37 @@ class Evidence:
 
     A row and seed that ran on several machines counts once: the run of the
     machine that ran most rows of that seed.
-
-    Args:
-      folder: of runs.csv, epochs.csv, retrained.csv, arc_errors.csv,
-        paper_code.csv and ablation.csv.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = pathlib.Path(folder)
-        self.runs = read_table(str(self.folder / "runs.csv"))
         self.config = read_config(())
-        self.ablation = read_table(str(self.folder / "ablation.csv"))
-        trained = read_table(str(self.folder / "retrained.csv"))
+
+        def table(name: str) -> list[Line]:
+            return read_table(os.path.join(folder, f"{name}.csv"))
+
+        self.runs, self.epochs = table("runs"), table("epochs")
+        self.ablation, trained = table("ablation"), table("retrained")
+        self.arc_errors = table("arc_errors")
+        self.paper_code = table("paper_code")
         # Of the ranking of random arcs, with a budget of its own.
         self.ranked = [t for t in trained if t["epochs"] == RANKED_EPOCHS]
         self.retrained = [t for t in trained if t["epochs"] != RANKED_EPOCHS]
-        self.paper_code = read_table(str(self.folder / "paper_code.csv"))
-        self.arc_errors = read_table(str(self.folder / "arc_errors.csv"))
-
-    @functools.cached_property
-    def _machines(self) -> dict[tuple[str, str], int]:
-        """How many rows of a seed each machine ran."""
-        return collections.Counter((r["seed"], r["machine"]) for r in self.runs)
 
     def chosen(self, defence: str = "none") -> list[Line]:
         """Returns the runs without a variant, one for each row and seed."""
-        wanted = {"defence": defence, "variant": ""}.items()
-        runs = [run for run in self.runs if wanted <= run.items()]
-        runs.sort(key=lambda r: self._machines[r["seed"], r["machine"]])
+        rows = collections.Counter((r["seed"], r["machine"]) for r in self.runs)
+        runs = matching(self.runs, defence=defence, variant="")
+        runs.sort(key=lambda run: rows[run["seed"], run["machine"]])
         return list({(run["row"], run["seed"]): run for run in runs}.values())
 
     def errors(
         self, reading: str, defence: str = "none", split: str = "test"
     ) -> Errors:
         """Returns final errors of a reading, per cent by row and seed."""
-        column = f"{split}_error_{reading}"
-        found: dict[str, dict[int, float]] = {r.name: {} for r in all_rows()}
+        found: dict[str, dict[int, float]] = {name: {} for name in all_rows()}
         for run in self.chosen(defence):
-            found[run["row"]][int(run["seed"])] = float(run[column])
+            error = float(run[f"{split}_error_{reading}"])
+            found[run["row"]][int(run["seed"])] = error
         return found
 
     @functools.cached_property
@@ -88,9 +81,10 @@ class Evidence:
         """Errors of searches whose only op is the poison, by its set."""
         return {
             row.set: float(run[f"test_error_{PRIMARY}"])
-            for row in all_rows()
-            for run in self.runs
-            if run["variant"] == f"uniform candidate_ops={row.poison}"
+            for row in all_rows().values()
+            for run in matching(
+                self.runs, variant=f"uniform candidate_ops={row.poison}"
+            )
         }
 
     def curve(self, row: str, column: str) -> list[tuple[int, float]]:
@@ -98,8 +92,7 @@ class Evidence:
 
         Of a seed that ran on several machines one that kept its epochs counts.
         """
-        wanted = {"row": row, "variant": "", "defence": "none"}.items()
-        mine = [line for line in self._epochs if wanted <= line.items()]
+        mine = matching(self.epochs, row=row, variant="", defence="none")
         mine = [line for line in mine if line[column]]
         machine = {line["seed"]: line["machine"] for line in mine}
         lines = [
@@ -109,14 +102,9 @@ class Evidence:
         ]
         return mean_curve(lines, column)
 
-    @functools.cached_property
-    def _epochs(self) -> list[Line]:
-        return read_table(str(self.folder / "epochs.csv"))
-
     def trained(self, row: str, kind: str, defence: str = "none") -> list[Line]:
         """Returns lines of retrained.csv, kind a pattern for theirs."""
-        wanted = {"row": row, "defence": defence}.items()
-        mine = [line for line in self.retrained if wanted <= line.items()]
+        mine = matching(self.retrained, row=row, defence=defence)
         return [line for line in mine if re.fullmatch(kind, line["kind"])]
 
     def draw(self, directory: str) -> list[str]:
@@ -129,10 +117,10 @@ class Evidence:
             self.config,
             self.poison_alone,
         )
-        paths = draw_figures(measured, directory)
         caption = (
             f"{SCALE}, mean of sampled arcs; bars: 95 % t-interval, where n > 1"
         )
-        return paths + draw_defences(
-            self.by_defence, ATTACKS, caption, directory
-        )
+        return [
+            *draw_figures(measured, directory),
+            *draw_defences(self.by_defence, ATTACKS, caption, directory),
+        ]

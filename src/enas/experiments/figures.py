@@ -14,9 +14,10 @@ from enas.experiments.summary import Errors, of_row, share_of
 from enas.experiments.table1_rows import BASELINE, Row, read_rows, space_of
 from enas.paths import picture_metadata
 
-FIGURES = ("damage", "figure4", "figure5", "poison_share")
-DEFENCES = "defences"
 SUFFIXES = (".png", ".svg")
+FIGURES = ("damage", "figure4", "figure5", "poison_share", "defences")
+# All that this module draws.
+FILES = [name + suffix for name in FIGURES for suffix in SUFFIXES]
 
 SETS = {
     "1": "Set 1: identity",
@@ -70,26 +71,20 @@ class Measured:
     @property
     def caption(self) -> str:
         """Scale, reading and n of final errors, one line."""
-        n = self._seeds()
+        n = self.seeds
         bars = "; bars: 95 % t-interval, where n > 1" if n != "1" else ""
         return f"{self.scale}, mean of sampled arcs, n = {n} seeds{bars}"
 
     @property
-    def curve_caption(self) -> str:
-        """Scale, reading and n of curves, one line."""
-        return (
-            f"{self.scale}, as the paper's code prints it (best of 10), mean "
-            f"of {self._seeds()} seeds"
-        )
-
-    def _seeds(self) -> str:
+    def seeds(self) -> str:
+        """How many seeds a row has, in words."""
         counts = {len(seeds) for seeds in self.errors["test"].values() if seeds}
         ends = sorted({min(counts, default=0), max(counts, default=0)})
         return " to ".join(map(str, ends))
 
 
 def draw_figures(measured: Measured, directory: str) -> list[str]:
-    """Draws the four `FIGURES` into a directory; returns the paths."""
+    """Draws all but the defences into a directory; returns the paths."""
     with matplotlib.rc_context(STYLE):
         paths = _save(_damage(measured), directory, "damage")
         for name, (draw, label, title) in _PANELS.items():
@@ -101,8 +96,12 @@ def draw_figures(measured: Measured, directory: str) -> list[str]:
             for panel in axes[:, 0]:
                 panel.set_ylabel(label)
             text = title.format(window=window(measured.num_epochs))
-            final = name == "figure5"
-            caption = measured.caption if final else measured.curve_caption
+            caption = (
+                f"{measured.scale}, as the paper's code prints it (best of 10),"
+                f" mean of {measured.seeds} seeds"
+            )
+            if name == "figure5":
+                caption = measured.caption
             figure.suptitle(f"{text}\n{caption}", fontsize=11)
             paths += _save(figure, directory, name)
     return paths
@@ -155,33 +154,32 @@ def _bars(
     panel: Any, pairs: Iterable[tuple[float, Estimate]], colour: str, label: str
 ) -> None:
     """Plots (x, Estimate) pairs that are known, with intervals where n > 1."""
-    found = [(x, e) for x, e in pairs if e.n]
-    if not found:
-        return
-    means = [each.mean for _, each in found]
-    panel.plot([x for x, _ in found], means, "o-", color=colour, label=label)
-    known = [(x, e.mean, e.half) for x, e in found if e.n > 1]
-    if known:
+    found = [(x, e.mean, e.half) for x, e in pairs if e.n]
+    if found:
+        xs, means, _ = zip(*found, strict=True)
+        panel.plot(xs, means, "o-", color=colour, label=label)
+    if known := [each for each in found if each[2] == each[2]]:
         style = {"fmt": "none", "color": colour, "capsize": 3}
         panel.errorbar(*zip(*known, strict=True), **style)
 
 
 def _chosen(measured: Measured, number: str) -> list[tuple[Row, str, str]]:
     """Returns [(row, colour, label)] of a panel, the clean search first."""
+    colours = zip(_rows(number), ORDERED, strict=True)
     entries = [(r, CLEAN, "no poison") for r in _rows("none")]
-    for row, colour in zip(_rows(number), ORDERED, strict=True):
-        entries.append((row, colour, f"{row.name}: q = {row.q}"))
+    entries += [(r, colour, f"{r.name}: q = {r.q}") for r, colour in colours]
     return [e for e in entries if measured.curve(e[0].name, "valid_acc")]
 
 
 def _figure4(measured: Measured, number: str, panel: Any) -> None:
     last = measured.num_epochs
     for row, colour, label in _chosen(measured, number):
-        curve = measured.curve(row.name, "valid_acc")
-        if len(curve) < last:
-            label += f" ({len(curve)} of {last} epochs)"
-        epochs = [epoch for epoch, _ in curve]
-        errors = [100 * (1 - value) for _, value in curve]
+        epochs, accuracies = zip(
+            *measured.curve(row.name, "valid_acc"), strict=True
+        )
+        if len(epochs) < last:
+            label += f" ({len(epochs)} of {last} epochs)"
+        errors = [100 * (1 - value) for value in accuracies]
         panel.plot(epochs, errors, color=colour, alpha=0.25, linewidth=1)
         smooth = moving_average(errors, window(last))
         panel.plot(epochs, smooth, color=colour, linewidth=2, label=label)
@@ -206,7 +204,7 @@ def _figure5(measured: Measured, number: str, panel: Any) -> None:
     panel.minorticks_off()
     panel.set_xlabel("copies q of every poisoning op (logarithmic)")
     panel.set_ylim(0, 100)
-    _legend(panel, "lower right", columns=2)
+    _legend(panel, "lower right", ncols=2)
 
 
 def _shares(measured: Measured, number: str, panel: Any) -> None:
@@ -248,16 +246,13 @@ def _epochs(panel: Any) -> None:
     panel.set_ylim(0, 102)
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.set_xlabel("epoch")
-    # Beside the lines, not over them.
-    _legend(panel, "upper center", columns=3, below=True)
+    # Below the lines, not over them.
+    _legend(panel, "upper center", ncols=3, bbox_to_anchor=(0.5, -0.16))
 
 
-def _legend(
-    panel: Any, place: str, columns: int = 1, below: bool = False
-) -> None:
+def _legend(panel: Any, place: str, **style: Any) -> None:
     if panel.get_legend_handles_labels()[0]:
-        beside = {"bbox_to_anchor": (0.5, -0.16)} if below else {}
-        panel.legend(loc=place, ncols=columns, **beside)
+        panel.legend(loc=place, **style)
 
 
 def draw_defences(
@@ -271,8 +266,6 @@ def draw_defences(
     Args:
       errors: test errors by defence, "none" among them.
       attacks: names of rows, in their order.
-      caption: one line.
-      directory: where to write.
 
     Returns:
       The paths.
@@ -303,4 +296,4 @@ def draw_defences(
         panel.set_ylabel("test error (%)")
         panel.legend(loc="upper left", bbox_to_anchor=(1, 1))
         figure.suptitle(f"Attack and defence\n{caption}", fontsize=11)
-        return _save(figure, directory, DEFENCES)
+        return _save(figure, directory, "defences")

@@ -1,6 +1,5 @@
 """Writes what a sweep has found: tables, figures, hyper-parameters."""
 
-import itertools
 import os
 import shutil
 import sys
@@ -8,32 +7,26 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from enas import tf_settings
-from enas.experiments import summary, tables
-from enas.experiments.figures import (
-    DEFENCES,
-    FIGURES,
-    SUFFIXES,
-    Measured,
-    draw_defences,
-    draw_figures,
-)
+from enas.experiments import figures, summary, tables
 from enas.experiments.run_state import RunState
-from enas.experiments.sweep import READINGS, Group, Sweep, read_sweep
+from enas.experiments.sweep import (
+    READING_NAMES,
+    READINGS,
+    Group,
+    Sweep,
+    read_sweep,
+)
 from enas.experiments.table1_rows import BASELINE
 from enas.run.files import read_table, table_text, write_whole
 
 TEXTS = ("table1.md", "table1.csv")
-# Of TensorBoard: settings of a run, and tag -> column of metrics.csv.
-_HPARAMS = ("row", "variant", "poison", "q", "op_ids", "seed", "state")
+# Tag of TensorBoard -> column of metrics.csv.
 _TAGS = {"error/valid": "valid_acc", "error/test": "test_acc"}
 _TAGS |= {f"error/{n.replace('_error_', '_')}": c for n, c in READINGS.items()}
 
 
 def write_report(directory: str) -> list[str]:
     """Writes table1.md, table1.csv and figures; returns all paths.
-
-    Args:
-      directory: the sweep's.
 
     Raises:
       UserError: there is no sweep.
@@ -46,15 +39,17 @@ def write_report(directory: str) -> list[str]:
     for path, text in zip(paths, texts, strict=True):
         write_whole(path, text, shared=True)
     measured = _measured(sweep)
-    paths += draw_figures(measured, directory)
+    paths += figures.draw_figures(measured, directory)
     errors = tables.by_defence(sweep)
     if len(errors) > 1:
         attacks = [g.name for g in sweep.table if g.row.name != BASELINE]
-        paths += draw_defences(errors, attacks, measured.caption, directory)
+        paths += figures.draw_defences(
+            errors, attacks, measured.caption, directory
+        )
     return [*paths, _write_hparams(sweep)]
 
 
-def _measured(sweep: Sweep) -> Measured:
+def _measured(sweep: Sweep) -> figures.Measured:
     last = max(group.config.num_epochs for group in sweep.table)
     alone = {
         group.row.set: found.mean
@@ -62,7 +57,7 @@ def _measured(sweep: Sweep) -> Measured:
         if variant == "poison_only" and (found := group.estimate("test_acc")).n
     }
     groups = {group.row.name: group for group in sweep.table}
-    return Measured(
+    return figures.Measured(
         {split: sweep.primary(split) for split in ("valid", "test")},
         lambda row, column: groups[row].curve(column) if row in groups else [],
         last,
@@ -80,8 +75,7 @@ def _keep_a_fuller_one(sweep: Sweep) -> None:
     if earlier > found:
         aside = os.path.join(sweep.directory, f"report_of_{earlier}_runs")
         os.makedirs(aside, exist_ok=True)
-        drawn = itertools.product((*FIGURES, DEFENCES), SUFFIXES)
-        for name in (*TEXTS, *map("".join, drawn)):
+        for name in (*TEXTS, *figures.FILES):
             path = os.path.join(sweep.directory, name)
             if os.path.isfile(path):
                 os.replace(path, os.path.join(aside, name))
@@ -96,19 +90,22 @@ def _page(sweep: Sweep) -> Iterator[str]:
     """Yields the lines of table1.md."""
     yield from ("# Table 1, measured", "")
     yield from _facts(sweep)
-    primary, best = sweep.primary("test"), sweep.errors("test", "best")
+    primary, defended = sweep.primary("test"), tables.by_defence(sweep)
     read = {
-        n: sweep.errors("test", *r) for r, n in tables.READING_NAMES.items()
+        name: sweep.errors(READINGS[f"test_error_{reading}"])
+        for reading, name in READING_NAMES.items()
     }
+    best = read[READING_NAMES[f"best_{sweep.printed[1]}"]]
     table1 = summary.table1(primary, best, sweep.config)
     ranks = summary.correlations(read, sweep.config)
+    defences = summary.defences(defended, primary if len(defended) > 1 else ())
     share = tables.poison_share(sweep)
-    for title, text, (header, rows) in (
+    for title, text, table in (
         ("Table 1", _TABLE1, table1),
         ("Rank correlation with the paper", _RANKS, ranks),
         ("Do errors grow with q?", _NEIGHBOURS, summary.neighbours(primary)),
         ("Both readings of every run", _READINGS, tables.readings(sweep)),
-        ("Defences", _DEFENCES, tables.defences(sweep)),
+        ("Defences", _DEFENCES, defences),
         ("Controls", _CONTROLS, tables.controls(sweep)),
         ("Ablation", _ABLATION, tables.ablation(sweep)),
         ("Share of poison among sampled ops", _SHARE, share),
@@ -117,10 +114,9 @@ def _page(sweep: Sweep) -> Iterator[str]:
         yield from ("", f"## {title}", "")
         if text:
             yield from (text, "")
-        if rows:
-            yield from summary.markdown((header, rows))
-        else:
-            yield "Nothing was measured yet."
+        lines = list(table)
+        empty = ["Nothing was measured yet."]
+        yield from summary.markdown(lines) if lines[1:] else empty
     for state in sweep.states:
         if state.failed:
             yield from ("", f"Last lines of {state.job.name}:", "")
@@ -208,11 +204,7 @@ def _lines(sweep: Sweep) -> Iterator[dict[str, Any]]:
         row = group.row
         valid, test = map(group.estimate, ("valid_acc", "test_acc"))
         line = {
-            "row": row.name,
-            "variant": group.variant,
-            "poison": row.poison,
-            "q": row.q,
-            "op_ids": group.space.num_ops,
+            **_row_settings(group),
             "seeds": len(group.states),
             "seeds_finished": len(group.finished),
             "epochs": max(state.epochs for state in group.states),
@@ -234,11 +226,7 @@ def _lines(sweep: Sweep) -> Iterator[dict[str, Any]]:
 
 
 def _write_hparams(sweep: Sweep) -> str:
-    """Writes one TensorBoard session per run: settings and final errors.
-
-    Returns:
-      The directory, for `tensorboard --logdir`.
-    """
+    """Writes settings and errors of each run; returns a TensorBoard folder."""
     with tf_settings.quiet_import():
         import tensorflow as tf
         from tensorboard.plugins.hparams import api
@@ -247,28 +235,37 @@ def _write_hparams(sweep: Sweep) -> str:
     folder = os.path.join(sweep.directory, "tensorboard")
     # What an earlier report wrote would otherwise be shown as well.
     shutil.rmtree(folder, ignore_errors=True)
+    runs = [(g, state) for g in sweep.groups.values() for state in g.states]
     with tf.summary.create_file_writer(folder).as_default():
         api.hparams_config(
-            hparams=[api.HParam(name) for name in _HPARAMS],
+            hparams=[api.HParam(name) for name in _settings(*runs[0])],
             metrics=[api.Metric(t, display_name=f"{t} (%)") for t in _TAGS],
         )
-    for group in sweep.groups.values():
-        for state in group.states:
-            _write_run(tf, api, folder, group, state)
+    for group, state in runs:
+        path = os.path.join(folder, state.job.name)
+        with tf.summary.create_file_writer(path).as_default():
+            api.hparams(_settings(group, state), trial_id=state.job.name)
+            for tag, column in _TAGS.items():
+                if (error := state.error(column)) is not None:
+                    tf.summary.scalar(tag, error, step=state.epochs)
     return folder
 
 
-def _write_run(
-    tf: Any, api: Any, folder: str, group: Group, state: RunState
-) -> None:
-    name = state.job.name
-    with tf.summary.create_file_writer(os.path.join(folder, name)).as_default():
-        row = group.row
-        values: tuple = (row.name, group.variant or "search", row.poison, row.q)
-        values += (group.space.num_ops, state.job.seed, state.text)
-        settings = dict(zip(_HPARAMS, values, strict=True))
-        api.hparams(settings, trial_id=name)
-        for tag, column in _TAGS.items():
-            error = state.error(column)
-            if error is not None:
-                tf.summary.scalar(tag, error, step=state.epochs)
+def _settings(group: Group, state: RunState) -> dict[str, Any]:
+    """Returns what TensorBoard shows as a run's hyper-parameters."""
+    return {
+        **_row_settings(group),
+        "variant": group.variant or "search",
+        "seed": state.job.seed,
+        "state": state.text,
+    }
+
+
+def _row_settings(group: Group) -> dict[str, Any]:
+    return {
+        "row": group.row.name,
+        "variant": group.variant,
+        "poison": group.row.poison,
+        "q": group.row.q,
+        "op_ids": group.space.num_ops,
+    }

@@ -1,6 +1,7 @@
 """The runs of a sweep, gathered by row and variant over the seeds."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,12 @@ READINGS = {
     for split in ("valid", "test")
     for (arcs, mode), column in metrics.READINGS.items()
 }
+READING_NAMES = {
+    "best_eval": "best of 10, evaluation mode",
+    "best_train": "best of 10, training mode",
+    "sampled_eval": "mean of sampled arcs, evaluation mode",
+    "sampled_train": "mean of sampled arcs, training mode",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +46,11 @@ class Group:
     row: Row
     variant: str
     states: list[RunState]
-    space: SearchSpace
     config: Config
+
+    @functools.cached_property
+    def space(self) -> SearchSpace:
+        return space_of(self.config)
 
     @property
     def name(self) -> str:
@@ -53,19 +63,15 @@ class Group:
     @property
     def state_text(self) -> str:
         """The state of all seeds in a few words."""
-        if len(self.finished) == len(self.states):
-            return "finished"
-        return "; ".join(
-            f"seed {state.job.seed} {state.text}"
-            for state in self.states
-            if not state.finished
-        )
+        left = [state for state in self.states if not state.finished]
+        texts = [f"seed {state.job.seed} {state.text}" for state in left]
+        return "; ".join(texts) or "finished"
 
     def estimate(self, column: str) -> Estimate:
         """Returns the `Estimate` of the final errors of a column."""
         return estimate(list(self.by_seed(column).values()))
 
-    def by_seed(self, column: str) -> dict[int, float]:
+    def by_seed(self, column: str = "test_acc") -> dict[int, float]:
         """Returns the final errors of a column, per cent by seed."""
         found = {s.job.seed: s.error(column) for s in self.finished}
         return {seed: e for seed, e in found.items() if e is not None}
@@ -99,26 +105,13 @@ class Sweep:
         """Of the first row: what all runs share is the same in it."""
         return next(iter(self.groups.values())).config
 
-    def by_seed(
-        self, row: str, variant: str = "", column: str = "test_acc"
-    ) -> dict[int, float]:
-        """Returns `Group.by_seed` of a row and variant; {} if none ran."""
-        group = self.groups.get((row, variant))
-        return group.by_seed(column) if group else {}
-
-    def errors(
-        self, split: str, arcs: str, mode: str = "", variant: str = ""
-    ) -> Errors:
+    def errors(self, column: str = "test_acc", variant: str = "") -> Errors:
         """Returns the final errors of the rows, or of a variant of them.
 
         Args:
-          split: "valid" or "test".
-          arcs: "best" of 10, or the mean of "sampled" arcs.
-          mode: "train" or "eval"; by default the profile's.
+          column: an accuracy of metrics.csv.
           variant: "" for the rows themselves, or as of `Job`.
         """
-        mode = mode or self.printed[1]
-        column = READINGS[f"{split}_error_{arcs}_{mode}"]
         return {
             row: group.by_seed(column)
             for (row, name), group in self.groups.items()
@@ -127,7 +120,8 @@ class Sweep:
 
     def primary(self, split: str, variant: str = "") -> Errors:
         """Returns the errors that count: the mean over sampled arcs."""
-        return self.errors(split, "sampled", variant=variant)
+        reading = f"{split}_error_sampled_{self.printed[1]}"
+        return self.errors(READINGS[reading], variant)
 
     @property
     def printed(self) -> tuple[str, str]:
@@ -172,14 +166,12 @@ def read_sweep(directory: str) -> Sweep:
       UserError: there is none.
     """
     shared, jobs = load_jobs(directory)
-    rows = {row.name: row for row in all_rows()}
-    order = list(rows)
-    found = dict.fromkeys((job.row, job.variant) for job in jobs)
-    groups = {}
-    for key in sorted(found, key=lambda k: (k[1] != "", order.index(k[0]))):
-        mine = [job for job in jobs if (job.row, job.variant) == key]
-        states = [read_state(job) for job in mine]
-        config = read_config(mine[0].arguments)
-        row, variant = rows[key[0]], key[1]
-        groups[key] = Group(row, variant, states, space_of(config), config)
+    order = list(all_rows())
+    jobs.sort(key=lambda job: (job.variant != "", order.index(job.row)))
+    groups: dict[tuple[str, str], Group] = {}
+    for job in jobs:
+        config = read_config(job.arguments)
+        group = Group(all_rows()[job.row], job.variant, [], config)
+        group = groups.setdefault((job.row, job.variant), group)
+        group.states.append(read_state(job))
     return Sweep(directory, shared, groups)

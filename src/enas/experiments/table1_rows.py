@@ -55,9 +55,9 @@ def poison_flags(poison: str, q: int | str) -> tuple[str, ...]:
 
 
 @functools.cache
-def all_rows() -> tuple[Row, ...]:
-    """Returns the 17 rows of Table 1, then those that it does not have."""
-    return tuple(map(_row, read_table(str(_TABLE))))
+def all_rows() -> dict[str, Row]:
+    """Returns rows by name: the 17 of Table 1, then those it does not have."""
+    return {line["row"]: _row(line) for line in read_table(str(_TABLE))}
 
 
 def _row(line: Line) -> Row:
@@ -70,7 +70,8 @@ def _row(line: Line) -> Row:
 
 def read_rows() -> list[Row]:
     """Returns the 17 `Row`s of Table 1 in the paper's order."""
-    return [row for row in all_rows() if row.paper_test_error is not None]
+    rows = all_rows().values()
+    return [row for row in rows if row.paper_test_error is not None]
 
 
 def choose_rows(names: list[str]) -> list[Row]:
@@ -84,7 +85,7 @@ def choose_rows(names: list[str]) -> list[Row]:
     """
     if not names:
         return read_rows()
-    rows = {row.name: row for row in all_rows()}
+    rows = all_rows()
     for name in names:
         if name not in rows or names.count(name) > 1:
             raise UserError(
