@@ -232,6 +232,14 @@ def test_a_table_without_such_searches_is_refused(tmp_path):
         retrained(tmp_path, only=("1d",), seeds=(12345,))
 
 
+def test_trainings_from_scratch_have_no_report(tmp_path, capsys):
+    plan = plans.Plan(scale=plans.RETRAIN)
+    jobs = retrained(tmp_path, only=("1d",), seeds=(70,))
+    plans.remember(str(tmp_path), plan, jobs)
+    assert main(["--report", f"--output_dir={tmp_path}"]) == 2
+    assert "holds trainings from scratch" in capsys.readouterr().err
+
+
 def test_help_names_every_flag(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out

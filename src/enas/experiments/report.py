@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from enas import tf_settings
+from enas.errors import UserError
 from enas.experiments import figures, summary, tables
 from enas.experiments.run_state import RunState
 from enas.experiments.sweep import (
@@ -29,9 +30,14 @@ def write_report(directory: str) -> list[str]:
     """Writes table1.md, table1.csv and figures; returns all paths.
 
     Raises:
-      UserError: there is no sweep.
+      UserError: there is no sweep, or one of trainings from scratch.
     """
     sweep = read_sweep(directory)
+    if not sweep.table:
+        raise UserError(
+            f"{directory} holds trainings from scratch, which have no report. "
+            "`python -m enas.experiments.collect` adds them to a table."
+        )
     lines = list(_lines(sweep))
     texts = "\n".join(_page(sweep)) + "\n", table_text(lines, list(lines[0]))
     _keep_a_fuller_one(sweep)
