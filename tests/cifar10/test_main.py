@@ -281,6 +281,6 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_sentence(
     assert "Last finite values: loss 2." in out and 'arc "' in out
     assert "Traceback" not in out
     # The state is there to look at, and no search goes on from it.
-    folder = str(tmp_path / "r/checkpoints")
-    assert checkpoint.read(f"{folder}/nonfinite")
-    assert checkpoint_names.positions(folder) == []
+    run = str(tmp_path / "r")
+    assert checkpoint.read(f"{run}/checkpoints/nonfinite")
+    assert checkpoint_names.positions(run) == []

@@ -20,7 +20,7 @@ def write(run, path):
     from enas.run import checkpoint, checkpoint_names
 
     names = sorted(os.listdir(os.path.join(run, "checkpoints")))
-    newest = checkpoint_names.positions(os.path.join(run, "checkpoints"))[-1]
+    newest = checkpoint_names.positions(run)[-1]
     tensors = {
         name: f"{tensor.dtype} {tensor.shape} {_hash(tensor.tobytes())}"
         for name, tensor in checkpoint.read(newest).items()

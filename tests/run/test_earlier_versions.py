@@ -37,7 +37,7 @@ def test_a_run_of_version_0_1_is_evaluated(run, capsys):
 
 
 def test_weights_of_version_0_1_are_read_to_the_last_bit(run):
-    newest = checkpoint_names.directories(str(run / "checkpoints"))[-1]
+    newest = checkpoint_names.directories(str(run))[-1]
     held = checkpoint.read(newest)
     variables, _ = checkpoint.search_tensors(Run(run).search)
     assert len(variables) > 400

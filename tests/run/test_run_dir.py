@@ -18,7 +18,8 @@ from enas.cifar10.config import Config
 from enas.cifar10.epoch_progress import EpochProgress
 from enas.cifar10.main import main
 from enas.errors import UserError, WriteError
-from enas.run import checkpoint, checkpoint_names
+from enas.run import checkpoint
+from enas.run.checkpoint_names import directories, positions
 from enas.run.events import RunEvents, read_events
 from enas.run.files import append, cut_torn_line, write_whole
 from enas.run.lock import RunLock
@@ -76,7 +77,7 @@ def damage(directory, kind):
 )
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(kind, tmp_path):
     run = make_run(tmp_path / "run", epochs=(1, 2))
-    newest = run.checkpoints()[-1]
+    newest = directories(run.path)[-1]
     damage(newest, kind)
     search = search_of(0)
     assert run.resume(search)
@@ -87,18 +88,18 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(kind, tmp_path):
     # Kept to look at, and out of the way of the next one.
     assert os.path.isdir(f"{newest}.damaged")
     run.save(search_of(2))
-    assert run.checkpoints()[-1] == newest
+    assert directories(run.path)[-1] == newest
     run.close()
 
 
 def test_without_a_readable_checkpoint_nothing_starts_anew(tmp_path):
     run = make_run(tmp_path / "run", epochs=(1, 2))
-    for directory in run.checkpoints():
+    for directory in directories(run.path):
         damage(directory, "flipped")
     with pytest.raises(UserError, match="2 that cannot be read.*copy.*reset"):
         run.resume(search_of(0))
-    assert len(run.checkpoints()) == 2
-    for directory in run.checkpoints():
+    assert len(directories(run.path)) == 2
+    for directory in directories(run.path):
         shutil.rmtree(directory)
     with pytest.raises(UserError, match="none, and rows of 2 epochs"):
         run.resume(search_of(0))
@@ -121,7 +122,7 @@ def test_a_checkpoint_within_an_epoch_brings_the_part_back(tmp_path):
     assert (again.whole_epochs, again.global_step) == (1, 8)
     # At the end of the epoch it is not needed any more.
     run.save(search_of(2))
-    assert run.positions() == run.checkpoints()
+    assert positions(run.path) == directories(run.path)
     run.close()
 
 
@@ -278,7 +279,7 @@ def fails_in(monkeypatch, capsys, path, harm):
     assert code == 1
     assert text.startswith(f"error: {path}/") and "cannot be written" in text
     assert text.count("\n") == 1 and "resumes" in text
-    checkpoints = checkpoint_names.positions(str(path / "checkpoints"))
+    checkpoints = positions(str(path))
     checkpoint.restore(search_of(0), checkpoints[-1])
     return text
 
@@ -381,6 +382,6 @@ def test_a_reset_empties_the_run_and_keeps_the_lock(tmp_path):
     )
     run.check()
     run.open(Log())
-    assert run.positions() == [] and run.tables.rows() == []
+    assert positions(run.path) == [] and run.tables.rows() == []
     assert not (tmp_path / "run/link").exists()
     run.close()

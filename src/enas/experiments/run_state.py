@@ -70,7 +70,7 @@ def read_state(job: Job) -> RunState:
     Raises:
       UserError: its metrics.csv is not as a run writes it.
     """
-    safe = last_whole_epoch(os.path.join(job.directory, "checkpoints"))
+    safe = last_whole_epoch(job.directory)
     rows = [r for r in RunRows(job.directory).rows() if r["epoch"] <= safe]
     wanted = read_config(job.arguments).num_epochs
     return RunState(job, wanted, rows, _read_notes(job))

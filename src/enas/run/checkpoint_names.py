@@ -3,25 +3,24 @@
 import os
 import re
 
+FOLDER = "checkpoints"
 # Whole epochs; and within an epoch the child steps and controller updates.
 _NAME = re.compile(r"epoch-(\d{1,9})(?:-step-(\d{1,9})-(\d{1,9}))?")
 
 
-def positions(folder: str) -> list[str]:
-    """Returns the directories of all checkpoints in it, oldest first."""
-    found = []
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        match = _NAME.fullmatch(name)
-        if match:
-            # None of the first has counters: an epoch's end is its beginning.
-            place = tuple(int(part or 0) for part in match.groups())
-            found.append((place, os.path.join(folder, name)))
-    return [path for _, path in sorted(found)]
+def positions(run: str) -> list[str]:
+    """Returns the directories of all checkpoints of a run, oldest first."""
+    folder = os.path.join(run, FOLDER)
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    found = [match for match in map(_NAME.fullmatch, names) if match]
+    # None of the first has counters: an epoch's end is its beginning.
+    found.sort(key=lambda match: [int(part or 0) for part in match.groups()])
+    return [os.path.join(folder, match[0]) for match in found]
 
 
-def directories(folder: str) -> list[str]:
-    """Returns the directories of whole epochs in it, oldest first."""
-    found = positions(folder)
+def directories(run: str) -> list[str]:
+    """Returns the directories of whole epochs of a run, oldest first."""
+    found = positions(run)
     return [path for path in found if "-step-" not in os.path.basename(path)]
 
 
@@ -31,6 +30,6 @@ def epochs_of(directory: str) -> int:
     return int(name.split("-")[1])
 
 
-def last_whole_epoch(folder: str) -> int:
-    """Returns the whole epochs that are safe in a folder of checkpoints."""
-    return max(map(epochs_of, directories(folder)), default=0)
+def last_whole_epoch(run: str) -> int:
+    """Returns the whole epochs of a run that are safe."""
+    return max(map(epochs_of, directories(run)), default=0)

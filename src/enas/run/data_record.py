@@ -14,7 +14,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet
 from enas.cifar10.readers.fingerprint import told
 from enas.errors import DamagedError, UserError
-from enas.run import checkpoint_names
+from enas.run.checkpoint_names import last_whole_epoch, positions
 from enas.run.files import read_lines, write_whole
 from enas.utils import Say
 
@@ -32,7 +32,7 @@ def check(config: Config, data: DataSet, log: Say) -> None:
     new = data.facts
     log(f"Data: {told(new)}")
     # A start that ended before its first checkpoint leaves nothing.
-    if config.reset_output_dir or not _has_trained(config):
+    if config.reset_output_dir or not positions(config.output_dir):
         return
     records = _read(config.output_dir)
     if records:
@@ -89,13 +89,12 @@ def keep(config: Config, data: DataSet) -> None:
     Raises:
       WriteError: the record cannot be written.
     """
-    records = _read(config.output_dir) if _has_trained(config) else []
+    records = _read(config.output_dir) if positions(config.output_dir) else []
     new = dict(data.facts)
     names = ("fingerprint", "place")
     if records and all(records[-1][name] == new[name] for name in names):
         return
-    folder = os.path.join(config.output_dir, "checkpoints")
-    new["after_epoch"] = checkpoint_names.last_whole_epoch(folder)
+    new["after_epoch"] = last_whole_epoch(config.output_dir)
     lines = [json.dumps(record) + "\n" for record in [*records, new]]
     write_whole(os.path.join(config.output_dir, FILE), "".join(lines))
 
@@ -112,11 +111,6 @@ def summary(folder: str) -> dict[str, Any]:
     names = ("fingerprint", "place", "classes")
     last = {name: records[-1][name] for name in names}
     return last | {"changes": _history(records)}
-
-
-def _has_trained(config: Config) -> bool:
-    folder = os.path.join(config.output_dir, "checkpoints")
-    return bool(checkpoint_names.positions(folder))
 
 
 def _history(records: Sequence[Mapping[str, Any]]) -> list[str]:

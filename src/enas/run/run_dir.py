@@ -10,14 +10,8 @@ from enas.cifar10.config import Config
 from enas.cifar10.metrics import EpochNumbers
 from enas.cifar10.search import Search
 from enas.errors import DamagedError, UserError, naming
-from enas.run import (
-    checkpoint,
-    checkpoint_names,
-    flag_file,
-    result,
-    user_files,
-    versions,
-)
+from enas.run import checkpoint, flag_file, result, user_files, versions
+from enas.run.checkpoint_names import FOLDER, directories, positions
 from enas.run.events import RunEvents
 from enas.run.files import cut_torn_line, rename, write_whole
 from enas.run.lock import RunLock
@@ -77,7 +71,7 @@ class RunDir:
         if self.config.reset_output_dir:
             _check_reset(self.path)
         else:
-            flag_file.check(self.config, bool(self.positions()))
+            flag_file.check(self.config, bool(positions(self.path)))
             user_files.check(self.config)
 
     def open(self, log: Log) -> None:
@@ -95,8 +89,8 @@ class RunDir:
         self._lock.take(log)
         if self.config.reset_output_dir:
             self._empty()
-        with naming(self.file("checkpoints")):
-            os.makedirs(self.file("checkpoints"), exist_ok=True)
+        with naming(self.file(FOLDER)):
+            os.makedirs(self.file(FOLDER), exist_ok=True)
         flag_file.keep(self.config)
         user_files.keep(self.config)
         cut_torn_line(self.file("stdout"))
@@ -133,7 +127,7 @@ class RunDir:
         """
         self._tidy()
         done = {row["epoch"] for row in self.tables.rows()}
-        damaged, found = [], self.positions()
+        damaged, found = [], positions(self.path)
         while found:
             try:
                 self._restore(search, found[-1], done)
@@ -166,7 +160,7 @@ class RunDir:
     def _tidy(self) -> None:
         """Cuts off torn lines; deletes checkpoints that were being written."""
         self.tables.repair()
-        folder = self.file("checkpoints")
+        folder = self.file(FOLDER)
         for name in os.listdir(folder):
             if name.endswith(".part"):
                 shutil.rmtree(os.path.join(folder, name))
@@ -174,7 +168,9 @@ class RunDir:
     def _restore(self, search: Search, directory: str, done: set[int]) -> None:
         checkpoint.restore(search, directory)
         # An epoch's row is on the disk before its checkpoint.
-        lost = search.whole_epochs > max(done) if done else self.checkpoints()
+        lost = (
+            search.whole_epochs > max(done) if done else directories(self.path)
+        )
         if lost:
             raise DamagedError(
                 f"{directory} cannot be used: {self.file('metrics.csv')} has "
@@ -211,8 +207,8 @@ class RunDir:
           NonFiniteError: a weight is not finite; nothing is written.
           WriteError: it cannot be written; the one before is untouched.
         """
-        written = checkpoint.write(search, self.file("checkpoints"))
-        whole, order = self.checkpoints(), self.positions()
+        written = checkpoint.write(search, self.file(FOLDER))
+        whole, order = directories(self.path), positions(self.path)
         newer = order[order.index(whole[-1]) + 1 :] if whole else order
         kept = {*whole[-KEPT_CHECKPOINTS:], *newer[-KEPT_CHECKPOINTS:]}
         for path in set(order) - kept:
@@ -222,16 +218,8 @@ class RunDir:
 
     def save_beside(self, search: Search) -> str:
         """Saves a state from which nothing continues; returns its directory."""
-        path = self.file("checkpoints", "nonfinite")
+        path = self.file(FOLDER, "nonfinite")
         return checkpoint.write_beside(search, path)
-
-    def checkpoints(self) -> list[str]:
-        """Returns the checkpoints of whole epochs, oldest first."""
-        return checkpoint_names.directories(self.file("checkpoints"))
-
-    def positions(self) -> list[str]:
-        """Returns all checkpoints, also within an epoch, oldest first."""
-        return checkpoint_names.positions(self.file("checkpoints"))
 
     def close(self) -> None:
         """Closes the event file and releases the directory."""

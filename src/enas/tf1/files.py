@@ -29,7 +29,7 @@ def find_prefix(path: str) -> str:
         if os.path.isfile(f"{path}.index"):
             return path
         raise _no_checkpoint(path, "has no file of that name with .index")
-    own = checkpoint_names.directories(os.path.join(path, "checkpoints"))
+    own = checkpoint_names.directories(path)
     if own:
         return os.path.join(own[-1], checkpoint.PREFIX)
     return os.path.join(path, _name_in(path))

@@ -11,7 +11,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.search import Search
 from enas.errors import UserError
 from enas.run import checkpoint
-from enas.run.run_dir import RunDir
+from enas.run.checkpoint_names import directories
 from enas.tf1.files import find_prefix
 from enas.tf1.names import (
     OTHER,
@@ -30,13 +30,10 @@ NAMES_SHOWN = 5
 Tensors = checkpoint.Tensors
 
 
-def start(search: Search, run_dir: RunDir, log: Say) -> None:
+def start(search: Search, log: Say) -> None:
     """Initialises a fresh run as --init_checkpoint says.
 
     A run that has its own checkpoint continues from that.
-
-    Args:
-      run_dir: checked and not yet opened.
 
     Raises:
       UserError: the checkpoint is not one, or not one of such a search.
@@ -50,10 +47,11 @@ def start(search: Search, run_dir: RunDir, log: Say) -> None:
                 "Name it, or leave them out."
             )
         return
-    if run_dir.checkpoints() and not config.reset_output_dir:
+    own = directories(config.output_dir)
+    if own and not config.reset_output_dir:
         log(
             "--init_checkpoint is not read: the run resumes from its own "
-            f"checkpoint {run_dir.checkpoints()[-1]}"
+            f"checkpoint {own[-1]}"
         )
         return
     path = pathlib.Path(config.init_checkpoint).resolve()

@@ -97,8 +97,7 @@ def load(config: Config, log: Say = quiet) -> "Search":
     from enas.devices import describe_devices
     from enas.run import checkpoint, checkpoint_names, data_record
 
-    folder = os.path.join(config.output_dir, "checkpoints")
-    directories = checkpoint_names.directories(folder)
+    directories = checkpoint_names.directories(config.output_dir)
     if not directories:
         raise UserError(
             f"{config.output_dir} has no complete checkpoint yet. Name the run "
