@@ -5,6 +5,7 @@ results of a run a row of the tab HParams. No TensorFlow here but what the
 TensorBoard plugins import themselves.
 """
 
+import copy
 import dataclasses
 import os
 import re
@@ -123,15 +124,12 @@ def tidy(graph: Any) -> Any:
         only order its nodes, and with scopes by their plain names, which
         Keras enters twice.
     """
-    nodes = [node for node in graph.node if node.op != "NoOp"]
+    nodes = [node for node in copy.deepcopy(graph.node) if node.op != "NoOp"]
     for node in nodes:
         node.name = _plain(node.name)
-        inputs = [_plain(name) for name in node.input if name[0] != "^"]
-        node.ClearField("input")
-        node.input.extend(inputs)
-    kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
-    graph.ClearField("node")
-    graph.node.extend(kept)
+        node.input[:] = [_plain(x) for x in node.input if x[0] != "^"]
+    del graph.node[:]
+    graph.node.extend(nodes)
     return graph
 
 

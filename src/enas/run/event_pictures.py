@@ -36,11 +36,12 @@ def write_arcs(search: Search, reports: Sequence[Report]) -> None:
     _write_arc(search, best["arc"], "best", "The best of the 10.", search.epoch)
     drawings = [Drawing.of_search(search, report["arc"]) for report in ranked]
     titles = [_title(search, report) for report in ranked]
-    _image(
+    tf.summary.image(
         "arcs/sampled",
         LEVELS[_pixels(sheet(drawings, titles))],
         search.epoch,
-        f"The architectures of the epoch, the best first. {LEGEND}.",
+        description="The architectures of the epoch, the best first. "
+        f"{LEGEND}.",
     )
     tf.summary.text(
         "arcs/sampled_as_text",
@@ -60,12 +61,13 @@ def write_ops(search: Search, ops: RunLines) -> None:
     """Writes the heat maps of the ops that the child ran so far."""
     space = search.search_space
     first, shares = shares_of(ops, space, search.config.child_num_layers)
-    _image(
+    tf.summary.image(
         "ops/share_per_layer",
         _pixels(heat_map(first, shares, space)),
         search.epoch,
-        "Share of each op among the epoch's child steps, layer by layer. The "
-        "copies of a poisoning are one row; poison is red, below the line.",
+        description="Share of each op among the epoch's child steps, layer by "
+        "layer. The copies of a poisoning are one row; poison is red, below "
+        "the line.",
     )
 
 
@@ -105,8 +107,8 @@ def _write_arc(
     search: Search, arc: Arc, name: str, what: str, step: int
 ) -> None:
     drawing = Drawing.of_search(search, arc)
-    pixels = LEVELS[_pixels(picture(drawing))]
-    _image(f"arcs/{name}", pixels, step, f"{what} {LEGEND}.")
+    pixels, about = LEVELS[_pixels(picture(drawing))], f"{what} {LEGEND}."
+    tf.summary.image(f"arcs/{name}", pixels, step, description=about)
     lines = [f"    {line}" for line in describe(drawing)]
     tf.summary.text(f"arcs/{name}_as_text", "\n".join(lines), step, what)
 
@@ -135,12 +137,8 @@ def _list(search: Search, ranked: Sequence[Report]) -> Iterator[str]:
 
 
 def _pixels(figure: Figure) -> np.ndarray:
-    """Returns a figure as uint8 `[height, width, 3]`."""
+    """Returns a figure as uint8 `[1, height, width, 3]`."""
     figure.set_dpi(min(DPI, HIGHEST / figure.get_figheight()))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
-
-
-def _image(tag: str, pixels: np.ndarray, step: int, description: str) -> None:
-    tf.summary.image(tag, pixels[None], step, description=description)
+    return np.asarray(canvas.buffer_rgba())[None, ..., :3]

@@ -47,20 +47,20 @@ class RunEvents:
             if config.tensorboard_graph:
                 tf.summary.graph(event_charts.tidy(search.compiled.graph()))
             if search.arcs.fixed_arc is not None and config.pictures_every:
-                _pictures().write_fixed_arc(search)
+                # matplotlib takes a second to import; not every run draws.
+                from enas.run import event_pictures
+
+                event_pictures.write_fixed_arc(search)
 
     def add(
         self, row: dict[str, float], more: dict[str, float] | None = None
     ) -> None:
         """Writes an epoch's columns, and `more` by its tags, to the disk."""
+        found = {t: row[c] for c, t in EVENT_TAGS.items() if c in row}
         with self._step():
-            for tag, number in (more or {}).items():
-                tf.summary.scalar(tag, number, row["epoch"])
-            for column, tag in EVENT_TAGS.items():
-                if column in row:
-                    tf.summary.scalar(
-                        tag, row[column], row["epoch"], DESCRIPTIONS[tag]
-                    )
+            for tag, number in {**(more or {}), **found}.items():
+                about = DESCRIPTIONS.get(tag)
+                tf.summary.scalar(tag, number, row["epoch"], about)
 
     def add_pictures(
         self, search: Search, reports: Sequence[dict], ops: RunLines
@@ -70,10 +70,12 @@ class RunEvents:
         fixed = search.arcs.fixed_arc is not None
         if fixed or not every or search.epoch % every:
             return
+        from enas.run import event_pictures
+
         with self._step():
-            _pictures().write_ops(search, ops)
+            event_pictures.write_ops(search, ops)
             if reports:
-                _pictures().write_arcs(search, reports)
+                event_pictures.write_arcs(search, reports)
 
     def add_text(self, tag: str, lines: list[str]) -> None:
         """Writes lines as a text, of the first epoch."""
@@ -91,30 +93,16 @@ class RunEvents:
             self._writer.close()
 
 
-def _pictures() -> Any:
-    # matplotlib takes a second to import, and not every run draws.
-    from enas.run import event_pictures
-
-    return event_pictures
-
-
 def read_events(path: str) -> Iterator[Any]:
     """Yields the events of a file up to where it is torn or damaged."""
     records = tf.data.TFRecordDataset(path, buffer_size=1 << 18)
-    records = records.as_numpy_iterator()
-    while True:
-        try:
-            yield tf.compat.v1.Event.FromString(next(records))
-        except (StopIteration, tf.errors.DataLossError):
-            return
+    with contextlib.suppress(tf.errors.DataLossError):
+        for record in records.as_numpy_iterator():
+            yield tf.compat.v1.Event.FromString(record)
 
 
 def _merge(folder: str, epochs: int) -> None:
-    """Puts all event files into one, without what a killed process left.
-
-    Each start adds a file. The points of an epoch without a checkpoint are
-    dropped, because they will be written again; a torn end goes as well.
-    """
+    """Puts the files, one of each start, into one; a torn end goes as well."""
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     paths = [os.path.join(folder, name) for name in names]
     old = [path for path in paths if not path.endswith(".part")]
