@@ -99,14 +99,13 @@ def read_lines(path: str) -> list[str]:
         ) from None
 
 
-def read_table(path: str, strict: bool = False) -> list[Line]:
+def read_table(path: str) -> list[Line]:
     """Returns the lines of a CSV file by column, [] if there is none.
 
     Raises:
       UserError: it is not text.
-      csv.Error: it is not CSV, if that is to be strict.
     """
-    return list(csv.DictReader(read_lines(path), strict=strict))
+    return list(csv.DictReader(read_lines(path)))
 
 
 def table_text(
@@ -144,17 +143,16 @@ class RunLines:
         return [self._parse(n, line) for n, line in enumerate(lines, 1)]
 
     def _parse(self, number: int, line: str) -> dict[str, Any]:
-        try:
+        # Among them RecursionError: brackets in brackets.
+        wrong = ValueError, TypeError, KeyError, RecursionError
+        with contextlib.suppress(*wrong):
             found = json.loads(line)
             if isinstance(found["epoch"], int) and found[self._key]:
                 return found
-        # Among them RecursionError: brackets in brackets.
-        except (ValueError, TypeError, KeyError, RecursionError):
-            pass
         raise UserError(
             f"{self.path}, line {number}, is not JSON with the keys epoch and "
             f"{self._key}: {line[:80]!r}. {ADVICE}"
-        ) from None
+        )
 
     def add(self, objects: Iterable[dict[str, Any]]) -> None:
         """Adds objects to the end of the file."""

@@ -1,6 +1,7 @@
 """The tables of a run: metrics.csv, arcs.jsonl, ops.jsonl. No TensorFlow."""
 
 import csv
+import itertools
 import math
 import os
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from enas.run.files import (
     ADVICE,
     RunLines,
     cut_torn_line,
-    read_table,
+    read_lines,
     table_text,
     write_whole,
 )
@@ -42,11 +43,13 @@ class RunRows:
         Raises:
           UserError: it is not a table as a run writes it.
         """
+        lines = read_lines(self._metrics)
         try:
-            rows = list(map(_numbers, read_table(self._metrics, strict=True)))
-            _check_order([row["epoch"] for row in rows])
-        except UserError:
-            raise
+            rows = list(map(_numbers, csv.DictReader(lines, strict=True)))
+            epochs = [row["epoch"] for row in rows]
+            if any(b - a != 1 for a, b in itertools.pairwise(epochs)):
+                text = f"the epochs {str(epochs)[:80]}, not one by one"
+                raise ValueError(text)
         except (csv.Error, ValueError) as error:
             raise UserError(
                 f"{self._metrics} is a table of numbers, an epoch in a row; "
@@ -60,7 +63,7 @@ class RunRows:
         rows, *_ = self.rows(), self.arcs.read(), self.ops.read()
         kept = [row for row in rows if row["epoch"] <= epochs]
         if len(kept) < len(rows):
-            self._write(kept)
+            write_whole(self._metrics, table_text(kept, COLUMNS))
         self.arcs.keep(epochs)
         self.ops.keep(epochs)
 
@@ -72,7 +75,7 @@ class RunRows:
     ) -> list[Row]:
         """Writes what an epoch adds to the tables; returns all rows."""
         rows = [*self.rows(), numbers.measured()]
-        self._write(rows)
+        write_whole(self._metrics, table_text(rows, COLUMNS))
         self.arcs.add(r | {"arc": str(r["arc"])} for r in reports)
         if search.op_counts:
             ran = {
@@ -82,9 +85,6 @@ class RunRows:
             }
             self.ops.add([ran])
         return rows
-
-    def _write(self, rows: Sequence[Row]) -> None:
-        write_whole(self._metrics, table_text(rows, COLUMNS))
 
 
 def _numbers(row: dict[str, str]) -> Row:
@@ -99,8 +99,3 @@ def _numbers(row: dict[str, str]) -> Row:
     if "epoch" not in numbers or not all(map(math.isfinite, numbers.values())):
         raise ValueError(f"the row {','.join(row.values())[:80]!r}")
     return numbers
-
-
-def _check_order(epochs: list[int]) -> None:
-    if epochs and epochs != list(range(epochs[0], epochs[0] + len(epochs))):
-        raise ValueError(f"the epochs {str(epochs)[:80]}, not one by one")
