@@ -115,27 +115,18 @@ def summary(folder: str) -> dict[str, Any]:
 
 def _history(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns a sentence for each time the images became other ones."""
-    lines = []
-    if records[0]["after_epoch"]:
-        lines.append(
-            f"up to epoch {records[0]['after_epoch']} no fingerprint of the "
-            "images was kept"
-        )
-    for old, new in itertools.pairwise(records):
-        if old["fingerprint"] != new["fingerprint"]:
-            lines.append(
-                f"after epoch {new['after_epoch']} the images changed, from "
-                f"fingerprint {old['fingerprint']} to {new['fingerprint']}"
-            )
-    return lines
+    first = records[0]["after_epoch"]
+    before = f"up to epoch {first} no fingerprint of the images was kept"
+    return ([before] if first else []) + [
+        f"after epoch {new['after_epoch']} the images changed, from "
+        f"fingerprint {old['fingerprint']} to {new['fingerprint']}"
+        for old, new in itertools.pairwise(records)
+        if old["fingerprint"] != new["fingerprint"]
+    ]
 
 
 def _read(folder: str) -> list[dict[str, Any]]:
-    """Returns the records of a run, oldest first.
-
-    Raises:
-      DamagedError: one cannot be read.
-    """
+    """Returns the records of a run, oldest first, or raises DamagedError."""
     path = os.path.join(folder, FILE)
     try:
         records = [json.loads(line) for line in read_lines(path)]

@@ -122,11 +122,8 @@ def _merge(folder: str, epochs: int) -> None:
 
 
 def _points(paths: Sequence[str], epochs: int) -> Iterator[Any]:
-    """Yields each point once, and only those of epochs that are done.
-
-    Those of step 0 are written at every start. The first two events make a
-    running TensorBoard forget the rest.
-    """
+    """Yields each point once, of epochs that are done: 0 is written anew."""
+    # The first two events make a running TensorBoard forget the rest.
     log = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
     event, now = tf.compat.v1.Event, time.time()
     yield event(wall_time=now, file_version="brain.Event:2")

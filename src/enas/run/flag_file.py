@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Collection
 
 from enas.cifar10.config import Config
@@ -75,11 +76,10 @@ def check(config: Config, trained: bool) -> None:
     old, new = old - new, new - old
     for line in lines:
         # A run may grow and not shrink.
-        name, _, value = line.partition("=")
-        if name == "--num_epochs" and value.isdecimal() and len(value) < 19:
-            if int(value) > config.num_epochs:
-                old.add(line)
-                new.add(f"--num_epochs={config.num_epochs}")
+        found = re.fullmatch(r"--num_epochs=(\d{1,18})", line)
+        if found and int(found[1]) > config.num_epochs:
+            old.add(line)
+            new.add(f"--num_epochs={config.num_epochs}")
     if old or new:
         raise UserError(
             f"--output_dir={config.output_dir} holds a run with other flags. "

@@ -12,6 +12,7 @@ from enas.errors import UserError, naming
 from enas.utils import Say
 
 NOT_HELD = -1
+_FLAGS = os.O_RDWR | os.O_CREAT
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -68,14 +69,14 @@ class RunLock:
         """Returns whether the file system has locks."""
         try:
             self._descriptor = open_locked(self.path)
+            return True
         except BlockingIOError:
             raise _busy(self.path) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            self._descriptor = _open(self.path)
+            self._descriptor = os.open(self.path, _FLAGS, 0o644)
             return False
-        return True
 
     def release(self) -> None:
         """Lets go, if it is held."""
@@ -97,17 +98,13 @@ def open_locked(path: str) -> int:
       BlockingIOError: another process holds it.
       OSError: it cannot be opened, or its file system has no locks.
     """
-    descriptor = _open(path)
+    descriptor = os.open(path, _FLAGS, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _open(path: str) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
 
 
 def _read(descriptor: int) -> dict[str, Any]:

@@ -98,10 +98,8 @@ class RunDir:
         versions.keep(self.path, log)
 
     def _names(self) -> set[str]:
-        """Returns what is in the directory, without folders of other runs.
-
-        `outputs` is the default directory and `outputs/clean` one of a user.
-        """
+        """Returns what is in the directory, without folders of other runs."""
+        # `outputs` is the default directory and `outputs/clean` one of a user.
         names = os.listdir(self.path)
         return {name for name in names if not _holds_a_run(self.file(name))}
 
@@ -251,11 +249,7 @@ def _holds_a_run(path: str) -> bool:
 
 
 def _check_reset(path: str) -> None:
-    """Refuses to delete what no run made, whatever marker is in it.
-
-    Raises:
-      UserError: it is a link, or holds a home, this program or a checkout.
-    """
+    """Refuses a link, and what holds a home, this program or a checkout."""
     named = pathlib.Path(os.path.abspath(path))
     root = pathlib.Path(path).resolve()
     # Links in a parent are the machine's own (/home, /var); only the named
