@@ -251,7 +251,7 @@ def test_an_op_of_ones_own_is_refused():
 
     half = make_layer(Half, "branch_6", ChildOptions(4, profile=PAPER))
     with pytest.raises(UserError, match="Half is your own"):
-        keras_layers.lay(half, None, keras_layers.Choices("moving"))
+        keras_layers.Choices("moving").lay(half, None)
 
 
 # Run without the package: -I leaves PYTHONPATH and the folder out, and an

@@ -5,7 +5,6 @@ leads to the logits is built; nothing is switched.
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -91,11 +90,10 @@ class Scope(keras.layers.Layer):
 
     def __init__(self, name: str, parts: Sequence[tuple[Any, Any]]):
         super().__init__(name=name)
-        self.parts = [part for part, _ in parts]
-        self._shapes = [shape for _, shape in parts]
+        self.parts = list(parts)
 
     def build(self, shape: tuple | None = None) -> None:
-        for part, part_shape in zip(self.parts, self._shapes, strict=True):
+        for part, part_shape in self.parts:
             part.build(part_shape)
 
 
@@ -218,6 +216,4 @@ def _run(
         return layer(*inputs, copy=copy, training=training, seed=seed)
     if node.kind == "merge":
         return layer(inputs, training=training)
-    if node.kind == "sum":
-        return functools.reduce(tf.add, inputs)
     return layer(*inputs, training=training)

@@ -88,8 +88,11 @@ def initialise(search: Search, log: Say) -> None:
     checkpoint.assign(search.compiled, tensors, matched)
     log(f"Starting from the checkpoint {prefix}, {len(tensors)} tensors")
     log(f"Loaded: {len(matched)}")
-    _log_names(log, "Missing, as initialised", asked, "missing")
-    _log_names(log, "Left over", asked, "left over")
+    unmatched = {"missing": "Missing, as initialised", "left over": "Left over"}
+    for verdict, title in unmatched.items():
+        names = [entry.name for entry in asked if entry.verdict == verdict]
+        told = f" ({_first(names)})" if names else ""
+        log(f"{title}: {len(names)}{told}")
     unread = sum(e.found is not None for e in entries if e not in asked)
     log(f"Not asked for by --init_slots and --init_controller: {unread}")
 
@@ -190,19 +193,8 @@ def _set_counters(search: Search, tensors: Tensors, prefix: str) -> None:
             f"and before the last, {config.num_epochs}. Give its --batch_size, "
             "number of images, more --num_epochs, or leave out --init_slots."
         )
-    _check_schedule(config, tensors, epoch, prefix)
-    search.global_step, search.whole_epochs = step, epoch
-    if config.init_controller:
-        search.train_step = int(tensors["train_step"])
-        search.baseline = np.float32(tensors["Variable"])
-
-
-def _check_schedule(
-    config: Config, tensors: Tensors, epoch: int, prefix: str
-) -> None:
-    if not config.restarts:
-        return
-    for name, value in restart_state(config, epoch).items():
+    expected = restart_state(config, epoch) if config.restarts else {}
+    for name, value in expected.items():
         if name in tensors and int(tensors[name]) != value:
             raise UserError(
                 f"{prefix} has {name}={int(tensors[name])} after {epoch} "
@@ -210,13 +202,10 @@ def _check_schedule(
                 "its --child_lr_T_0, --child_lr_T_mul, --batch_size and number "
                 "of images, or leave out --init_slots."
             )
-
-
-def _log_names(
-    log: Say, title: str, entries: Sequence[Entry], verdict: str
-) -> None:
-    names = [entry.name for entry in entries if entry.verdict == verdict]
-    log(f"{title}: {len(names)}" + (f" ({_first(names)})" if names else ""))
+    search.global_step, search.whole_epochs = step, epoch
+    if config.init_controller:
+        search.train_step = int(tensors["train_step"])
+        search.baseline = np.float32(tensors["Variable"])
 
 
 def _first(names: Sequence[str]) -> str:

@@ -63,34 +63,32 @@ def _run(argv: list[str]) -> Iterator[str]:
         raise UserError(
             f"--num_arcs is at least 1; received {values.num_arcs}."
         )
-    for path in images or ():
+    for path in images:
         if not os.path.isfile(path):
             raise UserError(
                 f"--predict names picture files; there is no file {path}."
             )
     search = open_run.load(config, print)
-    if images is not None:
+    if images:
         return _prediction_lines(search, values.arc, images)
     arcs = open_run.arcs_of(search, values.arc, values.num_arcs, "evaluate")
     return _error_lines(search, arcs, values.split, values.mode)
 
 
-def _take_images(argv: list[str]) -> tuple[list[str], list[str] | None]:
-    """Returns argv without --predict and its files, and the files or None."""
+def _take_images(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Returns argv without --predict and its files, and the files."""
     rest: list[str] = []
-    images: list[str] | None = None
-    taking = False
+    images: list[str] = []
+    into, given = rest, False
     for word in argv:
-        if word == "--predict" or word.startswith("--predict="):
-            images = images or []
-            images += [word.partition("=")[2]] if "=" in word else []
-            taking = True
-        elif images is not None and taking and not word.startswith("-"):
-            images.append(word)
+        flag, equals, value = word.partition("=")
+        if flag == "--predict":
+            into, given = images, True
+            images += [value] if equals else []
         else:
-            taking = False
-            rest.append(word)
-    if images == []:
+            into = rest if word.startswith("-") else into
+            into.append(word)
+    if given and not images:
         raise UserError(
             "--predict names one or more pictures; received none. For example "
             "--predict cat.png dog.png."

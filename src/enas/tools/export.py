@@ -125,7 +125,7 @@ def plain_model(search: "Search", arc: "Arc", statistics: str) -> "keras.Model":
     """
     import keras
 
-    from enas.tools.keras_layers import Choices, lay
+    from enas.tools.keras_layers import Choices
 
     child, data = search.compiled.child, search.data
     images = keras.Input(data.train.images.shape[1:], name="pixels")
@@ -139,7 +139,7 @@ def plain_model(search: "Search", arc: "Arc", statistics: str) -> "keras.Model":
             y = keras.layers.Add()(inputs)
         else:
             x = inputs if node.kind == "merge" else inputs[0]
-            y = lay(layer, x, Choices(by, node.copy))
+            y = Choices(by, node.copy).lay(layer, x)
         outputs[node.name] = y
     model = keras.Model(images, y, name="architecture")
     if statistics == "measured":
@@ -148,12 +148,7 @@ def plain_model(search: "Search", arc: "Arc", statistics: str) -> "keras.Model":
 
 
 def _measure_statistics(model: "keras.Model", search: "Search") -> None:
-    """Sets the statistics of all batch norms to those of training images.
-
-    They become the means, over batches of the run's size, of the batch's mean
-    and variance, each batch normalised by its own on the way. Taken are the
-    first training images, without augmentation.
-    """
+    """Sets batch norms to the mean statistics of batches of training images."""
     norms = [each for each in model.layers if hasattr(each, "moving_mean")]
     pixels = search.data.train.images[:MEASURED_IMAGES]
     size = search.config.batch_size

@@ -9,6 +9,7 @@ import inspect
 import io
 import json
 import os
+import pathlib
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -46,13 +47,11 @@ def save(model: Any, target: str, classes: Sequence[str]) -> list[str]:
     text = json.dumps({"program": MARK, "classes": list(classes)})
     target = os.path.normpath(target)
     unknown = _WRITE[_ending(target)](model, target, text)
-    if not unknown:
-        return [f"Saved {target}"]
-    return [
-        f"Saved {target}",
+    warning = (
         f"warning: {target} may not load in a Keras before this one, since "
-        f"Keras 3.0 does not know {', '.join(unknown)}.",
-    ]
+        f"Keras 3.0 does not know {', '.join(unknown or ())}."
+    )
+    return [f"Saved {target}", *([warning] if unknown else ())]
 
 
 def _ending(target: str) -> str:
@@ -137,16 +136,12 @@ def _frozen(model: Any) -> Any:
 @functools.cache
 def known_fields() -> dict[str, list[str]]:
     """Returns what the constructors of Keras 3.0 take, by class."""
-    path = os.path.join(os.path.dirname(__file__), "keras_3_0.json")
-    with open(path, encoding="utf-8") as stream:
-        return json.load(stream)
+    path = pathlib.Path(__file__).with_name("keras_3_0.json")
+    return json.loads(path.read_text("utf-8"))
 
 
 def _without_news(part: Any, unknown: set[str]) -> Any:
-    """Returns a saved object without what Keras 3.0 did not know.
-
-    Classes and fields that would be missed are added to `unknown`.
-    """
+    """Returns a saved object as of Keras 3.0; fills `unknown` with losses."""
     if isinstance(part, list):
         return [_without_news(each, unknown) for each in part]
     if not isinstance(part, dict):

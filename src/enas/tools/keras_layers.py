@@ -33,25 +33,21 @@ class Choices:
     copy: int = 0
 
     def lay(self, layer: Any, x: Any) -> Any:
-        return lay(layer, x, self)
+        """Lays standard layers that compute what a layer of a child computes.
 
+        Args:
+          layer: built layer of a `MacroChild` or `FinalChild`.
+          x: symbolic tensor, or a list of them for a merge.
 
-def lay(layer: Any, x: Any, choices: Choices) -> Any:
-    """Lays standard layers that compute what a layer of a child computes.
-
-    Args:
-      layer: built layer of a `MacroChild` or `FinalChild`.
-      x: symbolic tensor, or a list of them for a merge.
-
-    Raises:
-      UserError: the layer is an op that does not say it.
-    """
-    if isinstance(layer, Branch):
-        return layer.keras_form(x, choices)
-    for cls in type(layer).__mro__:
-        if cls in _LAY:
-            return _LAY[cls](layer, x, choices)
-    raise TypeError(f"No standard layers are known for {type(layer)}.")
+        Raises:
+          UserError: the layer is an op that does not say it.
+        """
+        if isinstance(layer, Branch):
+            return layer.keras_form(x, self)
+        for cls in type(layer).__mro__:
+            if cls in _LAY:
+                return _LAY[cls](layer, x, self)
+        raise TypeError(f"No standard layers are known for {type(layer)}.")
 
 
 def _with_weights(layer: Any, x: Any, *weights: Any) -> Any:
