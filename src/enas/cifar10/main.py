@@ -13,7 +13,7 @@ from enas import tf_settings
 from enas.cifar10.config import Config
 from enas.cifar10.flags import WITHOUT_EFFECT, help_text, make_flags, read_flags
 from enas.errors import NonFiniteError, Stopped, UserError
-from enas.run.autosave import Autosave, StopSignals
+from enas.run.autosave import StopSignals, autosave
 from enas.utils import DASHES, Log, flag_lines
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def train(
     config = search.config
     if run_dir.resume(search):
         _log_place(search, log)
-    search.after_step = Autosave(search, run_dir, signals)
+    search.after_step = autosave(search, run_dir, signals)
     if search.whole_epochs >= config.num_epochs:
         log(
             f"{run_dir.path} holds all {config.num_epochs} epochs; see "
@@ -125,7 +125,7 @@ def train(
             numbers, reports = search.run_epoch()
             run_dir.record(search, numbers, reports)
             if search.whole_epochs == 1 and config.pictures_every:
-                run_dir.note("audit", _audited(search))
+                run_dir.events.add_text("audit", _audited(search))
     except NonFiniteError as error:
         log(f"error: {error}")
         log(f"The state is in {run_dir.save_beside(search)}, to look at.")

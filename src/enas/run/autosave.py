@@ -1,6 +1,7 @@
 """Saves a search between its steps: every so often, and when told to stop."""
 
 import signal
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from enas.errors import Stopped
@@ -44,34 +45,27 @@ class StopSignals:
         self.pending = number
 
 
-class Autosave:
-    """Called whenever a search could be saved; from now on signals wait."""
+def autosave(
+    search: "Search", run_dir: "RunDir", signals: StopSignals
+) -> Callable[[], None]:
+    """Returns what is to be called whenever a search could be saved.
 
-    def __init__(
-        self, search: "Search", run_dir: "RunDir", signals: StopSignals
-    ) -> None:
-        self._search = search
-        self._run_dir = run_dir
-        self._signals = signals
-        self._saved = self._steps()
-        signals.patient = True
+    It saves if it is time to, and raises `Stopped` after a signal. From now on
+    signals wait for it.
+    """
+    signals.patient = True
+    saved = search.global_step + search.train_step
 
-    def _steps(self) -> int:
-        return self._search.global_step + self._search.train_step
-
-    def __call__(self) -> None:
-        """Saves if it is time to.
-
-        Raises:
-          Stopped: a signal came; the state is saved.
-        """
-        search, number = self._search, self._signals.pending
-        every = search.config.checkpoint_every_steps
-        new = self._steps() - self._saved
-        due = number is not None or (every and new >= every)
-        if due and new and search.progress.has_begun:
-            self._run_dir.save(search)
-            self._saved = self._steps()
+    def save_if_due() -> None:
+        nonlocal saved
+        number, every = signals.pending, search.config.checkpoint_every_steps
+        steps = search.global_step + search.train_step
+        due = number is not None or (every and steps - saved >= every)
+        if due and steps != saved and search.progress.has_begun:
+            run_dir.save(search)
+            saved = steps
         if number is not None:
             search.log("Stopped by a signal; what was done is saved")
             raise Stopped(number)
+
+    return save_if_due

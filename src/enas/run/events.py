@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -78,7 +79,7 @@ class RunEvents:
                 event_pictures.write_arcs(search, reports)
 
     def add_text(self, tag: str, lines: list[str]) -> None:
-        """Writes lines as a text, of the first epoch."""
+        """Writes lines as a text, of the first epoch, to the disk."""
         with self._step():
             tf.summary.text(tag, "\n\n".join(lines), step=1)
 
@@ -103,8 +104,7 @@ def read_events(path: str) -> Iterator[Any]:
 
 def _merge(folder: str, epochs: int) -> None:
     """Puts the files, one of each start, into one; a torn end goes as well."""
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    paths = [os.path.join(folder, name) for name in names]
+    paths = sorted(map(str, pathlib.Path(folder).glob("*")))
     old = [path for path in paths if not path.endswith(".part")]
     if not paths:
         return

@@ -30,7 +30,7 @@ class RunDir:
         self.config = config
         self.path = config.output_dir
         self.tables = RunRows(self.path)
-        self._events: RunEvents
+        self.events: RunEvents
         self._opened = contextlib.ExitStack()
         self._lock = RunLock(self.file(LOCK))
 
@@ -151,8 +151,8 @@ class RunDir:
             rename(directory, f"{directory}.damaged")
         self.tables.keep(search.whole_epochs)
         events = RunEvents(self.file("events"), search.whole_epochs)
-        self._events = self._opened.enter_context(contextlib.closing(events))
-        self._events.start(search, flag_file.lines_of(self.config))
+        self.events = self._opened.enter_context(contextlib.closing(events))
+        self.events.start(search, flag_file.lines_of(self.config))
         return bool(found)
 
     def _tidy(self) -> None:
@@ -187,13 +187,9 @@ class RunDir:
         row = numbers.measured()
         row["poison_share_uniform"] = space.uniform_poison_share
         row["poison_share_least"] = 1 - good
-        self._events.add(row, search.defence.numbers())
-        self._events.add_pictures(search, reports, self.tables.ops)
+        self.events.add(row, search.defence.numbers())
+        self.events.add_pictures(search, reports, self.tables.ops)
         self.save(search)
-
-    def note(self, tag: str, lines: list[str]) -> None:
-        """Writes lines as a text of TensorBoard."""
-        self._events.add_text(tag, lines)
 
     def save(self, search: Search) -> str:
         """Writes a checkpoint and deletes those that nobody needs.
