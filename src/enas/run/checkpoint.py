@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -199,12 +199,10 @@ def writing(path: str) -> Iterator[None]:
         raise WriteError(path, error.message) from error
 
 
-def assign(
-    compiled: Compiled, tensors: Tensors, names: Iterable[str] | None = None
-) -> None:
-    """Sets the variables that have a tensor, of `names` or of all names."""
+def assign(compiled: Compiled, tensors: Tensors) -> None:
+    """Sets the variables that have a tensor."""
     variables = search_variables(compiled)
-    found = set(tensors if names is None else names) & set(variables)
+    found = set(tensors) & set(variables)
     for name in found:
         variables[name].assign(tensors[name])
     compiled.child_optimizer.assigned(found)

@@ -84,10 +84,10 @@ def initialise(search: Search, log: Say) -> None:
     _check_names(asked, prefix, len(search.search_space.candidate_ops))
     if config.init_slots:
         _set_counters(search, tensors, prefix)
-    matched = [entry.name for entry in asked if entry.verdict == "matched"]
-    checkpoint.assign(search.compiled, tensors, matched)
+    loaded = {e.name: tensors[e.name] for e in asked if e.verdict == "matched"}
+    checkpoint.assign(search.compiled, loaded)
     log(f"Starting from the checkpoint {prefix}, {len(tensors)} tensors")
-    log(f"Loaded: {len(matched)}")
+    log(f"Loaded: {len(loaded)}")
     unmatched = {"missing": "Missing, as initialised", "left over": "Left over"}
     for verdict, title in unmatched.items():
         names = [entry.name for entry in asked if entry.verdict == verdict]
