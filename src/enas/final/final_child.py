@@ -197,23 +197,12 @@ class FinalChild(keras.Model):
         outputs: dict[str, tf.Tensor] = {}
         for node, layer in steps:
             inputs = [outputs[name] for name in node.inputs] or [images]
-            outputs[node.name] = _run(node, layer, inputs, training, seed)
+            more: dict[str, Any] = {"training": training}
+            if node.kind == "op":
+                more["copy"] = tf.constant(node.copy)
+                more["seed"] = common_ops.fold_in(seed, node.layer)
+            y = layer(inputs if node.kind == "merge" else inputs[0], **more)
+            outputs[node.name] = y
         x = outputs[head.inputs[0]]
         place = self.num_layers
         return classify(x, fc, self.options, training, seed, place)
-
-
-def _run(
-    node: Node,
-    layer: Any,
-    inputs: Sequence[tf.Tensor],
-    training: Mode,
-    seed: tf.Tensor,
-) -> tf.Tensor:
-    if node.kind == "op":
-        copy = tf.constant(node.copy)
-        seed = common_ops.fold_in(seed, node.layer)
-        return layer(*inputs, copy=copy, training=training, seed=seed)
-    if node.kind == "merge":
-        return layer(inputs, training=training)
-    return layer(*inputs, training=training)
