@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import types
@@ -297,6 +298,18 @@ def test_files_load_and_predict_without_the_package(
     wanted = search.evaluation.logits(images, open_run.best_arc(search))
     for found in (by_keras, by_savedmodel):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+
+
+def test_an_arc_is_exported_of_a_run_that_has_measured_none(
+    small_run, tmp_path, capsys
+):
+    run = shutil.copytree(small_run, tmp_path / "run")
+    (run / "best_arc.txt").unlink()
+    flags = [f"--output_dir={run}", f"--to={tmp_path}/net.keras"]
+    assert export.main(["x", *flags, "--arc=0  3 1"]) == 0
+    assert "arc 0  3 1: " in capsys.readouterr().out
+    assert export.main(["x", *flags]) == 2
+    assert "Give one by --arc" in capsys.readouterr().err
 
 
 def test_a_slash_after_a_file_is_no_part_of_its_name(small_run, tmp_path):

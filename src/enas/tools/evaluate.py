@@ -151,9 +151,9 @@ def count_answers(
 def _prediction_lines(
     search: "Search", texts: Sequence[str], paths: Sequence[str]
 ) -> Iterator[str]:
-    arcs = open_run.arcs_of(search, texts, 1, "predict") if texts else None
+    arcs = open_run.arcs_or_best(search, texts)
     images = np.stack([read_image(path, search.config) for path in paths])
-    for arc in arcs or [open_run.best_arc(search)]:
+    for arc in arcs:
         yield f"arc {arc}"
         answers = predict(search, arc, images)
         for path, shares in zip(paths, answers, strict=True):

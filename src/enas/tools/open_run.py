@@ -130,6 +130,11 @@ def best_arc(search: "Search") -> Arc:
         return _parsed(search, stream.read())
 
 
+def arcs_or_best(search: "Search", texts: Sequence[str]) -> list[Arc]:
+    """Returns the arcs that the user wrote, or else the `best_arc`."""
+    return [_parsed(search, text) for text in texts] or [best_arc(search)]
+
+
 def arcs_of(
     search: "Search", texts: Sequence[str], count: int, stream: str
 ) -> list[Arc]:
