@@ -140,6 +140,21 @@ def test_words_that_accuracy_does_not_know_are_refused(past, words, message):
         past.accuracy(**words)
 
 
+def test_a_final_network_answers_for_no_other_arc(small_final):
+    run = Run(small_final)
+    images = run.search.data.test.images[:2]
+    assert run.predict(images, helpers.SMALL_ARC).shape == (2, 10)
+    other = "0  3 0"
+    for call in (
+        lambda: run.accuracy(other),
+        lambda: run.predict(images, other),
+        lambda: run.export(arc=other),
+    ):
+        with pytest.raises(UserError, match="holds one architecture"):
+            call()
+    assert "conv" in run.describe(other)
+
+
 def test_pixels_from_0_to_1_are_refused_and_whole_numbers_taken(past):
     pixels = past.search.data.test.images[:2]
     with pytest.raises(UserError, match="whole numbers from 0 to 255"):

@@ -181,6 +181,10 @@ class Run:
     def _drawing(self, arc: AnyArc) -> Drawing:
         return Drawing.of_search(self.search, self.arc(arc))
 
+    def _own(self, arc: AnyArc) -> Arc:
+        """Returns an arc that the run has weights for."""
+        return open_run.parsed(self.search, str(self.arc(arc)))
+
     def accuracy(
         self, arc: AnyArc = None, split: str = "test", mode: str = "eval"
     ) -> float:
@@ -194,7 +198,7 @@ class Run:
         check_word("mode", mode, MODES)
         images = getattr(self.search.data, split)
         check_split(split, images)
-        return self.search.evaluation.accuracy_of(self.arc(arc), images, mode)
+        return self.search.evaluation.accuracy_of(self._own(arc), images, mode)
 
     def predict(self, images: np.ndarray, arc: AnyArc = None) -> np.ndarray:
         """Returns probabilities, float32 `[images, classes]`.
@@ -203,7 +207,7 @@ class Run:
           images: whole numbers from 0 to 255, `[images, size, size, 3]`.
         """
         images = _pixels(images, self.search.data.train.images.shape[1:])
-        return evaluate.predict(self.search, self.arc(arc), images)
+        return evaluate.predict(self.search, self._own(arc), images)
 
     def export(
         self,
@@ -224,7 +228,7 @@ class Run:
         how = statistics or self.config.behaviour.bn_evaluation
         paths = [] if target is None else [user_path(target)]
         export.check(paths, how, overwrite)
-        model = export.plain_model(self.search, self.arc(arc), how)
+        model = export.plain_model(self.search, self._own(arc), how)
         for path in paths:
             names = self.search.data.class_names
             for line in export.save(model, path, names):

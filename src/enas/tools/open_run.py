@@ -127,12 +127,12 @@ def best_arc(search: "Search") -> Arc:
             "not measured any architecture yet. Give one by --arc."
         )
     with open(path, encoding="utf-8") as stream:
-        return _parsed(search, stream.read())
+        return parsed(search, stream.read())
 
 
 def arcs_or_best(search: "Search", texts: Sequence[str]) -> list[Arc]:
     """Returns the arcs that the user wrote, or else the `best_arc`."""
-    return [_parsed(search, text) for text in texts] or [best_arc(search)]
+    return [parsed(search, text) for text in texts] or [best_arc(search)]
 
 
 def arcs_of(
@@ -148,14 +148,15 @@ def arcs_of(
     from enas.cifar10.evaluation import arc_of
 
     if texts:
-        return [_parsed(search, text) for text in texts]
+        return [parsed(search, text) for text in texts]
     if search.arcs.fixed_arc is not None:
         return [search.arcs.fixed_arc]
     sample = search.arcs.draw(count, stream, 0)
     return [arc_of(sample, i) for i in range(count)]
 
 
-def _parsed(search: "Search", text: str) -> Arc:
+def parsed(search: "Search", text: str) -> Arc:
+    """Returns an arc that a run has weights for; refuses others."""
     layers = search.config.child_num_layers
     arc = Arc.parse(text, layers, search.search_space.num_ops)
     fixed = search.arcs.fixed_arc
