@@ -142,29 +142,24 @@ class FinalChild(keras.Model):
 
     def _op(self, name: str, options: ChildOptions) -> Any:
         op = OPS[name]
-        fixed = FIXED.get(op.cls)
-        if fixed:
-            return make_layer(fixed, "op", options, **op.arguments)
+        if op.cls in FIXED:
+            return make_layer(FIXED[op.cls], "op", options, **op.arguments)
         # Copies differ by their weights alone, and this one has its own.
         scope = f"branch_{self.search_space.branches.index(name)}"
         return make_layer(op.cls, scope, options, **op.arguments)
 
     def _scopes(self) -> list[tuple[Any, Any]]:
         """Returns (layer, shape) of the top level, in the order of steps."""
-        top: list[tuple[Any, Any]] = []
+        stem, *inner, head = [(x, self._shape(node)) for node, x in self.steps]
         layers: dict[int, list] = {}
         pools: dict[int, list] = {}
-        for node, layer in self.steps:
-            entry = layer, self._shape(node)
-            if node.kind in ("stem", "head"):
-                top.append(entry)
-            else:
-                where = pools if node.kind == "reduction" else layers
-                where.setdefault(node.layer, []).append(entry)
+        for node, part in zip(self.nodes[1:-1], inner, strict=True):
+            where = pools if node.kind == "reduction" else layers
+            where.setdefault(node.layer, []).append(part)
         for k, parts in pools.items():
             layers[k].append((Scope(f"pool_at_{k}", parts), None))
         scopes = [(Scope(f"layer_{k}", layers[k]), None) for k in layers]
-        return [top[0], *scopes, top[1]]
+        return [stem, *scopes, head]
 
     def _shape(self, node: Node) -> tuple[int | None, ...]:
         if node.kind == "head":

@@ -187,11 +187,7 @@ def save(prefix: str, tensors: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def writing(path: str) -> Iterator[None]:
-    """Makes what TensorFlow cannot write an error that names the file.
-
-    Raises:
-      WriteError: it could not.
-    """
+    """Makes what TensorFlow cannot write a WriteError that names the file."""
     try:
         with naming(path):
             yield

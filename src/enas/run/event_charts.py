@@ -117,12 +117,10 @@ def hparams_of(config: Config) -> Any:
 
 
 def tidy(graph: Any) -> Any:
-    """Makes a graph easier to look at.
+    """Makes the `GraphDef` of a child easier to look at, in place.
 
-    Args:
-      graph: `GraphDef` of the child; changed in place: without the edges that
-        only order its nodes, and with scopes by their plain names, which
-        Keras enters twice.
+    It loses the edges that only order nodes; scopes get their plain names,
+    because Keras enters each twice.
     """
     nodes = [node for node in copy.deepcopy(graph.node) if node.op != "NoOp"]
     for node in nodes:

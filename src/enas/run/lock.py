@@ -71,7 +71,16 @@ class RunLock:
             self._descriptor = open_locked(self.path)
             return True
         except BlockingIOError:
-            raise _busy(self.path) from None
+            with open(self.path, "rb") as stream:
+                holder = _read(stream.fileno())
+            raise UserError(
+                f"--output_dir={os.path.dirname(self.path)} is in use by "
+                f"process {holder.get('pid', '(unknown)')} on "
+                f"{holder.get('host', 'unknown')}, since "
+                f"{holder.get('since', 'unknown')}. One process at a time runs"
+                " a search: wait for it, stop it (kill and its number, its "
+                "state is saved), or give another --output_dir."
+            ) from None
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
@@ -114,15 +123,3 @@ def _read(descriptor: int) -> dict[str, Any]:
     except ValueError:
         return {}
     return holder if isinstance(holder, dict) else {}
-
-
-def _busy(path: str) -> UserError:
-    with open(path, "rb") as stream:
-        holder = _read(stream.fileno())
-    return UserError(
-        f"--output_dir={os.path.dirname(path)} is in use by process "
-        f"{holder.get('pid', '(unknown)')} on {holder.get('host', 'unknown')}"
-        f", since {holder.get('since', 'unknown')}. One process at a time runs"
-        " a search: wait for it, stop it (kill and its number, its state is "
-        "saved), or give another --output_dir."
-    )

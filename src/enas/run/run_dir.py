@@ -123,7 +123,10 @@ class RunDir:
           UserError: there are checkpoints and none can be read, or there were
             some; a run starts from scratch only if it is asked to.
         """
-        self._tidy()
+        self.tables.repair()
+        # Checkpoints that were being written.
+        for part in pathlib.Path(self.path, FOLDER).glob("*.part"):
+            shutil.rmtree(part)
         done = {row["epoch"] for row in self.tables.rows()}
         damaged, found = [], positions(self.path)
         while found:
@@ -154,14 +157,6 @@ class RunDir:
         self.events = self._opened.enter_context(contextlib.closing(events))
         self.events.start(search, flag_file.lines_of(self.config))
         return bool(found)
-
-    def _tidy(self) -> None:
-        """Cuts off torn lines; deletes checkpoints that were being written."""
-        self.tables.repair()
-        folder = self.file(FOLDER)
-        for name in os.listdir(folder):
-            if name.endswith(".part"):
-                shutil.rmtree(os.path.join(folder, name))
 
     def _restore(self, search: Search, directory: str, done: set[int]) -> None:
         checkpoint.restore(search, directory)

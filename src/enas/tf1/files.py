@@ -1,6 +1,7 @@
 """The files of a TensorFlow 1 checkpoint: finding them, writing them whole."""
 
 import os
+import pathlib
 import re
 import shutil
 from collections.abc import Mapping
@@ -10,8 +11,6 @@ import tensorflow as tf
 
 from enas.errors import UserError
 from enas.run import checkpoint, checkpoint_names
-
-_ENDINGS = (".data-00000-of-00001", ".index")
 
 
 def find_prefix(path: str) -> str:
@@ -74,14 +73,10 @@ def write_whole(prefix: str, tensors: Mapping[str, Any]) -> None:
     os.makedirs(aside)
     checkpoint.save(os.path.join(aside, name), dict(tensors))
     state = tf.compat.v1.train.generate_checkpoint_state_proto(folder, name)
-    with open(os.path.join(aside, "checkpoint"), "w") as stream:
-        stream.write(str(state))
+    pathlib.Path(aside, "checkpoint").write_text(str(state))
     # An index is what makes a checkpoint, so it leaves first and comes last.
     if os.path.lexists(f"{prefix}.index"):
         os.remove(f"{prefix}.index")
-    for ending in _ENDINGS:
-        os.replace(os.path.join(aside, name + ending), prefix + ending)
-    os.replace(
-        os.path.join(aside, "checkpoint"), os.path.join(folder, "checkpoint")
-    )
+    for part in (f"{name}.data-00000-of-00001", f"{name}.index", "checkpoint"):
+        os.replace(os.path.join(aside, part), os.path.join(folder, part))
     os.rmdir(aside)
