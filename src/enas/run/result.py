@@ -4,22 +4,20 @@ import dataclasses
 import json
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from enas.cifar10.config import Config
+from enas.cifar10.search import Search
 from enas.errors import UserError
 from enas.final.training import result_of
 from enas.run import data_record
 from enas.run.files import ADVICE, RunLines, write_whole
 from enas.run.rows import Row
 
-if TYPE_CHECKING:
-    from enas.cifar10.search import Search
-
 FILE = "result.json"
 
 
-def keep(search: "Search", rows: Sequence[Row], arcs: RunLines) -> None:
+def keep(search: Search, rows: Sequence[Row], arcs: RunLines) -> None:
     """Writes what the rows and architectures of a run so far come to.
 
     Raises:
@@ -27,10 +25,8 @@ def keep(search: "Search", rows: Sequence[Row], arcs: RunLines) -> None:
       WriteError: a file cannot be written.
     """
     config, space = search.config, search.search_space
-    if config.child_from_scratch:
-        found = result_of(search)
-    else:
-        found = _best(search, rows, arcs)
+    final = config.child_from_scratch
+    found = result_of(search) if final else _best(search, rows, arcs)
     if not found:
         return
     folder, defence = config.output_dir, search.defence.report()
@@ -51,18 +47,15 @@ def keep(search: "Search", rows: Sequence[Row], arcs: RunLines) -> None:
 
 
 def _best(
-    search: "Search", rows: Sequence[Row], reports: RunLines
+    search: Search, rows: Sequence[Row], reports: RunLines
 ) -> dict[str, Any]:
     """Returns what a search found so far; {} before it was measured."""
     measured = [row for row in rows if "best_valid_acc" in row]
     if not measured:
         return {}
     best = max(measured, key=lambda row: row["best_valid_acc"])
-    arcs = [
-        report["arc"]
-        for report in reports.read()
-        if report["epoch"] == best["epoch"] and "valid_acc" in report
-    ]
+    of_epoch = [r for r in reports.read() if r["epoch"] == best["epoch"]]
+    arcs = [report["arc"] for report in of_epoch if "valid_acc" in report]
     if not arcs:
         raise UserError(
             f"{reports.path} has no measured arc of epoch {best['epoch']}. "
