@@ -304,8 +304,11 @@ def test_an_arc_is_exported_of_a_run_that_has_measured_none(
     small_run, tmp_path, capsys
 ):
     run = shutil.copytree(small_run, tmp_path / "run")
-    (run / "best_arc.txt").unlink()
+    (run / "best_arc.txt").write_bytes(b"\xff")
     flags = [f"--output_dir={run}", f"--to={tmp_path}/net.keras"]
+    assert export.main(["x", *flags]) == 2
+    assert "best_arc.txt cannot be read" in capsys.readouterr().err
+    (run / "best_arc.txt").unlink()
     assert export.main(["x", *flags, "--arc=0  3 1"]) == 0
     assert "arc 0  3 1: " in capsys.readouterr().out
     assert export.main(["x", *flags]) == 2

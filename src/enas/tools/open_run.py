@@ -13,7 +13,7 @@ from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
 from enas.cifar10.flags import read_flags
 from enas.errors import UserError
-from enas.paths import user_path
+from enas.paths import read_text, user_path
 from enas.utils import Say, quiet
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ def best_arc(search: "Search") -> Arc:
             f"{search.config.output_dir} has no best_arc.txt, because it has "
             "not measured any architecture yet. Give one by --arc."
         )
-    with open(path, encoding="utf-8") as stream:
-        return parsed(search, stream.read())
+    text = read_text(path, "A run writes its best architecture as text")
+    return parsed(search, text)
 
 
 def arcs_or_best(search: "Search", texts: Sequence[str]) -> list[Arc]:
