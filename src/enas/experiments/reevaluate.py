@@ -32,7 +32,7 @@ def _run(argv: list[str]) -> Iterator[str]:
     config = open_run.read_config(make_flags(), [program, *rest], run)
     search = open_run.load(config, print)
     errors = []
-    arcs = open_run.arcs_of(search, (), NUM_ARCS, "reevaluate")
+    arcs = open_run.sampled_arcs(search, NUM_ARCS, "reevaluate")
     for i, arc in enumerate(arcs):
         valid, test = (
             100 * (1 - search.evaluation.accuracy_of(arc, split))

@@ -16,7 +16,7 @@ from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace, expand
 from enas.errors import UserError
 from enas.parity.checkpoint_sizes import Sizes, read_sizes
 from enas.tf1.names import KINDS, STATISTIC, WEIGHT, Entry, compare, port_name
-from enas.tools.open_run import SPLITS, arcs_of
+from enas.tools.open_run import SPLITS, sampled_arcs
 from enas.utils import quiet
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _print_accuracies(
     data = read_data(config, log=quiet)
     print(f"Data: {told(data.facts)}")
     search = Search(config, search_space, data, compiled, quiet)
-    arcs = arcs or arcs_of(search, (), NUM_ARCS, "checkpoint")
+    arcs = arcs or sampled_arcs(search, NUM_ARCS, "checkpoint")
     images = getattr(data, split)
     accuracies = [search.evaluation.accuracy_of(arc, images) for arc in arcs]
     print(f"Accuracy on {len(images)} images of the {split} set")

@@ -164,7 +164,7 @@ class Run:
                 "sample takes a whole number of arcs, at least 1; received "
                 f"{reprlib.repr(count)}."
             )
-        return open_run.arcs_of(self.search, (), count, "api")
+        return open_run.sampled_arcs(self.search, count, "api")
 
     def draw(self, arc: AnyArc = None) -> "Figure":
         """Returns the picture of an arc."""

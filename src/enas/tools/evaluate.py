@@ -69,9 +69,11 @@ def _run(argv: list[str]) -> Iterator[str]:
                 f"--predict names picture files; there is no file {path}."
             )
     search = open_run.load(config, print)
+    arcs = [open_run.parsed(search, text) for text in values.arc]
     if images:
-        return _prediction_lines(search, values.arc, images)
-    arcs = open_run.arcs_of(search, values.arc, values.num_arcs, "evaluate")
+        return _prediction_lines(search, arcs, images)
+    count = values.num_arcs
+    arcs = arcs or open_run.sampled_arcs(search, count, "evaluate")
     return _error_lines(search, arcs, values.split, values.mode)
 
 
@@ -149,11 +151,10 @@ def count_answers(
 
 
 def _prediction_lines(
-    search: "Search", texts: Sequence[str], paths: Sequence[str]
+    search: "Search", arcs: Sequence["Arc"], paths: Sequence[str]
 ) -> Iterator[str]:
-    arcs = open_run.arcs_or_best(search, texts)
     images = np.stack([read_image(path, search.config) for path in paths])
-    for arc in arcs:
+    for arc in arcs or [open_run.best_arc(search)]:
         yield f"arc {arc}"
         answers = predict(search, arc, images)
         for path, shares in zip(paths, answers, strict=True):

@@ -66,7 +66,10 @@ def _run(argv: list[str]) -> Iterator[str]:
         )
     check(targets, statistics, values.overwrite)
     search = open_run.load(config, print)
-    (arc,) = open_run.arcs_or_best(search, [text] if text else [])
+    if text:
+        arc = open_run.parsed(search, text)
+    else:
+        arc = open_run.best_arc(search)
     model = plain_model(search, arc, statistics)
     yield f"arc {arc}: {model.count_params()} numbers, statistics {statistics}"
     yield _compared(search, arc, model, statistics)

@@ -130,25 +130,14 @@ def best_arc(search: "Search") -> Arc:
     return parsed(search, text)
 
 
-def arcs_or_best(search: "Search", texts: Sequence[str]) -> list[Arc]:
-    """Returns the arcs that the user wrote, or else the `best_arc`."""
-    return [parsed(search, text) for text in texts] or [best_arc(search)]
-
-
-def arcs_of(
-    search: "Search", texts: Sequence[str], count: int, stream: str
-) -> list[Arc]:
-    """Returns the arcs to look at.
+def sampled_arcs(search: "Search", count: int, stream: str) -> list[Arc]:
+    """Returns arcs of the run's controller, or its one fixed arc.
 
     Args:
-      texts: arcs as the user wrote them; if none, `count` are sampled from
-        the run's controller (or its one fixed arc is taken).
       stream: what the arcs are for; others are drawn for another use.
     """
     from enas.cifar10.evaluation import arc_of
 
-    if texts:
-        return [parsed(search, text) for text in texts]
     if search.arcs.fixed_arc is not None:
         return [search.arcs.fixed_arc]
     sample = search.arcs.draw(count, stream, 0)
