@@ -12,6 +12,7 @@ import re
 from typing import Any
 
 from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import summary as custom_scalars
 from tensorboard.plugins.hparams import api, api_pb2, summary
 
 from enas.cifar10.config import Config
@@ -92,28 +93,25 @@ def layout(config: Config) -> layout_pb2.Layout:
     return whole
 
 
-def hparams_config(config: Config) -> Any:
-    """Returns the columns of the table of runs, a summary proto."""
-    return summary.experiment_pb(
-        [
-            api_pb2.HParamInfo(name=name, differs=name in FIRST)
-            for name in _settings(config)
-        ],
-        [
-            api_pb2.MetricInfo(
-                name=api_pb2.MetricName(tag=tag),
-                display_name=head,
-                description=DESCRIPTIONS[tag],
-            )
-            for tag, head in RESULTS.items()
-        ],
-    )
-
-
-def hparams_of(config: Config) -> Any:
-    """Returns the row of a run in the table, a summary proto."""
-    name = os.path.basename(config.output_dir)
-    return api.hparams_pb(_settings(config), name)
+def protos(config: Config) -> list[Any]:
+    """Returns summaries: charts, columns of the table of runs, and its row."""
+    row = _settings(config)
+    columns = [
+        api_pb2.HParamInfo(name=name, differs=name in FIRST) for name in row
+    ]
+    results = [
+        api_pb2.MetricInfo(
+            name=api_pb2.MetricName(tag=tag),
+            display_name=head,
+            description=DESCRIPTIONS[tag],
+        )
+        for tag, head in RESULTS.items()
+    ]
+    return [
+        custom_scalars.pb(layout(config)),
+        summary.experiment_pb(columns, results),
+        api.hparams_pb(row, os.path.basename(config.output_dir)),
+    ]
 
 
 def tidy(graph: Any) -> Any:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
-from tensorboard.plugins.custom_scalar import summary as custom_scalars
 
 from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
 from enas.cifar10.search import Search
@@ -38,11 +37,7 @@ class RunEvents:
             table = "\n".join(f"    {line}" for line in flags)
             about = "A flagfile that repeats the run."
             tf.summary.text("flags", table, step=0, description=about)
-            for proto in (
-                custom_scalars.pb(event_charts.layout(config)),
-                event_charts.hparams_config(config),
-                event_charts.hparams_of(config),
-            ):
+            for proto in event_charts.protos(config):
                 raw = proto.SerializeToString()
                 tf.summary.experimental.write_raw_pb(raw, step=0)
             if config.tensorboard_graph:

@@ -25,7 +25,7 @@ from enas.errors import UserError
 from enas.paths import read_text, user_path
 from enas.run.autosave import StopSignals
 from enas.tools import evaluate, export, open_run
-from enas.tools.open_run import MODES, SPLITS, check_split, check_word
+from enas.tools.open_run import MODES, SPLITS, check_word
 
 if TYPE_CHECKING:
     import keras
@@ -196,8 +196,7 @@ class Run:
         """
         check_word("split", split, SPLITS)
         check_word("mode", mode, MODES)
-        images = getattr(self.search.data, split)
-        check_split(split, images)
+        images = open_run.images_of(self.search, split)
         return self.search.evaluation.accuracy_of(self._own(arc), images, mode)
 
     def predict(self, images: np.ndarray, arc: AnyArc = None) -> np.ndarray:

@@ -22,7 +22,7 @@ from enas.cifar10.readers.scaling import fitted
 from enas.errors import UserError
 from enas.tools import open_run
 from enas.tools.command import run_tool
-from enas.tools.open_run import MODES, SPLITS, check_split, check_word
+from enas.tools.open_run import MODES, SPLITS, check_word
 
 if TYPE_CHECKING:
     from enas.cifar10.arc import Arc
@@ -101,8 +101,7 @@ def _take_images(argv: list[str]) -> tuple[list[str], list[str]]:
 def _error_lines(
     search: "Search", arcs: Sequence["Arc"], split: str, mode: str
 ) -> Iterator[str]:
-    images = getattr(search.data, split)
-    check_split(split, images)
+    images = open_run.images_of(search, split)
     tables = [count_answers(search, arc, images, mode) for arc in arcs]
     errors = [100 * (1 - np.trace(table) / table.sum()) for table in tables]
     yield (

@@ -3,7 +3,7 @@
 import os
 import re
 import reprlib
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -17,6 +17,7 @@ from enas.paths import read_text, user_path
 from enas.utils import Say, quiet
 
 if TYPE_CHECKING:
+    from enas.cifar10.data_utils import Split
     from enas.cifar10.search import Search
 
 # What the child does with dropout and noise: off, or on.
@@ -33,13 +34,15 @@ def check_word(name: str, word: object, legal: Sequence[str]) -> None:
         )
 
 
-def check_split(name: str, split: Sized) -> None:
-    """Refuses to measure on a split without images, with a UserError."""
+def images_of(search: "Search", name: str) -> "Split":
+    """Returns the images of a split; refuses an empty one by a UserError."""
+    split = getattr(search.data, name)
     if not len(split):
         raise UserError(
             f"--split={name} is empty: this run trained on all training "
             "images. Measure on --split=test."
         )
+    return split
 
 
 def read_config(
