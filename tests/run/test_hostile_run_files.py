@@ -12,9 +12,8 @@ from hostile import hostile, listing, mutated, refused_or
 from hypothesis import strategies as st
 
 from enas.cifar10.main import main
-from enas.run import checkpoint
+from enas.run import checkpoint, lock
 from enas.run.events import RunEvents
-from enas.run.lock import RunLock
 from enas.run.rows import RunRows
 from enas.tf1.files import find_prefix
 
@@ -147,9 +146,8 @@ def test_run_directories(name, data):
         code = main(["search", "--dataset=shapes", "--output_dir=run"])
     assert code in (0, 2)
     assert code == 0 or listing() == before
-    lock = RunLock("run/.lock")
-    lock.take(lambda line: None)
-    lock.release()
+    with lock.held("run/.lock", lambda line: None):
+        pass
 
 
 @functools.cache

@@ -18,11 +18,10 @@ from enas.cifar10.config import Config
 from enas.cifar10.epoch_progress import EpochProgress
 from enas.cifar10.main import main
 from enas.errors import UserError, WriteError
-from enas.run import checkpoint
+from enas.run import checkpoint, lock
 from enas.run.checkpoint_names import directories, positions
 from enas.run.events import RunEvents, read_events
 from enas.run.files import append, cut_torn_line, write_whole
-from enas.run.lock import RunLock
 from enas.run.run_dir import RunDir
 from enas.utils import Log
 from helpers import filled, small_search
@@ -179,9 +178,9 @@ def test_a_second_process_is_refused_and_names_the_first(tmp_path, capsys):
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path):
     path = str(tmp_path / ".lock")
     program = (
-        "import os, sys; from enas.run.lock import RunLock;"
-        f"lock = RunLock({path!r}); lock.take(print);"
-        "print(os.getpid(), flush=True); sys.stdin.read()"
+        "import os, sys; from enas.run import lock\n"
+        f"with lock.held({path!r}, print):\n"
+        "    print(os.getpid(), flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program],
@@ -191,15 +190,14 @@ def test_the_lock_of_a_dead_process_is_taken_over(tmp_path):
     ) as first:
         number = first.stdout.readline().strip()
         with pytest.raises(UserError, match=f"by process {number} on"):
-            RunLock(path).take(print)
+            with lock.held(path, print):
+                pass
         first.kill()
         first.wait()
     lines = []
-    lock = RunLock(path)
-    lock.take(lines.append)
-    assert f"Process {number}" in lines[0] and "taking it over" in lines[0]
-    assert json.loads(pathlib.Path(path).read_text())["pid"] == os.getpid()
-    lock.release()
+    with lock.held(path, lines.append):
+        assert f"Process {number}" in lines[0] and "taking it over" in lines[0]
+        assert json.loads(pathlib.Path(path).read_text())["pid"] == os.getpid()
     assert pathlib.Path(path).read_text() == ""
 
 

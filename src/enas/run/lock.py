@@ -1,57 +1,54 @@
-"""Keeps a second process out of a run directory. No TensorFlow here."""
+"""Keeps a second process out of a run directory. No TensorFlow here.
 
+The lock is on a file that names its holder. The kernel releases it however
+the process ends, so there is no stale lock to judge; NFS passes it on to other
+machines.
+"""
+
+import contextlib
 import errno
 import fcntl
 import json
 import os
 import socket
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from enas.errors import UserError, naming
 from enas.utils import Say
 
-NOT_HELD = -1
 _FLAGS = os.O_RDWR | os.O_CREAT
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
-class RunLock:
-    """A lock on a file, held as long as the process lives.
+def check(path: str) -> None:
+    """Refuses a lock that another process holds; writes nothing.
 
-    The kernel releases it however the process ends, so there is no stale
-    lock to judge; NFS passes it on to other machines. The file names the
-    holder and is emptied on release.
+    Raises:
+      UserError: one does.
     """
+    if os.path.isfile(path):
+        descriptor, _ = _opened(path)
+        os.close(descriptor)
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._descriptor = NOT_HELD
 
-    def check(self) -> None:
-        """Refuses a lock that another process holds; writes nothing.
+@contextlib.contextmanager
+def held(path: str, log: Say) -> Iterator[None]:
+    """Holds the lock and writes down who does; empties the file at the end.
 
-        Raises:
-          UserError: one does.
-        """
-        if os.path.isfile(self.path):
-            with naming(self.path):
-                self._take()
-            self._close()
-
-    def take(self, log: Say) -> None:
-        """Takes the lock and writes down who holds it.
-
-        Raises:
-          UserError: another process holds it.
-        """
-        with naming(self.path):
-            if not self._take():
+    Raises:
+      UserError: another process holds it.
+    """
+    descriptor, has_locks = _opened(path)
+    try:
+        with naming(path):
+            if not has_locks:
                 log(
-                    f"warning: {self.path} is on a file system without locks: "
+                    f"warning: {path} is on a file system without locks: "
                     "nothing keeps a second process out of this run."
                 )
-            dead = _read(self._descriptor)
+            dead = _read(descriptor)
             if dead:
                 log(
                     f"Process {dead.get('pid')} on {dead.get('host')} ended "
@@ -62,40 +59,12 @@ class RunLock:
                 "host": socket.gethostname(),
                 "since": time.strftime("%Y-%m-%d %H:%M:%S"),
             }
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, json.dumps(holder).encode(), 0)
-
-    def _take(self) -> bool:
-        """Returns whether the file system has locks."""
-        try:
-            self._descriptor = open_locked(self.path)
-            return True
-        except BlockingIOError:
-            with open(self.path, "rb") as stream:
-                holder = _read(stream.fileno())
-            raise UserError(
-                f"--output_dir={os.path.dirname(self.path)} is in use by "
-                f"process {holder.get('pid', '(unknown)')} on "
-                f"{holder.get('host', 'unknown')}, since "
-                f"{holder.get('since', 'unknown')}. One process at a time runs"
-                " a search: wait for it, stop it (kill and its number, its "
-                "state is saved), or give another --output_dir."
-            ) from None
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-            self._descriptor = os.open(self.path, _FLAGS, 0o644)
-            return False
-
-    def release(self) -> None:
-        """Lets go, if it is held."""
-        if self._descriptor != NOT_HELD:
-            os.ftruncate(self._descriptor, 0)
-            self._close()
-
-    def _close(self) -> None:
-        os.close(self._descriptor)
-        self._descriptor = NOT_HELD
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        yield
+    finally:
+        os.ftruncate(descriptor, 0)
+        os.close(descriptor)
 
 
 def open_locked(path: str) -> int:
@@ -114,6 +83,28 @@ def open_locked(path: str) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _opened(path: str) -> tuple[int, bool]:
+    """Returns a locked descriptor, and whether the file system has locks."""
+    with naming(path):
+        try:
+            return open_locked(path), True
+        except BlockingIOError:
+            with open(path, "rb") as stream:
+                holder = _read(stream.fileno())
+            raise UserError(
+                f"--output_dir={os.path.dirname(path)} is in use by process "
+                f"{holder.get('pid', '(unknown)')} on "
+                f"{holder.get('host', 'unknown')}, since "
+                f"{holder.get('since', 'unknown')}. One process at a time runs"
+                " a search: wait for it, stop it (kill and its number, its "
+                "state is saved), or give another --output_dir."
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            return os.open(path, _FLAGS, 0o644), False
 
 
 def _read(descriptor: int) -> dict[str, Any]:

@@ -10,11 +10,10 @@ from enas.cifar10.config import Config
 from enas.cifar10.metrics import EpochNumbers
 from enas.cifar10.search import Search
 from enas.errors import DamagedError, UserError, naming
-from enas.run import checkpoint, flag_file, result, user_files, versions
+from enas.run import checkpoint, flag_file, lock, result, user_files, versions
 from enas.run.checkpoint_names import FOLDER, directories, positions
 from enas.run.events import RunEvents
 from enas.run.files import cut_torn_line, rename, write_whole
-from enas.run.lock import RunLock
 from enas.run.rows import RunRows
 from enas.utils import Log
 
@@ -32,7 +31,6 @@ class RunDir:
         self.tables = RunRows(self.path)
         self.events: RunEvents
         self._opened = contextlib.ExitStack()
-        self._lock = RunLock(self.file(LOCK))
 
     def file(self, *names: str) -> str:
         """Returns the path of a file in the run directory."""
@@ -67,7 +65,7 @@ class RunDir:
                 "of this program, so it is left alone, also by "
                 "--reset_output_dir. Name a new or empty directory."
             )
-        self._lock.check()
+        lock.check(self.file(LOCK))
         if self.config.reset_output_dir:
             _check_reset(self.path)
         else:
@@ -85,8 +83,7 @@ class RunDir:
             os.makedirs(self.path, exist_ok=True)
         # First of all: whatever comes before the lock, two processes may do.
         write_whole(self.file(MARKER), "A run of enas-ssp; see flags.txt.\n")
-        self._opened.callback(self._lock.release)
-        self._lock.take(log)
+        self._opened.enter_context(lock.held(self.file(LOCK), log))
         if self.config.reset_output_dir:
             self._empty()
         with naming(self.file(FOLDER)):
