@@ -47,11 +47,13 @@ def save(model: Any, target: str, classes: Sequence[str]) -> list[str]:
     text = json.dumps({"program": MARK, "classes": list(classes)})
     target = os.path.normpath(target)
     unknown = _WRITE[_ending(target)](model, target, text)
-    warning = (
-        f"warning: {target} may not load in a Keras before this one, since "
-        f"Keras 3.0 does not know {', '.join(unknown or ())}."
-    )
-    return [f"Saved {target}", *([warning] if unknown else ())]
+    lines = [f"Saved {target}"]
+    if unknown:
+        lines.append(
+            f"warning: {target} may not load in a Keras before this one, since "
+            f"Keras 3.0 does not know {', '.join(unknown)}."
+        )
+    return lines
 
 
 def _ending(target: str) -> str:
