@@ -7,10 +7,9 @@ that read the original's logs read these lines, so blanks matter.
 import contextlib
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TextIO, TypeVar
 
-import numpy as np
 import tqdm
 
 from enas.errors import naming
@@ -36,62 +35,31 @@ def flag_lines(settings: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def child_line(
-    epoch: int,
-    step: int,
-    loss: float,
-    lr: float | np.float32,
-    norm: float,
-    correct: int,
-    batch_size: int,
-    minutes: float,
-) -> str:
-    """Returns the log line of one child step.
-
-    Args:
-      epoch: global step // steps per epoch, so the last step of epoch e (from
-        0) is printed as e + 1.
-      step: global step, counted after the step.
-      norm: gradient norm with l2.
-      minutes: since the start.
-
-    Source: ENAS main.py `train`; same, blank for blank.
-    """
-    return (
-        f"epoch={epoch:<6d}ch_step={step:<6d} loss={loss:<8.6f} lr={lr:<8.4f}"
-        f" |g|={norm:<8.4f} tr_acc={correct:<3d}/{batch_size:>3d}"
-        f" mins={minutes:<10.2f}"
-    )
+# These return the log lines of a child step and of an arc in the controller
+# phase. Source: ENAS main.py `train`; same, blank for blank.
+#
+# Of the child: `epoch` is the global step // steps per epoch, so the last step
+# of epoch e (from 0) is printed as e + 1; `ch_step` is the global step, counted
+# after the step; |g| has l2 in it; then come right answers and images.
+child_line = (
+    "epoch={:<6d}ch_step={:<6d} loss={:<8.6f} lr={:<8.4f} |g|={:<8.4f}"
+    " tr_acc={:<3d}/{:>3d} mins={:<10.2f}"
+).format
+# Of the controller: `ctrl_step` counts the updates done before; loss, entropy
+# (nats) and |g| are of this arc alone, the accuracy in [0, 1] is that on its
+# validation batch, the baseline is that after it.
+controller_line = (
+    "ctrl_step={:<6d} loss={:<7.3f} ent={:<5.2f} lr={:<6.4f} |g|={:<8.4f}"
+    " acc={:<6.4f} bl={:<5.2f} mins={:<.2f}"
+).format
 
 
-def controller_line(
-    step: int,
-    loss: float,
-    entropy: float,
-    lr: float,
-    norm: float,
-    accuracy: float,
-    baseline: float,
-    minutes: float,
-) -> str:
-    """Returns the log line of one arc in the controller phase.
-
-    Args:
-      step: updates done before.
-      loss: of this arc.
-      entropy: nats, of this arc's decisions.
-      norm: gradient norm of this arc's loss alone.
-      accuracy: in [0, 1], of this arc on its validation batch.
-      baseline: after this arc.
-      minutes: since the start.
-
-    Source: ENAS main.py `train`; same, blank for blank.
-    """
-    return (
-        f"ctrl_step={step:<6d} loss={loss:<7.3f} ent={entropy:<5.2f}"
-        f" lr={lr:<6.4f} |g|={norm:<8.4f} acc={accuracy:<6.4f}"
-        f" bl={baseline:<5.2f} mins={minutes:<.2f}"
-    )
+def columns(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
+    """Returns the lines of a table; `sides` has < or > for every column."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = zip(sides, widths, strict=True)
+    form = "  ".join(f"{{:{side}{width}}}" for side, width in cells)
+    return [form.format(*row).rstrip() for row in rows]
 
 
 class Log:
@@ -136,9 +104,7 @@ def progress(
 ) -> Iterable[T]:
     """Wraps an iterable in a progress bar, shown on a terminal only.
 
-    Args:
-      total: how many, with those done.
-      done: how many were done before.
+    `total` counts the `done` ones from before too.
     """
     return tqdm.tqdm(
         iterable,
@@ -155,9 +121,9 @@ def seed_pair(seed: int, stream: str, number: int) -> tuple[int, int]:
     """Returns the seed of one draw: everything random comes from these.
 
     Args:
-      number: which draw of it, such as the global step.
+      number: which draw of the stream, such as the global step.
 
     Returns:
-      Pair in [0, 2^31).
+      Pair of numbers in [0, 2^31).
     """
     return (seed ^ zlib.crc32(stream.encode())) & 0x7FFFFFFF, number

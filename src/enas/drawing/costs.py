@@ -19,13 +19,10 @@ if typing.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What a step costs.
+    """What a step costs: trainable weights, multiply-adds for one image.
 
-    Attributes:
-      parameters: trainable weights.
-      multiply_adds: for one image.
-      known: false if an op is in it that does not say what it costs, which is
-        counted as nothing.
+    `known` is false if an op is in it that does not say what it costs, which
+    is counted as nothing.
     """
 
     parameters: int = 0
@@ -33,38 +30,38 @@ class Cost:
     known: bool = True
 
     def __add__(self, other: Cost) -> Cost:
-        parameters = self.parameters + other.parameters
-        multiply_adds = self.multiply_adds + other.multiply_adds
-        return Cost(parameters, multiply_adds, self.known and other.known)
+        return Cost(
+            self.parameters + other.parameters,
+            self.multiply_adds + other.multiply_adds,
+            self.known and other.known,
+        )
 
 
 def conv_cost(weights: int, pixels: int, norm: int = 0) -> Cost:
     """Returns the cost of a convolution whose every weight meets every pixel.
 
-    Args:
-      weights: of the kernel.
-      pixels: of the map it gives out.
-      norm: channels of the batch norm after it; 0 for none.
+    `pixels` are those of the map it gives out, `norm` the channels of the batch
+    norm after it; 0 for none.
     """
     return Cost(weights + 2 * norm, weights * pixels)
 
 
 def cost_of(node: Node, options: Any) -> Cost:
     """Returns what one step costs."""
-    c, pixels = node.channels, node.size**2
-    if node.kind == "stem":
-        return conv_cost(9 * 3 * c, pixels, c)
-    if node.kind == "norm":
-        return Cost(2 * c)
-    if node.kind == "merge":
-        return conv_cost(len(node.inputs) * c * c, pixels, c)
-    if node.kind == "reduction":
-        return conv_cost(node.channels_in * c, pixels, c)
+    c = node.channels
     if node.kind == "head":
         weights = c * options.num_classes
         learned = options.profile.classifier_bias == "learned"
         return Cost(weights + options.num_classes * learned, weights)
-    return node.op_cost
+    before = {
+        "stem": 3 * 9,
+        "merge": len(node.inputs) * c,
+        "reduction": node.channels_in,
+        "norm": 0,
+    }
+    if node.kind not in before:
+        return node.op_cost
+    return conv_cost(before[node.kind] * c, node.size**2, c)
 
 
 def layer_costs(nodes: Sequence[Node], options: Any) -> dict[Any, Cost]:
@@ -80,6 +77,5 @@ def layer_costs(nodes: Sequence[Node], options: Any) -> dict[Any, Cost]:
             part = node.kind
         elif node.kind == "reduction":
             part = "pool", node.layer
-        cost = cost_of(node, options)
-        costs[part] = costs.get(part, Cost()) + cost
+        costs[part] = costs.get(part, Cost()) + cost_of(node, options)
     return costs

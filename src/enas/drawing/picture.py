@@ -39,15 +39,15 @@ def draw(path: str, drawing: Drawing) -> None:
 
 def picture(drawing: Drawing) -> Figure:
     """Returns the picture of an architecture with costs and legend."""
-    arc, search_space, *_ = drawing
-    depth = _places(arc.num_layers)["head"]
+    places = _places(drawing.arc.num_layers)
+    depth = places["head"]
     figure = Figure(figsize=(7.8 * WIDE, (depth + 3.5) * HIGH))
     axes = figure.add_axes((0, 0, 1, 1))
-    graph(axes, drawing)
+    _graph(axes, places, drawing)
     axes.set_xlim(-4.2, 3.6)
     axes.set_ylim(depth + 2.3, -1.2)
-    _cost_column(axes, _places(arc.num_layers), drawing.costs)
-    _legend(axes, arc, search_space)
+    _cost_column(axes, places, drawing.costs)
+    _legend(axes, drawing)
     return figure
 
 
@@ -55,16 +55,16 @@ def sheet(
     drawings: Sequence[Drawing], titles: Sequence[tuple[str, bool]]
 ) -> Figure:
     """Draws architectures of one depth, each below a title, red or not."""
-    depth = _places(drawings[0].arc.num_layers)["head"]
+    places = _places(drawings[0].arc.num_layers)
+    depth = places["head"]
     down = math.ceil(len(drawings) / ACROSS)
     size = ACROSS * (RIGHT - LEFT) * WIDE, down * (depth + 1.9) * HIGH
     figure = Figure(figsize=size)
     figure.subplots_adjust(0, 0, 1, 1, wspace=0, hspace=0)
-    for i, (drawing, (title, red)) in enumerate(
-        zip(drawings, titles, strict=True), 1
-    ):
+    pairs = zip(drawings, titles, strict=True)
+    for i, (drawing, (title, red)) in enumerate(pairs, 1):
         axes = figure.add_subplot(down, ACROSS, i)
-        graph(axes, drawing)
+        _graph(axes, places, drawing)
         axes.set_xlim(LEFT, RIGHT)
         axes.set_ylim(depth + 0.6, -1.3)
         colour = POISON if red else "black"
@@ -72,17 +72,17 @@ def sheet(
     return figure
 
 
-def graph(axes: Axes, drawing: Drawing) -> None:
-    """Draws boxes, arrows and skips, without costs and legend.
-
-    Args:
-      axes: boxes are around 0, one row is 1 down.
-    """
-    arc, search_space, nodes, options = drawing
-    places = _places(arc.num_layers)
+def _graph(axes: Axes, places: Places, drawing: Drawing) -> None:
+    """Draws boxes around 0, one row 1 down, pools, arrows and skips."""
+    arc, search_space, _, options = drawing
     axes.axis("off")
-    _boxes(axes, places, arc, search_space)
-    _pools(axes, places, arc.num_layers, nodes)
+    _box(axes, places["stem"], "stem: conv_3x3", OTHER)
+    for k, op_id in enumerate(arc.op_ids):
+        text = f"{k}: {search_space.label(op_id)}"
+        _box(axes, places[f"layer {k}"], text, _colour(op_id, search_space))
+    _box(axes, places["head"], "mean, matrix", OTHER)
+    for k in sorted(pool_layers(arc.num_layers)):
+        _pool(axes, places[f"layer {k}"] + 0.9, drawing.pool(k))
     _arrows(axes, places)
     for k in range(arc.num_layers):
         for source in skip_sources(arc, k, options.profile):
@@ -108,25 +108,13 @@ def _colour(op_id: int, search_space: Any) -> str:
     return CONV if "conv" in name else OTHER
 
 
-def _boxes(axes: Axes, places: Places, arc: Any, search_space: Any) -> None:
-    _box(axes, places["stem"], "stem: conv_3x3", OTHER)
-    for k, op_id in enumerate(arc.op_ids):
-        text = f"{k}: {search_space.label(op_id)}"
-        poison = search_space.is_poison(op_id)
-        ink = "white" if poison else "black"
-        colour = _colour(op_id, search_space)
-        _box(axes, places[f"layer {k}"], text, colour, ink)
-    _box(axes, places["head"], "mean, matrix", OTHER)
-
-
-def _box(
-    axes: Axes, y: float, text: str, colour: str, ink: str = "black"
-) -> None:
+def _box(axes: Axes, y: float, text: str, colour: str) -> None:
     place = (-HALF_WIDTH, y - HALF_HEIGHT), 2 * HALF_WIDTH, 2 * HALF_HEIGHT
     box = FancyBboxPatch(*place, "round,pad=0,rounding_size=0.12", zorder=3)
     box.set(facecolor=colour, edgecolor="#555555", linewidth=0.8)
     axes.add_patch(box)
     text = text if len(text) <= 26 else text[:25] + "…"
+    ink = "white" if colour == POISON else "black"
     axes.text(0, y, text, size=7.5, color=ink, zorder=4, **CENTRED)
 
 
@@ -163,17 +151,12 @@ def _skip(axes: Axes, source: float, target: float, depth: float) -> None:
     )
 
 
-def _pools(
-    axes: Axes, places: Places, num_layers: int, nodes: Sequence[Node]
-) -> None:
-    for k in sorted(pool_layers(num_layers)):
-        y = places[f"layer {k}"] + 0.9
-        maps = [n for n in nodes if n.kind == "reduction" and n.layer == k]
-        size, channels = maps[0].size, maps[0].channels
-        axes.axhline(y, color="#999999", linestyle=":", linewidth=1.0, zorder=0)
-        text = f"{len(maps)} maps to {size}x{size}, {channels} channels"
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-        axes.text(0, y, text, size=7, bbox=box, zorder=5, **CENTRED)
+def _pool(axes: Axes, y: float, maps: Sequence[Node]) -> None:
+    size, channels = maps[0].size, maps[0].channels
+    axes.axhline(y, color="#999999", linestyle=":", linewidth=1.0, zorder=0)
+    text = f"{len(maps)} maps to {size}x{size}, {channels} channels"
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    axes.text(0, y, text, size=7, bbox=box, zorder=5, **CENTRED)
 
 
 def _cost_column(axes: Axes, places: Places, costs: dict[Any, Cost]) -> None:
@@ -198,8 +181,9 @@ def _short(cost: Cost) -> tuple[str, str]:
     return f"{cost.parameters:,}{mark}", millions + mark
 
 
-def _legend(axes: Axes, arc: Any, search_space: Any) -> None:
-    poison = sum(map(search_space.is_poison, arc.op_ids))
+def _legend(axes: Axes, drawing: Drawing) -> None:
+    arc = drawing.arc
+    poison = sum(map(drawing.search_space.is_poison, arc.op_ids))
     labels = {
         CONV: "convolution",
         POOL: "pooling",

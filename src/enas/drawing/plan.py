@@ -75,6 +75,11 @@ class Drawing(NamedTuple):
         """What each part costs; see `layer_costs`."""
         return layer_costs(self.nodes, self.options)
 
+    def pool(self, layer: int) -> list[Node]:
+        """Returns the reductions after a layer."""
+        own = "reduction", layer
+        return [node for node in self.nodes if (node.kind, node.layer) == own]
+
 
 def pool_layers(num_layers: int) -> set[int]:
     """Returns the layers after which every cached output is halved.
@@ -119,13 +124,11 @@ def plan(
 
     Source: rows 4 to 7; ENAS general_child.py `_enas_layer`, `_fixed_layer`.
     """
-    steps = _Steps(options, final)
-    pooled = pool_layers(arc.num_layers)
-    steps.add("stem_conv", "stem", -1, (), channels_in=3)
-    cache = ["stem_conv"]
-    for k, op_id in enumerate(arc.op_ids):
-        cache = steps.layer(cache, k, op_id, arc.layer_skips(k), search_space)
-        if k in pooled:
+    steps = _Steps(arc, search_space, options, final)
+    cache = [steps.add("stem_conv", "stem", -1, (), channels_in=3)]
+    for k in range(arc.num_layers):
+        cache = steps.layer(cache, k)
+        if k in pool_layers(arc.num_layers):
             cache = steps.pool(cache, k)
     steps.add("fc", "head", arc.num_layers, cache[-1:])
     if whole:
@@ -140,66 +143,56 @@ def plan(
 class _Steps:
     """Collects steps; knows the width and size of the maps so far."""
 
-    def __init__(self, options: Any, final: bool) -> None:
+    def __init__(
+        self, arc: Any, search_space: Any, options: Any, final: bool
+    ) -> None:
         self.nodes: list[Node] = []
-        self.options = options
-        self.channels = options.filters
-        self.size = options.image_size
-        self.profile = options.profile
-        self.final = final
+        self.arc, self.search_space, self.options = arc, search_space, options
+        self.channels, self.size = options.filters, options.image_size
+        self.profile, self.final = options.profile, final
 
     def add(
-        self,
-        name: str,
-        kind: str,
-        layer: int,
-        inputs: Sequence[str],
-        **more: Any,
+        self, name: str, kind: str, k: int, inputs: Sequence[str], **more: Any
     ) -> str:
-        place = name, kind, layer, tuple(inputs), self.size, self.channels
+        place = name, kind, k, tuple(inputs), self.size, self.channels
         self.nodes.append(Node(*place, **{"channels_in": self.channels} | more))
         return name
 
-    def layer(
-        self,
-        cache: list[str],
-        k: int,
-        op_id: int,
-        bits: Sequence[int],
-        search_space: Any,
-    ) -> list[str]:
+    def layer(self, cache: list[str], k: int) -> list[str]:
         """Adds a layer; returns the cache with its output at the end."""
-        name = search_space.op_name(op_id)
+        space, op_id = self.search_space, self.arc.op_ids[k]
+        name = space.op_name(op_id)
         if self.profile.branch_binding == "published" and not self.final:
-            name = search_space.branches[-1]
+            name = space.branches[-1]
         options = dataclasses.replace(self.options, filters=self.channels)
-        op = search_space.described(name, options)
-        what = {"op": name, "op_id": op_id, "copy": search_space.copy(op_id)}
+        op = space.described(name, options)
+        what = {"op": name, "op_id": op_id, "copy": space.copy(op_id)}
         what["op_cost"] = op.cost(self.channels, self.size**2)
         out = self.add(f"layer_{k}/op", "op", k, cache[-1:], **what)
         if k > 0 or self.profile.first_layer == "normed":
+            bits = self.arc.layer_skips(k)
+            chosen = [x for x, bit in zip(cache, bits, strict=False) if bit]
             if self.final:
-                merged = [x for x, bit in zip(cache, bits, strict=False) if bit]
-                parts = [*merged, out]
+                parts = [*chosen, out]
                 out = self.add(f"layer_{k}/skip", "merge", k, parts)
             else:
-                out = self._sum(cache, out, k, bits, op.returns_input(False))
-        cache = [*cache, out]
+                in_place = self.profile.skip_sum == "in_place"
+                overwrites = in_place and op.returns_input(False)
+                out = self._sum(cache, chosen, out, k, overwrites)
         drops_stem = k == 0 and self.profile.skip_candidates == "direct"
-        return cache[1:] if drops_stem else cache
+        return [*cache, out][drops_stem:]
 
     def _sum(
         self,
         cache: list[str],
+        chosen: list[str],
         out: str,
         k: int,
-        bits: Sequence[int],
-        same: bool,
+        overwrites: bool,
     ) -> str:
         """Adds the skips and batch norm; changes the cache where in place."""
-        chosen = [x for x, bit in zip(cache, bits, strict=False) if bit]
-        overwrites = same and self.profile.skip_sum == "in_place"
-        doubled = overwrites and len(bits) == len(cache) and any(bits[-1:])
+        # The layer's own input is among the skips.
+        doubled = overwrites and chosen[-1:] == cache[-1:]
         terms = [out, *chosen[: len(chosen) - doubled]]
         total = out
         if len(terms) > 1:

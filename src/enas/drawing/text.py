@@ -1,9 +1,8 @@
 """An architecture as a table of plain text. No TensorFlow here."""
 
-from collections.abc import Sequence
-
 from enas.drawing.costs import Cost
-from enas.drawing.plan import Drawing, pool_layers, skip_sources
+from enas.drawing.plan import Drawing, skip_sources
+from enas.utils import columns
 
 COUNTED = (
     "Parameters: trainable weights that this architecture uses. Multiply-adds:"
@@ -26,8 +25,7 @@ def describe(drawing: Drawing) -> list[str]:
         size = f"{sizes[k]}x{sizes[k]}"
         what = f"layer {k}", str(op_id), name + poison, size
         rows.append((*what, *_cells(costs[k]), skips))
-        if k in pool_layers(arc.num_layers):
-            maps = [n for n in nodes if n.kind == "reduction" and n.layer == k]
+        if maps := drawing.pool(k):
             size = f"{maps[0].size}x{maps[0].size}"
             what = "", "", f"{len(maps)} maps halved", size
             rows.append((*what, *_cells(costs["pool", k]), ""))
@@ -35,8 +33,8 @@ def describe(drawing: Drawing) -> list[str]:
     total = sum(costs.values(), Cost())
     rows.append(("total", "", "", "", *_cells(total), ""))
     bad = sum(map(search_space.is_poison, arc.op_ids))
-    lines = _table(rows)
-    lines += [
+    lines = [
+        *columns(rows, "<><>>><"),
         "",
         f"{arc.num_layers} layers, {nodes[0].channels} filters, "
         f"{bad} layers of poison, {sum(arc.skips)} of {len(arc.skips)} skips.",
@@ -50,13 +48,3 @@ def describe(drawing: Drawing) -> list[str]:
 def _cells(cost: Cost) -> tuple[str, str]:
     mark = "" if cost.known else "?"
     return f"{cost.parameters:,}{mark}", f"{cost.multiply_adds:,}{mark}"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Returns lines with columns apart; numbers are aligned right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    right = (1, 3, 4, 5)
-    form = "  ".join(
-        f"{{:{'>' if i in right else '<'}{w}}}" for i, w in enumerate(widths)
-    )
-    return [form.format(*row).rstrip() for row in rows]

@@ -14,6 +14,7 @@ from enas import tf_settings
 from enas.errors import UserError, naming
 from enas.parity.log_file import Log, Series, place, read_log, step_bounds
 from enas.paths import check_free
+from enas.utils import columns
 
 _TITLES = "quantity,points,mean A,mean B,B - A,largest,where,last,spread"
 _LEGEND = """
@@ -56,10 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         check_free(path, "--csv", arguments.overwrite, mark=header)
     logs = _read([arguments.a, arguments.b, *arguments.again])
     steps, placed = _place(logs)
-    points, *again = (
-        align(placed[0], placed[i], steps[0] == steps[i])
-        for i in range(1, len(logs))
-    )
+    pairs = zip(placed[1:], steps[1:], strict=True)
+    points, *again = (align(placed[0], s, n == steps[0]) for s, n in pairs)
     if not points:
         raise UserError(
             f"{arguments.a} and {arguments.b} have no number of the same phase "
@@ -71,7 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
         for key, some in points.items()
     ]
     of = f"from run to run, by A and {len(again)} --again"
-    print("", *table(rows), _LEGEND + (of if again else _OF_POINTS), sep="\n")
+    cells = [_TITLES.split(","), *(_cells(*row) for row in rows)]
+    table = columns(cells, "<<>>>><>>")
+    print("", *table, _LEGEND + (of if again else _OF_POINTS), sep="\n")
     if logs[0].dialect != logs[1].dialect:
         print(_DIALECTS)
     if path:
@@ -209,16 +210,8 @@ def spread(points: list[Point], again: list[Point]) -> float | None:
     return statistics.stdev(differences) if len(points) > 1 else None
 
 
-def table(rows: list[tuple[list[Point], float | None]]) -> list[str]:
-    """Returns the lines of the table from points and spreads."""
-    cells = [_TITLES.split(","), *(_cells(*row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    pairs = zip("<<>>>><>>", widths, strict=True)
-    form = "  ".join(f"{{:{side}{width}}}" for side, width in pairs)
-    return [form.format(*line) for line in cells]
-
-
 def _cells(points: list[Point], spread: float | None) -> list[str]:
+    """Returns a line of the table."""
     far, last = max(points, key=lambda p: abs(p.b - p.a)), points[-1]
     mean_a = statistics.fmean(p.a for p in points)
     mean_b = statistics.fmean(p.b for p in points)
