@@ -15,10 +15,10 @@ from enas.cifar10.train_steps import Draw, child_step
 from enas.optimizers import GradientRules
 from enas.parity.comparison import Quantity, compare
 from enas.parity.diff_enas import main
-from enas.parity.recorded_quantities import paper_child
-from enas.parity.recorded_quantities.arrays import load
+from enas.parity.recorded_quantities import compare_file, paper_child
+from enas.parity.recorded_quantities.arrays import Arrays
 from enas.parity.recorded_quantities.torch_names import torch_child_names
-from enas.parity.recordings import compare_file, find_recordings
+from enas.parity.recordings import find_recordings
 from enas.run.checkpoint import model_variables
 
 GOLDEN = helpers.GOLDEN
@@ -96,7 +96,7 @@ def test_what_is_known_to_be_closer_stays_so(path):
 @pytest.mark.parametrize("poison", ["0A", "1A", "2A"])
 def test_weights_in_use_are_those_with_a_recorded_gradient(poison):
     path = GOLDEN / f"paper/paper_{poison}.npz"
-    recorded = paper_child.RecordedChild(load(path))
+    recorded = paper_child.RecordedChild(Arrays(path))
     child = recorded.build()
     ours = torch_child_names([v.path for v in child.trainable_variables])
     factors = WeightUse(child).of(recorded.arcs[0])

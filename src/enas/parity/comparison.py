@@ -1,8 +1,7 @@
 """Compares what is computed here with what was recorded. NumPy only."""
 
-import collections
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,6 +32,18 @@ class Quantity(NamedTuple):
     name: str
     pairs: dict[str, tuple[np.ndarray, np.ndarray]]
     chain: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        recorded: Mapping[str, np.ndarray],
+        ours: Mapping[str, Any],
+        chain: str = "",
+    ) -> "Quantity":
+        """Pairs up all that was recorded with ours of the same names."""
+        pairs = {key: (a, np.asarray(ours[key])) for key, a in recorded.items()}
+        return cls(name, pairs, chain)
 
 
 Measure = Callable[[Nudge], list[Quantity]]
@@ -85,9 +96,14 @@ def compare(measure: Measure) -> list[Verdict]:
 def _verdict(quantity: Quantity) -> Verdict:
     recorded = [np.asarray(array) for array, _ in quantity.pairs.values()]
     magnitude = max(map(_largest, recorded))
-    tolerance, rule = _tolerance(quantity.name, magnitude)
+    # Float32 has 7 digits, so tolerances grow with the numbers.
+    tolerance = 1e-5 * max(1.0, magnitude)
+    rule = "1e-5, relative above 1: some 100 float32 roundings"
     if all(np.issubdtype(array.dtype, np.integer) for array in recorded):
         tolerance, rule = 0.0, "whole numbers"
+    elif "logits" in quantity.name:
+        tolerance = 1e-4 * max(1.0, magnitude / 40)
+        rule = "1e-4 on logits of up to 40, of a deep network"
     differences = {
         name: _largest(np.asarray(ours) - array)
         for name, (array, ours) in quantity.pairs.items()
@@ -98,15 +114,6 @@ def _verdict(quantity: Quantity) -> Verdict:
     )
     found = differences[worst], magnitude, tolerance
     return Verdict(quantity.name, *found, rule, worst)
-
-
-def _tolerance(quantity: str, magnitude: float) -> tuple[float, str]:
-    """Float32 has 7 digits, so tolerances grow with the numbers."""
-    if "logits" in quantity:
-        scale = max(1.0, magnitude / 40)
-        return 1e-4 * scale, "1e-4 on logits of up to 40, of a deep network"
-    scale = max(1.0, magnitude)
-    return 1e-5 * scale, "1e-5, relative above 1: some 100 float32 roundings"
 
 
 def _largest(array: np.ndarray) -> float:
@@ -121,14 +128,14 @@ def _sensitivity(measure: Measure, chaotic: list[Quantity]) -> dict[str, float]:
         for seed in range(NUDGED_RUNS)
     ]
     changes: dict[str, float] = {}
-    so_far: dict[str, float] = collections.defaultdict(float)
+    so_far: dict[str, float] = {}
     for name, pairs, chain in chaotic:
         moved = (
             _largest(run[name][key][1] - np.asarray(ours))
             for key, (_, ours) in pairs.items()
             for run in nudged
         )
-        changes[name] = so_far[chain] = max(so_far[chain], *moved)
+        changes[name] = so_far[chain] = max(so_far.get(chain, 0.0), *moved)
     return changes
 
 

@@ -5,7 +5,6 @@ import pathlib
 
 from enas import tf_settings
 from enas.errors import UserError
-from enas.parity.comparison import Verdict, compare
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print_table(path: pathlib.Path) -> int:
     """Prints the lines of a recording; returns how many quantities missed."""
+    from enas.parity.recorded_quantities import compare_file
+
     line = "  {:<34}{:>11}{:>11}{:>11}  {:<8}{}".format
     numbers = "difference", "magnitude", "tolerance"
     print(path)
@@ -64,32 +65,3 @@ def find_recordings(directory: str) -> list[pathlib.Path]:
             "enas/*.npz or paper/*.npz, such as tests/golden of this project."
         )
     return paths
-
-
-def compare_file(path: pathlib.Path) -> list[Verdict]:
-    """Compares one .npz file, named as the project's are.
-
-    Returns:
-      Its verdicts; the last counts arrays that nothing was compared with, if
-      there are any.
-
-    Raises:
-      UserError: the file cannot be read, has an unknown name, or lacks what
-        recordings of its name have.
-    """
-    from enas.parity import recorded_quantities
-    from enas.parity.recorded_quantities.arrays import load
-
-    arrays = load(path)
-    try:
-        verdicts = compare(recorded_quantities.measure_of(arrays))
-    except (KeyError, IndexError) as error:
-        raise UserError(
-            f"{path} is not a whole recording: it lacks {error}. "
-            "docs/DIFF_RECORDINGS.md says what each file holds."
-        ) from error
-    unknown = recorded_quantities.not_compared(arrays)
-    if unknown:
-        rule = f"arrays of an unknown meaning, such as {unknown[0]}"
-        verdicts.append(Verdict("not compared", len(unknown), 0.0, 0.0, rule))
-    return verdicts

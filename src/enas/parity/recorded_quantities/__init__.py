@@ -5,11 +5,12 @@ arrays. Each module computes what one kind of file holds.
 """
 
 import functools
+import pathlib
 import re
 from collections.abc import Callable
 
 from enas.errors import UserError
-from enas.parity.comparison import Measure, Nudge, Quantity
+from enas.parity.comparison import Nudge, Quantity, Verdict, compare
 from enas.parity.recorded_quantities import (
     enas_child,
     enas_controller,
@@ -40,24 +41,37 @@ _NOT_COMPARED = re.compile(
 )
 
 
-def measure_of(arrays: Arrays) -> Measure:
-    """Returns what computes the quantities of a recording.
+def compare_file(path: pathlib.Path) -> list[Verdict]:
+    """Compares one .npz file, named as the project's are.
+
+    Returns:
+      Its verdicts; the last counts arrays that nothing was compared with, if
+      there are any.
 
     Raises:
-      UserError: the name is of no known kind.
+      UserError: the file cannot be read, has an unknown name, or lacks what
+        recordings of its name have.
     """
-    for pattern, make in _KINDS.items():
-        if re.fullmatch(pattern, arrays.path.stem):
-            return functools.partial(make, arrays)
-    raise UserError(
-        f"{arrays.path} has no known form. Names of recordings begin with "
-        "child_intended, child_published, train_step, controller, "
-        "lr_schedule, preprocessing or paper_, or are values.npz next to "
-        "a checkpoint; rename or remove it."
-    )
-
-
-def not_compared(arrays: Arrays) -> list[str]:
-    """Returns the names of arrays that nothing read and nothing explains."""
+    arrays = Arrays(path)
+    kinds = (k for name, k in _KINDS.items() if re.fullmatch(name, path.stem))
+    measure = next(kinds, None)
+    if measure is None:
+        raise UserError(
+            f"{path} has no known form. Names of recordings begin with "
+            "child_intended, child_published, train_step, controller, "
+            "lr_schedule, preprocessing or paper_, or are values.npz next to "
+            "a checkpoint; rename or remove it."
+        )
+    try:
+        verdicts = compare(functools.partial(measure, arrays))
+    except (KeyError, IndexError) as error:
+        raise UserError(
+            f"{path} is not a whole recording: it lacks {error}. "
+            "docs/DIFF_RECORDINGS.md says what each file holds."
+        ) from error
     unread = sorted(arrays.keys() - arrays.used)
-    return [name for name in unread if not _NOT_COMPARED.fullmatch(name)]
+    unknown = [name for name in unread if not _NOT_COMPARED.fullmatch(name)]
+    if unknown:
+        rule = f"arrays of an unknown meaning, such as {unknown[0]}"
+        verdicts.append(Verdict("not compared", len(unknown), 0.0, 0.0, rule))
+    return verdicts

@@ -3,6 +3,7 @@
 import collections
 import pathlib
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,10 +20,17 @@ class Arrays(dict[str, np.ndarray]):
       used: the names that were read.
     """
 
-    def __init__(
-        self, arrays: Mapping[str, np.ndarray], path: pathlib.Path
-    ) -> None:
-        super().__init__(arrays)
+    def __init__(self, path: pathlib.Path) -> None:
+        """Reads an .npz file of plain arrays, else raises a UserError."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                super().__init__(arrays)
+        # What a damaged file raises has no common kind: BadZipFile, OSError, ..
+        except Exception as error:
+            raise UserError(
+                f"{path} cannot be read as an .npz file of plain arrays: "
+                f"{error}. Copy it again."
+            ) from error
         self.path = path
         self.used: set[str] = set()
 
@@ -32,7 +40,6 @@ class Arrays(dict[str, np.ndarray]):
         return super().__getitem__(name)
 
     def of(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """Returns the arrays of these names."""
         return {name: self[name] for name in names}
 
     def below(self, prefix: str) -> dict[str, np.ndarray]:
@@ -40,31 +47,17 @@ class Arrays(dict[str, np.ndarray]):
         names = [name for name in self if name.startswith(prefix)]
         return {name[len(prefix) :]: self[name] for name in names}
 
-
-def load(path: pathlib.Path) -> Arrays:
-    """Reads an .npz file of plain arrays, else raises a UserError."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Arrays(dict(arrays), path)
-    # What a damaged file raises has no common kind: BadZipFile, OSError, ..
-    except Exception as error:
-        raise UserError(
-            f"{path} cannot be read as an .npz file of plain arrays: {error}. "
-            "Copy it again."
-        ) from error
+    def compared(
+        self, ours: Mapping[str, Any], chains: Collection[str] = ()
+    ) -> list[Quantity]:
+        """Returns a quantity for each of ours; `chains` as in `quantities`."""
+        return quantities(self.of(ours), ours, chains=chains)
 
 
 def named(model: keras.layers.Layer, arrays: Iterable) -> dict[str, np.ndarray]:
     """Returns the arrays by the paths of a model's trained variables."""
     names = [variable.path for variable in model.trainable_variables]
     return dict(zip(names, map(np.asarray, arrays), strict=True))
-
-
-def pair_up(
-    recorded: Mapping[str, np.ndarray], ours: Mapping
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Returns name -> (recorded, ours now) of all that was recorded."""
-    return {name: (a, np.asarray(ours[name])) for name, a in recorded.items()}
 
 
 def quantities(
@@ -78,15 +71,12 @@ def quantities(
 
     Args:
       group: function of an array's name; without it, each is a group.
-      title: of a quantity, from the group's name.
       chains: the groups that are links of a chain, named after them.
     """
     groups: dict[str, dict] = collections.defaultdict(dict)
     for name, array in recorded.items():
         groups[group(name)][name] = array
     return [
-        Quantity(
-            title.format(key), pair_up(some, ours), key if key in chains else ""
-        )
+        Quantity.of(title.format(key), some, ours, key * (key in chains))
         for key, some in groups.items()
     ]

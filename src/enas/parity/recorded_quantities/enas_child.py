@@ -19,13 +19,7 @@ from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
 from enas.cifar10.train_steps import Draw, child_step
 from enas.optimizers import GradientRules
 from enas.parity.comparison import Nudge, Quantity
-from enas.parity.recorded_quantities.arrays import (
-    Arrays,
-    load,
-    named,
-    pair_up,
-    quantities,
-)
+from enas.parity.recorded_quantities.arrays import Arrays, named, quantities
 from enas.run.checkpoint import model_variables
 from enas.schedules import learning_rate
 from enas.tf1.load import restart_state
@@ -40,14 +34,12 @@ PUBLISHED = dataclasses.replace(ENAS, branch_binding="published")
 
 def arcs_of(
     flat: np.ndarray, num_ops: int = 6
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns (op ids, skips), int32, of each arc in ENAS's flat form."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (op ids, skips), int32 with a row for every arc."""
     layers = int((np.sqrt(8 * flat.shape[1] + 1) - 1) / 2)
-    arcs = (Arc.from_flat(row, layers, num_ops) for row in flat)
-    return [
-        (np.array(arc.op_ids, np.int32), np.array(arc.skips, np.int32))
-        for arc in arcs
-    ]
+    arcs = [Arc.from_flat(row, layers, num_ops) for row in flat]
+    op_ids = np.array([arc.op_ids for arc in arcs], np.int32)
+    return op_ids, np.array([arc.skips for arc in arcs], np.int32)
 
 
 def build_child(
@@ -78,7 +70,7 @@ def intended(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
 def published(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
     """Compares one with late binding left in; its twin has the weights."""
     twin = arrays.path.name.replace("child_published", "child_intended")
-    weights = load(arrays.path.with_name(twin))
+    weights = Arrays(arrays.path.with_name(twin))
     return _passes(arrays, weights, nudge, PUBLISHED)
 
 
@@ -86,7 +78,7 @@ def _passes(
     arrays: Arrays, weights: Arrays, nudge: Nudge, profile: Profile
 ) -> list[Quantity]:
     images, labels = batch = arrays["_images"], arrays["_labels"]
-    arcs = arcs_of(arrays["_arcs"])
+    arcs = list(zip(*arcs_of(arrays["_arcs"]), strict=True))
     child = build_child(weights, len(arcs[0][0]), nudge, profile)
     evaluated = [child(images, arc) for arc in arcs]
     # A rate of 0: every arc meets the recorded weights.
@@ -100,7 +92,7 @@ def _passes(
         "_train_acc": np.sum(np.argmax(logits, axis=2) == labels, axis=1),
         "_train_grad_norm": norms,
     }
-    return quantities(arrays.of(ours), ours, chains=["_train_grad_norm"])
+    return arrays.compared(ours, chains=["_train_grad_norm"])
 
 
 def steps(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
@@ -110,20 +102,20 @@ def steps(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
     chosen in every step are left out (row 12).
     """
     arcs, start = arcs_of(arrays["_arcs"]), arrays.below("step0/")
-    child = build_child(start, len(arcs[0][0]), nudge)
+    child = build_child(start, arcs[0].shape[1], nudge)
     optimizer = ChildOptimizer(child, RULES)
     for name, slot in optimizer.variables.items():
         slot.assign(start[name])
     variables = {**model_variables(child), **optimizer.variables}
     found = []
-    for t, arc in enumerate(arcs):
+    for t, arc in enumerate(zip(*arcs, strict=True)):
         batch = arrays["_images"][t], arrays["_labels"][t]
         rate = float(learning_rate(Config(), t, 0))
         step = child_step(child, optimizer, batch, arc, Draw(rate, NO_SEED))
         if t == 0:
-            name, gradients = "gradients of step 1", arrays.below("grad1/")
-            pairs = pair_up(gradients, named(child, step.gradients))
-            found.append(Quantity(name, pairs, name))
+            gradients = named(child, step.gradients)
+            name, recorded = "gradients of step 1", arrays.below("grad1/")
+            found.append(Quantity.of(name, recorded, gradients, name))
         ours: dict[str, Any] = {
             "loss": step.loss,
             "grad_norm": step.norm,
@@ -137,18 +129,15 @@ def steps(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
         ours = variables | restart_state(Config(), t + 1)
         ours["global_step"] = start["global_step"] + t + 1
         recorded = arrays.below(f"step{t + 1}/")
-        recorded = {n: a for n, a in recorded.items() if _moves(n, arcs)}
+        recorded = {n: a for n, a in recorded.items() if _moves(n, arcs[0])}
         found += quantities(recorded, ours, _group, title, CHAINS)
     return found
 
 
-def _moves(name: str, arcs: list) -> bool:
+def _moves(name: str, op_ids: np.ndarray) -> bool:
     """Whether the port moves this variable as the original (row 12)."""
     found = re.search(r"layer_(\d+)/branch_(\d+)/.*moving_", name)
-    if not found:
-        return True
-    layer, op_id = map(int, found.groups())
-    return all(op_ids[layer] == op_id for op_ids, _ in arcs)
+    return not found or bool((op_ids[:, int(found[1])] == int(found[2])).all())
 
 
 def _group(name: str) -> str:

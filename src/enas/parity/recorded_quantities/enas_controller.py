@@ -10,12 +10,7 @@ from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.train_steps import controller_gradients
 from enas.optimizers import Adam
 from enas.parity.comparison import Nudge, Quantity
-from enas.parity.recorded_quantities.arrays import (
-    Arrays,
-    named,
-    pair_up,
-    quantities,
-)
+from enas.parity.recorded_quantities.arrays import Arrays, named
 from enas.parity.recorded_quantities.enas_child import arcs_of
 from enas.run.checkpoint import model_variables
 
@@ -33,9 +28,8 @@ def samples_and_updates(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
     found = _said(arrays, "A", [scored])
     matches = (re.match(r"A/grad(\d+)/", name) for name in arrays)
     for row in sorted({int(match[1]) for match in matches if match}):
-        recorded = arrays.below(f"A/grad{row}/")
-        pairs = pair_up(recorded, scored["gradients"][row])
-        found.append(Quantity(f"A/grad{row}", pairs))
+        name, ours = f"A/grad{row}", scored["gradients"][row]
+        found.append(Quantity.of(name, arrays.below(f"{name}/"), ours))
     updates = sum("/runs_in_update" in name for name in arrays)
     for update in range(1, updates + 1):
         found += _update(arrays, update)
@@ -52,9 +46,7 @@ def _arcs(
     arrays: Arrays, group: str, rows: np.ndarray | list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     num_ops = arrays["step0/controller/emb/w"].shape[0]
-    arcs = arcs_of(arrays[f"{group}/sample_arc"][rows], num_ops)
-    op_ids, skips = zip(*arcs, strict=True)
-    return np.array(op_ids), np.array(skips)
+    return arcs_of(arrays[f"{group}/sample_arc"][rows], num_ops)
 
 
 def _build(arrays: Arrays, step: int) -> tuple[MacroController, Adam]:
@@ -117,7 +109,7 @@ def _said(
         for name in parts[0]
         if f"{group}/{name}" in arrays
     }
-    return quantities(arrays.of(ours), ours)
+    return arrays.compared(ours)
 
 
 def _update(arrays: Arrays, update: int) -> list[Quantity]:
@@ -139,8 +131,8 @@ def _update(arrays: Arrays, update: int) -> list[Quantity]:
         if "emb/w" not in name or name.startswith("controller/g_emb")
     }
     mean = {"controller/emb/w": arrays[f"B/emb_mean_grad{update}"]}
-    pairs = pair_up(mean, named(controller, step.gradients))
+    gradients = named(controller, step.gradients)
     return [
-        Quantity(f"update {update}: emb_mean_grad", pairs),
-        Quantity(f"update {update}: state", pair_up(recorded, state)),
+        Quantity.of(f"update {update}: emb_mean_grad", mean, gradients),
+        Quantity.of(f"update {update}: state", recorded, state),
     ]

@@ -33,7 +33,7 @@ def schedule(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
         "last_reset": [state["last_reset"] for state in states],
         **dict.fromkeys(every, all_steps),
     }
-    return quantities(arrays.of(ours), ours)
+    return arrays.compared(ours)
 
 
 def preprocessing(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
@@ -50,7 +50,7 @@ def preprocessing(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
         f"{split}_first4": batches.standardize(some[:4], mean, std)
         for split, some in images.items()
     }
-    return quantities(arrays.of(ours), ours)
+    return arrays.compared(ours)
 
 
 def checkpoint_values(arrays: Arrays, nudge: Nudge) -> list[Quantity]:

@@ -19,13 +19,7 @@ from enas.cifar10.search_space import CANDIDATE_OPS, POISON_SETS, SearchSpace
 from enas.cifar10.train_steps import Draw, child_step
 from enas.optimizers import GradientRules
 from enas.parity.comparison import Nudge, Quantity, unchanged
-from enas.parity.recorded_quantities.arrays import (
-    Arrays,
-    load,
-    named,
-    pair_up,
-    quantities,
-)
+from enas.parity.recorded_quantities.arrays import Arrays, named, quantities
 from enas.parity.recorded_quantities.torch_names import child_arrays
 
 OUT_OF_PLACE = dataclasses.replace(PAPER, skip_sum="new")
@@ -116,7 +110,7 @@ class RecordedChild:
             for name, options in ways.items()
             if name in self.arrays
         }
-        return quantities(self.arrays.of(ours), ours)
+        return self.arrays.compared(ours)
 
     def _logits(self, training: bool | str = False, **options: Any) -> list:
         child = self.build(**options)
@@ -166,8 +160,8 @@ class RecordedChild:
             )
         name = f"sd_after_{kind}"
         ours = named(child, child.trainable_variables)
-        pairs = pair_up(self.weights(child, f"{name}/"), ours)
-        return [*found, Quantity(name, pairs, name)]
+        recorded = self.weights(child, f"{name}/")
+        return [*found, Quantity.of(name, recorded, ours, name)]
 
     def _loss_gradients(
         self, child: MacroChild, kind: str, t: int
@@ -187,10 +181,8 @@ class RecordedChild:
         clip = "global" if norm <= 1.001 * RULES.bound else "none"
         rules = GradientRules(clip=clip, bound=RULES.bound)
         gradients, _ = rules.apply(tape.gradient(loss, weights), weights)
-        name = f"grad_step{t}_{kind}"
-        return [
-            Quantity(name, pair_up(recorded, named(child, gradients)), name)
-        ]
+        name, ours = f"grad_step{t}_{kind}", named(child, gradients)
+        return [Quantity.of(name, recorded, ours, name)]
 
 
 @functools.lru_cache(maxsize=len(UNUSED))
@@ -199,7 +191,7 @@ def _trainer(path: pathlib.Path, kind: str) -> tuple:
 
     The step is on the recorded batch, and traced once for all nudges.
     """
-    recorded = RecordedChild(load(path))
+    recorded = RecordedChild(Arrays(path))
     profile = dataclasses.replace(PAPER, unselected_weights=UNUSED[kind])
     child = recorded.build(profile)
     optimizer = ChildOptimizer(child, RULES, UNUSED[kind])

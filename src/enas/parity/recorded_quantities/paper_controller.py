@@ -13,12 +13,7 @@ from enas.cifar10.macro_controller import (
 from enas.cifar10.train_steps import ControllerStep, controller_gradients
 from enas.optimizers import Adam, GradientRules
 from enas.parity.comparison import Nudge, Quantity
-from enas.parity.recorded_quantities.arrays import (
-    Arrays,
-    named,
-    pair_up,
-    quantities,
-)
+from enas.parity.recorded_quantities.arrays import Arrays, named
 from enas.parity.recorded_quantities.paper_child import arcs_of
 from enas.parity.recorded_quantities.torch_names import controller_arrays
 
@@ -61,7 +56,7 @@ def updates(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
         adam.apply(step.gradients, RATE)
         number = first // ARCS_PER_UPDATE + 1
         found += _update(arrays, controller, number, step)
-    return found + quantities(arrays.of(per_arc), per_arc)
+    return found + arrays.compared(per_arc)
 
 
 def _build(arrays: Arrays) -> MacroController:
@@ -105,13 +100,12 @@ def _update(
     number: int,
     step: ControllerStep,
 ) -> list[Quantity]:
-    norm = f"gnorm{number}"
-    found = quantities(arrays.of([norm]), {norm: step.norm})
+    found = arrays.compared({f"gnorm{number}": step.norm})
     weights = controller.trainable_variables
     for name, values in (("grad", step.gradients), ("sd_after", weights)):
         recorded = arrays.below(f"{name}{number}/")
         if recorded:
             ours = named(controller, values)
-            pairs = pair_up(controller_arrays(recorded), ours)
-            found.append(Quantity(f"{name}{number}", pairs))
+            theirs = controller_arrays(recorded)
+            found.append(Quantity.of(f"{name}{number}", theirs, ours))
     return found
