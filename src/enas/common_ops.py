@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 # Of one weight or one draw.
 Seed = tuple[int, int]
-
-
 # Of a shape and a dtype, the first values of a weight.
 Start = Callable[..., tf.Tensor]
 
@@ -64,11 +62,9 @@ def add_weight(
     initializer: Start | str,
     copies: int = 1,
 ) -> keras.Variable:
-    """Adds a weight to a layer that is being built, for one copy or stacked.
+    """Adds a weight to a layer that is being built.
 
-    Args:
-      shape: of one copy's part.
-      copies: above 1 the weight is stacked `[copies, *shape]`.
+    `shape` is that of one copy; above one the weight is `[copies, *shape]`.
     """
     shape = shape if copies == 1 else (copies, *shape)
     variable = layer.add_weight(name=name, shape=shape, initializer=initializer)
@@ -118,12 +114,9 @@ _CHILD_INIT = {"he_normal": _he_normal, "kaiming_uniform": _kaiming_uniform}
 def of_copy(
     variable: keras.Variable, copies: int, copy: tf.Tensor
 ) -> tf.Tensor:
-    """Returns one copy's part of a weight.
+    """Returns one copy's part of a weight, `[copies, ..]` if copies > 1.
 
-    Args:
-      variable: stacked `[copies, ..]` if copies > 1.
-      copies: sets of weights.
-      copy: int32 scalar in [0, copies).
+    `copy` is an int32 scalar in [0, copies).
     """
     value = variable.value
     # While a step looks weights up, it already is one copy's part.
@@ -168,8 +161,7 @@ def dropout(
 
     Args:
       x: float32 of any shape.
-      rate: in [0, 1], share that is zeroed; at 1 everything is. Or a float32
-        scalar in [0, 1).
+      rate: share that is zeroed, in [0, 1], or a float32 scalar in [0, 1).
       seed: int32 `[2]`; the same seed zeroes the same values.
 
     Source: row 9 and poisoning set P3, TensorFlow 1 `tf.nn.dropout`; same,
@@ -194,9 +186,7 @@ def lstm(
     """One LSTM step: one matrix, gates i, f, o, g.
 
     Args:
-      x: float32 `[n, size]`, input.
-      prev_c: float32 `[n, size]`, cell state.
-      prev_h: float32 `[n, size]`, hidden state.
+      x: float32 `[n, size]`, as are cell state and hidden state.
       w: float32 `[2 * size, 4 * size]`.
       biases: float32 `[4 * size]` each, added up; ENAS has none.
 

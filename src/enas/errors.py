@@ -32,11 +32,7 @@ class WriteError(OSError):
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked the program to end.
-
-    Attributes:
-      number: the signal's.
-    """
+    """A signal, of this number, asked the program to end."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

@@ -17,13 +17,12 @@ class GradientRules:
     """What happens to a gradient between the loss and the optimizer.
 
     Attributes:
-      l2_reg: float, >= 0.
+      l2_reg: at least 0.
       l2: "in_loss", l2_reg * sum(w ** 2) is part of the loss, without 1/2, so
         its gradient is 2 * l2_reg * w and counts in norm and clipping; or
         "weight_decay", l2_reg * w is added after them.
-      clip: "none"; "global", one factor for all gradients; "norm", a factor
-        for each.
-      bound: float, largest norm after clipping.
+      clip: "none"; "global", one factor for all gradients; "norm", one each.
+      bound: largest norm after clipping.
 
     Source: rows 14 and 16; same result, different form: the sum of squares is
     never built.
@@ -44,17 +43,14 @@ class GradientRules:
         """Turns the gradients of a loss into what an optimizer applies.
 
         Args:
-          gradients: list of float32 tensors; None stands for zero. A row of a
-            sparse one that was looked up twice counts twice in the norm, as
-            in ENAS's log, unless gradients are clipped.
-          variables: list of tf.Variable, of the same length.
-          decays: list of float32 tensors that broadcast to the variables,
-            factors on l2; None for ones.
+          gradients: None stands for zero. A row of a sparse one that was looked
+            up twice counts twice in the norm, as in ENAS's log, unless
+            gradients are clipped.
+          decays: factors on l2, broadcast to the variables; None for ones.
           idle: `Idle`, weights that count in the norm but are not variables.
 
         Returns:
-          (gradients, norm): list of float32 tensors; float32 scalar, the
-          global norm before clipping.
+          (gradients, their global norm before clipping, float32 scalar).
         """
         gradients = [
             tf.zeros_like(variable) if gradient is None else gradient
@@ -81,12 +77,7 @@ class GradientRules:
     def idle_factors(self, idle: Any, norm: tf.Tensor) -> tf.Tensor:
         """Returns how many times itself the gradient of an idle weight is.
 
-        Args:
-          idle: `Idle`.
-          norm: float32 scalar, as `apply` returned it.
-
-        Returns:
-          float32 `[rows]`, after clipping.
+        After clipping, float32 `[rows]`; `idle` and `norm` as of `apply`.
         """
         if self.l2 == "weight_decay":
             return self.l2_reg * idle.decays
@@ -107,9 +98,7 @@ def _add_l2(
 ) -> Sequence[tf.Tensor]:
     if not factor:
         return gradients
-    factors = [factor] * len(variables)
-    if decays is not None:
-        factors = [factor * decay for decay in decays]
+    factors = [factor * decay for decay in decays or [1.0] * len(variables)]
     terms = zip(gradients, factors, variables, strict=True)
     return [gradient + f * variable for gradient, f, variable in terms]
 
@@ -124,11 +113,11 @@ class Momentum:
 
     Args:
       model: a built keras layer or model; its trainable variables are trained.
-      without: list of keras variables, those of them that are not.
+      without: those of them that are not.
 
     Attributes:
-      variables: list of tf.Variable, what is trained.
-      slots: dict, TensorFlow 1 name of a slot -> tf.Variable.
+      variables: what is trained.
+      slots: TensorFlow 1 name of a slot -> tf.Variable.
 
     Source: row 15, TensorFlow 1 MomentumOptimizer(use_nesterov=True), and
     torch.optim.SGD(nesterov=True); same.
@@ -145,12 +134,7 @@ class Momentum:
     def apply(
         self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor
     ) -> None:
-        """Applies one step.
-
-        Args:
-          gradients: float32 tensors, one per variable.
-          learning_rate: float32 scalar.
-        """
+        """Applies one step, of a gradient for each variable."""
         for variable, slot, gradient in zip(
             self.variables, self.slots.values(), gradients, strict=True
         ):
@@ -171,10 +155,7 @@ class Momentum:
     ) -> None:
         """Applies one step to some weights; the others and their slots stay.
 
-        Args:
-          moves: float32 tensors that broadcast to the variables: 1 for weights
-            that move, else 0.
-          gradients: as `apply` takes them, and the learning rate.
+        `moves` broadcast to the variables: 1 for weights that move, else 0.
 
         Source: row 12, torch.optim.SGD where gradients of unused weights are
         None in every step, which is PyTorch's default since 2.0; same.
@@ -192,14 +173,8 @@ def nesterov(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Computes a step of Nesterov momentum; nothing is assigned.
 
-    Args:
-      slot: float32 tensor or tf.Variable.
-      gradient: float32 tensor of its shape.
-      learning_rate: float32 scalar.
-
     Returns:
-      (moved, step): the slot after it, and what is to be subtracted from the
-      weight; float32 tensors of its shape.
+      (the slot after it, what is to be subtracted from the weight).
 
     Source: row 15; same.
     """
@@ -221,9 +196,9 @@ class Adam:
         gradients applies them.
 
     Attributes:
-      variables: list of tf.Variable, what is trained.
-      slots: dict, TensorFlow 1 name -> tf.Variable: both moments of every
-        weight, and `beta1_power`, `beta2_power`.
+      variables: what is trained.
+      slots: TensorFlow 1 name -> tf.Variable: both moments of every weight,
+        and `beta1_power`, `beta2_power`.
 
     Source: row 27, TensorFlow 1 AdamOptimizer and torch.optim.Adam; same.
     """
@@ -251,7 +226,7 @@ class Adam:
     def apply(
         self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor
     ) -> None:
-        """Applies one step; arguments as `Momentum.apply` takes them."""
+        """Applies one step, of a gradient for each variable."""
         *moments, beta1_power, beta2_power = self.slots.values()
         count = len(self.variables)
         first, second = moments[:count], moments[count:]

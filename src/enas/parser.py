@@ -15,10 +15,7 @@ class Parser(argparse.ArgumentParser):
     def parse_words(
         self, argv: Sequence[str] | None = None
     ) -> argparse.Namespace:
-        """Parses a command line.
-
-        Args:
-          argv: without the program's name; sys.argv by default.
+        """Parses a command line without the program's name, sys.argv's if None.
 
         Raises:
           UserError: a word is not legal, or empty.

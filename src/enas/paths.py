@@ -46,10 +46,7 @@ def user_path(path: str | os.PathLike[str]) -> str:
 def command_words(argv: Sequence[str]) -> list[str]:
     """Returns the words of a command line, `~` and `$NAME` expanded.
 
-    Every program reads its command line through this.
-
-    Args:
-      argv: the program's name first.
+    Every program reads its own, whose name comes first, through this.
 
     Raises:
       UserError: a word, or the value of a flag, is empty.
@@ -62,9 +59,8 @@ def _command_word(word: str) -> str:
     if not (flag.startswith("-") and equals):
         flag, equals, value = "", "", word
     check_not_empty(flag or "A word of the command line", value)
-    return (
-        flag + equals + (user_path(value) if value[:1] in ("~", "$") else value)
-    )
+    value = user_path(value) if value[:1] in ("~", "$") else value
+    return flag + equals + value
 
 
 def check_not_empty(name: str, value: str) -> None:
@@ -87,8 +83,7 @@ def full_path(path: str | os.PathLike[str]) -> str:
 def read_text(path: str | os.PathLike[str], what: str) -> str:
     """Reads a text file of a user's; a byte order mark is skipped.
 
-    Args:
-      what: what it should be, such as "--draw names a text file with an arc".
+    `what` it should be is such as "--draw names a text file with an arc".
 
     Raises:
       UserError: it cannot be read, or is not UTF-8 text.
@@ -111,8 +106,7 @@ def check_free(
     What it writes carries a mark, so writing it again replaces it.
 
     Args:
-      path: a file or folder to be written.
-      flag: the flag that names it, such as "--picture".
+      flag: the flag that names the path, such as "--picture".
       overwrite: whether the user gave --overwrite.
       folder: whether a folder is written, and not a file.
       mark: what all such files of this project hold.

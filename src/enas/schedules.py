@@ -28,7 +28,6 @@ def cosine_restarts(
 
     Args:
       epoch: from 0.
-      first_step: whether this is the epoch's first step.
       lr_max: rate at a restart.
       lr_min: rate that a period ends near.
       t_0: epochs of the first period.
@@ -41,8 +40,8 @@ def cosine_restarts(
         elapsed = period
         last_reset, period = last_reset + period, period * t_mul
         if epoch == last_reset and first_step:
-            return _cosine(elapsed / period, lr_max, lr_min)
-    return _cosine((epoch - last_reset) / period, lr_max, lr_min)
+            return _cosine(elapsed / period, lr_max, lr_min, PI)
+    return _cosine((epoch - last_reset) / period, lr_max, lr_min, PI)
 
 
 def cosine_wave(epoch: int, lr_max: float, lr_min: float, t_0: int) -> float:
@@ -50,9 +49,8 @@ def cosine_wave(epoch: int, lr_max: float, lr_min: float, t_0: int) -> float:
 
     Args:
       epoch: from 0.
-      lr_max: rate at epoch 0 and after every second half-wave.
-      lr_min: rate after the first half-wave.
-      t_0: epochs of half a wave.
+      lr_max: rate at epoch 0.
+      lr_min: rate after the first half-wave, of `t_0` epochs.
 
     Source: row 17, torch CosineAnnealingLR with T_max = t_0; same but for
     rounding: PyTorch goes from epoch to epoch.
@@ -60,22 +58,14 @@ def cosine_wave(epoch: int, lr_max: float, lr_min: float, t_0: int) -> float:
     return _cosine(epoch / t_0, lr_max, lr_min, math.pi)
 
 
-def _cosine(
-    share: float, lr_max: float, lr_min: float, pi: float = PI
-) -> float:
+def _cosine(share: float, lr_max: float, lr_min: float, pi: float) -> float:
     return lr_min + 0.5 * (lr_max - lr_min) * (1.0 + math.cos(share * pi))
 
 
 def learning_rate(
     config: "Config", epoch: int, step_in_epoch: int
 ) -> np.float32:
-    """Returns the child's learning rate of one step, float32.
-
-    Args:
-      config: its child_lr_* settings.
-      epoch: from 0.
-      step_in_epoch: from 0.
-    """
+    """Returns the child's learning rate of one step; both count from 0."""
     bounds = config.child_lr_max, config.child_lr_min
     if config.child_lr_cosine and config.behaviour.lr_schedule == "wave":
         rate = cosine_wave(epoch, *bounds, config.child_lr_T_0)
