@@ -29,11 +29,11 @@ def test_arcs_of_one_copy_run_the_ops_of_many(space):
     few, many = space._replace(q=1).make(), space.make()
     arcs = draw(space, layers=5, count=20)
     ours = without_copies(space, arcs)
-    for (op_ids, skips), (translated, same) in zip(arcs, ours, strict=True):
-        assert list(map(many.op_name, op_ids)) == list(
-            map(few.op_name, translated)
+    for arc, same in zip(arcs, ours, strict=True):
+        assert list(map(many.op_name, arc.op_ids)) == list(
+            map(few.op_name, same.op_ids)
         )
-        assert skips == same
+        assert arc.skips == same.skips
 
 
 def test_every_poison_set_is_compared_with_one_copy():

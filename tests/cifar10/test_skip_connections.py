@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from enas.bench.timed_search import StaticNetwork
+from enas.cifar10.arc import Arc
 from enas.cifar10.compiled import CompiledStep
 from enas.cifar10.layers.skip_connections import _readers, _total
 from enas.cifar10.lazy_weights.graph_rewriting import rewrite
@@ -57,7 +58,7 @@ def test_gradients_are_those_of_the_network_without_switches(layers):
     skips = [rng.randrange(2) for _ in range(layers * (layers - 1) // 2)]
     child = small_child(layers=layers, filters=2)
     arc = np.int32(ops), np.int32(skips)
-    static = StaticNetwork(child, ops, skips)
+    static = StaticNetwork(child, Arc(tuple(ops), tuple(skips)))
     rules = GradientRules()
     wanted, expected, *_ = child_gradients(
         static, IMAGES, LABELS, None, SEED, rules

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from enas import tf_settings
-from enas.bench.spaces import BareArc, Search
+from enas.bench.spaces import Search
+from enas.cifar10.arc import Arc
 from enas.cifar10.flags import make_flags, read_flags
 from enas.errors import UserError
 
@@ -39,7 +40,7 @@ class _Worker(multiprocessing.managers.BaseManager):
     """A process with a `TimedSearch` in it, which answers by plain numbers."""
 
 
-def _begin(flags: Sequence[str], arcs: Sequence[BareArc]) -> Any:
+def _begin(flags: Sequence[str], arcs: Sequence[Arc]) -> Any:
     tf_settings.start_tensorflow()
     from enas.bench.timed_search import TimedSearch
 

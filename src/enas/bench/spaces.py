@@ -1,19 +1,18 @@
 """What is measured: search spaces, and arcs drawn for them. No TensorFlow."""
 
 import argparse
+import dataclasses
 import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from enas.cifar10 import search_space
-from enas.cifar10.arc import num_decisions
+from enas.cifar10.arc import Arc, num_decisions
 
 EPOCH_STEPS = 20
 
-# (op ids, skip bits), as they are sent to another process.
-BareArc = tuple[list[int], list[int]]
 # The flags of a search, and the arcs on which it is timed.
-Search = tuple[list[str], list[BareArc]]
+Search = tuple[list[str], list[Arc]]
 
 
 class Space(NamedTuple):
@@ -53,22 +52,21 @@ def flat(poison: str | None = None) -> list[Space]:
     ]
 
 
-def draw(space: Space, layers: int, count: int) -> list[BareArc]:
+def draw(space: Space, layers: int, count: int) -> list[Arc]:
     """Returns uniformly drawn arcs, the same ones every time."""
-    rng, num_ops = random.Random(0), space.make().num_ops
+    rng, ops = random.Random(0), [space.make().num_ops] * layers
+    bits = [2] * (num_decisions(layers) - layers)
     return [
-        (
-            [rng.randrange(num_ops) for _ in range(layers)],
-            [rng.randrange(2) for _ in range(num_decisions(layers) - layers)],
-        )
+        Arc(tuple(map(rng.randrange, ops)), tuple(map(rng.randrange, bits)))
         for _ in range(count)
     ]
 
 
-def without_copies(space: Space, arcs: Sequence[BareArc]) -> list[BareArc]:
+def without_copies(space: Space, arcs: Sequence[Arc]) -> list[Arc]:
     """Returns arcs of a space as the same one of q=1 writes them."""
-    kind = space.make().kind
-    return [([*map(kind, op_ids)], skips) for op_ids, skips in arcs]
+    kinds = (tuple(map(space.make().kind, arc.op_ids)) for arc in arcs)
+    pairs = zip(arcs, kinds, strict=True)
+    return [dataclasses.replace(arc, op_ids=ids) for arc, ids in pairs]
 
 
 def search_flags(

@@ -57,18 +57,16 @@ def lines_of(
         "{flat_layers} layers.\n{processor}, TensorFlow {tensorflow}: "
     ).format(cores=options["threads"] or "all", **options, **machine)
     lines = [head + _speeds(result["speeds"])]
-    columns, before = [*COLUMNS], {}
+    rows = result["rows"]
+    cells = [[*COLUMNS], ["---"] * len(COLUMNS)]
+    cells += [_cells(each, options) for each in rows]
     if earlier:
         lines.append(f"Earlier: {_speeds(earlier['speeds'])}")
-        before = {_key(each): each for each in earlier["rows"]}
-        columns.append("now / earlier")
-    cells = [columns, ["---"] * len(columns)]
-    for each in result["rows"]:
-        cells.append(_cells(each, options))
-        if earlier:
-            old = before.get(_key(each))
-            now = f"{each['median'] / old['median']:.3f}" if old else ""
-            cells[-1].append(now)
+        before = {_key(each): each["median"] for each in earlier["rows"]}
+        both = [(each["median"], before.get(_key(each))) for each in rows]
+        ratio = [f"{now / old:.3f}" if old else "" for now, old in both]
+        more = "now / earlier", "---", *ratio
+        cells = [[*c, new] for c, new in zip(cells, more, strict=True)]
     return [*lines, "", *(f"| {' | '.join(line)} |" for line in cells)]
 
 

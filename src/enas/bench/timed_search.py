@@ -4,14 +4,13 @@ import itertools
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from enas.bench.spaces import BareArc
 from enas.cifar10 import batches, build
 from enas.cifar10.arc import Arc
 from enas.cifar10.child_optimizer import ChildOptimizer
@@ -35,10 +34,10 @@ def _seconds(function: Callable[[], Any]) -> float:
 class TimedSearch:
     """Holds a search at its beginning and answers with seconds of its steps."""
 
-    def __init__(self, config: Config, arcs: Sequence[BareArc]) -> None:
+    def __init__(self, config: Config, arcs: Sequence[Arc]) -> None:
         search = self._search = build.load_search(config)
-        self._steps = search.compiled
-        self._arcs = [tuple(np.array(a, np.int32) for a in arc) for arc in arcs]
+        self._steps, self._drawn = search.compiled, arcs
+        self._arcs = [(np.int32(a.op_ids), np.int32(a.skips)) for a in arcs]
         self._batch = search.train_batch(0)
         self._reward_batch = search.reward_batch(0)
         self._stream = batches.prefetch(search.train_batch, itertools.count())
@@ -79,7 +78,7 @@ class TimedSearch:
         }
         if with_static:
             example = *self._batch, *DRAW
-            step = static_step(self._steps, arc, example)
+            step = static_step(self._steps, self._drawn[i], example)
             kinds["static"] = lambda: float(step(*example)[0])
         seconds = {}
         # In the first round the static network is compiled.
@@ -134,26 +133,22 @@ class StaticNetwork(keras.Model):
     Call arguments: those of `MacroChild`; `arc` is not looked at.
     """
 
-    def __init__(
-        self, child: MacroChild, op_ids: Iterable[int], skips: Iterable[int]
-    ) -> None:
+    def __init__(self, child: MacroChild, arc: Arc) -> None:
         super().__init__(name="static")
         self.options = child.options
         self.num_layers = child.num_layers
-        arc = Arc(tuple(map(int, op_ids)), tuple(map(int, skips)))
         self.steps = list(child.steps_of(arc, whole=True))
         self.built = True
 
     call = FinalChild.call
 
 
-def static_step(compiled: Compiled, arc: tuple, example: tuple) -> CompiledStep:
+def static_step(compiled: Compiled, arc: Arc, example: tuple) -> CompiledStep:
     """Returns the training step of one arc as a separate network.
 
-    Args:
-      example: what it will be called with: images, labels, rate, seed.
+    It will be called with (images, labels, rate, seed) like the `example`.
     """
-    static = StaticNetwork(compiled.child, *arc)
+    static = StaticNetwork(compiled.child, arc)
     optimizer = ChildOptimizer(static, compiled.child_optimizer.rules)
 
     def step(images: tf.Tensor, labels: tf.Tensor, *draw: tf.Tensor) -> tuple:
