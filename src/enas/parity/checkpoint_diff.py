@@ -81,8 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"Accuracy: not measured, {reason}.")
         else:
             checkpoint.assign(compiled, tensors)
-            search = config, search_space, compiled
-            _print_accuracies(*search, arcs, arguments.split)
+            models = config, search_space, compiled
+            _print_accuracies(models, arcs, arguments.split)
     return int(_wrong(entries, (WEIGHT,)) > 0)
 
 
@@ -149,24 +149,21 @@ def _print_mapping(entries: Sequence[Entry]) -> None:
         other = port != entry.name and entry.wanted is not None
         name = f"{entry.name} ({port})" if other else entry.name
         print(row(entry.verdict, entry.kind, shape, name))
-    print(" " * 18 + "".join(f"{verdict:>15}" for verdict in _VERDICTS))
+    row = ("{:18}" + "{:>15}" * len(_VERDICTS)).format
+    print(row("", *_VERDICTS))
     for kind in KINDS:
         found = [entry.verdict for entry in entries if entry.kind == kind]
-        counts = [found.count(verdict) for verdict in _VERDICTS]
-        print(f"{kind:18}" + "".join(f"{count:15}" for count in counts))
+        print(row(kind, *map(found.count, _VERDICTS)))
 
 
 def _print_accuracies(
-    config: Config,
-    search_space: SearchSpace,
-    compiled: "Compiled",
-    arcs: list[Arc],
-    split: str,
+    models: tuple[Config, SearchSpace, "Compiled"], arcs: list[Arc], split: str
 ) -> None:
     from enas.cifar10.build import read_data
     from enas.cifar10.readers.fingerprint import told
     from enas.cifar10.search import Search
 
+    config, search_space, compiled = models
     data = read_data(config, log=quiet)
     print(f"Data: {told(data.facts)}")
     search = Search(config, search_space, data, compiled, quiet)

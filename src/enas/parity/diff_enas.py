@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from enas.errors import UserError
 from enas.parser import Parser
 from enas.tools.command import exit_code
+from enas.utils import columns
 
 PROGRAM = "bash scripts/diff_enas.sh"
 ABOUT = "Compares this project with the original. Verbs:"
@@ -35,10 +36,7 @@ VERBS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one verb.
-
-    Args:
-      argv: without the program's name; sys.argv by default.
+    """Runs one verb, by words without the program's name.
 
     Returns:
       The exit code: that of the verb, 0 for help, 1 if a file cannot be read
@@ -62,25 +60,21 @@ def _run(argv: Sequence[str]) -> int:
             f"the first argument is a verb, one of {', '.join(VERBS)}; "
             f"{received}. `{PROGRAM} --help` says what they do."
         )
-    verb = argv[0]
+    verb, words = argv[0], argv[1:]
     place, summary = VERBS[verb]
     module = importlib.import_module(place)
-    parser = Parser(
-        prog=f"{PROGRAM} {verb}",
-        description=f"Verb {verb}: {summary}.",
-        allow_abbrev=False,
-    )
+    about = f"Verb {verb}: {summary}."
+    parser = Parser(f"{PROGRAM} {verb}", description=about, allow_abbrev=False)
     module.add_arguments(parser)
     try:
-        arguments = parser.parse_words(argv[1:])
+        arguments = parser.parse_words(words)
     except SystemExit:  # argparse's way to end --help
         return 0
     return module.run(arguments)
 
 
 def _help() -> str:
-    width = max(map(len, VERBS))
-    verbs = [f"  {verb:<{width}}  {VERBS[verb][1]}" for verb in VERBS]
+    verbs = columns([(f"  {v}", text) for v, (_, text) in VERBS.items()], "<<")
     lines = f"usage: {PROGRAM} VERB ...", "", ABOUT, *verbs, "", MORE
     return "\n".join(lines)
 

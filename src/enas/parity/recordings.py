@@ -17,11 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the table.
-
-    Returns:
-      0 if every quantity of every recording is within its tolerance and
-      nothing was left out, else 1.
+    """Prints the table; returns 1 if a quantity missed or was left out, else 0.
 
     Raises:
       UserError: there are no recordings, or one cannot be read.

@@ -39,9 +39,6 @@ class Arrays(dict[str, np.ndarray]):
         self.used.add(name)
         return super().__getitem__(name)
 
-    def of(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        return {name: self[name] for name in names}
-
     def below(self, prefix: str) -> dict[str, np.ndarray]:
         """Returns the arrays below a prefix, by the rest of their names."""
         names = [name for name in self if name.startswith(prefix)]
@@ -51,7 +48,8 @@ class Arrays(dict[str, np.ndarray]):
         self, ours: Mapping[str, Any], chains: Collection[str] = ()
     ) -> list[Quantity]:
         """Returns a quantity for each of ours; `chains` as in `quantities`."""
-        return quantities(self.of(ours), ours, chains=chains)
+        recorded = {name: self[name] for name in ours}
+        return quantities(recorded, ours, chains=chains)
 
 
 def named(model: keras.layers.Layer, arrays: Iterable) -> dict[str, np.ndarray]:

@@ -66,7 +66,7 @@ def checkpoint_values(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
     compiled = build_models(Config(**sizes.settings), space)
     checkpoint.assign(compiled, tensors)
     held = tensors | checkpoint.search_variables(compiled)
-    return quantities(arrays.of(arrays), held, lambda n: f"{kind_of(n)}s")
+    return quantities(arrays.below(""), held, lambda n: f"{kind_of(n)}s")
 
 
 def build_models(config: Config, space: SearchSpace) -> Compiled:

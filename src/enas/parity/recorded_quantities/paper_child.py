@@ -99,22 +99,18 @@ class RecordedChild:
     def all_logits(self) -> list[Quantity]:
         """Compares logits `[arcs, batch, 10]` in all recorded modes."""
         masked = {"keep_prob": KEEP_PROB, "dropout": self._masks()}
-        ways: dict[str, dict[str, Any]] = {
-            "logits_eval": {},
-            "logits_eval_outofplace": {"profile": OUT_OF_PLACE},
-            "logits_train_nodrop": {"training": FROZEN},
-            "logits_train": {"training": FROZEN, **masked},
+        ways: dict[str, tuple[Any, dict[str, Any]]] = {
+            "logits_eval": (False, {}),
+            "logits_eval_outofplace": (False, {"profile": OUT_OF_PLACE}),
+            "logits_train_nodrop": (FROZEN, {}),
+            "logits_train": (FROZEN, masked),
         }
-        ours = {
-            name: self._logits(**options)
-            for name, options in ways.items()
-            if name in self.arrays
-        }
+        ours = {}
+        for name, (mode, options) in ways.items():
+            if name in self.arrays:
+                run = functools.partial(self.build(**options), training=mode)
+                ours[name] = [run(self.images, arc) for arc in self.arcs]
         return self.arrays.compared(ours)
-
-    def _logits(self, training: bool | str = False, **options: Any) -> list:
-        child = self.build(**options)
-        return [child(self.images, arc, training=training) for arc in self.arcs]
 
     def _masks(self) -> Callable[..., tf.Tensor]:
         """Returns dropout by what was recorded, in the order of drawing.
@@ -144,8 +140,7 @@ class RecordedChild:
         for state in optimizer.variables.values():
             state.assign(tf.zeros_like(state))
         names = f"steps_loss_{kind}", f"steps_gnorm_{kind}"
-        recorded = self.arrays.of(names)
-        last = len(recorded[names[0]]) - 1
+        last = len(self.arrays[names[0]]) - 1
         found = []
         for t in range(last + 1):
             # Recorded with zeros in the first step, with None in the last.
@@ -153,7 +148,7 @@ class RecordedChild:
                 found += self._loss_gradients(child, kind, t)
             ours = step(*self.arcs[t])
             found += quantities(
-                {name: array[t] for name, array in recorded.items()},
+                {name: self.arrays[name][t] for name in names},
                 dict(zip(names, ours, strict=True)),
                 title=f"{{}}[{t}]",
                 chains=names,
