@@ -108,6 +108,15 @@ def test_mistakes_in_the_options_end_with_2(argv, capsys):
     assert capsys.readouterr().err.startswith("error: ")
 
 
+@pytest.mark.parametrize("text", ["{}", "[1]", "no JSON"])
+def test_json_of_something_else_is_refused(text, tmp_path, capsys):
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    for option in ("--show", "--compare"):
+        assert main([f"{option}={path}"]) == 2
+        assert "a file that --json wrote" in capsys.readouterr().err
+
+
 def test_it_runs_and_writes_its_rows(tmp_path, capsys, monkeypatch):
     # One of the two ways of sharing: a process each, and two more for q=1.
     both = flat("identity")

@@ -16,6 +16,8 @@ from enas.errors import UserError
 from enas.parser import Parser
 from enas.paths import MARK, check_free
 
+# What `--json` writes and the table needs.
+_PARTS = {"options", "machine", "speeds", "rows"}
 THREADS = ("TF_NUM_INTRAOP", "TF_NUM_INTEROP", "OPENBLAS_NUM")
 # Option -> (its value, that with --quick, its help).
 SIZES = {
@@ -71,7 +73,10 @@ def _positive(text: str) -> int:
 
 def _result(path: str) -> dict[str, Any]:
     try:
-        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        result = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        if not isinstance(result, dict) or not _PARTS <= result.keys():
+            raise ValueError(f"it lacks {', '.join(sorted(_PARTS))}")
+        return result
     except (OSError, ValueError) as error:
         text = f"a file that --json wrote; received {path}: {error}"
         raise argparse.ArgumentTypeError(text) from error
