@@ -37,7 +37,10 @@ class TimedSearch:
     def __init__(self, config: Config, arcs: Sequence[Arc]) -> None:
         search = self._search = build.load_search(config)
         self._steps, self._drawn = search.compiled, arcs
-        self._arcs = [(np.int32(a.op_ids), np.int32(a.skips)) for a in arcs]
+        pairs = [(arc.op_ids, arc.skips) for arc in arcs]
+        self._arcs = [
+            tuple(np.array(a, np.int32) for a in arc) for arc in pairs
+        ]
         self._batch = search.train_batch(0)
         self._reward_batch = search.reward_batch(0)
         self._stream = batches.prefetch(search.train_batch, itertools.count())

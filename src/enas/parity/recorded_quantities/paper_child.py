@@ -108,8 +108,10 @@ class RecordedChild:
         ours = {}
         for name, (mode, options) in ways.items():
             if name in self.arrays:
-                run = functools.partial(self.build(**options), training=mode)
-                ours[name] = [run(self.images, arc) for arc in self.arcs]
+                child: Any = self.build(**options)
+                ours[name] = [
+                    child(self.images, arc, training=mode) for arc in self.arcs
+                ]
         return self.arrays.compared(ours)
 
     def _masks(self) -> Callable[..., tf.Tensor]:
