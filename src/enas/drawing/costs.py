@@ -36,6 +36,12 @@ class Cost:
             self.known and other.known,
         )
 
+    def texts(self, short: bool = False) -> tuple[str, str]:
+        """Returns both numbers for people; a ? marks what is not known."""
+        mark, number = "" if self.known else "?", self.multiply_adds
+        text = f"{number / 1e6:.2f}M" if short else f"{number:,}"
+        return f"{self.parameters:,}{mark}", text + mark
+
 
 def conv_cost(weights: int, pixels: int, norm: int = 0) -> Cost:
     """Returns the cost of a convolution whose every weight meets every pixel.

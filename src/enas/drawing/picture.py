@@ -166,19 +166,14 @@ def _cost_column(axes: Axes, places: Places, costs: dict[Any, Cost]) -> None:
         name = part if isinstance(part, str) else f"layer {part}"
         pooled = isinstance(part, tuple)
         y = places[f"layer {part[1]}"] + 0.9 if pooled else places[name]
-        lines.append((y, *_short(cost)))
-    parameters, multiply_adds = _short(sum(costs.values(), Cost()))
+        lines.append((y, *cost.texts(short=True)))
+    total = sum(costs.values(), Cost())
+    parameters, multiply_adds = total.texts(short=True)
     lines.append((places["head"] + 1.0, f"total {parameters}", multiply_adds))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 2.5}
     for y, *texts in lines:
         for x, text in zip((-2.9, -1.4), texts, strict=True):
             axes.text(x, y, text, ha="right", va="center", size=7, bbox=box)
-
-
-def _short(cost: Cost) -> tuple[str, str]:
-    mark = "" if cost.known else "?"
-    millions = f"{cost.multiply_adds / 1e6:.2f}M"
-    return f"{cost.parameters:,}{mark}", millions + mark
 
 
 def _legend(axes: Axes, drawing: Drawing) -> None:

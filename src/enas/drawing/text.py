@@ -17,21 +17,21 @@ def describe(drawing: Drawing) -> list[str]:
     sizes = {node.layer: node.size for node in nodes if node.kind == "op"}
     head = ("", "op id", "op", "map", "parameters", "multiply-adds", "skips")
     stem = f"{nodes[0].size}x{nodes[0].size}"
-    rows = [head, ("stem", "", "conv_3x3", stem, *_cells(costs["stem"]), "")]
+    rows = [head, ("stem", "", "conv_3x3", stem, *costs["stem"].texts(), "")]
     for k, op_id in enumerate(arc.op_ids):
         name = search_space.label(op_id)
         poison = "  POISON" if search_space.is_poison(op_id) else ""
         skips = ", ".join(skip_sources(arc, k, options.profile))
         size = f"{sizes[k]}x{sizes[k]}"
         what = f"layer {k}", str(op_id), name + poison, size
-        rows.append((*what, *_cells(costs[k]), skips))
+        rows.append((*what, *costs[k].texts(), skips))
         if maps := drawing.pool(k):
             size = f"{maps[0].size}x{maps[0].size}"
             what = "", "", f"{len(maps)} maps halved", size
-            rows.append((*what, *_cells(costs["pool", k]), ""))
-    rows.append(("head", "", "mean, matrix", "", *_cells(costs["head"]), ""))
+            rows.append((*what, *costs["pool", k].texts(), ""))
+    rows.append(("head", "", "mean, matrix", "", *costs["head"].texts(), ""))
     total = sum(costs.values(), Cost())
-    rows.append(("total", "", "", "", *_cells(total), ""))
+    rows.append(("total", "", "", "", *total.texts(), ""))
     bad = sum(map(search_space.is_poison, arc.op_ids))
     lines = [
         *columns(rows, "<><>>><"),
@@ -43,8 +43,3 @@ def describe(drawing: Drawing) -> list[str]:
     if not total.known:
         lines.append("?: an op that does not say its cost is not counted.")
     return [*lines, f"As --child_fixed_arc takes it: {arc}"]
-
-
-def _cells(cost: Cost) -> tuple[str, str]:
-    mark = "" if cost.known else "?"
-    return f"{cost.parameters:,}{mark}", f"{cost.multiply_adds:,}{mark}"
