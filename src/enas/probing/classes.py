@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from enas.cifar10.search_space import SearchSpace
-from enas.probing.graphs import Signature, signature
+from enas.probing.graphs import signature
 from enas.probing.probes import Probed, relative_distance
 
 # Largest relative distance of the answers of two ops that count as alike, and
@@ -18,7 +18,7 @@ NOISE = 0.2
 EXACT = 1e-5
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(eq=False)
 class OpClass:
     """Op ids that are one choice.
 
@@ -28,28 +28,18 @@ class OpClass:
         with separate weights; "alike", answers within 10 %.
       claims: side of the square that its kernels span.
       probed: the first of them, to be measured.
+      digest: of its computation, see `Signature`.
+      answer: what it makes of small maps, as a vector.
+      noise: how random it is in training, see `noise_of`.
     """
 
     op_ids: tuple[int, ...]
     relation: str
     claims: int
     probed: Probed
-
-
-class _Group:
-    def __init__(
-        self,
-        op_ids: Sequence[int],
-        relation: str,
-        probed: Probed,
-        found: Signature,
-        maps: Sequence[tf.Tensor],
-    ) -> None:
-        self.op_ids = list(op_ids)
-        self.probed = probed
-        self.relation = relation if len(op_ids) > 1 else "one op id"
-        self.digest, self.claims = found.digest, found.claims
-        self.answer, self.noise = probed.answer(maps), probed.noise(maps)
+    digest: str
+    answer: np.ndarray
+    noise: tuple[float, float]
 
 
 def function_classes(
@@ -65,56 +55,55 @@ def function_classes(
       maps: float32 `[batch, size, size, channels]`, see `feature_maps`; small
         ones, since hundreds of copies may have to answer.
     """
-    groups: list[_Group] = []
+    classes: list[OpClass] = []
     for branch, layer in enumerate(child.enas_layers[0].branches):
         op_ids = [i for i, b in enumerate(child.branch_of) if b == branch]
-        for group in _groups_of(layer, op_ids, space, maps):
-            _join(groups, group)
-    groups.sort(key=lambda group: min(group.op_ids))
-    return [
-        OpClass(tuple(sorted(g.op_ids)), g.relation, g.claims, g.probed)
-        for g in groups
-    ]
+        for found in _classes_of(layer, op_ids, space, maps):
+            _join(classes, found)
+    return sorted(classes, key=lambda each: each.op_ids)
 
 
-def _groups_of(
+def _classes_of(
     layer: Any, op_ids: list[int], space: SearchSpace, maps: Sequence[tf.Tensor]
-) -> list[_Group]:
-    """Returns the groups within one branch."""
+) -> list[OpClass]:
+    """Returns the classes within one branch."""
     if not op_ids:
         return []
     found = signature(layer, maps[0].shape[-1])
-    if found.copy != "more":
-        relation = "same function"
-        if found.copy == "weights" and layer.copies > 1:
-            relation = "same computation"
+
+    def probe(op_ids: list[int], relation: str, digest: str) -> OpClass:
         probed = Probed(layer, space.copy(op_ids[0]), found.run)
-        return [_Group(op_ids, relation, probed, found, maps)]
-    groups: list[_Group] = []
+        relation = relation if len(op_ids) > 1 else "one op id"
+        told_by = digest, probed.answer(maps), probed.noise(maps)
+        return OpClass(tuple(op_ids), relation, found.claims, probed, *told_by)
+
+    if found.copy != "more":
+        separate = found.copy == "weights" and layer.copies > 1
+        relation = "same computation" if separate else "same function"
+        return [probe(op_ids, relation, found.digest)]
+    classes: list[OpClass] = []
     for op_id in op_ids:
-        probed = Probed(layer, space.copy(op_id), found.run)
         # Of one graph, but not of one computation: the copy decides.
         digest = f"{found.digest} of copy {op_id}"
-        own = dataclasses.replace(found, digest=digest)
-        _join(groups, _Group([op_id], "one op id", probed, own, maps))
-    return groups
+        _join(classes, probe([op_id], "one op id", digest))
+    return classes
 
 
-def _join(groups: list[_Group], new: _Group) -> None:
-    """Adds a group to the one that it is the same as, or to the list."""
-    for group in groups:
-        relation = _relation(group, new)
+def _join(classes: list[OpClass], new: OpClass) -> None:
+    """Adds a class to the one that it is the same as, or to the list."""
+    order = ("same function", "same computation", "alike")
+    for each in classes:
+        relation = _relation(each, new)
         if relation:
-            order = ("same function", "same computation", "alike")
-            given = [r for r in (group.relation, new.relation) if r in order]
-            group.relation = max([relation, *given], key=order.index)
-            group.op_ids += new.op_ids
+            given = [r for r in (each.relation, new.relation) if r in order]
+            each.relation = max([relation, *given], key=order.index)
+            each.op_ids = tuple(sorted(each.op_ids + new.op_ids))
             return
-    groups.append(new)
+    classes.append(new)
 
 
-def _relation(a: _Group, b: _Group) -> str | None:
-    """Returns how two groups are the same, or None."""
+def _relation(a: OpClass, b: OpClass) -> str | None:
+    """Returns how two classes are the same, or None."""
     apart = relative_distance(a.answer, b.answer)
     noise = np.abs(np.subtract(a.noise, b.noise)).max()
     if apart <= EXACT and noise <= EXACT:
