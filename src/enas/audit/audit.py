@@ -8,13 +8,13 @@ from typing import Any
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import SearchSpace
 from enas.paths import MARK
-from enas.probing.classes import OpClass, function_classes
+from enas.probing.classes import OpClass
 from enas.probing.findings import (
     Finding,
     Measures,
     chain_nonlinearity,
     findings,
-    measure,
+    measured,
 )
 from enas.probing.probes import feature_maps
 from enas.utils import Say, quiet
@@ -158,18 +158,15 @@ def audit_child(
     images = standardize(data.train.images[:4], data.mean, data.std)
     maps = feature_maps(child, images)
     audited, linear = [], []
-    # Answers are compared on the smallest maps, which is fast.
-    for found in function_classes(child, space, maps[2::3]):
-        branch = found.probed.branch
-        cost = branch.cost(config.filters, child.options.image_size**2)
-        measures = measure(found.probed, maps, found.claims, cost)
+    for found, measures in measured(child, space, maps):
         audited.append(_class_audit(found, measures, space, config))
         if any(each.kind == "linear" for each in audited[-1].findings):
             linear.append(found.probed)
     # What is of no use first, then what stands there several times.
-    audited.sort(key=lambda each: each.share, reverse=True)
-    audited.sort(key=lambda each: each.multiplicity > 1, reverse=True)
-    audited.sort(key=lambda each: bool(each.findings), reverse=True)
+    audited.sort(
+        key=lambda e: (bool(e.findings), e.multiplicity > 1, e.share),
+        reverse=True,
+    )
     return Audit(
         classes=tuple(audited),
         num_ops=space.num_ops,

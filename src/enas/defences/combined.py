@@ -9,8 +9,7 @@ import tensorflow as tf
 from enas.cifar10.defence import Defence
 from enas.cifar10.search_space import SearchSpace
 from enas.defences.members import DEFENCES, REMOVED, Function, Member
-from enas.probing.classes import function_classes
-from enas.probing.findings import LINEAR, findings, measure
+from enas.probing.findings import LINEAR, findings, measured
 from enas.probing.probes import feature_maps
 
 
@@ -118,11 +117,8 @@ def functions_of(
       child: a built `MacroChild`, as it starts.
       images: float32 `[images, height, width, 3]`, standardised.
     """
-    # Answers are compared on the smallest maps, which is fast.
-    maps = feature_maps(child, images)
     functions = []
-    for found in function_classes(child, space, maps[2::3]):
-        measures = measure(found.probed, maps, found.claims)
+    for found, measures in measured(child, space, feature_maps(child, images)):
         reasons = tuple(f.text for f in findings(measures))
         linear = measures.finite and measures.nonlinearity <= LINEAR
         functions.append(Function(found.op_ids, reasons, linear))

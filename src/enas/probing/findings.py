@@ -1,12 +1,15 @@
 """What is suspicious about a function, measured on probes and described."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from enas.cifar10.search_space import SearchSpace
+from enas.drawing.costs import Cost
+from enas.probing.classes import OpClass, function_classes
 from enas.probing.probes import Probed, correlation, noise_of, relative_distance
 
 RETURNS_INPUT = 0.1
@@ -15,6 +18,14 @@ UNMET = 0.01
 INDEPENDENT = 0.9
 IGNORES = 1e-6
 ZEROED = 0.8
+# What is judged at each size of a map: measure -> kind of the finding, and the
+# largest value that is one.
+_JUDGED = {
+    "input_distance": ("returns_input", RETURNS_INPUT),
+    "nonlinearity": ("linear", LINEAR),
+    "response": ("constant", IGNORES),
+    "training_response": ("ignores_input", IGNORES),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,23 +88,32 @@ class Finding:
     text: str
 
 
-def measure(
-    probed: Probed, maps: Sequence[tf.Tensor], claims: int, cost: Any = None
-) -> Measures:
-    """Measures an op on probes, with its weights as they are and moved.
+def measured(
+    child: Any, space: SearchSpace, maps: Sequence[tf.Tensor]
+) -> Iterator[tuple[OpClass, Measures]]:
+    """Yields what the op ids of a space are, and what each of these does.
 
     Args:
-      maps: float32 `[batch, size, size, channels]`.
-      claims: side of the square that its kernels span.
-      cost: what it states to cost, or None.
+      child: a built `MacroChild`, fresh or trained.
+      maps: see `feature_maps`.
     """
-    known = cost is not None and cost.known
-    stated: dict[str, Any] = {"claims": claims, "side": int(maps[0].shape[1])}
-    if known:
+    pixels = child.options.image_size**2
+    # Answers are compared on the smallest maps, which is fast.
+    for found in function_classes(child, space, maps[2::3]):
+        cost = found.probed.branch.cost(child.options.filters, pixels)
+        yield found, _measure(found, maps, cost)
+
+
+def _measure(found: OpClass, maps: Sequence[tf.Tensor], cost: Cost) -> Measures:
+    """Measures an op on probes, with its weights as they are and moved."""
+    probed, side = found.probed, int(maps[0].shape[1])
+    stated: dict[str, Any] = {"claims": found.claims, "side": side}
+    if cost.known:
         stated["parameters"] = cost.parameters
         stated["multiply_adds"] = cost.multiply_adds
     answers = [_answer(probed, x) for x in maps]
-    if not all(answer.finite for answer in answers):
+    numbers = [y for each in answers for y in (each.plain, each.steps[0])]
+    if not all(np.isfinite(y).all() for y in numbers):
         return Measures(finite=False, has_state=probed.has_state, **stated)
     every = answers
     if probed.branch.trainable_variables:
@@ -121,7 +141,7 @@ def measure(
         unmet=sum(int((~m).sum()) for m in met),
         weights=sum(m.size for m in met),
         # No more than the map: the largest one tells.
-        sees=max(a.sees for a in every if a.side == stated["side"]),
+        sees=max(a.sees for a in every if a.side == side),
         has_state=probed.has_state,
         only_at=only_at,
         **stated,
@@ -129,29 +149,15 @@ def measure(
 
 
 class _Answer(NamedTuple):
-    """What an op makes of one map, with its weights as they are.
-
-    Attributes:
-      plain: its evaluation.
-      steps: two training steps, one after the other.
-      side: of the map.
-      sees: see `Measures`.
-      measures: name -> number, see `Measures`.
-      met: of every weight, which of its numbers have a gradient.
-    """
+    """What an op makes of one map; `sees` and `measures` as of `Measures`."""
 
     plain: tf.Tensor
     steps: tuple[tf.Tensor, tf.Tensor]
     side: int
     sees: int
     measures: dict[str, float]
+    # Of every weight, which of its numbers have a gradient.
     met: list[np.ndarray]
-
-    @property
-    def finite(self) -> bool:
-        return bool(
-            np.isfinite(self.plain).all() and np.isfinite(self.steps[0]).all()
-        )
 
 
 def _answer(probed: Probed, x: tf.Tensor) -> _Answer:
@@ -193,7 +199,7 @@ def _least(
     """
     least: dict[str, Any] = {}
     only_at = {}
-    for name, low in _LOW.items():
+    for name, (_, low) in _JUDGED.items():
         sizes: dict[int, float] = {}
         for answer in answers:
             value = answer.measures[name]
@@ -203,14 +209,6 @@ def _least(
         if 0 < len(below) < len(sizes):
             only_at[name] = below
     return least, only_at
-
-
-_LOW = {
-    "input_distance": RETURNS_INPUT,
-    "nonlinearity": LINEAR,
-    "response": IGNORES,
-    "training_response": IGNORES,
-}
 
 
 def chain_nonlinearity(
@@ -292,37 +290,20 @@ def findings(found: Measures) -> list[Finding]:
         )
     if found.has_state:
         reasons["has_state"] = "changes itself in evaluation"
-    where = {
-        kind: found.only_at.get(name, ())
-        for kind, name in _MEASURE_OF.items()
-        if kind in reasons
-    }
-    return [
-        Finding(kind, text + _only(where.get(kind, ())))
-        for kind, text in reasons.items()
-    ]
-
-
-_MEASURE_OF = {
-    "constant": "response",
-    "returns_input": "input_distance",
-    "linear": "nonlinearity",
-    "ignores_input": "training_response",
-}
-
-
-def _only(sides: Sequence[int]) -> str:
-    sizes = ", ".join(f"{side}x{side}" for side in sides)
-    return f"; on maps of {sizes}" if sizes else ""
+    for name, sides in found.only_at.items():
+        kind, _ = _JUDGED[name]
+        if kind in reasons:
+            sizes = ", ".join(f"{side}x{side}" for side in sides)
+            reasons[kind] += f"; on maps of {sizes}"
+    return [Finding(kind, text) for kind, text in reasons.items()]
 
 
 def _of_evaluation(found: Measures) -> dict[str, str]:
     """Returns what evaluation says about an op that answers, kind -> text."""
     reasons = {}
     if found.input_distance <= RETURNS_INPUT:
-        distance = f"{found.input_distance:.3f}"
         reasons["returns_input"] = (
-            f"returns its input (relative distance {distance})"
+            f"returns its input (relative distance {found.input_distance:.3f})"
         )
     if found.nonlinearity <= LINEAR:
         reasons["linear"] = (
