@@ -5,7 +5,7 @@ Two ops of one signature compute the same, each with its own weights.
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -78,12 +78,9 @@ def signature(branch: Any, channels: int) -> Signature:
             _place(inside): _weight(outside, branch, moving)
             for outside, inside in graph.captures
         }
-        texts = {place: each.text for place, each in weights.items()}
-        digests.append(_digest(graph, texts, library))
-        stacked = {p for p, each in weights.items() if each.stacked}
-        uses.append(_use_of(graph.inputs[1], stacked))
-        shapes = {place: each.shape for place, each in weights.items()}
-        claims.append(max(_span(graph, shapes, library)))
+        digests.append(_digest(graph, weights, library))
+        uses.append(_use_of(graph.inputs[1], weights))
+        claims.append(max(_span(graph, weights, library)))
     copy = max(uses, key=_USES.index)
     return Signature("-".join(digests), copy, max(claims) + 1, run)
 
@@ -112,8 +109,7 @@ def _only_read(inside: Any) -> bool:
 def _weight(outside: Any, branch: Any, moving: set[int]) -> _Weight:
     """Describes a captured tensor; one that is trained or moves, by its shape.
 
-    Args:
-      moving: ids of captures that training assigns.
+    `moving` are the ids of captures that training assigns.
     """
     if outside.dtype != tf.resource:
         # A constant: two fixed filters are two computations.
@@ -137,15 +133,10 @@ def _weight(outside: Any, branch: Any, moving: set[int]) -> _Weight:
 
 
 def _digest(
-    graph: Any, texts: Mapping[Place, str], library: Mapping[str, Any]
+    graph: Any, weights: Mapping[Place, _Weight], library: Mapping[str, Any]
 ) -> str:
-    """Returns the digest of a graph's outputs.
-
-    Args:
-      texts: what stands for captured tensors.
-      library: graphs of the functions that it calls.
-    """
-    known = {place: _hash(text) for place, text in texts.items()}
+    """Returns the digest of a graph's outputs."""
+    known = {place: _hash(each.text) for place, each in weights.items()}
     for number, tensor in enumerate(graph.inputs):
         known.setdefault(_place(tensor), _hash(f"input {number}"))
     for op in graph.get_operations():
@@ -159,9 +150,8 @@ def _digest(
 
 
 def _changes_no_number(op: Any) -> bool:
-    if op.type != "Cast":
-        return False
-    return op.inputs[0].dtype.is_floating and op.outputs[0].dtype.is_floating
+    ends = [*op.inputs, *op.outputs]
+    return op.type == "Cast" and all(end.dtype.is_floating for end in ends)
 
 
 def _facts(op: Any, library: Mapping[str, Any]) -> Iterator[str]:
@@ -199,12 +189,13 @@ def _hash(*parts: Any) -> str:
     return made.hexdigest()
 
 
-def _use_of(copy: Any, stacked: set[Place]) -> str:
+def _use_of(copy: Any, weights: Mapping[Place, _Weight]) -> str:
     """Returns what the number of the copy decides in a graph."""
+    stacked = {place for place, each in weights.items() if each.stacked}
     uses = set()
     for op in copy.consumers():
         if op.type in _PASSES:
-            uses |= {_use_of(output, stacked) for output in op.outputs}
+            uses |= {_use_of(output, weights) for output in op.outputs}
         elif op.type in ("ResourceGather", "GatherV2", "ResourceScatterUpdate"):
             by_copy = op.inputs[1] is copy and _source(op.inputs[0]) in stacked
             uses.add("weights" if by_copy else "more")
@@ -221,45 +212,39 @@ def _source(tensor: Any, through: set[str] = _PASSES) -> Place:
 
 
 def _span(
-    graph: Any,
-    shapes: Mapping[Place, tuple[int, ...]],
-    library: Mapping[str, Any],
+    graph: Any, weights: Mapping[Place, _Weight], library: Mapping[str, Any]
 ) -> tuple[int, int]:
     """Returns how many pixels beyond its own (height, width) a value may see.
 
     Kernels one after the other add up, of those side by side the largest
     counts. A dilation is no part of it: a kernel claims what its taps do.
-
-    Args:
-      shapes: of the weights in the graph.
-      library: graphs of the functions that it calls.
     """
     reach: dict[str, tuple[int, int]] = {}
     for op in graph.get_operations():
         so_far = [reach.get(tensor.op.name, (0, 0)) for tensor in op.inputs]
-        own = (0, 0)
-        if op.type in _KERNELS:
-            own = _kernel(op.inputs[1], shapes)
+        own = [_kernel(op.inputs[1], weights)] if op.type in _KERNELS else []
         for value in op.node_def.attr.values():
             for called in _functions_in(value):
-                inner = _span(library[called.name], {}, library)
-                own = max(own[0], inner[0]), max(own[1], inner[1])
-        height = max((each[0] for each in so_far), default=0) + own[0]
-        width = max((each[1] for each in so_far), default=0) + own[1]
-        reach[op.name] = height, width
-    ends = [reach[tensor.op.name] for tensor in graph.outputs]
-    return max(e[0] for e in ends), max(e[1] for e in ends)
+                own.append(_span(library[called.name], {}, library))
+        before, within = _largest(so_far), _largest(own)
+        reach[op.name] = before[0] + within[0], before[1] + within[1]
+    return _largest([reach[tensor.op.name] for tensor in graph.outputs])
 
 
-def _kernel(
-    kernel: Any, shapes: Mapping[Place, tuple[int, ...]]
-) -> tuple[int, int]:
+def _largest(sides: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Returns the largest height and the largest width, (0, 0) of none."""
+    heights, widths = zip((0, 0), *sides, strict=True)
+    return max(heights), max(widths)
+
+
+def _kernel(kernel: Any, weights: Mapping[Place, _Weight]) -> tuple[int, int]:
     """Returns height and width of a kernel, less one.
 
     One that is cut out of a weight, as the only tap that meets a pixel, claims
     what the weight does.
     """
-    shape = shapes.get(_source(kernel, _CUTS), ())
+    weight = weights.get(_source(kernel, _CUTS))
+    shape = list(weight.shape) if weight else []
     if len(shape) != 4:
-        shape = kernel.shape.as_list() if kernel.shape.rank == 4 else (1, 1)
+        shape = kernel.shape.as_list() if kernel.shape.rank == 4 else [1, 1]
     return max(0, (shape[0] or 1) - 1), max(0, (shape[1] or 1) - 1)
