@@ -39,20 +39,20 @@ def test_flags_know_all_defences():
 
 
 def test_one_op_id_of_a_function_is_left():
-    prior = Deduplicate(SPACE, SHAPE).apply(ZERO)
+    prior = Deduplicate(SPACE).apply(ZERO)
     assert (prior[:, :7] == 0).all() and (prior[:, 7:] == REMOVED).all()
     np.testing.assert_allclose(shares(prior), 1 / 7)
 
 
 def test_every_function_has_the_same_prior():
-    prior = Reweight(SPACE, SHAPE).apply(ZERO)
+    prior = Reweight(SPACE).apply(ZERO)
     np.testing.assert_allclose(shares(prior), 1 / 7, rtol=1e-5)
     assert (prior > REMOVED).all()
 
 
 def test_reweighting_what_is_left_changes_nothing():
-    once = Deduplicate(SPACE, SHAPE).apply(ZERO)
-    np.testing.assert_array_equal(Reweight(SPACE, SHAPE).apply(once), once)
+    once = Deduplicate(SPACE).apply(ZERO)
+    np.testing.assert_array_equal(Reweight(SPACE).apply(once), once)
 
 
 @pytest.mark.parametrize("first", ["deduplicate", "discard", "prune"])
@@ -67,13 +67,13 @@ def test_reweighting_counts_what_is_left_in_any_order(first):
 
 
 def test_functions_of_little_use_are_left_out():
-    prior = Discard(SPACE, SHAPE).apply(ZERO)
+    prior = Discard(SPACE).apply(ZERO)
     np.testing.assert_allclose(shares(prior), [1 / 6] * 6 + [0])
 
 
 def test_a_space_of_nothing_else_is_searched_as_it_is():
     bad = [Function((0, 1), ("linear",), True), Function((2,), ("x",), False)]
-    prior = Discard(bad, (LAYERS, 3)).apply(np.zeros((LAYERS, 3), np.float32))
+    prior = Discard(bad).apply(np.zeros((LAYERS, 3), np.float32))
     assert (prior == 0).all()
 
 
@@ -92,7 +92,7 @@ def searched(effects, functions, updates, seed):
     """Returns the `Prune` after a search that it pruned."""
     rng = np.random.default_rng(seed)
     shape = (LAYERS, len(effects))
-    prune, prior = Prune(functions, shape), np.zeros(shape, np.float32)
+    prune, prior = Prune(functions), np.zeros(shape, np.float32)
     for _ in range(updates):
         op_ids, advantages = bandit(effects, prior, rng)
         prune.observe(op_ids, advantages)
@@ -161,7 +161,7 @@ def test_bounds_cover_the_mean_at_all_times():
 
 def test_what_was_seen_comes_back():
     prune, _ = searched(np.array([0.3] * 6 + [0.0] * 300), SPACE, 50, 3)
-    again = Prune(SPACE, SHAPE)
+    again = Prune(SPACE)
     again.state = copy.deepcopy(prune.state)
     rng = np.random.default_rng(9)
     op_ids = rng.integers(0, 306, (20, LAYERS))
@@ -173,6 +173,6 @@ def test_what_was_seen_comes_back():
 
 @pytest.mark.parametrize("name", DEFENCES)
 def test_a_space_of_different_useful_ops_is_left_as_it_is(name):
-    member = DEFENCES[name](GOOD, (LAYERS, 6))
+    member = DEFENCES[name](GOOD)
     zero = np.zeros((LAYERS, 6), np.float32)
     np.testing.assert_array_equal(member.apply(zero), zero)

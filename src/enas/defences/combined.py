@@ -32,7 +32,7 @@ class Combined(Defence):
     ) -> None:
         shape = num_layers, num_ops
         self.functions = functions
-        self.members = {n: DEFENCES[n](functions, shape) for n in names}
+        self.members = {name: DEFENCES[name](functions) for name in names}
         self.prior = tf.Variable(tf.zeros(shape), trainable=False)
         self.variables = {"defence/prior": self.prior}
         for path, member, part in self._states():

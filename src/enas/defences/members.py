@@ -32,24 +32,18 @@ class Function:
 
 
 class Member:
-    """One defence; this one does nothing.
-
-    Args:
-      functions: what the op ids of the space are.
-      shape: (num_layers, num_ops).
+    """One defence.
 
     Attributes:
+      functions: what the op ids of the space are.
       last: whether it is applied after all others, wherever it is named.
       state: what a checkpoint must hold, name -> float64 array.
     """
 
     last = False
 
-    def __init__(
-        self, functions: Sequence[Function], shape: tuple[int, int]
-    ) -> None:
+    def __init__(self, functions: Sequence[Function]) -> None:
         self.functions = functions
-        self.shape = shape
         self.state: dict[str, np.ndarray] = {}
 
     def apply(self, prior: np.ndarray) -> np.ndarray:
@@ -58,7 +52,7 @@ class Member:
         Args:
           prior: float32 `[num_layers, num_ops]`, of the defences before it.
         """
-        return prior
+        raise NotImplementedError
 
     def observe(self, op_ids: np.ndarray, advantages: np.ndarray) -> list[str]:
         """Learns from one update; returns lines for the log.
@@ -110,7 +104,7 @@ class Discard(Member):
 
     def apply(self, prior: np.ndarray) -> np.ndarray:
         bad = [i for f in self.functions if f.useless for i in f.op_ids]
-        if len(bad) == self.shape[1]:
+        if len(bad) == prior.shape[1]:
             return prior
         prior = prior.copy()
         prior[:, bad] = REMOVED
@@ -145,18 +139,14 @@ class Prune(Member):
     # The bounds are tightest near this effective sample size.
     TUNED = 200.0
 
-    def __init__(
-        self, functions: Sequence[Function], shape: tuple[int, int]
-    ) -> None:
-        super().__init__(functions, shape)
-        count = len(functions)
-        self._function_of = np.zeros(shape[1], int)
-        for number, function in enumerate(functions):
-            self._function_of[list(function.op_ids)] = number
+    def __init__(self, functions: Sequence[Function]) -> None:
+        super().__init__(functions)
+        number_of = {i: n for n, f in enumerate(functions) for i in f.op_ids}
+        self._function_of = np.array([number_of[i] for i in sorted(number_of)])
         # Per function sums of weights, of their squares and of weight * value;
         # the dropped; and sums over all arcs: count, squares.
-        self.state["sums"] = np.zeros((3, count))
-        self.state["dropped"] = np.zeros(count)
+        self.state["sums"] = np.zeros((3, len(functions)))
+        self.state["dropped"] = np.zeros(len(functions))
         self.state["all"] = np.zeros(2)
 
     def apply(self, prior: np.ndarray) -> np.ndarray:
