@@ -11,11 +11,11 @@ import tensorflow as tf
 from enas.cifar10.arc import Arc
 from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.config import Config
-from enas.cifar10.defence import Defence
 from enas.cifar10.epoch_progress import EpochProgress
 from enas.cifar10.flags import make_flags, read_flags
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
+from enas.cifar10.op_prior import OpPrior
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
 from enas.cifar10.train_steps import Draw, child_step
@@ -95,7 +95,7 @@ def small_search(step=0, layers=2, space=CLEAN):
         baseline=np.float32(step / 7),
         whole_epochs=step // 5,
         progress=EpochProgress(),
-        defence=Defence(),
+        defence=OpPrior(),
         steps_per_epoch=5,
     )
 

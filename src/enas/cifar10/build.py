@@ -13,9 +13,9 @@ from enas.cifar10 import data_utils, user_ops
 from enas.cifar10.arc import Arc
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
-from enas.cifar10.defence import Defence
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
+from enas.cifar10.op_prior import OpPrior
 from enas.cifar10.search import Search
 from enas.cifar10.search_space import SearchSpace, make_search_space
 from enas.devices import describe_devices, find_devices
@@ -170,10 +170,10 @@ def build_defence(
     child: MacroChild | FinalChild,
     data: data_utils.DataSet,
     fixed_arc: Arc | None = None,
-) -> Defence:
+) -> OpPrior:
     """Returns what --defence names; it probes the ops of the fresh child."""
     if config.defence == "none" or fixed_arc is not None:
-        return Defence()
+        return OpPrior()
     from enas.cifar10.batches import standardize
     from enas.defences.combined import Combined, functions_of
 
@@ -219,7 +219,7 @@ def _precision(name: str) -> Iterator[None]:
 
 
 def build_controller(
-    config: Config, search_space: SearchSpace, defence: Defence | None = None
+    config: Config, search_space: SearchSpace, defence: OpPrior | None = None
 ) -> MacroController:
     """Returns the built controller of a `Config`."""
     controller = MacroController(
@@ -236,7 +236,7 @@ def build_controller(
             seed=config.seed,
             profile=config.behaviour,
         ),
-        (defence or Defence()).prior,
+        (defence or OpPrior()).prior,
     )
     controller.build()
     return controller

@@ -18,11 +18,11 @@ from enas.cifar10.arc_source import ArcSource
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet
-from enas.cifar10.defence import Defence
 from enas.cifar10.epoch_progress import EpochProgress, Phase
 from enas.cifar10.evaluation import Evaluation, arc_of
 from enas.cifar10.macro_controller import Sample
 from enas.cifar10.metrics import EpochNumbers
+from enas.cifar10.op_prior import OpPrior
 from enas.cifar10.search_space import SearchSpace
 from enas.errors import NonFiniteError
 from enas.schedules import learning_rate
@@ -56,7 +56,7 @@ class Search:
         compiled: Compiled,
         log: Callable[[str], None],
         fixed_arc: Arc | None = None,
-        defence: Defence | None = None,
+        defence: OpPrior | None = None,
     ) -> None:
         self.config = config
         self.profile = config.behaviour
@@ -65,7 +65,7 @@ class Search:
         self.compiled = compiled
         self.log = log
         self.arcs = ArcSource(compiled, config.seed, fixed_arc)
-        self.defence = defence or Defence()
+        self.defence = defence or OpPrior()
         self.evaluation = Evaluation(self)
         self.searches = fixed_arc is None and config.controller_training
         self.steps_per_epoch = batches.num_train_batches(

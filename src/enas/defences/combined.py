@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from enas.cifar10.defence import Defence
+from enas.cifar10.op_prior import OpPrior
 from enas.cifar10.search_space import SearchSpace
 from enas.defences.members import DEFENCES, REMOVED, Function, Member
 from enas.probing.findings import LINEAR, findings, measured
 from enas.probing.probes import feature_maps
 
 
-class Combined(Defence):
+class Combined(OpPrior):
     """Several defences, applied in the order of their names, `last` ones last.
 
     Args:

@@ -55,13 +55,7 @@ class Member:
         raise NotImplementedError
 
     def observe(self, op_ids: np.ndarray, advantages: np.ndarray) -> list[str]:
-        """Learns from one update; returns lines for the log.
-
-        Args:
-          op_ids: int32 `[n, num_layers]`.
-          advantages: float32 `[n]`.
-        """
-        del op_ids, advantages
+        """Learns from one update, as `OpPrior.observe`."""
         return []
 
 

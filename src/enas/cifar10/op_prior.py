@@ -1,16 +1,16 @@
-"""The seam between a search and a defence against poisoned search spaces.
+"""What is added to the controller's op logits: nothing, without a defence.
 
-Whatever a defence does to the controller is a prior on its op logits, and
-whatever it learns it learns from arcs and their advantages. Neither the search
-nor the controller knows which defence runs.
+Whatever a defence against poisoned search spaces does to the controller is a
+prior on its op logits, and whatever it learns it learns from arcs and their
+advantages. Neither the search nor the controller knows which defence runs.
 """
 
 import numpy as np
 import tensorflow as tf
 
 
-class Defence:
-    """No defence: the paper's system.
+class OpPrior:
+    """No prior, the paper's system; `enas.defences.combined` has the others.
 
     Attributes:
       prior: float32 variable `[num_layers, num_ops]` that is added to the
@@ -31,7 +31,6 @@ class Defence:
         Returns:
           Lines for the log: what changed.
         """
-        del op_ids, advantages
         return []
 
     def describe(self) -> list[str]:
