@@ -84,9 +84,11 @@ def holds(what: Published, place: str | os.PathLike[str]) -> bool:
 
 def _find(what: Published, place: str | os.PathLike[str]) -> Found | None:
     """Returns the first form in a place, or None."""
-    path = pathlib.Path(full_path(place))
-    if path.is_file():
-        return _found_file(what, path)
+    return next(_forms(what, pathlib.Path(full_path(place))), None)
+
+
+def _forms(what: Published, path: pathlib.Path) -> Iterator[Found]:
+    """Yields the forms in a folder, or the one that a file has."""
     for form, name, suffix in (
         ("Python batches", what.python_folder, ""),
         ("binary version", what.binary_folder, ".bin"),
@@ -97,14 +99,18 @@ def _find(what: Published, place: str | os.PathLike[str]) -> Found | None:
                 (folder / f"{file}{suffix}").is_file() for file in what.files
             ):
                 read = functools.partial(_read_folder, what, suffix)
-                return Found(form, folder, read)
+                yield Found(form, folder, read)
     prepared = tfds.find(what, path)
     if prepared is not None:
         read = functools.partial(tfds.read, what)
-        return Found("prepared TFDS folder", prepared, read)
-    files = [path / f"{what.name}.npz", *_archives(what, path)]
-    found = (_found_file(what, file) for file in files if file.is_file())
-    return next(filter(None, found), None)
+        yield Found("prepared TFDS folder", prepared, read)
+    for file in (path, path / f"{what.name}.npz", *_archives(what, path)):
+        if file.suffix == ".npz" and file.is_file():
+            read = functools.partial(packed.read_npz, what)
+            yield Found("npz file", file, read)
+        elif file.is_file() and packed.is_archive(file):
+            read = functools.partial(packed.read_archive, what)
+            yield Found("archive", file, read)
 
 
 def _archives(what: Published, folder: pathlib.Path) -> list[pathlib.Path]:
@@ -118,15 +124,6 @@ def _archives(what: Published, folder: pathlib.Path) -> list[pathlib.Path]:
     return [
         p for p in found if p.suffix not in BROKEN and "matlab" not in p.name
     ]
-
-
-def _found_file(what: Published, path: pathlib.Path) -> Found | None:
-    if path.suffix == ".npz":
-        return Found("npz file", path, functools.partial(packed.read_npz, what))
-    if packed.is_archive(path):
-        read = functools.partial(packed.read_archive, what)
-        return Found("archive", path, read)
-    return None
 
 
 def _read_folder(
