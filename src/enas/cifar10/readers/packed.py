@@ -1,6 +1,5 @@
 """Published data sets in one file: archives as they are, and npz files."""
 
-import functools
 import itertools
 import os
 import pathlib
@@ -10,14 +9,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from enas.cifar10.readers.published import (
+    ContentError,
     Pairs,
     Published,
     check_pair,
-    damaged,
-    one_line,
     read_files,
+    reading,
 )
-from enas.errors import UserError
 from enas.utils import Say
 
 NPZ_KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -36,26 +34,21 @@ def is_archive(path: pathlib.Path) -> bool:
 
 def read_archive(what: Published, path: pathlib.Path, log: Say) -> Pairs:
     """Reads a tar file, packed or not; nothing of it is written anywhere."""
-    try:
-        with tarfile.open(path) as archive:
-            members = _members(what, archive)
-            first = next(members, None)
-            if first is None:
-                legal = f"it holds {', '.join(what.files)}"
-                raise damaged(what, path, legal, "none of these")
-            suffix = ".bin" if first[1].endswith(".bin") else ""
-            contents = (
-                (f"{path}/{member}", name, content)
-                for member, name, content in itertools.chain([first], members)
-                if name.endswith(".bin") == bool(suffix)
+    whole = "an archive must be readable and whole"
+    with reading(what, path, whole), tarfile.open(path) as archive:
+        members = _members(what, archive)
+        first = next(members, None)
+        if first is None:
+            raise ContentError(
+                f"it holds {', '.join(what.files)}", "none of these"
             )
-            return read_files(what, suffix, contents, log)
-    except UserError:
-        raise
-    # tarfile lets through what the packing below it raises.
-    except Exception as error:
-        legal = "an archive must be readable and whole"
-        raise damaged(what, path, legal, one_line(error)) from error
+        suffix = ".bin" if first[1].endswith(".bin") else ""
+        contents = (
+            (f"{path}/{member}", name, content)
+            for member, name, content in itertools.chain([first], members)
+            if name.endswith(".bin") == bool(suffix)
+        )
+        return read_files(what, suffix, contents, log)
 
 
 def _members(
@@ -75,25 +68,18 @@ def read_npz(what: Published, path: pathlib.Path, log: Say) -> Pairs:
     Images may be planes, `[images, 3072]` or `[images, 3, 32, 32]`.
     """
     log(path.name)
-    wrong = functools.partial(damaged, what, path)
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if not set(NPZ_KEYS) <= set(arrays.files):
-                legal = f"it has the arrays {', '.join(NPZ_KEYS)}"
-                raise wrong(legal, ", ".join(arrays.files)[:200] or "none")
-            found = [arrays[key] for key in NPZ_KEYS]
-    except UserError:
-        raise
-    # Of a damaged zip file, a pickled array, ..
-    except Exception as error:
-        legal = "it must be readable and whole"
-        raise wrong(legal, one_line(error)) from error
-    pairs = []
-    for i, count in enumerate((what.num_train, what.num_test)):
-        images, labels = found[2 * i], found[2 * i + 1].reshape(-1)
-        if images.shape in ((count, 3072), (count, 3, 32, 32)):
-            images = images.reshape(count, 3, 32, 32).transpose(0, 2, 3, 1)
-        shape = [count, 32, 32, 3]
-        check_pair(what, wrong, "images are", images, labels, shape)
-        pairs.append((np.ascontiguousarray(images), labels.astype(np.int32)))
+    with reading(what, path), np.load(path, allow_pickle=False) as arrays:
+        if not set(NPZ_KEYS) <= set(arrays.files):
+            legal = f"it has the arrays {', '.join(NPZ_KEYS)}"
+            raise ContentError(legal, ", ".join(arrays.files)[:200] or "none")
+        found = [arrays[key] for key in NPZ_KEYS]
+        pairs = []
+        for i, count in enumerate((what.num_train, what.num_test)):
+            images, labels = found[2 * i], found[2 * i + 1].reshape(-1)
+            if images.shape in ((count, 3072), (count, 3, 32, 32)):
+                images = images.reshape(count, 3, 32, 32).transpose(0, 2, 3, 1)
+            shape = [count, 32, 32, 3]
+            check_pair(what, "images are", images, labels, shape)
+            pair = np.ascontiguousarray(images), labels.astype(np.int32)
+            pairs.append(pair)
     return pairs

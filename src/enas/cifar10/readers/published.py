@@ -1,10 +1,10 @@
 """CIFAR-10 and CIFAR-100 as published: their files, sizes and classes."""
 
+import contextlib
 import dataclasses
-import functools
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -12,9 +12,9 @@ from enas.cifar10.readers import pickles
 from enas.errors import UserError
 from enas.utils import Say
 
-Wrong = Callable[[str, object], UserError]
-Planes = tuple[np.ndarray, np.ndarray]
-Pairs = list[tuple[np.ndarray, np.ndarray]]
+Pair = tuple[np.ndarray, np.ndarray]
+Pairs = list[Pair]
+WHOLE = "it must be readable and whole"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +114,31 @@ def damaged(
     )
 
 
+class ContentError(Exception):
+    """Content is not as published: (what is legal, what was received)."""
+
+
+@contextlib.contextmanager
+def reading(
+    what: Published, path: object, whole: str = WHOLE, part: str = ""
+) -> Iterator[None]:
+    """Makes whatever goes wrong in the `with` block a `UserError` of a file.
+
+    Args:
+        whole: What is said if the file cannot be read at all.
+        part: Which part of it cannot.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except ContentError as error:
+        raise damaged(what, path, *error.args) from error
+    # What damaged files raise has no common kind.
+    except Exception as error:
+        raise damaged(what, f"{path}{part}", whole, one_line(error)) from error
+
+
 def missing(what: Published, path: object) -> UserError:
     """Returns the error of a file that is not there, but others of its set."""
     number = {2: "both", 6: "all six"}[len(what.files)]
@@ -173,7 +198,7 @@ def read_files(
 
 def read_one(
     what: Published, path: object, content: bytes, suffix: str, count: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Pair:
     """Reads one file.
 
     Args:
@@ -187,24 +212,17 @@ def read_one(
     Raises:
         UserError: It holds something else.
     """
-    wrong = functools.partial(damaged, what, path)
-    try:
+    with reading(what, path):
         if suffix:
-            planes, labels = _read_binary(what, content, count, wrong)
+            planes, labels = _read_binary(what, content, count)
         else:
-            planes, labels = _read_python(what, content, wrong)
-    except UserError:
-        raise
-    # A damaged pickle can raise nearly anything.
-    except Exception as error:
-        raise wrong("it must be readable and whole", one_line(error)) from error
-    check_pair(what, wrong, "data is", planes, labels, [count, 3072])
+            planes, labels = _read_python(what, content)
+        check_pair(what, "data is", planes, labels, [count, 3072])
     return planes, labels
 
 
 def check_pair(
     what: Published,
-    wrong: Wrong,
     name: str,
     images: np.ndarray,
     labels: np.ndarray,
@@ -218,32 +236,31 @@ def check_pair(
     shape = [int(size) for size in shape]
     if images.dtype != np.uint8 or list(images.shape) != shape:
         received = f"{images.dtype} {list(images.shape)}"
-        raise wrong(f"its {name} uint8 {shape}", received)
+        raise ContentError(f"its {name} uint8 {shape}", received)
     if labels.dtype.kind not in "iu" or labels.shape != (shape[0],):
         received = f"{labels.dtype} {list(labels.shape)}"
-        raise wrong(f"its labels are {shape[0]} integers", received)
+        raise ContentError(f"its labels are {shape[0]} integers", received)
     classes = len(what.class_names)
     if labels.min() < 0 or labels.max() >= classes:
         received = f"labels in [{labels.min()}, {labels.max()}]"
-        raise wrong(f"labels are in [0, {classes - 1}]", received)
+        raise ContentError(f"labels are in [0, {classes - 1}]", received)
 
 
-def _read_binary(
-    what: Published, content: bytes, count: int, wrong: Wrong
-) -> Planes:
+def _read_binary(what: Published, content: bytes, count: int) -> Pair:
     width = what.label_bytes + 3072
     if len(content) != count * width:
-        legal = f"it has {count * width} bytes"
-        raise wrong(legal, f"{len(content)} bytes")
+        raise ContentError(
+            f"it has {count * width} bytes", f"{len(content)} bytes"
+        )
     rows = np.frombuffer(content, np.uint8).reshape(count, width)
     return rows[:, what.label_bytes :], rows[:, what.label_bytes - 1]
 
 
-def _read_python(what: Published, content: bytes, wrong: Wrong) -> Planes:
+def _read_python(what: Published, content: bytes) -> Pair:
     found = pickles.load(content)
     if not isinstance(found, dict):
         received = f"a pickled {type(found).__name__}"
-        raise wrong("it is a pickled dictionary", received)
+        raise ContentError("it is a pickled dictionary", received)
 
     def entry(name: str) -> np.ndarray:
         # Python 2 wrote its keys as what Python 3 calls bytes.
@@ -251,6 +268,6 @@ def _read_python(what: Published, content: bytes, wrong: Wrong) -> Planes:
             if key in found:
                 return np.asarray(found[key])
         keys = ", ".join(map(str, found))
-        raise wrong(f"it has the key {name!r}", f"keys {keys[:200]}")
+        raise ContentError(f"it has the key {name!r}", f"keys {keys[:200]}")
 
     return entry("data"), entry(what.label_key)

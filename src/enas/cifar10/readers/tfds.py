@@ -4,7 +4,6 @@ TensorFlow is imported only to read or download.
 """
 
 import contextlib
-import functools
 import http.client
 import io
 import json
@@ -19,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from enas.cifar10.readers.published import (
+    ContentError,
+    Pair,
     Pairs,
     Published,
-    Wrong,
     damaged,
     one_line,
+    reading,
 )
-from enas.errors import UserError
 from enas.utils import Say
 
 PROBE_TIMEOUT_S = 5.0
@@ -72,35 +72,26 @@ def read(what: Published, folder: pathlib.Path, log: Say) -> Pairs:
     Raises:
         UserError: It is of another data set, or damaged.
     """
-    where, splits = str(folder), []
-    try:
+    whole = "a prepared TFDS folder must be readable and whole"
+    with reading(what, folder, whole):
         name = json.loads((folder / INFO).read_bytes())["name"]
         if name != what.name:
             legal = f"it describes the data set {what.name}"
             raise damaged(what, folder / INFO, legal, repr(name))
         builder = _import_tfds().builder_from_directory(folder)
-        wrong = functools.partial(damaged, what, builder.data_path)
-        counts = {"train": what.num_train, "test": what.num_test}
-        for split, count in counts.items():
-            where = f"{folder} (split {split})"
-            splits.append(_read_split(builder, split, count, wrong, log))
-    # TFDS and the TensorFlow under it have no common exception.
-    except Exception as error:
-        if isinstance(error, UserError):
-            raise
-        legal = "a prepared TFDS folder must be readable and whole"
-        raise damaged(what, where, legal, one_line(error)) from error
+    splits = []
+    for split, count in (("train", what.num_train), ("test", what.num_test)):
+        with reading(what, folder, whole, f" (split {split})"):
+            splits.append(_read_split(builder, split, count, log))
     return splits
 
 
-def _read_split(
-    builder: Any, name: str, count: int, wrong: Wrong, log: Say
-) -> tuple[np.ndarray, np.ndarray]:
+def _read_split(builder: Any, name: str, count: int, log: Say) -> Pair:
     """Returns the images of a split in the order of the published files."""
     info = builder.info.splits[name]
     legal = f"its {name} split has {count} images"
     if info.num_examples != count:
-        raise wrong(legal, info.num_examples)
+        raise ContentError(legal, info.num_examples)
     for file_name in sorted(info.filenames):
         log(file_name)
     images = np.empty((count, 32, 32, 3), np.uint8)
@@ -119,7 +110,7 @@ def _read_split(
         start += len(batch["label"])
     lost = np.count_nonzero(labels < 0)
     if lost:
-        raise wrong(legal, f"{lost} fewer")
+        raise ContentError(legal, f"{lost} fewer")
     return images, labels
 
 
