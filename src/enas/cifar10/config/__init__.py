@@ -76,24 +76,19 @@ class Config(
         """Bound of the logits, or None without bound."""
         return self.controller_tanh_constant or None
 
-    @property
-    def op_settings(self) -> dict[str, Any]:
-        """Values of the ops' settings by name.
+    def child_options(self, num_classes: int = 10) -> ChildOptions:
+        """Returns what every part of the child needs to know.
 
         Raises:
           UserError: --op_setting names none that an op declares, or its value
             is not legal.
         """
-        return op_settings.values_of(self)
-
-    def child_options(self, num_classes: int = 10) -> ChildOptions:
-        """Returns what every part of the child needs to know."""
         return ChildOptions(
             filters=self.filters,
             data_format=self.data_format,
             seed=self.seed,
             keep_prob=self.child_keep_prob,
-            op_settings=self.op_settings,
+            op_settings=op_settings.values_of(self),
             num_classes=num_classes,
             image_size=self.image_size,
             profile=self.behaviour,

@@ -33,7 +33,7 @@ OpSettings: Any = dataclasses.make_dataclass(
 
 
 def values_of(config: Any) -> dict[str, Any]:
-    """Returns the values of all settings by name; see `Config.op_settings`."""
+    """Returns the values of all settings by name; see `child_options`."""
     values = {each.name: getattr(config, each.name) for each in SETTINGS}
     return values | dict(map(_of_user, config.op_setting))
 

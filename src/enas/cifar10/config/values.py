@@ -75,7 +75,8 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
     Raises:
       UserError: its type or its range is not legal, or it is empty text.
     """
-    if value is None and _may_be_none(field):
+    is_optional = type(None) in typing.get_args(field.type)
+    if value is None and (is_optional or field.default is None):
         return None
     value = _typed(field, value)
     if value is None:
@@ -88,20 +89,22 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
     return value
 
 
-def _may_be_none(field: dataclasses.Field) -> bool:
-    return field.default is None or type(None) in typing.get_args(field.type)
+def kind_of(field: dataclasses.Field) -> type:
+    """Returns the type of a setting's values: tuple is of texts."""
+    if field.type == tuple[str, ...]:
+        return tuple
+    return (typing.get_args(field.type) or (field.type,))[0]
 
 
 def _typed(field: dataclasses.Field, value: Any) -> Any:
-    if field.type == tuple[str, ...]:
+    if kind_of(field) is tuple:
         if isinstance(value, (list, tuple)):
             return tuple(_typed_as(str, field, item) for item in value)
         raise _wrong_type(field, "a tuple of texts", value)
     if field.name == "child_fixed_arc":
         text = as_text(value)
         return None if text.strip().lower() == "none" else text
-    kind = (typing.get_args(field.type) or (field.type,))[0]
-    return _typed_as(kind, field, value)
+    return _typed_as(kind_of(field), field, value)
 
 
 def _typed_as(kind: type, field: dataclasses.Field, value: Any) -> Any:
@@ -111,17 +114,13 @@ def _typed_as(kind: type, field: dataclasses.Field, value: Any) -> Any:
         value = os.fspath(value)
     # In Python True is an int, too; here it is a slip.
     if kind is float and type(value) is int:
-        value = _as_float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf
     if type(value) is not kind:
         raise _wrong_type(field, _WORDS[kind], value)
     return value
-
-
-def _as_float(value: int) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def _wrong_type(field: dataclasses.Field, wanted: str, value: Any) -> UserError:
@@ -138,8 +137,6 @@ def shown_default(field: dataclasses.Field) -> Any:
 
 def _check_range(field: dataclasses.Field, value: Any) -> None:
     rules = field.metadata
-    if isinstance(value, tuple):
-        return
     if "choices" in rules and value not in rules["choices"]:
         raise UserError(
             f"--{field.name} is one of {', '.join(rules['choices'])}; received"
