@@ -11,11 +11,10 @@ import urllib.request
 import matplotlib.image
 import numpy as np
 import pytest
-from absl import flags
 
 from doc_commands import ROOT, commands, documents, fences
 from enas.cifar10 import data_utils
-from enas.cifar10.flags import define_flags, read_flags
+from enas.cifar10.flags import make_flags, read_flags
 from enas.cifar10.readers.shapes import CLASS_NAMES, make_shapes
 from enas.parity.diff_enas import VERBS
 
@@ -264,9 +263,7 @@ def check_arguments(words):
     """Lets a program read its arguments, without what it does with them."""
     name, arguments = words[2], words[3:]
     if name == "enas.cifar10.main":
-        values = flags.FlagValues()
-        define_flags(values)
-        read_flags(values, words[2:])
+        read_flags(make_flags(), words[2:])
     elif name == "enas.experiments.table1":
         importlib.import_module(name)._read_arguments(arguments)
     elif name == "enas.parity.diff_enas":

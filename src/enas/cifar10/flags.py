@@ -6,14 +6,13 @@ Only `main.py` calls this; everything else receives a `Config`. No TensorFlow.
 import dataclasses
 import re
 import textwrap
-import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import flags
 
 from enas.cifar10.config import Config
-from enas.cifar10.config.values import checked, shown_default
+from enas.cifar10.config.values import checked, kind_of, shown_default
 from enas.errors import UserError
 from enas.paths import check_not_empty, command_words
 
@@ -57,51 +56,33 @@ _DEFINE: dict[type, Callable[..., Any]] = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
     bool: flags.DEFINE_boolean,
+    tuple: flags.DEFINE_multi_string,
 }
 
 
 def make_flags(**own: Any) -> flags.FlagValues:
-    """Returns the flags of a search, and a program's own, name=default.
+    """Returns one flag per field of `Config`, aliases, and idle flags.
 
-    The default says the type: a list is of texts, None stands for text.
+    Args:
+      **own: a program's own flags, name=default. The default says the type: a
+        tuple is of texts, None stands for text.
     """
     values = flags.FlagValues()
-    define_flags(values)
-    for name, default in own.items():
-        define = _DEFINE.get(type(default), flags.DEFINE_string)
-        if isinstance(default, list):
-            define = flags.DEFINE_multi_string
-        define(name, default, "", flag_values=values)
-    return values
-
-
-def define_flags(values: flags.FlagValues) -> None:
-    """Defines one flag per field of `Config`, aliases, and idle flags."""
     for field in dataclasses.fields(Config):
-        if field.type == tuple[str, ...]:
-            flags.DEFINE_multi_string(
-                field.name,
-                list(shown_default(field)),
-                field.metadata["help"],
-                flag_values=values,
-            )
-            continue
-        kind = (typing.get_args(field.type) or (field.type,))[0]
-        _DEFINE[kind](
-            field.name,
-            field.default,
-            field.metadata["help"],
-            flag_values=values,
-        )
-        if "alias" in field.metadata:
-            flags.DEFINE_alias(
-                field.metadata["alias"], field.name, flag_values=values
-            )
+        name, rules = field.name, field.metadata
+        define = _DEFINE[kind_of(field)]
+        define(name, field.default, rules["help"], flag_values=values)
+        if "alias" in rules:
+            flags.DEFINE_alias(rules["alias"], name, flag_values=values)
     for name, (kind, why) in WITHOUT_EFFECT.items():
         _DEFINE[kind](name, None, f"Without effect: {why}.", flag_values=values)
     flags.DEFINE_boolean(
         "help", False, "Show this text.", short_name="h", flag_values=values
     )
+    for name, default in own.items():
+        define = _DEFINE.get(type(default), flags.DEFINE_string)
+        define(name, default, "", flag_values=values)
+    return values
 
 
 def read_flags(
@@ -110,7 +91,7 @@ def read_flags(
     """Parses a command line into a `Config`.
 
     Args:
-      values: the `flags.FlagValues` that `define_flags` filled.
+      values: as `make_flags` returns them.
       argv: the program's name first.
 
     Returns:
@@ -146,8 +127,7 @@ def spelled_out(words: Sequence[str]) -> tuple[str, ...]:
     Raises:
       UserError: as `read_flags`.
     """
-    values = flags.FlagValues()
-    define_flags(values)
+    values = make_flags()
     _parse(values, ["flags", *words])
     lines = []
     for field in dataclasses.fields(Config):
@@ -183,13 +163,11 @@ def _without_flagfiles(
     words = command_words(argv)
     while True:
         words = _with_flagfiles(values, words)
-        marked = [i for i, word in enumerate(words) if word[:1] == "\ufeff"]
-        if not marked:
+        if not any(word.startswith("\ufeff") for word in words):
             return words
-        for i in reversed(marked):
-            words[i] = words[i].lstrip("\ufeff")
-            if words[i].startswith(("#", "//")) or not words[i]:
-                del words[i]
+        # Unread so far are comments and empty lines with a mark.
+        idle = re.compile(r"\ufeff+(#|//|\Z)")
+        words = [w.lstrip("\ufeff") for w in words if not idle.match(w)]
 
 
 def _with_flagfiles(
@@ -211,12 +189,11 @@ def _with_flagfiles(
 
 def _check_not_empty(values: flags.FlagValues) -> None:
     for name in values:
-        if values[name].present and name != "help":
-            given = values[name].value
-            for value in given if isinstance(given, list) else [given]:
-                if isinstance(value, str):
-                    check_not_empty(f"--{name}", value)
-                    _check_no_flag(name, value, values)
+        given = values[name].value if values[name].present else []
+        for value in given if isinstance(given, list) else [given]:
+            if isinstance(value, str):
+                check_not_empty(f"--{name}", value)
+                _check_no_flag(name, value, values)
 
 
 def _check_no_flag(name: str, value: str, values: flags.FlagValues) -> None:

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> Iterator[str]:
-    values = make_flags(arc=[], mode="eval", split="test", num_arcs=10)
+    values = make_flags(arc=(), mode="eval", split="test", num_arcs=10)
     argv, images = _take_images(argv)
     config = open_run.read_config(values, argv)
     check_word("mode", values.mode, MODES)

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> Iterator[str]:
-    values = make_flags(to=[], arc=None, statistics=None, overwrite=False)
+    values = make_flags(to=(), arc=None, statistics=None, overwrite=False)
     config = open_run.read_config(values, argv)
     targets, text = values.to, values.arc
     statistics = values.statistics or config.behaviour.bn_evaluation
