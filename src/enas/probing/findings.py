@@ -225,11 +225,9 @@ def chain_nonlinearity(
             x = probed.evaluated(x)
         return x
 
-    largest = 0.0
-    for x in maps:
-        y = tf.roll(x, 1, axis=0)
-        largest = max(largest, _nonlinearity(run, x, y, run(x), run(y)))
-    return largest
+    pairs = [(x, tf.roll(x, 1, axis=0)) for x in maps]
+    found = (_nonlinearity(run, x, y, run(x), run(y)) for x, y in pairs)
+    return max(0.0, *found)
 
 
 def _nonlinearity(

@@ -72,14 +72,14 @@ def read_npz(what: Published, path: pathlib.Path, log: Say) -> Pairs:
         if not set(NPZ_KEYS) <= set(arrays.files):
             legal = f"it has the arrays {', '.join(NPZ_KEYS)}"
             raise ContentError(legal, ", ".join(arrays.files)[:200] or "none")
-        found = [arrays[key] for key in NPZ_KEYS]
         pairs = []
-        for i, count in enumerate((what.num_train, what.num_test)):
-            images, labels = found[2 * i], found[2 * i + 1].reshape(-1)
+        for split, count in what.counts.items():
+            images = arrays[f"x_{split}"]
+            labels = arrays[f"y_{split}"].reshape(-1)
             if images.shape in ((count, 3072), (count, 3, 32, 32)):
                 images = images.reshape(count, 3, 32, 32).transpose(0, 2, 3, 1)
             shape = [count, 32, 32, 3]
             check_pair(what, "images are", images, labels, shape)
-            pair = np.ascontiguousarray(images), labels.astype(np.int32)
-            pairs.append(pair)
+            images = np.ascontiguousarray(images)
+            pairs.append((images, labels.astype(np.int32)))
     return pairs

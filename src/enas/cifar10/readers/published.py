@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -46,14 +46,10 @@ class Published:
     class_names: tuple[str, ...]
 
     @property
-    def num_test(self) -> int:
-        """Images of the test set."""
-        return list(self.files.values())[-1]
-
-    @property
-    def num_train(self) -> int:
-        """Images of the training set."""
-        return sum(self.files.values()) - self.num_test
+    def counts(self) -> dict[str, int]:
+        """Images of the splits train and test."""
+        *train, test = self.files.values()
+        return {"train": sum(train), "test": test}
 
 
 CIFAR100_NAMES = tuple(
@@ -173,13 +169,12 @@ def read_files(
     Raises:
         UserError: One is damaged or missing.
     """
-    stops = np.cumsum(list(what.files.values()))
-    slots = {
-        name: slice(stop - count, stop)
-        for (name, count), stop in zip(what.files.items(), stops, strict=True)
-    }
-    images = np.empty((stops[-1], 32, 32, 3), np.uint8)
-    labels = np.empty(stops[-1], np.int32)
+    slots, total = {}, 0
+    for name, count in what.files.items():
+        slots[name] = slice(total, total + count)
+        total += count
+    images = np.empty((total, 32, 32, 3), np.uint8)
+    labels = np.empty(total, np.int32)
     place: object = ""
     for path, name, content in contents:
         place = path
@@ -192,8 +187,8 @@ def read_files(
     for name in slots:
         folder = os.path.dirname(str(place))
         raise missing(what, os.path.join(folder, name + suffix))
-    halves = (np.split(array, [what.num_train]) for array in (images, labels))
-    return list(zip(*halves, strict=True))
+    count = what.counts["train"]
+    return [(images[:count], labels[:count]), (images[count:], labels[count:])]
 
 
 def read_one(
@@ -226,14 +221,13 @@ def check_pair(
     name: str,
     images: np.ndarray,
     labels: np.ndarray,
-    shape: Sequence[int],
+    shape: list[int],
 ) -> None:
     """Refuses all but uint8 images of a shape, and a label for each.
 
     Args:
         name: What a message calls the images, with its verb.
     """
-    shape = [int(size) for size in shape]
     if images.dtype != np.uint8 or list(images.shape) != shape:
         received = f"{images.dtype} {list(images.shape)}"
         raise ContentError(f"its {name} uint8 {shape}", received)

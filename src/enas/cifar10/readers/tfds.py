@@ -80,7 +80,7 @@ def read(what: Published, folder: pathlib.Path, log: Say) -> Pairs:
             raise damaged(what, folder / INFO, legal, repr(name))
         builder = _import_tfds().builder_from_directory(folder)
     splits = []
-    for split, count in (("train", what.num_train), ("test", what.num_test)):
+    for split, count in what.counts.items():
         with reading(what, folder, whole, f" (split {split})"):
             splits.append(_read_split(builder, split, count, log))
     return splits
