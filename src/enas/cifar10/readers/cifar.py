@@ -89,10 +89,8 @@ def _find(what: Published, place: str | os.PathLike[str]) -> Found | None:
 
 def _forms(what: Published, path: pathlib.Path) -> Iterator[Found]:
     """Yields the forms in a folder, or the one that a file has."""
-    for form, name, suffix in (
-        ("Python batches", what.python_folder, ""),
-        ("binary version", what.binary_folder, ".bin"),
-    ):
+    for suffix, name in what.folders.items():
+        form = "binary version" if suffix else "Python batches"
         # Keras unpacks into a separate folder.
         for folder in (path, path / name, path / f"{name}-target" / name):
             if any(

@@ -24,13 +24,12 @@ class Published:
     Attributes:
         name: As --dataset and TensorFlow Datasets call it.
         title: As people call it.
-        files: Name of each file -> its images; the last is the test set. The
-            files of the binary version end in .bin as well.
+        files: Name of each file -> its images; the last is the test set.
         label_key: Where the labels are in the dictionary of a Python file.
         label_bytes: Bytes before the pixels of an image in a binary file, the
             last of which is the label.
-        python_folder: What the archive of the Python version unpacks to.
-        binary_folder: The same of the binary version.
+        folders: Suffix of the files of a version, "" for Python's and ".bin"
+            for the binary one -> what its archive unpacks to.
         url: Where TensorFlow Datasets downloads it from.
         class_names: In the order of the labels.
     """
@@ -40,8 +39,7 @@ class Published:
     files: dict[str, int]
     label_key: str
     label_bytes: int
-    python_folder: str
-    binary_folder: str
+    folders: dict[str, str]
     url: str
     class_names: tuple[str, ...]
 
@@ -76,8 +74,7 @@ CIFAR = {
         ),
         "labels",
         1,
-        "cifar-10-batches-py",
-        "cifar-10-batches-bin",
+        {"": "cifar-10-batches-py", ".bin": "cifar-10-batches-bin"},
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
         tuple(
             """
@@ -91,8 +88,7 @@ CIFAR = {
         {"train": 50_000, "test": 10_000},
         "fine_labels",
         2,
-        "cifar-100-python",
-        "cifar-100-binary",
+        {"": "cifar-100-python", ".bin": "cifar-100-binary"},
         "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
         CIFAR100_NAMES,
     ),
