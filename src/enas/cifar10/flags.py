@@ -155,26 +155,16 @@ def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
 def _without_flagfiles(
     values: flags.FlagValues, argv: Sequence[str]
 ) -> list[str]:
-    """Returns argv with the flagfiles in it read, byte order marks skipped.
-
-    Raises:
-      UserError: a flagfile cannot be read, or a word is empty.
-    """
+    """Returns argv with the flagfiles in it read, byte order marks skipped."""
     words = command_words(argv)
-    while True:
-        words = _with_flagfiles(values, words)
-        if not any(word.startswith("\ufeff") for word in words):
-            return words
-        # Unread so far are comments and empty lines with a mark.
-        idle = re.compile(r"\ufeff+(#|//|\Z)")
-        words = [w.lstrip("\ufeff") for w in words if not idle.match(w)]
-
-
-def _with_flagfiles(
-    values: flags.FlagValues, words: Sequence[str]
-) -> list[str]:
+    # Of a comment and of an empty line, which absl does not know by its mark.
+    idle = re.compile(r"\ufeff+(#|//|\Z)")
     try:
-        return values.read_flags_from_files(words, force_gnu=False)
+        while True:
+            words = values.read_flags_from_files(words, force_gnu=False)
+            if not any(word.startswith("\ufeff") for word in words):
+                return words
+            words = [w.lstrip("\ufeff") for w in words if not idle.match(w)]
     except (flags.Error, OSError) as error:
         raise UserError(
             f"{error}. --flagfile names a text file. See --help for all flags."
