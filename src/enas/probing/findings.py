@@ -1,6 +1,7 @@
 """What is suspicious about a function, measured on probes and described."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -111,14 +112,11 @@ def _measure(found: OpClass, maps: Sequence[tf.Tensor], cost: Cost) -> Measures:
     if cost.known:
         stated["parameters"] = cost.parameters
         stated["multiply_adds"] = cost.multiply_adds
-    answers = [_answer(probed, x) for x in maps]
+    every = probed.still_and_moved(functools.partial(_answer, probed), maps)
+    answers = every[: len(maps)]
     numbers = [y for each in answers for y in (each.plain, each.steps[0])]
     if not all(np.isfinite(y).all() for y in numbers):
         return Measures(finite=False, has_state=probed.has_state, **stated)
-    every = answers
-    if probed.branch.trainable_variables:
-        with probed.moved():
-            every = [*answers, *(_answer(probed, x) for x in maps)]
     least, only_at = _least(every)
     # Of every weight, which of its numbers any map meets.
     met = [

@@ -53,16 +53,12 @@ class Signature:
 
 @dataclasses.dataclass(frozen=True)
 class _Weight:
-    """A variable that a graph reads.
-
-    Attributes:
-      text: what it is, without its name.
-      shape: of one copy.
-      stacked: whether every copy has a part of its own.
-    """
+    """A variable that a graph reads; its text is what it is without a name."""
 
     text: str
+    # Of one copy.
     shape: tuple[int, ...]
+    # Whether every copy has a part of its own.
     stacked: bool
 
 

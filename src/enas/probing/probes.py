@@ -6,7 +6,7 @@ Nothing here knows what an op is called or whether it is poison.
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +14,7 @@ import tensorflow as tf
 from enas.cifar10.layers.image_ops import FROZEN
 
 BATCH = 4
+T = TypeVar("T")
 
 
 def feature_maps(child: Any, images: np.ndarray) -> list[tf.Tensor]:
@@ -89,8 +90,18 @@ class Probed:
                 for v, old in zip(variables, before, strict=True)
             )
 
+    def still_and_moved(
+        self, function: Callable[[tf.Tensor], T], maps: Sequence[tf.Tensor]
+    ) -> list[T]:
+        """Returns a function of all maps, then again with weights moved."""
+        still = [function(x) for x in maps]
+        if not self.branch.trainable_variables:
+            return [*still, *still]
+        with self._moved():
+            return [*still, *(function(x) for x in maps)]
+
     @contextlib.contextmanager
-    def moved(self) -> Iterator[None]:
+    def _moved(self) -> Iterator[None]:
         """Moves the weights a little, as training would, and back.
 
         A block whose last scale starts at 0 is the identity at first only.
@@ -108,12 +119,7 @@ class Probed:
 
     def answer(self, maps: Sequence[tf.Tensor]) -> np.ndarray:
         """Returns its evaluations of all maps, also when moved, as a vector."""
-        parts = [self.evaluated(x) for x in maps]
-        moved = parts
-        if self.branch.trainable_variables:
-            with self.moved():
-                moved = [self.evaluated(x) for x in maps]
-        parts = [*parts, *moved]
+        parts = self.still_and_moved(self.evaluated, maps)
         return np.concatenate([part.numpy().ravel() for part in parts])
 
     def noise(self, maps: Sequence[tf.Tensor]) -> tuple[float, float]:
