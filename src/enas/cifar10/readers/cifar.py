@@ -52,14 +52,12 @@ def find_cifar(
         UserError: None is found and none can be downloaded, or the one that
             is found is damaged.
     """
-    found = None
-    if data_path is not None:
-        found = _find(what, data_path)
-        if found is None:
-            log(
-                f"--data_path={data_path} {_missing(data_path)} of the forms "
-                f"of {what.title}; looking in {data_dir}"
-            )
+    found = None if data_path is None else _find(what, data_path)
+    if data_path is not None and found is None:
+        log(
+            f"--data_path={data_path} {_missing(data_path)} of the forms of "
+            f"{what.title}; looking in {data_dir}"
+        )
     homes = (
         full_path(os.path.join(os.environ.get(variable) or default, part))
         for variable, default, part in HOMES
