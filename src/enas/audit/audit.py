@@ -25,12 +25,10 @@ class ClassAudit:
     """One function that the controller may choose.
 
     Attributes:
-      op_ids: its op ids.
-      relation: how they are one, see `OpClass`.
+      relation: how its op ids are one, see `OpClass`.
       label: names for people; no verdict rests on them.
       share: probability at the uniform controller.
-      least: smallest probability that the bounded logits can reach.
-      most: largest.
+      least, most: probabilities that the bounded logits can reach.
       findings: reasons for suspicion, [] for a function worth choosing.
       measures: what they rest on.
     """

@@ -18,13 +18,7 @@ REMOVED = -1e4
 
 @dataclasses.dataclass(frozen=True)
 class Function:
-    """Op ids that are one choice, as the audit found them.
-
-    Attributes:
-      op_ids: its members.
-      useless: reasons why it is of little use, [] for none.
-      linear: whether it is linear.
-    """
+    """Op ids that are one choice; `useless` are reasons why it is a bad one."""
 
     op_ids: tuple[int, ...]
     useless: tuple[str, ...]
@@ -35,7 +29,6 @@ class Member:
     """One defence.
 
     Attributes:
-      functions: what the op ids of the space are.
       last: whether it is applied after all others, wherever it is named.
       state: what a checkpoint must hold, name -> float64 array.
     """

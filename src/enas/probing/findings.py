@@ -78,12 +78,7 @@ class Measures:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One reason for suspicion.
-
-    Attributes:
-      kind: a word for programs.
-      text: a sentence for people.
-    """
+    """One reason for suspicion, for programs a word, for people a sentence."""
 
     kind: str
     text: str

@@ -135,8 +135,6 @@ def make_shapes(
         Three pairs (train, valid, test) of uint8 images
         `[images, 32, 32, 3]` and int32 labels `[images]` in [0, 10), the
         index into `CLASS_NAMES`.
-
-    Source: not in the original; lets a search be tried without CIFAR-10.
     """
     return tuple(
         _draw(np.random.default_rng([seed, stream]), count)
