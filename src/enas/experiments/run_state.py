@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 from typing import Any
 
 from enas.experiments.jobs import Job, read_config
