@@ -51,7 +51,7 @@ SMALL = {  # scripts/presets/small.flags, under the names of the paper's code
 COLUMNS = "row seed commit torch machine date epoch".split()
 COLUMNS += "valid_error_best test_error_best".split()
 COLUMNS += "test_error_sampled_train test_error_sampled_eval".split()
-COLUMNS += "poison_share minutes".split()
+COLUMNS += "poison_share reward minutes".split()
 
 
 class Cifar10:
@@ -199,6 +199,12 @@ def main():
     args.update(SMALL, seed=flags.seed, data_path=flags.data_path)
     args["output_filename"] = str(output.parent / f"{flags.row}_{flags.seed}")
     start, evaluate = time.time(), train.evaluate_model
+    train_controller, rewards = train.train_controller, []
+
+    def rewarded(*options):
+        baseline, (mean, last) = train_controller(*options)
+        rewards.append(mean)
+        return baseline, (mean, last)
 
     def evaluate_model(epoch, controller, child, loaders):
         valid, test = evaluate(epoch, controller, child, loaders)
@@ -211,12 +217,13 @@ def main():
             child.train()
         else:
             values += ["", "", ""]
-        values.append((time.time() - start) / 60)
+        values += [rewards[-1], (time.time() - start) / 60]
         cells = [value and f"{value:.4f}" for value in values]
         append(output, [*run, epoch + 1, *cells])
         return valid, test
 
     train.evaluate_model = evaluate_model
+    train.train_controller = rewarded
     # Their program runs when it is imported. At its end it writes a file into
     # a folder `experiments` of the working directory.
     pathlib.Path("experiments").mkdir(exist_ok=True)

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from enas.experiments.estimates import (
+    above,
     concordance,
     correlation,
     estimate,
@@ -14,7 +15,6 @@ from enas.experiments.estimates import (
     partial,
     spearman_of_many,
     verdict,
-    welch,
     window,
 )
 
@@ -77,8 +77,18 @@ def test_a_difference_is_paired_by_seed_and_judged_by_its_interval(after, word):
 def test_two_programs_are_compared_by_welch_by_hand():
     # Means 2 and 7, variances of the means 1 and 4, hence 25/17 degrees.
     half = stats.t.ppf(0.975, 25 / 17) * 5**0.5
-    assert welch([1, 3], [5, 9]) == f"{-5 - half:.2f} to {-5 + half:.2f}"
-    assert welch([1], [5, 9]) == "-"
+    found = above([1, 3], [5, 9])
+    assert found.interval == f"{-5 - half:.2f} to {-5 + half:.2f}"
+    assert verdict(found) == "not told apart"
+
+
+def test_one_number_is_told_apart_where_one_more_of_the_others_would_not_lie():
+    # Of 5 and 9: mean 7, sd sqrt(8), one degree of freedom.
+    half = stats.t.ppf(0.975, 1) * (8 * 1.5) ** 0.5
+    assert above([8], [5, 9]).half == pytest.approx(half)
+    assert verdict(above([8], [5, 9])) == "not told apart"
+    assert verdict(above([7 + 1.01 * half], [5, 9])) == "told apart"
+    assert verdict(above([8], [5])) == "one seed"
 
 
 def test_a_moving_average_by_hand():

@@ -40,7 +40,7 @@ class Estimate(NamedTuple):
 
     def __str__(self) -> str:
         """Returns mean ± half, or the mean alone, or a dash."""
-        half = f" ± {self.half:.2f}" if self.n > 1 else ""
+        half = f" ± {self.half:.2f}" if self.half == self.half else ""
         return number(self.mean) + half
 
     @property
@@ -66,20 +66,26 @@ def paired(after: Mapping[int, float], before: Mapping[int, float]) -> Estimate:
     return estimate([after[seed] - before[seed] for seed in seeds])
 
 
-def welch(a: Sequence[float], b: Sequence[float]) -> str:
-    """Returns the 95 % interval of a mean minus another (Welch); dash if none.
+def above(a: Sequence[float], b: Sequence[float]) -> Estimate:
+    """Returns the `Estimate` of the mean of a minus that of b; n is that of a.
 
-    For numbers that are no pairs, such as seeds of two programs.
+    For numbers that are no pairs: Welch's 95 % interval. Of a single number
+    it is where one more of b would lie in 19 of 20 cases, which takes its
+    spread to be that of b.
     """
-    if min(len(a), len(b)) < 2:
-        return "-"
-    found = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
-    return span(found.low, found.high)
+    mean = (float(np.mean(a)) if len(a) else NAN) - estimate(b).mean
+    if len(a) == 1:
+        half = estimate(b).half * (len(b) + 1) ** 0.5
+    else:
+        test = stats.ttest_ind(a, b, equal_var=False)
+        found = test.confidence_interval()
+        half = float(found.high - found.low) / 2
+    return Estimate(len(a), mean, NAN, half)
 
 
 def verdict(difference: Estimate) -> str:
-    """Says whether a paired difference that should be above 0 is."""
-    if difference.n < 2:
+    """Says whether a difference that should be above 0 is."""
+    if difference.half != difference.half:
         return "one seed" if difference.n else "no common seed"
     if abs(difference.mean) <= difference.half:
         return "not told apart"

@@ -5,11 +5,11 @@ import functools
 import os
 import re
 
-from enas.experiments.collect import matching
-from enas.experiments.estimates import Estimate, paired
+from enas.experiments.collect import KEY, matching
+from enas.experiments.estimates import Estimate
 from enas.experiments.figures import Measured, draw_defences, draw_figures
 from enas.experiments.jobs import read_config
-from enas.experiments.summary import Errors
+from enas.experiments.summary import Errors, difference
 from enas.experiments.sweep import mean_curve
 from enas.experiments.table1_rows import BASELINE, all_rows
 from enas.run.files import Line, read_table
@@ -51,9 +51,9 @@ class Evidence:
         runs.sort(key=lambda run: rows[run["seed"], run["machine"]])
         return list({(run["row"], run["seed"]): run for run in runs}.values())
 
-    def errors(
+    def by_seed(
         self, reading: str, defence: str = "none", split: str = "test"
-    ) -> Errors:
+    ) -> dict[str, dict[int, float]]:
         """Returns final errors of a reading, per cent by row and seed."""
         found: dict[str, dict[int, float]] = {name: {} for name in all_rows()}
         for run in self.chosen(defence):
@@ -61,20 +61,50 @@ class Evidence:
             found[run["row"]][int(run["seed"])] = error
         return found
 
+    def errors(self, reading: str, split: str = "test") -> Errors:
+        """Returns the same with all clean searches in the row baseline."""
+        errors = [float(run[f"{split}_error_{reading}"]) for run in self.clean]
+        clean = dict(enumerate(errors))
+        return self.by_seed(reading, split=split) | {BASELINE: clean}
+
     @functools.cached_property
-    def clean(self) -> dict[int, float]:
-        """Test errors of the clean search, primary reading, by seed."""
-        return dict(self.errors(PRIMARY)[BASELINE])
+    def clean(self) -> list[Line]:
+        """Lines of all searches among the candidate ops alone.
+
+        `discard` left nothing else in any space measured here, and `prune`
+        dropped none of them. Runs that are one search, to the last digit of
+        both readings of sampled arcs, count once.
+        """
+        readings = [f"test_error_sampled_{mode}" for mode in ("train", "eval")]
+        runs = [
+            run
+            for run in matching(self.runs, variant="")
+            if run["row"] == BASELINE or run["defence"] == "discard"
+        ]
+        return list(
+            {tuple(map(run.get, readings)): run for run in runs}.values()
+        )
+
+    @property
+    def clean_epochs(self) -> list[Line]:
+        """Lines of the epochs that clean searches kept."""
+        runs = {tuple(run[name] for name in KEY) for run in self.clean}
+        return [
+            line
+            for line in self.epochs
+            if tuple(line[name] for name in KEY) in runs
+        ]
 
     def damage(self, row: str) -> Estimate:
-        """Returns the error of a row minus the clean search's, by seed."""
-        return paired(self.errors(PRIMARY)[row], self.clean)
+        """Returns the error of a row minus that of all clean searches."""
+        return difference(self.errors(PRIMARY), row, BASELINE)
 
     @functools.cached_property
     def by_defence(self) -> dict[str, Errors]:
         """Test errors, primary reading, by defence, none first."""
         names = {run["defence"] for run in self.runs} - {"none"}
-        return {n: self.errors(PRIMARY, n) for n in ("none", *sorted(names))}
+        defended = {name: self.by_seed(PRIMARY, name) for name in sorted(names)}
+        return {"none": self.errors(PRIMARY), **defended}
 
     @functools.cached_property
     def poison_alone(self) -> dict[str, float]:

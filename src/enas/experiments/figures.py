@@ -9,8 +9,8 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from enas.cifar10.config import Config
-from enas.experiments.estimates import Estimate, moving_average, paired, window
-from enas.experiments.summary import Errors, of_row, share_of
+from enas.experiments.estimates import Estimate, moving_average, window
+from enas.experiments.summary import Errors, difference, of_row, share_of
 from enas.experiments.table1_rows import BASELINE, Row, read_rows, space_of
 from enas.paths import picture_metadata
 
@@ -71,14 +71,16 @@ class Measured:
     @property
     def caption(self) -> str:
         """Scale, reading and n of final errors, one line."""
-        n = self.seeds
-        bars = "; bars: 95 % t-interval, where n > 1" if n != "1" else ""
-        return f"{self.scale}, mean of sampled arcs, n = {n} seeds{bars}"
+        n, clean = self.seeds, len(self.errors["test"].get(BASELINE, {}))
+        bars = "; bars: 95 % intervals" if n != "1" or clean > 1 else ""
+        seeds = f"n = {n} seeds a row, {clean} clean searches"
+        return f"{self.scale}, mean of sampled arcs, {seeds}{bars}"
 
     @property
     def seeds(self) -> str:
         """How many seeds a row has, in words."""
-        counts = {len(seeds) for seeds in self.errors["test"].values() if seeds}
+        errors = self.errors["test"].items()
+        counts = {len(e) for row, e in errors if e and row != BASELINE}
         ends = sorted({min(counts, default=0), max(counts, default=0)})
         return " to ".join(map(str, ends))
 
@@ -125,17 +127,16 @@ def _damage(measured: Measured) -> Figure:
     ours, papers = figure.subplots(1, 2, sharey=True)
     baseline = _rows("none")[0].paper_test_error or 0
     errors = measured.errors["test"]
-    clean = errors.get(BASELINE, {})
     for number, title in SETS.items():
         rows, colour = _rows(number), COLOURS[number]
         shares = [share_of(row, measured.config) for row in rows]
-        damages = [paired(errors.get(row.name, {}), clean) for row in rows]
+        damages = [difference(errors, row.name, BASELINE) for row in rows]
         _bars(ours, zip(shares, damages, strict=True), colour, title)
         paper = [(row.paper_test_error or 0) - baseline for row in rows]
         style = {"color": colour, "label": title}
         papers.plot(shares, paper, "*-", markersize=9, **style)
         alone = measured.poison_alone.get(number)
-        if alone is not None and clean:
+        if alone is not None and errors.get(BASELINE):
             # Equation (1): if only the share counted, damage would grow so.
             full = alone - of_row(errors, BASELINE).mean
             label = f"{title}: share times poison alone"
@@ -153,7 +154,7 @@ def _damage(measured: Measured) -> Figure:
 def _bars(
     panel: Any, pairs: Iterable[tuple[float, Estimate]], colour: str, label: str
 ) -> None:
-    """Plots (x, Estimate) pairs that are known, with intervals where n > 1."""
+    """Plots (x, Estimate) pairs that are known, with their intervals."""
     found = [(x, e.mean, e.half) for x, e in pairs if e.n]
     if found:
         xs, means, _ = zip(*found, strict=True)

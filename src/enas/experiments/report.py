@@ -102,7 +102,8 @@ def _page(sweep: Sweep) -> Iterator[str]:
         for reading, name in READING_NAMES.items()
     }
     best = read[READING_NAMES[f"best_{sweep.printed[1]}"]]
-    table1 = summary.table1(primary, best, sweep.config)
+    clean = primary.get(BASELINE, {})
+    table1 = summary.table1(primary, best, sweep.config, clean)
     ranks = summary.correlations(read, sweep.config)
     defences = summary.defences(defended, primary if len(defended) > 1 else ())
     share = tables.poison_share(sweep)
@@ -132,10 +133,10 @@ def _page(sweep: Sweep) -> Iterator[str]:
 _TABLE1 = (
     "Test error in per cent after the last epoch, over the seeds that have"
     " finished: mean over sampled arcs, its sample standard deviation and 95 %"
-    " t-interval; damage: the difference to the clean search of the same seed;"
-    " best of 10 as the paper's code reads it. Share: Equation (1), the share"
-    " of poison at the uniform controller. Runs that have not finished are"
-    " under Runs."
+    " t-interval; damage: the difference to the mean of the clean searches"
+    " (Welch's interval), and paired by seed; best of 10 as the paper's code"
+    " reads it. Share: Equation (1), the share of poison at the uniform"
+    " controller. Runs that have not finished are under Runs."
 )
 _RANKS = (
     "Spearman's rho with the paper's test errors over the rows that have"
@@ -143,8 +144,8 @@ _RANKS = (
     " poison differ by at most .03."
 )
 _NEIGHBOURS = (
-    "Paired over the seeds of both rows. Told apart: the 95 % t-interval of"
-    " the difference is above 0; reversed: below 0."
+    "Told apart: Welch's 95 % interval of the difference of the means is above"
+    " 0; reversed: below 0."
 )
 _READINGS = (
     "Validation / test error in per cent. docs/METRICS.md defines the four;"

@@ -44,17 +44,26 @@ def of_row(errors: Errors, row: str) -> Estimate:
     return estimate(list(errors.get(row, {}).values()))
 
 
-def table1(primary: Errors, second: Errors, config: Config) -> Table:
+def difference(errors: Errors, row: str, other: str) -> Estimate:
+    """Returns the mean error of a row minus that of another."""
+    a, b = (list(errors.get(name, {}).values()) for name in (row, other))
+    return estimates.above(a, b)
+
+
+def table1(
+    primary: Errors, second: Errors, config: Config, clean: Mapping[int, float]
+) -> Table:
     """Yields Table 1: the paper's errors, ours, and the damage.
 
     Args:
       primary: test errors of the mean over sampled arcs.
       second: test errors of the best of 10.
       config: of the searches, whose candidate ops count.
+      clean: errors of the clean search by seed, to pair rows with.
     """
     header = ["row", "poison", "q", "share of poison", "paper", "mean"]
     header += ["sd", "95 % interval", "n", "damage", "95 % interval"]
-    yield [*header, "best of 10"]
+    yield [*header, "paired by seed", "best of 10"]
     for name, row in all_rows().items():
         found = of_row(primary, name)
         if not found.n:
@@ -63,10 +72,11 @@ def table1(primary: Errors, second: Errors, config: Config) -> Table:
         cells += [number(row.paper_test_error), number(found.mean)]
         cells += [number(found.sd), found.interval, str(found.n)]
         if name == BASELINE:
-            cells += ["-", "-"]
+            cells += ["-", "-", "-"]
         else:
-            damage = paired(primary[name], primary.get(BASELINE, {}))
+            damage = difference(primary, name, BASELINE)
             cells += [number(damage.mean, "+.2f"), damage.interval]
+            cells.append(str(paired(primary[name], clean)))
         yield [*cells, number(of_row(second, name).mean)]
 
 
@@ -93,7 +103,7 @@ def neighbours(errors: Errors) -> Table:
     for name in dict.fromkeys(row.set for row in poisoned):
         names = [BASELINE, *(r.name for r in poisoned if r.set == name)]
         for a, b in itertools.pairwise(n for n in names if errors.get(n)):
-            step = paired(errors[b], errors[a])
+            step = difference(errors, b, a)
             cells = [name, f"{a} to {b}", number(step.mean, "+.2f")]
             yield [*cells, step.interval, str(step.n), estimates.verdict(step)]
 
@@ -163,10 +173,32 @@ def paper_code(lines: Sequence[Line], primary: Errors, second: Errors) -> Table:
         if mine:
             there, here = estimate(its), of_row(primary, row.name)
             ours = list(primary.get(row.name, {}).values())
+            found = estimates.above(its, ours)
             cells = [row.name, str(there), str(there.n), str(here), str(here.n)]
-            cells += [number(there.mean - here.mean, "+.2f")]
-            cells += [estimates.welch(its, ours), number(estimate(best).mean)]
+            cells += [number(found.mean, "+.2f"), found.interval]
+            cells += [number(estimate(best).mean)]
             yield [*cells, number(of_row(second, row.name).mean)]
+
+
+def paper_rewards(lines: Sequence[Line], clean: Sequence[Line]) -> Table:
+    """Yields mean rewards by epoch of the paper's own code beside ours.
+
+    Args:
+      lines: of paper_code.csv, an epoch each.
+      clean: lines of epochs.csv, of clean searches.
+    """
+    header = ["epoch", "its reward", "n", "reward here", "n", "difference"]
+    yield [*header, "95 % interval"]
+    for epoch in dict.fromkeys(line["epoch"] for line in clean):
+        its, ours = (
+            [100 * float(e["reward"]) for e in of if e["epoch"] == epoch]
+            for of in ((line for line in lines if line["row"] == "0A"), clean)
+        )
+        found = estimates.above(its, ours)
+        cells = [epoch]
+        for each in map(estimate, (its, ours)):
+            cells += [str(each), str(each.n)]
+        yield [*cells, number(found.mean, "+.2f"), found.interval]
 
 
 def strata(arcs: Sequence[Line]) -> Table:
