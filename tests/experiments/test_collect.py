@@ -119,6 +119,15 @@ def test_a_training_from_scratch_is_a_line_of_its_own_table(tmp_path):
     assert not (tmp_path / "tables/runs.csv").exists()
 
 
+@pytest.mark.parametrize("text", ["{", "3", '["finished"]'])
+def test_a_damaged_result_is_refused(text, tmp_path, capsys):
+    write_run(tmp_path / "a", 69)
+    (tmp_path / "a/result.json").write_text(text)
+    words = ["c", str(tmp_path / "a"), "--machine=m", f"--into={tmp_path}"]
+    assert collect.main(words) == 2
+    assert "result.json is not JSON as a run" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_not_there_is_refused(tmp_path, capsys):
     assert collect.main(["c", str(tmp_path / "x"), "--machine=m"]) == 2
     assert "is not a folder" in capsys.readouterr().err

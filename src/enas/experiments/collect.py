@@ -8,7 +8,6 @@ from scratch by `table1.sh --retrain` to retrained.csv. What is there already
 is rewritten, so the command may be repeated.
 """
 
-import json
 import operator
 import os
 import pathlib
@@ -23,7 +22,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.metrics import COLUMNS
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
-from enas.experiments.sweep import READINGS
+from enas.experiments.sweep import READINGS, read_result
 from enas.experiments.table1_rows import all_rows
 from enas.parser import Parser
 from enas.run import versions
@@ -79,7 +78,7 @@ def collect(folders: Iterable[str], machine: str, into: str) -> list[str]:
                 "or a run directory."
             )
         for path in sorted(pathlib.Path(folder).rglob("result.json")):
-            result = json.loads(path.read_text(encoding="utf-8"))
+            result = read_result(path)
             if not result.get("finished"):
                 continue
             if result["settings"].get("child_from_scratch"):

@@ -11,6 +11,7 @@ from enas.cifar10 import metrics
 from enas.cifar10.behaviours import PROFILES, make_profile
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import SearchSpace
+from enas.errors import UserError
 from enas.experiments.estimates import Estimate, estimate
 from enas.experiments.jobs import read_config
 from enas.experiments.plan import load_jobs
@@ -18,6 +19,7 @@ from enas.experiments.run_state import RunState, read_state
 from enas.experiments.summary import Errors
 from enas.experiments.table1_rows import Row, all_rows, space_of
 from enas.run import versions
+from enas.run.files import ADVICE
 
 # Column of a table, an error in per cent -> accuracy of metrics.csv.
 READINGS = {
@@ -139,13 +141,26 @@ class Sweep:
         """Returns result.json of each run that has it."""
         folders = [pathlib.Path(s.job.directory) for s in self.states]
         files = [folder / "result.json" for folder in folders]
-        texts = [f.read_text(encoding="utf-8") for f in files if f.is_file()]
-        return list(map(json.loads, texts))
+        return [read_result(file) for file in files if file.is_file()]
 
     def versions(self) -> list[dict[str, Any]]:
         """Returns what every start of every run ran on."""
         folders = [state.job.directory for state in self.states]
         return [each for folder in folders for each in versions.read(folder)]
+
+
+def read_result(path: pathlib.Path) -> dict[str, Any]:
+    """Returns what a result.json holds.
+
+    Raises:
+      UserError: it is not as a run writes it.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} is not JSON as a run writes it: {error}. {ADVICE}"
+        ) from None
 
 
 def mean_curve(
