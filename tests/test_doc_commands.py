@@ -17,6 +17,7 @@ from enas.cifar10 import data_utils
 from enas.cifar10.flags import make_flags, read_flags
 from enas.cifar10.readers.shapes import CLASS_NAMES, make_shapes
 from enas.parity.diff_enas import VERBS
+from helpers import FEW_OPS
 
 QUICK = (
     "bash scripts/cifar10_macro_search.sh "
@@ -35,6 +36,8 @@ TRAINING = (
     "--batch_size=10",
     "--child_out_filters=2",
     "--num_epochs=1",
+    "--pictures_every=0",
+    FEW_OPS,
 )
 SEARCH = (
     *TRAINING,

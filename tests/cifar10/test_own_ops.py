@@ -42,7 +42,7 @@ CASES = {
     ),
     "poison": (
         ("--poison=my_mix.py:mix", "--q=2", "--poison_sharing=unique"),
-        "7  6 1",
+        "3  2 1",
     ),
 }
 

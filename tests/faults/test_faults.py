@@ -17,8 +17,13 @@ from faults import __main__ as faults
 from faults import fingerprint
 from faults.configurations import arguments_of
 from faults.soak import verdict
+from helpers import FEW_OPS
 
 EPOCHS = 1
+
+
+def arguments(run):
+    return arguments_of("copies", EPOCHS, run, FEW_OPS)
 
 
 def wait_for(log, words, process):
@@ -33,7 +38,7 @@ def wait_for(log, words, process):
 
 def start(run, words):
     """Starts a search and waits until it has logged some words."""
-    argv = arguments_of("copies", EPOCHS, run)
+    argv = arguments(run)
     process = subprocess.Popen(
         [sys.executable, "-m", "enas.cifar10.main", *argv[1:]],
         stdout=subprocess.DEVNULL,
@@ -81,9 +86,9 @@ def test_killed_stopped_and_continued_it_ends_as_if_left_alone(folder):
     assert "Stopped by SIGTERM" in last and "same command resumes" in last
     log = (run / "stdout").read_text()
     assert "taking it over" in log and "and after child step 2" in log
-    assert main(arguments_of("copies", EPOCHS, run)) == 0
+    assert main(arguments(run)) == 0
     alone = folder / "alone"
-    assert main(arguments_of("copies", EPOCHS, alone)) == 0
+    assert main(arguments(alone)) == 0
     for name in (run, alone):
         fingerprint.write(str(name), f"{name}.json")
     wanted, found = (fingerprint.read(f"{name}.json") for name in (alone, run))

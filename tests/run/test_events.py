@@ -137,9 +137,9 @@ def test_theory_stands_beside_the_sampled_share_of_poison(small_run):
         tag: float(tf.make_ndarray(found[tag][0][1].tensor))
         for tag in ("poison/share_by_equation_1", "poison/share_at_least")
     }
-    # Three poisonings, twice each, beside six ops; logits within 1.5.
-    assert theory["poison/share_by_equation_1"] == pytest.approx(0.5)
-    least = 1 / (1 + np.exp(3))
+    # Three poisonings, twice each, beside two ops; logits within 1.5.
+    assert theory["poison/share_by_equation_1"] == pytest.approx(0.75)
+    least = 6 / (6 + 2 * np.exp(3))
     assert theory["poison/share_at_least"] == pytest.approx(least)
 
 

@@ -49,7 +49,11 @@ def test_the_lines_of_the_document_run(tmp_path, monkeypatch, capsys):
         '"controller_train_steps": 5': (
             '"controller_train_steps": 1, "controller_num_aggregate": 2'
         ),
-        '"child_out_filters": 8': '"child_out_filters": 4, "num_valid": 40',
+        '"child_out_filters": 8': (
+            '"child_out_filters": 4, "num_valid": 40, '
+            '"pictures_every": 0, '
+            '"candidate_ops": "sep_conv_3x3,max_pool_3x3"'
+        ),
     }
     for old, new in smaller.items():
         assert old in code
