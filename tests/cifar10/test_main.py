@@ -41,7 +41,11 @@ SMALLEST = (
     "--poison=identity,dropout",
     "--q=150",
     "--readings=all",
+    # Pictures and the audit are those of `small_run`, in test_events.py.
+    "--pictures_every=0",
 )
+# Profile -> further flags, and its candidate ops.
+CASES = {"enas": ((), 6), "paper": ((helpers.FEW_OPS,), 2)}
 SECONDS = [column for column in COLUMNS if column.startswith("seconds")]
 
 
@@ -49,7 +53,7 @@ def script(*arguments, folder):
     """Runs the search script in a new process; returns the process."""
     environment = os.environ | {"ENAS_PYTHON": sys.executable}
     return subprocess.run(
-        ["bash", str(SEARCH), *SMALLEST, *arguments],
+        ["bash", str(SEARCH), *arguments],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -58,12 +62,17 @@ def script(*arguments, folder):
     )
 
 
-@pytest.fixture(scope="module", params=["enas", "paper"])
+def flags_of(profile):
+    more, _ = CASES[profile]
+    return *SMALLEST, f"--profile={profile}", *more, "--num_epochs=3"
+
+
+@pytest.fixture(scope="module", params=CASES)
 def runs(tmp_path_factory, request):
     """Returns the folder of a run of 3 epochs, `whole`."""
     folder = tmp_path_factory.mktemp("runs")
-    whole = f"--profile={request.param}", f"--output_dir={folder}/whole"
-    assert main(["program", *SMALLEST, *whole, "--num_epochs=3"]) == 0
+    whole = *flags_of(request.param), f"--output_dir={folder}/whole"
+    assert main(["program", *whole]) == 0
     return folder
 
 
@@ -78,17 +87,19 @@ def without_seconds(row):
 
 @pytest.mark.parametrize("runs", ["paper"], indirect=True)
 def test_a_stopped_run_continues_as_if_it_had_not_stopped(runs):
+    # As after a kill between the row of the last epoch and its checkpoint.
     # The other profile: test_search.py, tests/defences, tests/faults.
-    stopped = "--profile=paper", "--output_dir=stopped"
-    first = script(*stopped, "--num_epochs=2", folder=runs)
-    assert first.returncode == 0, first.stderr
+    shutil.copytree(runs / "whole", runs / "stopped")
+    shutil.rmtree(runs / "stopped/checkpoints/epoch-3")
+    with open(runs / "stopped/arcs.jsonl", "a") as stream:
+        stream.write('{"epoch": 3, "ar')
+    done = script(*flags_of("paper"), "--output_dir=stopped", folder=runs)
+    assert done.returncode == 0, done.stderr
     # Notes of TensorFlow are not the user's.
-    assert first.stderr == ""
+    assert done.stderr == ""
     # The script gives this flag, as the original's does.
-    assert "controller_op_tanh_reduce has no effect" in first.stdout
-    second = script(*stopped, "--num_epochs=3", folder=runs)
-    assert second.returncode == 0, second.stderr
-    assert "Continuing after epoch 2" in second.stdout
+    assert "controller_op_tanh_reduce has no effect" in done.stdout
+    assert "Continuing after epoch 2" in done.stdout
     whole, stopped = (
         checkpoint.read(str(runs / name / "checkpoints/epoch-3"))
         for name in ("whole", "stopped")
@@ -140,7 +151,8 @@ def test_the_result_repeats_the_rows_and_names_the_arc(runs):
         PROFILES[result["settings"]["profile"]]
     )
     assert (run / "best_arc.txt").read_text().strip() == result["arc"]
-    assert Arc.parse(result["arc"], 3, 306).num_layers == 3
+    num_ops = CASES[result["settings"]["profile"]][1] + 300
+    assert Arc.parse(result["arc"], 3, num_ops).num_layers == 3
 
 
 def test_reports_name_ten_arcs_an_epoch_and_measure_the_best(runs):
@@ -212,27 +224,37 @@ def test_the_log_lists_every_choice_in_force(runs):
 
 def test_the_log_says_what_was_built(runs):
     log = (runs / "whole/stdout").read_text()
-    for words in (
-        "306 op ids, 8 branches per layer",
-        "op ids 6 to 155: identity, poison, 150 copies, shared",
-        "op ids 156 to 305: dropout, poison",
-        "(Equation 1): 0.9804",
-        "bounded logits can reach: 0.2866",
-        "Shapes drawn from seed",
-    ):
+    built = {
+        "enas": (
+            "306 op ids, 8 branches per layer",
+            "op ids 6 to 155: identity, poison, 150 copies, shared",
+            "op ids 156 to 305: dropout, poison",
+            "(Equation 1): 0.9804",
+            "bounded logits can reach: 0.2866",
+        ),
+        "paper": (
+            "302 op ids, 4 branches per layer",
+            "op ids 2 to 151: identity, poison, 150 copies, shared",
+            "op ids 152 to 301: dropout, poison",
+            "(Equation 1): 0.9934",
+            "bounded logits can reach: 0.1181",
+        ),
+    }
+    result = json.loads((runs / "whole/result.json").read_text())
+    for words in built[result["settings"]["profile"]]:
         assert words in log, words
+    assert "Shapes drawn from seed" in log
     idle = "--child_grad_bound has no effect" in log
     assert idle == ("clip=none" in log)
 
 
-@pytest.mark.parametrize("runs", ["paper"], indirect=True)
-def test_flags_txt_repeats_the_run(runs, tmp_path):
+def test_flags_txt_has_every_setting_of_the_run(runs):
+    result = json.loads((runs / "whole/result.json").read_text())
+    place = f"--output_dir={runs}/whole"
+    given = flags_of(result["settings"]["profile"])
+    wanted, _ = helpers.read_command(*given, place)
     flags = f"--flagfile={runs}/whole/flags.txt"
-    assert (
-        main(["p", flags, "--num_epochs=1", f"--output_dir={tmp_path}/r"]) == 0
-    )
-    first, again = rows(runs / "whole")[0], rows(tmp_path / "r")[0]
-    assert without_seconds(first) == without_seconds(again)
+    assert helpers.read_command(flags, place)[0] == wanted
 
 
 def test_a_run_from_before_a_flag_existed_continues(tmp_path):
@@ -244,17 +266,18 @@ def test_a_run_from_before_a_flag_existed_continues(tmp_path):
         RunDir(other).check()
 
 
-def test_a_row_without_its_checkpoint_is_dropped_when_the_run_goes_on(tmp_path):
+def test_flags_txt_repeats_a_run_of_rows_without_a_checkpoint(
+    small_run, tmp_path
+):
     # As after a kill between the row of the first epoch and its checkpoint.
-    run = tmp_path / "r"
-    small = "--child_num_layers=2", "--poison=identity", "--readings=last"
-    once = ["p", *SMALLEST, *small, "--num_epochs=1", f"--output_dir={run}"]
-    assert main(once) == 0
+    run = shutil.copytree(small_run, tmp_path / "run")
     first = without_seconds(rows(run)[0])
     shutil.rmtree(run / "checkpoints/epoch-1")
     with open(run / "arcs.jsonl", "a") as stream:
         stream.write('{"epoch": 1, "ar')
-    assert main(once) == 0
+    assert (
+        main(["p", f"--flagfile={run}/flags.txt", f"--output_dir={run}"]) == 0
+    )
     assert "Continuing" not in (run / "stdout").read_text()
     assert [row["epoch"] for row in rows(run)] == ["1"]
     lines = (run / "arcs.jsonl").read_text().splitlines()
