@@ -10,11 +10,12 @@ import tensorflow as tf
 from enas.audit import audit_space
 from enas.cifar10 import build
 from enas.cifar10.batches import standardize
-from enas.cifar10.branches import Branch
+from enas.cifar10.branches import Branch, ChildOptions, make_layer
 from enas.cifar10.config import Config
 from enas.cifar10.layers.image_ops import ConvBN
 from enas.cifar10.ops import OPS, Op
 from enas.defences.combined import functions_of
+from enas.probing import graphs
 
 SMALL = Config(
     dataset="shapes", num_train=16, num_valid=8, num_test=8, child_out_filters=6
@@ -314,15 +315,30 @@ def test_copies_of_different_size_get_past_as_the_document_says(monkeypatch):
     assert [bool(each.findings) for each in scaled] == [True, False, False]
 
 
-def test_an_op_of_many_operations_is_audited(monkeypatch):
-    class Deep(Conv):
-        def call(self, x, copy, training, seed):
-            x = super().call(x, copy, training, seed)
-            for _ in range(1000):
-                x = x * 1.0001
-            return x
+class Deep(Conv):
+    operations = 20
 
+    def call(self, x, copy, training, seed):
+        x = super().call(x, copy, training, seed)
+        for _ in range(self.operations):
+            x = x * 1.0001
+        return x
+
+
+def test_an_op_of_many_operations_is_audited(monkeypatch):
     assert not audited(monkeypatch, Deep)["Deep"].suspicious
+
+
+def test_a_graph_of_many_operations_is_read_to_its_end():
+    # More than Python lets functions call each other.
+    found = []
+    for operations in (1000, 1001):
+        branch = make_layer(Deep, "deep", ChildOptions(6))
+        branch.operations = operations
+        branch.build((None, None, None, 6))
+        found.append(graphs.signature(branch, 6))
+    assert [(each.copy, each.claims) for each in found] == [("nothing", 3)] * 2
+    assert found[0].digest != found[1].digest
 
 
 def test_a_probed_op_is_left_as_it_was(monkeypatch):
