@@ -1,10 +1,12 @@
 """The benchmark: what it counts and that it runs; its times decide nothing."""
 
+import contextlib
+import copy
 import json
 
 import pytest
 
-from enas.bench import spaces
+from enas.bench import measure, processes, spaces
 from enas.bench.__main__ import main, read_options
 from enas.bench.spaces import (
     MEASURED,
@@ -117,15 +119,24 @@ def test_json_of_something_else_is_refused(text, tmp_path, capsys):
         assert "a file that --json wrote" in capsys.readouterr().err
 
 
+@contextlib.contextmanager
+def start_workers_here(searches):
+    """Is `start_workers` without processes."""
+    workers = [processes._begin(*search) for search in searches]
+    yield workers, [worker.child(0) for worker in workers]
+
+
 def test_it_runs_and_writes_its_rows(tmp_path, capsys, monkeypatch):
-    # One of the two ways of sharing: a process each, and two more for q=1.
-    both = flat("identity")
-    monkeypatch.setattr(spaces, "flat", lambda poison: both[:1])
+    # A process for the search and one for its steps.
+    now = processes.machine()
+    monkeypatch.setattr(processes, "machine", lambda: copy.deepcopy(now))
     path = tmp_path / "now.json"
-    assert main([*SMOKE, *CASE, *SMALLEST, f"--json={path}"]) == 0
+    parts = "--parts=program,steps", f"--json={path}"
+    assert main([*SMOKE, *CASE, *SMALLEST, *parts]) == 0
     assert "| child step | identity q=3 |" in capsys.readouterr().out
-    rows = json.loads(path.read_text())["rows"]
-    assert [each["what"] for each in rows] == [
+    result = json.loads(path.read_text())
+    assert result["speeds"] == 3 * [now["speed"]]
+    assert [each["what"] for each in result["rows"]] == [
         "start to end of first child step",
         "peak memory of a search",
         "child step",
@@ -134,8 +145,20 @@ def test_it_runs_and_writes_its_rows(tmp_path, capsys, monkeypatch):
         "step fed by the pipeline / by a constant",
         "controller's own part / controller step",
         "epoch / its child steps",
-        *["step", "start", "peak memory"],
     ]
-    assert all(each["median"] > 0 for each in rows)
+    assert all(each["median"] > 0 for each in result["rows"])
     assert main([f"--show={path}", f"--compare={path}"]) == 0
     assert "| 1.000 |" in capsys.readouterr().out
+
+
+def test_many_copies_are_compared_with_one(monkeypatch):
+    # One of the two ways of sharing, and q=1.
+    both = flat("identity")
+    monkeypatch.setattr(spaces, "flat", lambda poison: both[:1])
+    monkeypatch.setattr(measure, "start_workers", start_workers_here)
+    rows = list(measure.flat(read_options([*SMOKE, *CASE, *SMALLEST])))
+    assert [(each["what"], each["case"]) for each in rows] == [
+        (what, "identity q=300 / q=1")
+        for what in ("step", "start", "peak memory")
+    ]
+    assert all(each["median"] > 0 for each in rows)
