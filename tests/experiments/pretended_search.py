@@ -17,7 +17,10 @@ ERRORS = {"none": 0.3, "identity": 0.5, "dropout": 0.6}
 
 
 def main():
-    seconds, arguments = float(sys.argv[1]), sys.argv[2:]
+    search(float(sys.argv[1]), sys.argv[2:])
+
+
+def search(seconds, arguments):
     config = read_config(tuple(arguments))
     run = config.output_dir
     os.makedirs(f"{run}/checkpoints", exist_ok=True)

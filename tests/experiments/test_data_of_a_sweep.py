@@ -1,5 +1,6 @@
 """A sweep is tied to its images by what they are, not by where they lie."""
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -57,8 +58,11 @@ def test_places_in_the_flags_of_a_sweep_hold_in_every_folder(
 
 
 def test_new_runs_of_a_sweep_see_the_images_of_the_first(
-    small_run, tmp_path, capfd
+    small_run, tmp_path, capfd, monkeypatch
 ):
+    def here(count, context):
+        return concurrent.futures.ThreadPoolExecutor(count)
+
     def jobs(*flags):
         settings = (*helpers.SMALL, "--num_valid=40", *flags)
         first = Job("baseline", "", 1, (*settings, f"--output_dir={small_run}"))
@@ -69,9 +73,12 @@ def test_new_runs_of_a_sweep_see_the_images_of_the_first(
     plans.remember(str(tmp_path), plans.Plan(scale="smoke"), [jobs()[0]])
     (tmp_path / "runs").mkdir()
     os.symlink(small_run, tmp_path / "runs" / jobs()[0].name)
-    plans.check_images(jobs(), str(tmp_path))
+    # In a process, as always; the others in a thread, without TensorFlow's
+    # start.
     with pytest.raises(UserError, match="Different: test"):
         plans.check_images(jobs("--num_test=39"), str(tmp_path))
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", here)
+    plans.check_images(jobs(), str(tmp_path))
     other = jobs("--num_test=39", "--data_changed=allow")
     plans.check_images(other, str(tmp_path))
     assert "allow was given" in capfd.readouterr().out
