@@ -152,7 +152,7 @@ def test_evaluation_changes_nothing():
 @pytest.mark.parametrize("sharing, few", [("shared", 1), ("unique", 200)])
 def test_graph_of_300_copies_is_no_larger_than_of_few(sharing, few):
     def nodes(q):
-        child = small_child(space("grouped", q, sharing), layers=3, filters=2)
+        child = small_child(space("grouped", q, sharing), layers=1, filters=2)
 
         def step(ops, skips):
             return child_gradients(
@@ -160,7 +160,7 @@ def test_graph_of_300_copies_is_no_larger_than_of_few(sharing, few):
             )
 
         graph = tf.function(step).get_concrete_function(
-            tf.TensorSpec([3], tf.int32), tf.TensorSpec([3], tf.int32)
+            tf.TensorSpec([1], tf.int32), tf.TensorSpec([0], tf.int32)
         )
         functions = graph.graph.as_graph_def().library.function
         return (

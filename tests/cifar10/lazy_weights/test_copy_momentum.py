@@ -14,7 +14,8 @@ from enas.optimizers import GradientRules
 from enas.run.checkpoint import model_variables
 from helpers import small_child
 
-LAYERS, Q = 3, 3
+LAYERS, Q = 2, 3
+CANDIDATES = "sep_conv_3x3", "max_pool_3x3"
 POISON = "identity,transposed_conv,stretched_conv"
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(4, 32, 32, 3)).astype(np.float32)
@@ -28,7 +29,7 @@ PROFILES = {
 
 
 def built(profile, q):
-    space = make_search_space(POISON, q, "unique", "enas6")
+    space = make_search_space(POISON, q, "unique", ",".join(CANDIDATES))
     return small_child(space, LAYERS, 4, profile=profile)
 
 
@@ -73,7 +74,7 @@ def arcs(num_ops, count):
     for _ in range(count):
         links = LAYERS * (LAYERS - 1) // 2
         yield (
-            rng.integers(6, num_ops, LAYERS).astype(np.int32),
+            rng.integers(len(CANDIDATES), num_ops, LAYERS).astype(np.int32),
             rng.integers(0, 2, links).astype(np.int32),
         )
 
@@ -104,11 +105,11 @@ def test_copies_end_where_steps_over_all_weights_end(name):
 
 def test_idle_copies_move_only_when_settled_or_picked():
     trained = Trained(ENAS, True)
-    weight = trained.child.enas_layers[0].branches[7].w
+    weight = trained.child.enas_layers[0].branches[3].w
     before = weight.numpy()
-    trained.step((np.int32([8, 6, 6]), np.int32([0, 0, 0])), 0.05, [0, 0])
+    trained.step((np.int32([4, 2]), np.int32([0])), 0.05, [0, 0])
     np.testing.assert_array_equal(weight.numpy()[1:], before[1:])
-    trained.step((np.int32([10, 6, 6]), np.int32([0, 0, 0])), 0.05, [0, 1])
+    trained.step((np.int32([6, 2]), np.int32([0])), 0.05, [0, 1])
     np.testing.assert_array_equal(weight.numpy()[2], before[2])
     assert np.any(weight.numpy()[1] != before[1])
     trained.copies.settle()
