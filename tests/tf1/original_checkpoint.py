@@ -88,4 +88,5 @@ SMALLEST = (
     "--controller_lstm_size=4",
     "--controller_train_steps=1",
     "--controller_num_aggregate=2",
+    "--pictures_every=0",
 )
