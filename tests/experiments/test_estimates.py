@@ -88,7 +88,8 @@ def test_one_number_is_told_apart_where_one_more_of_the_others_would_not_lie():
     assert above([8], [5, 9]).half == pytest.approx(half)
     assert verdict(above([8], [5, 9])) == "not told apart"
     assert verdict(above([7 + 1.01 * half], [5, 9])) == "told apart"
-    assert verdict(above([8], [5])) == "one seed"
+    assert verdict(above([8], [5])) == verdict(above([8, 9], [5])) == "one seed"
+    assert verdict(above([], [5, 9])) == "no common seed"
 
 
 def test_a_moving_average_by_hand():

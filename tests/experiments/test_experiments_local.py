@@ -15,8 +15,8 @@ import pytest
 
 import helpers
 from enas.cifar10.metrics import READINGS
-from enas.experiments import plan as plans
 from enas.experiments import figures
+from enas.experiments import plan as plans
 from enas.experiments.jobs import make_jobs
 from enas.experiments.local_engine import run_local
 from enas.experiments.report import write_report

@@ -76,6 +76,8 @@ def above(a: Sequence[float], b: Sequence[float]) -> Estimate:
     mean = (float(np.mean(a)) if len(a) else NAN) - estimate(b).mean
     if len(a) == 1:
         half = estimate(b).half * (len(b) + 1) ** 0.5
+    elif min(len(a), len(b)) < 2:
+        half = NAN
     else:
         test = stats.ttest_ind(a, b, equal_var=False)
         found = test.confidence_interval()
