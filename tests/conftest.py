@@ -34,6 +34,39 @@ data_utils.make_shapes = _shapes
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Files of few tests that take long, the longest first: with these begun last,
+# one of two processes would be left alone with its file.
+LONG = (
+    "test_parity_recordings",
+    "test_main",
+    "test_export",
+    "test_audit",
+    "test_experiments_local",
+    "test_data_record",
+    "test_bench",
+    "test_image_size",
+    "test_macro_child",
+    "test_hidden_and_honest_ops",
+    "test_tf1_checkpoint",
+    "test_faults",
+    "test_copy_momentum",
+    "test_onednn",
+    "test_behaviours",
+    "test_run_dir",
+    "test_defended_search",
+    "test_earlier_versions",
+    "test_api",
+    "test_own_ops",
+    "test_doc_commands",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Begins with the files that take long."""
+    places = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONG)))
+
+
 def pytest_collection_finish():
     """Has the garbage collector pass over what was imported."""
     gc.freeze()
