@@ -202,6 +202,10 @@ def test_shares_are_those_of_bounded_logits(bound):
         assert least < 300 / 306 < most
 
 
+def test_shares_of_very_wide_logits_are_all_or_nothing():
+    assert bounded_share(300, 306, 1e6) == (0.0, 1.0)
+
+
 FLAGS = [f"--{name}={value}" for name, value in SMALL.items()]
 FLAGS.append("--candidate_ops=conv_3x3")
 

@@ -208,5 +208,6 @@ def bounded_share(
         return share, share
     if tanh_constant is None:
         return 0.0, 1.0
-    factor = math.exp(2 * tanh_constant)
-    return count / (count + rest * factor), count / (count + rest / factor)
+    # What the lowest logit counts where the highest counts 1; may be 0.
+    low = math.exp(-2 * tanh_constant)
+    return count * low / (count * low + rest), count / (count + rest * low)
