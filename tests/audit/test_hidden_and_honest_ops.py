@@ -113,7 +113,34 @@ class Ignores(Conv):
         return 0 * super().call(x, copy, training, seed) + noise
 
 
+class StopsInTraining(Conv):
+    def call(self, x, copy, training, seed):
+        y = super().call(x, copy, training, seed)
+        return tf.stop_gradient(y) if training else y
+
+
+class PassesHardlyAnything(Conv):
+    """Stops the gradient without an operation of its graph that says so."""
+
+    @staticmethod
+    @tf.custom_gradient
+    def hidden(y):
+        return y, lambda gradient: 1e-9 * gradient
+
+    def call(self, x, copy, training, seed):
+        y = super().call(x, copy, training, seed)
+        return self.hidden(y) if training else y
+
+
+class InputInTraining(Conv):
+    def call(self, x, copy, training, seed):
+        return x + 0.0 if training else super().call(x, copy, training, seed)
+
+
 HIDDEN = {
+    StopsInTraining: "no_gradient",
+    PassesHardlyAnything: "no_gradient",
+    InputInTraining: "returns_input_in_training",
     FixedMask: "loses_information",
     GarbageInTraining: "ignores_input",
     NoiseIfTrue: "loses_information",
@@ -292,6 +319,22 @@ def test_two_ops_of_one_class_are_one_computation(monkeypatch):
     found = audited(monkeypatch, SiluA, SiluB, Other)
     assert found["SiluA, SiluB"].relation == "same computation"
     assert not found["Other"].suspicious
+
+
+def test_what_learns_is_not_one_choice_with_what_does_not(monkeypatch):
+    class Relu(Branch):
+        def call(self, x, copy, training, seed):
+            return tf.nn.relu(x)
+
+    class StoppedRelu(Relu):
+        def call(self, x, copy, training, seed):
+            y = super().call(x, copy, training, seed)
+            return tf.stop_gradient(y) if training else y
+
+    classes = Conv, StopsInTraining, PassesHardlyAnything, Relu, StoppedRelu
+    found = audited(monkeypatch, *classes)
+    for honest in (Conv, Relu):
+        assert not found[honest.__name__].suspicious
 
 
 def test_fixed_weights_of_other_values_are_other_functions(monkeypatch):

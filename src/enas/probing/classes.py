@@ -1,7 +1,8 @@
 """Which op ids are the same function, whatever they are called."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,15 @@ import tensorflow as tf
 
 from enas.cifar10.search_space import SearchSpace
 from enas.probing.graphs import signature
-from enas.probing.probes import Probed, relative_distance
+from enas.probing.probes import Probed, Told, relative_distance
 
 # Largest relative distance of the answers of two ops that count as alike, and
-# how far their noise in training may differ.
+# how far their noise in training and what it reaches may differ.
 ALIKE = 0.1
 NOISE = 0.2
 EXACT = 1e-5
+# From the closest on.
+RELATIONS = ("same function", "same computation", "alike")
 
 
 @dataclasses.dataclass(eq=False)
@@ -29,8 +32,7 @@ class OpClass:
       claims: side of the square that its kernels span.
       probed: the first of them, to be measured.
       digest: of its computation, see `Signature`.
-      answer: what it makes of small maps, as a vector.
-      noise: how random it is in training, see `noise_of`.
+      told: number of a map -> what the map tells of it.
     """
 
     op_ids: tuple[int, ...]
@@ -38,8 +40,7 @@ class OpClass:
     claims: int
     probed: Probed
     digest: str
-    answer: np.ndarray
-    noise: tuple[float, float]
+    told: Callable[[int], Told]
 
 
 def function_classes(
@@ -59,7 +60,7 @@ def function_classes(
     for branch, layer in enumerate(child.enas_layers[0].branches):
         op_ids = [i for i, b in enumerate(child.branch_of) if b == branch]
         for found in _classes_of(layer, op_ids, space, maps):
-            _join(classes, found)
+            _join(classes, found, len(maps))
     return sorted(classes, key=lambda each: each.op_ids)
 
 
@@ -74,8 +75,9 @@ def _classes_of(
     def probe(op_ids: list[int], relation: str, digest: str) -> OpClass:
         probed = Probed(layer, space.copy(op_ids[0]), found.run)
         relation = relation if len(op_ids) > 1 else "one op id"
-        told_by = digest, probed.answer(maps), probed.noise(maps)
-        return OpClass(tuple(op_ids), relation, found.claims, probed, *told_by)
+        told = functools.cache(lambda number: probed.told(maps[number]))
+        made_of = tuple(op_ids), relation, found.claims, probed, digest, told
+        return OpClass(*made_of)
 
     if found.copy != "more":
         separate = found.copy == "weights" and layer.copies > 1
@@ -85,29 +87,43 @@ def _classes_of(
     for op_id in op_ids:
         # Of one graph, but not of one computation: the copy decides.
         digest = f"{found.digest} of copy {op_id}"
-        _join(classes, probe([op_id], "one op id", digest))
+        _join(classes, probe([op_id], "one op id", digest), len(maps))
     return classes
 
 
-def _join(classes: list[OpClass], new: OpClass) -> None:
+def _join(classes: list[OpClass], new: OpClass, num_maps: int) -> None:
     """Adds a class to the one that it is the same as, or to the list."""
-    order = ("same function", "same computation", "alike")
     for each in classes:
-        relation = _relation(each, new)
+        relation = _relation(each, new, num_maps)
         if relation:
-            given = [r for r in (each.relation, new.relation) if r in order]
-            each.relation = max([relation, *given], key=order.index)
+            given = [r for r in (each.relation, new.relation) if r in RELATIONS]
+            each.relation = max([relation, *given], key=RELATIONS.index)
             each.op_ids = tuple(sorted(each.op_ids + new.op_ids))
             return
     classes.append(new)
 
 
-def _relation(a: OpClass, b: OpClass) -> str | None:
-    """Returns how two classes are the same, or None."""
+def _relation(a: OpClass, b: OpClass, num_maps: int) -> str | None:
+    """Returns how two classes are the same on all maps, or None."""
+    found = []
+    for number in range(num_maps):
+        told = a.told(number), b.told(number)
+        relation = _relation_on_a_map(*told, a.digest == b.digest)
+        if relation is None:
+            return None
+        found.append(relation)
+    return max(found, key=RELATIONS.index)
+
+
+def _relation_on_a_map(a: Told, b: Told, same_graph: bool) -> str | None:
     apart = relative_distance(a.answer, b.answer)
     noise = np.abs(np.subtract(a.noise, b.noise)).max()
-    if apart <= EXACT and noise <= EXACT:
+    reached = np.abs(np.subtract(a.reached, b.reached)).max()
+    if max(apart, noise, reached) <= EXACT:
         return "same function"
-    if a.digest == b.digest:
+    # A gradient may be stopped where no graph shows it.
+    if reached > NOISE:
+        return None
+    if same_graph:
         return "same computation"
     return "alike" if apart <= ALIKE and noise <= NOISE else None

@@ -11,7 +11,13 @@ import tensorflow as tf
 from enas.cifar10.search_space import SearchSpace
 from enas.drawing.costs import Cost
 from enas.probing.classes import OpClass, function_classes
-from enas.probing.probes import Probed, correlation, noise_of, relative_distance
+from enas.probing.probes import (
+    Probed,
+    Steps,
+    correlation,
+    noise_of,
+    relative_distance,
+)
 
 RETURNS_INPUT = 0.1
 LINEAR = 1e-3
@@ -26,6 +32,8 @@ _JUDGED = {
     "nonlinearity": ("linear", LINEAR),
     "response": ("constant", IGNORES),
     "training_response": ("ignores_input", IGNORES),
+    "training_distance": ("returns_input_in_training", RETURNS_INPUT),
+    "passed": ("no_gradient", 0.0),
 }
 
 
@@ -39,10 +47,14 @@ class Measures:
         with a + b = 1, so that an affine op has 0.
       response: relative distance of its evaluations of two maps.
       training_response: the same of two training steps with one draw.
+      training_distance: relative distance of a training step from its input.
+      passed: share of the map that a gradient reaches, in evaluation or in
+        training, where it is less.
       correlation: of two training steps over one map.
       zeros: share of evaluation's values that training zeroes.
       variance_kept: squared correlation of training and evaluation.
-      unmet: weights whose gradient is 0 on all probes.
+      unmet: weights whose gradient is 0 on all probes, in evaluation or in
+        training.
       weights: trainable weights.
       sees: side of the square of pixels that reach one output, by gradients.
       claims: side of the square that its kernels span.
@@ -59,6 +71,8 @@ class Measures:
     nonlinearity: float = 0.0
     response: float = 0.0
     training_response: float = 0.0
+    training_distance: float = 0.0
+    passed: float = 0.0
     correlation: float = 0.0
     zeros: float = 0.0
     variance_kept: float = 0.0
@@ -109,7 +123,7 @@ def _measure(found: OpClass, maps: Sequence[tf.Tensor], cost: Cost) -> Measures:
         stated["multiply_adds"] = cost.multiply_adds
     every = probed.still_and_moved(functools.partial(_answer, probed), maps)
     answers = every[: len(maps)]
-    numbers = [y for each in answers for y in (each.plain, each.steps[0])]
+    numbers = [y for each in answers for y in (each.plain, each.steps.first)]
     if not all(np.isfinite(y).all() for y in numbers):
         return Measures(finite=False, has_state=probed.has_state, **stated)
     least, only_at = _least(every)
@@ -123,8 +137,8 @@ def _measure(found: OpClass, maps: Sequence[tf.Tensor], cost: Cost) -> Measures:
         [answer.plain for answer in answers],
     )
     kept = [
-        correlation(step.numpy().ravel(), plain.numpy().ravel()) ** 2
-        for plain, (step, _), *_ in answers
+        correlation(a.steps.first.numpy().ravel(), a.plain.numpy().ravel()) ** 2
+        for a in answers
     ]
     return Measures(
         **least,
@@ -145,39 +159,31 @@ class _Answer(NamedTuple):
     """What an op makes of one map; `sees` and `measures` as of `Measures`."""
 
     plain: tf.Tensor
-    steps: tuple[tf.Tensor, tf.Tensor]
+    steps: Steps
     side: int
     sees: int
     measures: dict[str, float]
-    # Of every weight, which of its numbers have a gradient.
+    # Of every weight, which of its numbers have a gradient in both modes.
     met: list[np.ndarray]
 
 
 def _answer(probed: Probed, x: tf.Tensor) -> _Answer:
-    variables = probed.branch.trainable_variables
     other = tf.roll(x, 1, axis=0)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
         y = probed.evaluated(x)
     of_other = probed.evaluated(other)
     steps, of_other_step = probed.two_steps(x), probed.trained(other, 1)
+    reached = list(zip(probed.reached(tape, x, y), steps.reached, strict=True))
     measures = {
         "input_distance": relative_distance(x, y),
         "nonlinearity": _nonlinearity(probed.evaluated, x, other, y, of_other),
         "response": relative_distance(y, of_other),
-        "training_response": relative_distance(steps[0], of_other_step),
+        "training_response": relative_distance(steps.first, of_other_step),
+        "training_distance": relative_distance(x, steps.first),
+        "passed": min(float(mode.mean()) for mode in reached[0]),
     }
-    weight = tf.random.stateless_normal(tf.shape(y), (0, 4))
-    gradients = tape.gradient(
-        y,
-        [v.value for v in variables],
-        output_gradients=weight,
-        unconnected_gradients="zero",
-    )
-    met = [
-        _own(tf.convert_to_tensor(gradient).numpy(), variable, probed) != 0
-        for variable, gradient in zip(variables, gradients, strict=True)
-    ]
+    met = [evaluation & training for evaluation, training in reached[1:]]
     sees = _sees(tape, x, y)
     return _Answer(y, steps, int(x.shape[1]), sees, measures, met)
 
@@ -233,12 +239,6 @@ def _nonlinearity(
     )
 
 
-def _own(array: np.ndarray, variable: Any, probed: Probed) -> np.ndarray:
-    """Returns the part of a weight that belongs to the probed copy."""
-    copies = getattr(variable, "enas_copies", 1)
-    return array[probed.copy] if copies > 1 else array
-
-
 def _sees(tape: tf.GradientTape, x: tf.Tensor, y: tf.Tensor) -> int:
     """Returns the side of the square of input pixels that reach the centre.
 
@@ -270,6 +270,11 @@ def findings(found: Measures) -> list[Finding]:
         reasons["constant"] = "returns a constant, whatever its input is"
     else:
         reasons |= _of_evaluation(found)
+    if found.training_distance <= RETURNS_INPUT < found.input_distance:
+        reasons["returns_input_in_training"] = (
+            "returns its input in training (relative distance "
+            f"{found.training_distance:.3f})"
+        )
     if found.training_response <= IGNORES < found.response:
         reasons["ignores_input"] = "ignores its input in training"
     if found.correlation < INDEPENDENT or found.zeros > ZEROED:
@@ -307,7 +312,7 @@ def _of_evaluation(found: Measures) -> dict[str, str]:
             f"{found.unmet} of its {found.weights} weights ({share:.0f} %) "
             "never meet a pixel"
         )
-    if not found.sees:
+    if not found.passed:
         reasons["no_gradient"] = (
             "passes no gradient on: what comes before it cannot learn"
         )

@@ -14,12 +14,14 @@ from tensorflow.python.framework.function_def_to_graph import (
 )
 
 # Operations that hand a tensor on as it is.
-_PASSES = {"Identity", "IdentityN", "ReadVariableOp", "StopGradient"}
+_PASSES = {"Identity", "IdentityN", "ReadVariableOp"}
+# Where a number comes from is also asked through those that stop gradients.
+_FOLLOWED = _PASSES | {"StopGradient"}
 _READS = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd"}
 _NAMES = {"shared_name", "container"}
 _KERNELS = {"Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput"}
 # What may lie between a weight and the kernel that is cut out of it.
-_CUTS = _PASSES | {
+_CUTS = _FOLLOWED | {
     "GatherV2",
     "ResourceGather",
     "StridedSlice",
@@ -190,7 +192,7 @@ def _use_of(copy: Any, weights: Mapping[Place, _Weight]) -> str:
     stacked = {place for place, each in weights.items() if each.stacked}
     uses = set()
     for op in copy.consumers():
-        if op.type in _PASSES:
+        if op.type in _FOLLOWED:
             uses |= {_use_of(output, weights) for output in op.outputs}
         elif op.type in ("ResourceGather", "GatherV2", "ResourceScatterUpdate"):
             by_copy = op.inputs[1] is copy and _source(op.inputs[0]) in stacked
@@ -200,7 +202,7 @@ def _use_of(copy: Any, weights: Mapping[Place, _Weight]) -> str:
     return max(uses, key=_USES.index, default="nothing")
 
 
-def _source(tensor: Any, through: set[str] = _PASSES) -> Place:
+def _source(tensor: Any, through: set[str] = _FOLLOWED) -> Place:
     """Returns where a tensor comes from, through operations of some types."""
     while tensor.op.type in through and tensor.op.inputs:
         tensor = tensor.op.inputs[0]

@@ -6,14 +6,17 @@ Nothing here knows what an op is called or whether it is poison.
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from enas.cifar10.layers.image_ops import FROZEN
+from enas.common_ops import is_copied
 
 BATCH = 4
+# A smaller gradient, over the size of the answers, counts as none.
+PASSES = 1e-3
 T = TypeVar("T")
 
 
@@ -37,6 +40,32 @@ def feature_maps(child: Any, images: np.ndarray) -> list[tf.Tensor]:
             # A search normalises what a layer gets.
             maps.append(y / tf.math.reduce_std(y))
     return maps
+
+
+class Steps(NamedTuple):
+    """What two training steps make of a map, and what they pass back.
+
+    Attributes:
+      reached: see `Probed.reached`.
+    """
+
+    first: tf.Tensor
+    second: tf.Tensor
+    reached: list[np.ndarray]
+
+
+class Told(NamedTuple):
+    """What one map tells of an op, to compare it with others.
+
+    Attributes:
+      answer: its evaluation, with weights as they are and moved, as a vector.
+      noise: see `noise_of`.
+      reached: shares of the map and of the weights that training reaches.
+    """
+
+    answer: np.ndarray
+    noise: tuple[float, float]
+    reached: tuple[float, float]
 
 
 @dataclasses.dataclass
@@ -69,10 +98,35 @@ class Probed:
         with self._as_it_was():
             return self._run(x, True, (draw, draw))
 
-    def two_steps(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns what two training steps, one after the other, make of it."""
-        with self._as_it_was():
-            return self._run(x, True, (1, 1)), self._run(x, True, (2, 2))
+    def two_steps(self, x: tf.Tensor) -> Steps:
+        """Runs two training steps, one after the other, on a map."""
+        with self._as_it_was(), tf.GradientTape() as tape:
+            tape.watch(x)
+            steps = self._run(x, True, (1, 1)), self._run(x, True, (2, 2))
+            both = tf.concat(steps, 0)
+        return Steps(*steps, self.reached(tape, x, both))
+
+    def reached(
+        self, tape: tf.GradientTape, x: tf.Tensor, y: tf.Tensor
+    ) -> list[np.ndarray]:
+        """Returns which numbers of a map, then of each weight, y learns by."""
+        variables = self.branch.trainable_variables
+        of_map, *of_weights = tape.gradient(
+            y,
+            [x, *(v.value for v in variables)],
+            output_gradients=tf.random.stateless_normal(tf.shape(y), (0, 4)),
+            unconnected_gradients="zero",
+        )
+        small = PASSES * np.std(y.numpy(), dtype=np.float64)
+        met = [
+            self._own(tf.convert_to_tensor(gradient).numpy(), variable) != 0
+            for variable, gradient in zip(variables, of_weights, strict=True)
+        ]
+        return [np.abs(of_map.numpy()) > small, *met]
+
+    def _own(self, array: np.ndarray, variable: Any) -> np.ndarray:
+        """Returns the part of a weight that belongs to this copy."""
+        return array[self.copy] if is_copied(variable) else array
 
     def _run(
         self, x: tf.Tensor, training: bool, seed: tuple[int, int]
@@ -117,24 +171,24 @@ class Probed:
                 variable.assign(old + step * noise)
             yield
 
-    def answer(self, maps: Sequence[tf.Tensor]) -> np.ndarray:
-        """Returns its evaluations of all maps, also when moved, as a vector."""
-        parts = self.still_and_moved(self.evaluated, maps)
-        return np.concatenate([part.numpy().ravel() for part in parts])
-
-    def noise(self, maps: Sequence[tf.Tensor]) -> tuple[float, float]:
-        """Returns how random it is in training, see `noise_of`."""
-        steps = [self.two_steps(x) for x in maps]
-        return noise_of(steps, [self.evaluated(x) for x in maps])
+    def told(self, x: tf.Tensor) -> Told:
+        """Returns what one map tells of it."""
+        still, moved = self.still_and_moved(self.evaluated, [x])
+        steps = self.two_steps(x)
+        answer = np.concatenate([y.numpy().ravel() for y in (still, moved)])
+        of_map, *met = steps.reached
+        of_weights = np.concatenate([np.ones(1), *(m.ravel() for m in met)])
+        reached = float(of_map.mean()), float(of_weights.mean())
+        return Told(answer, noise_of([steps], [still]), reached)
 
 
 def noise_of(
-    steps: Sequence[tuple[tf.Tensor, tf.Tensor]], plain: Sequence[tf.Tensor]
+    steps: Sequence[Steps], plain: Sequence[tf.Tensor]
 ) -> tuple[float, float]:
     """Returns how random an op is in training.
 
     Args:
-      steps: of every map, what two training steps make of it.
+      steps: of every map.
       plain: what evaluation makes of it.
 
     Returns:
@@ -142,9 +196,10 @@ def noise_of(
       1 for an op that draws nothing; and the share of evaluation's values
       that training zeroes.
     """
+    rows = [(s.first, s.second, y) for s, y in zip(steps, plain, strict=True)]
     first, second, evaluated = (
-        np.concatenate([y.numpy().ravel() for y in values])
-        for values in (*zip(*steps, strict=True), plain)
+        np.concatenate([y.numpy().ravel() for y in column])
+        for column in zip(*rows, strict=True)
     )
     met = evaluated != 0
     zeros = np.mean(first[met] == 0) if met.any() else 0.0
