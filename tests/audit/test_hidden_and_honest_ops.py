@@ -337,6 +337,20 @@ def test_what_learns_is_not_one_choice_with_what_does_not(monkeypatch):
         assert not found[honest.__name__].suspicious
 
 
+def test_ops_that_only_large_maps_tell_apart_are_two_functions(monkeypatch):
+    class Relu(Branch):
+        def call(self, x, copy, training, seed):
+            return tf.nn.relu(x)
+
+    class Rolled(Branch):
+        """Relu on maps of up to 8x8 pixels."""
+
+        def call(self, x, copy, training, seed):
+            return tf.nn.relu(tf.roll(x, 8, axis=2))
+
+    assert {"Relu", "Rolled"} <= set(audited(monkeypatch, Relu, Rolled))
+
+
 def test_fixed_weights_of_other_values_are_other_functions(monkeypatch):
     found = audited(monkeypatch, Filter, Edge)
     assert {"Filter", "Edge"} <= set(found)

@@ -53,9 +53,11 @@ def function_classes(
 
     Args:
       child: a built `MacroChild`, fresh or trained.
-      maps: float32 `[batch, size, size, channels]`, see `feature_maps`; small
-        ones, since hundreds of copies may have to answer.
+      maps: float32 `[batch, size, size, channels]`, see `feature_maps`. Only
+        ops that the smaller ones do not tell apart meet the larger ones, since
+        hundreds of copies may have to answer.
     """
+    maps = sorted(maps, key=lambda x: int(x.shape[1]))
     classes: list[OpClass] = []
     for branch, layer in enumerate(child.enas_layers[0].branches):
         op_ids = [i for i, b in enumerate(child.branch_of) if b == branch]

@@ -108,8 +108,7 @@ def measured(
       maps: see `feature_maps`.
     """
     pixels = child.options.image_size**2
-    # Answers are compared on the smallest maps, which is fast.
-    for found in function_classes(child, space, maps[2::3]):
+    for found in function_classes(child, space, maps):
         cost = found.probed.branch.cost(child.options.filters, pixels)
         yield found, _measure(found, maps, cost)
 
