@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from enas.audit import audit_space
-from enas.audit.audit import bounded_share
+from enas.audit.audit import audit_child, bounded_share
 from enas.audit.main import main
 from enas.cifar10 import build
 from enas.cifar10.branches import Branch
@@ -104,6 +104,27 @@ def test_no_verdict_rests_on_a_name(monkeypatch):
     )
     renamed = {k.removeprefix("conv_9x9_of_"): v for k, v in other.items()}
     assert renamed == plain
+
+
+def test_whatever_a_child_computes_in_it_is_probed_in_float32_and_nhwc():
+    space = {"candidate_ops": "conv_3x3", "poison": "identity", "q": 2}
+    other = Config(
+        **SMALL, **space, mixed_precision="bfloat16", data_format="NCHW"
+    )
+    ops, data = build.space_of(other), build.read_data(other, print)
+    child = build.build_child(other, ops)
+    branch = child.enas_layers[0].branches[0]
+    for variable in branch.variables:
+        variable.assign(variable + 1.0)
+    twin = build.build_twin(other, ops, child)
+    ours = twin.enas_layers[0].branches[0].variables
+    for variable, wanted in zip(ours, branch.variables, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), wanted.numpy())
+    found = audit_child(child, ops, other, data)
+    assert kinds_of(found) == kinds_of(audited(**space))
+    discard = dataclasses.replace(other, defence="discard")
+    defence = build.build_defence(discard, ops, child, data)
+    assert defence.alive.tolist() == [True, False, False]
 
 
 def test_a_poison_among_the_candidates_is_found_as_well():

@@ -136,9 +136,7 @@ def audit_space(config: Config, log: Say = quiet) -> Audit:
     space = build.space_of(config)
     data = build.read_data(config, quiet)
     log(f"Data: {told(data.facts)}")
-    single = dataclasses.replace(config, child_num_layers=1)
-    child = build.build_child(single, space, data.num_classes)
-    return audit_child(child, space, config, data)
+    return audit_child(None, space, config, data)
 
 
 def audit_child(
@@ -147,16 +145,18 @@ def audit_child(
     """Audits the ops of a child, fresh or trained, by its first layer.
 
     Args:
-      child: a built `MacroChild`.
+      child: a built `MacroChild`, or None for a fresh one.
       config: its settings.
       data: images that go through its stem.
     """
+    from enas.cifar10 import build
     from enas.cifar10.batches import standardize
 
     images = standardize(data.train.images[:4], data.mean, data.std)
-    maps = feature_maps(child, images)
+    twin = build.build_twin(config, space, child)
+    maps = feature_maps(twin, images)
     audited, linear = [], []
-    for found, measures in measured(child, space, maps):
+    for found, measures in measured(twin, space, maps):
         audited.append(_class_audit(found, measures, space, config))
         if any(each.kind == "linear" for each in audited[-1].findings):
             linear.append(found.probed)

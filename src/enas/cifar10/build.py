@@ -5,7 +5,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 import keras
 
@@ -178,7 +178,8 @@ def build_defence(
     from enas.defences.combined import Combined, functions_of
 
     images = standardize(data.train.images[:4], data.mean, data.std)
-    functions = functions_of(child, search_space, images)
+    twin = build_twin(config, search_space, child)
+    functions = functions_of(twin, search_space, images)
     names = config.defence.split(",")
     return Combined(
         names, functions, config.child_num_layers, search_space.num_ops
@@ -204,6 +205,37 @@ def build_child(
             child = MacroChild(search_space, config.child_num_layers, options)
         child.build()
     return child
+
+
+def build_twin(
+    config: Config, search_space: SearchSpace, child: Any = None
+) -> MacroChild:
+    """Returns a child of one layer to probe, in float32 and NHWC.
+
+    Probes compare answers to 1e-5 and take maps as they are.
+
+    Args:
+      child: `MacroChild` whose weights it gets, or None for those of the seed.
+    """
+    plain = dataclasses.replace(
+        config,
+        child_num_layers=1,
+        child_fixed_arc=None,
+        mixed_precision="none",
+        data_format="NHWC",
+    )
+    twin = cast(MacroChild, build_child(plain, search_space))
+    if child is not None:
+        both = _probed(twin), _probed(child)
+        for own, other in zip(*both, strict=True):
+            own.assign(other)
+    return twin
+
+
+def _probed(child: MacroChild) -> list[keras.Variable]:
+    """Returns the variables of the stem and of the first layer's ops."""
+    parts = child.stem_conv, *child.enas_layers[0].branches
+    return [variable for part in parts for variable in part.variables]
 
 
 @contextlib.contextmanager
