@@ -212,6 +212,20 @@ class StartsAsIdentity(Conv):
         return x + self.scale * super().call(x, copy, training, seed)
 
 
+class Table(Conv):
+    """Looks a factor up by a word."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.word = tf.constant("two")
+        pairs = tf.lookup.KeyValueTensorInitializer(["two"], [2.0])
+        self.table = tf.lookup.StaticHashTable(pairs, 1.0)
+
+    def call(self, x, copy, training, seed):
+        y = super().call(x, copy, training, seed)
+        return self.table.lookup(self.word) * y
+
+
 class Filter(Conv):
     """A fixed filter that is a weight, but never trained."""
 
@@ -240,7 +254,7 @@ class Rounded(Conv):
         return tf.cast(tf.cast(y, tf.int32), tf.float32) + 0 * y
 
 
-HONEST = (Parallel, Kernel, Factorised, KernelPerSize, StartsAsIdentity)
+HONEST = (Parallel, Kernel, Factorised, KernelPerSize, StartsAsIdentity, Table)
 
 
 def space_of(monkeypatch, *classes, poison=(), q=None):

@@ -9,12 +9,15 @@ import re
 import shutil
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import helpers
+from enas.audit import audit
+from enas.cifar10 import main as main_program
 from enas.cifar10.arc import Arc
 from enas.cifar10.behaviours import PROFILES
 from enas.cifar10.config import Config
@@ -74,6 +77,17 @@ def runs(tmp_path_factory, request):
     whole = *flags_of(request.param), f"--output_dir={folder}/whole"
     assert main(["program", *whole]) == 0
     return folder
+
+
+def test_an_audit_that_fails_ends_no_search(monkeypatch):
+    def fail(*unused):
+        raise ValueError("no kernel")
+
+    monkeypatch.setattr(audit, "audit_child", fail)
+    (line,) = main_program._audited(
+        mock.MagicMock(arcs=mock.Mock(fixed_arc=None))
+    )
+    assert "could not be audited: no kernel" in line
 
 
 def rows(path):

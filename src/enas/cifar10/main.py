@@ -142,7 +142,11 @@ def _audited(search: "Search") -> list[str]:
     if search.arcs.fixed_arc is not None:
         return ["One architecture is trained; its search space is not audited."]
     child, space = search.compiled.child, search.search_space
-    audit = audit_child(child, space, search.config, search.data)
+    try:
+        audit = audit_child(child, space, search.config, search.data)
+    # A text never ends a search, whatever an op of the user's raises.
+    except Exception as error:
+        return [f"The search space could not be audited: {error}"]
     return short_lines(audit)
 
 

@@ -111,7 +111,10 @@ def _weight(outside: Any, branch: Any, moving: set[int]) -> _Weight:
     """
     if outside.dtype != tf.resource:
         # A constant: two fixed filters are two computations.
-        return _Weight(f"constant {_hash(outside.numpy())}", (), False)
+        return _Weight(f"constant {_value_of(outside)}", (), False)
+    if outside._handle_data is None:
+        # A table: what is in it is not looked at, so each is one of its own.
+        return _Weight(f"resource {id(outside)}", (), False)
     ((shape, dtype),) = [
         (tuple(dim.size for dim in each.shape.dim), each.dtype)
         for each in outside._handle_data.shape_and_type
@@ -126,7 +129,7 @@ def _weight(outside: Any, branch: Any, moving: set[int]) -> _Weight:
     text = f"variable {own}"
     if fixed:
         value = tf.raw_ops.ReadVariableOp(resource=outside, dtype=dtype)
-        text += f" {_hash(value.numpy())}"
+        text += f" {_value_of(value)}"
     return _Weight(text, own, stacked)
 
 
@@ -182,9 +185,14 @@ def _library(graph: Any) -> dict[str, Any]:
 def _hash(*parts: Any) -> str:
     made = hashlib.blake2b(digest_size=12)
     for part in parts:
-        made.update(part.encode() if isinstance(part, str) else part.tobytes())
+        made.update(part.encode() if isinstance(part, str) else part)
         made.update(b"\n")
     return made.hexdigest()
+
+
+def _value_of(tensor: Any) -> str:
+    # Of any type, strings too.
+    return _hash(tf.io.serialize_tensor(tensor).numpy())
 
 
 def _use_of(copy: Any, weights: Mapping[Place, _Weight]) -> str:
