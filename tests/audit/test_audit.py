@@ -274,6 +274,11 @@ def test_a_run_is_audited_with_its_own_weights(small_run, capsys):
     assert "transposed_conv_3x3" in text and "of 2 layers" in text
 
 
+def test_a_network_from_scratch_has_no_space_to_audit(small_final, capsys):
+    assert main(["audit", f"--run={small_final}"]) == 2
+    assert "--child_from_scratch" in capsys.readouterr().err
+
+
 ADAPTIVE = {
     "jittered_identity": {"returns_input", "linear"},
     "disguised_identity": {"returns_input", "linear"},

@@ -7,6 +7,7 @@ from typing import Any
 
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import SearchSpace
+from enas.errors import UserError
 from enas.paths import MARK
 from enas.probing.classes import OpClass
 from enas.probing.findings import (
@@ -148,10 +149,19 @@ def audit_child(
       child: a built `MacroChild`, or None for a fresh one.
       config: its settings.
       data: images that go through its stem.
+
+    Raises:
+      UserError: one architecture is trained from scratch.
     """
     from enas.cifar10 import build
     from enas.cifar10.batches import standardize
 
+    if config.child_from_scratch:
+        raise UserError(
+            "An audit probes the ops of a search space; received "
+            "--child_from_scratch, which trains one architecture. Audit the "
+            "search that found it, by --run or by its flags."
+        )
     images = standardize(data.train.images[:4], data.mean, data.std)
     twin = build.build_twin(config, space, child)
     maps = feature_maps(twin, images)
