@@ -212,6 +212,14 @@ class StartsAsIdentity(Conv):
         return x + self.scale * super().call(x, copy, training, seed)
 
 
+class LayerScale(StartsAsIdentity):
+    """One whose scale starts near 0."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.scale.assign(1e-4)
+
+
 class Table(Conv):
     """Looks a factor up by a word."""
 
@@ -254,7 +262,15 @@ class Rounded(Conv):
         return tf.cast(tf.cast(y, tf.int32), tf.float32) + 0 * y
 
 
-HONEST = (Parallel, Kernel, Factorised, KernelPerSize, StartsAsIdentity, Table)
+HONEST = (
+    Parallel,
+    Kernel,
+    Factorised,
+    KernelPerSize,
+    StartsAsIdentity,
+    LayerScale,
+    Table,
+)
 
 
 def space_of(monkeypatch, *classes, poison=(), q=None):

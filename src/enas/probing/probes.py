@@ -17,6 +17,8 @@ from enas.common_ops import is_copied
 BATCH = 4
 # A smaller gradient, over the size of the answers, counts as none.
 PASSES = 1e-3
+# Weights of this size and below, such as the scales of residual blocks, grow.
+SMALL = 0.02
 T = TypeVar("T")
 
 
@@ -158,7 +160,7 @@ class Probed:
     def _moved(self) -> Iterator[None]:
         """Moves the weights a little, as training would, and back.
 
-        A block whose last scale starts at 0 is the identity at first only.
+        A block whose last scale starts near 0 is the identity at first only.
         """
         variables = self.branch.trainable_variables
         with _restored(variables) as before:
@@ -166,7 +168,7 @@ class Probed:
                 zip(variables, before, strict=True)
             ):
                 size = tf.sqrt(tf.reduce_mean(old**2))
-                step = tf.where(size > 0, 0.1 * size, 0.5)
+                step = tf.where(size > SMALL, 0.1 * size, 0.5)
                 noise = tf.random.stateless_normal(old.shape, (i, 5))
                 variable.assign(old + step * noise)
             yield
