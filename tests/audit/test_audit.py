@@ -127,6 +127,16 @@ def test_whatever_a_child_computes_in_it_is_probed_in_float32_and_nhwc():
     assert defence.alive.tolist() == [True, False, False]
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_one_image_is_enough(value):
+    config = Config(**SMALL, candidate_ops="conv_3x3")
+    space = build.space_of(config)
+    images = np.random.default_rng(0).normal(size=(1, 32, 32, 3)) * value
+    child = build.build_twin(config, space)
+    (function,) = functions_of(child, space, images.astype(np.float32))
+    assert not function.useless
+
+
 def test_a_poison_among_the_candidates_is_found_as_well():
     found = kinds_of(audited("paper5"))
     assert found["identity"] == (WANTED["identity"], 1, "one op id")

@@ -33,14 +33,16 @@ def feature_maps(child: Any, images: np.ndarray) -> list[tf.Tensor]:
       Six float32 `[4, size, size, channels]`: of both kinds at the size of the
       image and after each of the two poolings.
     """
-    stem = child.stem_conv(images[:BATCH], training=FROZEN)
+    # Fewer are repeated; where all are equal the random maps decide.
+    images = np.resize(images, (BATCH, *images.shape[1:]))
+    stem = child.stem_conv(images, training=FROZEN)
     noise = tf.random.stateless_normal(tf.shape(stem), (6, 9))
     maps = []
     for x in (stem, noise):
         for stride in (1, 2, 4):
             y = tf.nn.avg_pool2d(x, stride, stride, "SAME") if stride > 1 else x
             # A search normalises what a layer gets.
-            maps.append(y / tf.math.reduce_std(y))
+            maps.append(tf.math.divide_no_nan(y, tf.math.reduce_std(y)))
     return maps
 
 
