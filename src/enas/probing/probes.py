@@ -232,6 +232,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 def relative_distance(a: Any, b: Any) -> float:
     """Returns |a - b| over the larger norm, in [0, 2]; 0 for two zeros."""
-    a, b = np.asarray(a), np.asarray(b)
+    # The squares of large answers are more than float32 holds.
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     norm = max(np.linalg.norm(a), np.linalg.norm(b))
     return float(np.linalg.norm(a - b) / norm) if norm else 0.0
