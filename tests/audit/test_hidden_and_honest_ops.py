@@ -137,7 +137,14 @@ class InputInTraining(Conv):
         return x + 0.0 if training else super().call(x, copy, training, seed)
 
 
+class NoiseInEvaluation(Conv):
+    def call(self, x, copy, training, seed):
+        y = super().call(x, copy, training, seed)
+        return y if training else y + tf.random.normal(tf.shape(y))
+
+
 HIDDEN = {
+    NoiseInEvaluation: "random",
     StopsInTraining: "no_gradient",
     PassesHardlyAnything: "no_gradient",
     InputInTraining: "returns_input_in_training",

@@ -25,6 +25,7 @@ UNMET = 0.01
 INDEPENDENT = 0.9
 IGNORES = 1e-6
 ZEROED = 0.8
+RANDOM = 1e-3
 # What is judged at each size of a map: measure -> kind of the finding, and the
 # largest value that is one.
 _JUDGED = {
@@ -51,6 +52,7 @@ class Measures:
       passed: share of the map that a gradient reaches, in evaluation or in
         training, where it is less.
       correlation: of two training steps over one map.
+      random: relative distance of two evaluations of one map, the largest.
       zeros: share of evaluation's values that training zeroes.
       variance_kept: squared correlation of training and evaluation.
       unmet: weights whose gradient is 0 on all probes, in evaluation or in
@@ -74,6 +76,7 @@ class Measures:
     training_distance: float = 0.0
     passed: float = 0.0
     correlation: float = 0.0
+    random: float = 0.0
     zeros: float = 0.0
     variance_kept: float = 0.0
     unmet: int = 0
@@ -142,6 +145,7 @@ def _measure(found: OpClass, maps: Sequence[tf.Tensor], cost: Cost) -> Measures:
     return Measures(
         **least,
         correlation=training,
+        random=max(answer.random for answer in answers),
         zeros=zeros,
         variance_kept=float(np.mean(kept)),
         unmet=sum(int((~m).sum()) for m in met),
@@ -155,12 +159,13 @@ def _measure(found: OpClass, maps: Sequence[tf.Tensor], cost: Cost) -> Measures:
 
 
 class _Answer(NamedTuple):
-    """What an op makes of one map; `sees` and `measures` as of `Measures`."""
+    """What an op makes of one map; numbers are as those of `Measures`."""
 
     plain: tf.Tensor
     steps: Steps
     side: int
     sees: int
+    random: float
     measures: dict[str, float]
     # Of every weight, which of its numbers have a gradient in both modes.
     met: list[np.ndarray]
@@ -183,8 +188,8 @@ def _answer(probed: Probed, x: tf.Tensor) -> _Answer:
         "passed": min(float(mode.mean()) for mode in reached[0]),
     }
     met = [evaluation & training for evaluation, training in reached[1:]]
-    sees = _sees(tape, x, y)
-    return _Answer(y, steps, int(x.shape[1]), sees, measures, met)
+    sees, random = _sees(tape, x, y), relative_distance(y, probed.evaluated(x))
+    return _Answer(y, steps, int(x.shape[1]), sees, random, measures, met)
 
 
 def _least(
@@ -282,6 +287,11 @@ def findings(found: Measures) -> list[Finding]:
             "loses information in training: two passes over one map correlate "
             f"by {found.correlation:.2f}, {100 * found.variance_kept:.0f} % of "
             "the variance is kept" + (zeros if found.zeros > 0.01 else "")
+        )
+    if found.random > RANDOM:
+        reasons["random"] = (
+            "is random in evaluation: two of one map have a relative distance "
+            f"of {found.random:.3f}"
         )
     if found.has_state:
         reasons["has_state"] = "changes itself in evaluation"
