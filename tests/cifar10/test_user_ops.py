@@ -171,6 +171,21 @@ def test_full_paths_hold_in_every_folder(tmp_path):
         assert kept(found) == found
 
 
+def weighty(build, result="x / 2"):
+    """Returns the text of an op Blur with weights."""
+    return (
+        "import keras\n"
+        "from enas.cifar10.layers.image_ops import ConvBN\n"
+        + OP.format(name="Blur", result=result)
+        + "    def build(self, shape):\n"
+        "        def conv(name):\n"
+        "            layer = ConvBN(name, 1, self.options)\n"
+        "            layer.build(shape)\n"
+        "            return layer\n"
+        f"        {build}\n"
+    )
+
+
 MISTAKES = {
     "no file": (None, "there is no file .*my_ops.py"),
     "null byte": ("\0", "null bytes"),
@@ -208,6 +223,24 @@ MISTAKES = {
         + "    def returns_input(self, training):\n        return True\n",
         "its output differs",
     ),
+    "two weights of one name": (
+        weighty('self.a, self.c = (conv("same") for _ in "12")'),
+        "same/w that is not the only one of its name",
+    ),
+    "a layer without a name": (
+        weighty("self.c = keras.layers.Conv2D(36, 1); self.c.build(shape)"),
+        "kernel that has another name or other values",
+    ),
+    "first weights without a seed": (
+        weighty(
+            'self.c = keras.layers.Dense(36, name="c"); self.c.build(shape)'
+        ),
+        "c/kernel that has another name or other values",
+    ),
+    "whole numbers are trained": (
+        weighty('self.c = self.add_weight((), dtype="int32", name="n")'),
+        "n that is of type int32",
+    ),
 }
 
 
@@ -224,6 +257,19 @@ def test_mistakes_are_told_and_leave_nothing(case, capsys):
     assert re.search(wanted, message), message
     assert not pathlib.Path("run").exists()
     assert set(OPS) - before <= {"Blur"}
+
+
+def test_layers_of_keras_with_names_and_seeds_are_taken():
+    write(
+        weighty(
+            "self.c = keras.layers.Conv2D(4, 1, name='c', kernel_initializer="
+            "keras.initializers.HeNormal(self.options.seed)); "
+            "self.c.build(shape); self.n = self.add_weight("
+            "(), dtype='int32', trainable=False, name='n')",
+            "self.c(x)",
+        )
+    )
+    load("my_ops.py:Blur")
 
 
 def test_an_op_is_tried_at_every_size_that_the_search_has():

@@ -2,9 +2,11 @@
 
 import glob
 import os
+import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import helpers
 from enas.cifar10.child_optimizer import ChildOptimizer
@@ -28,6 +30,16 @@ def test_everything_comes_back_bit_for_bit(tmp_path):
     assert (again.global_step, again.train_step) == (10, 30)
     assert again.baseline == np.float32(10 / 7)
     assert again.whole_epochs == 2
+
+
+def test_whole_numbers_are_kept(tmp_path):
+    search = small_search()
+    count = tf.Variable(3, dtype=tf.int64)
+    search.defence = types.SimpleNamespace(variables={"count": count})
+    checkpoint.write(search, str(tmp_path))
+    count.assign(4)
+    checkpoint.restore(search, str(tmp_path / "epoch-0"))
+    assert count.numpy() == 3
 
 
 def test_the_file_holds_every_tensor_of_the_original():

@@ -7,7 +7,7 @@ before a search begins.
 import os
 import re
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -148,20 +148,24 @@ def _try(name: str, path: str, options: ChildOptions, copies: int) -> None:
 
     These are the size of an image, half and a quarter of it.
     """
+    who = f"The op {name} of {path}"
     try:
         cost = OPS[name].described(options).cost(options.filters, MAP_SIZE**2)
-        branch = make_branch(name, 0, options, copies)
+        branch, again = (make_branch(name, 0, options, copies) for _ in "12")
         branch.build(options.feature_shape)
+        again.build(options.feature_shape)
     except Exception as error:
         raise UserError(
-            f"The op {name} of {path} cannot be built; it raised "
-            f"{_one_line(error)}. Fix its class."
+            f"{who} cannot be built; it raised {_one_line(error)}. Fix its "
+            "class."
         ) from error
     if not isinstance(cost, Cost):
         raise UserError(
             f"The method cost of the op {name} of {path} must return a Cost "
             f"of enas.cifar10.ops; it returned {cost!r}."
         )
+    weights = branch.variables
+    _check_weights(weights, again.variables, who)
     for mode in (False, True, FROZEN):
         run = _traced(branch, mode, options)
         for divisor in (4, 2, 1):
@@ -170,12 +174,38 @@ def _try(name: str, path: str, options: ChildOptions, copies: int) -> None:
                 y, is_input = run(x).numpy(), branch.returns_input(mode)
             except Exception as error:
                 raise UserError(
-                    f"The op {name} of {path} must turn a map {list(x.shape)} "
+                    f"{who} must turn a map {list(x.shape)} "
                     "into one of the same shape, of any height and width; it "
                     f"raised {_one_line(error)}. Fix its call(x, copy, "
                     "training, seed)."
                 ) from error
-            _check_output(y, x, mode, is_input, f"The op {name} of {path}")
+            _check_output(y, x, mode, is_input, who)
+
+
+def _check_weights(
+    weights: Sequence[Any], again: Sequence[Any], who: str
+) -> None:
+    """Refuses weights that a search cannot train, keep or repeat.
+
+    Args:
+      again: those of a second layer of the same op.
+    """
+    paths = [v.path for v in weights]
+    repeated = {v.path: v.numpy() for v in again}
+    for v in weights:
+        wrong = ""
+        if paths.count(v.path) > 1:
+            wrong = "is not the only one of its name. Give each its own."
+        elif v.trainable and v.dtype != "float32":
+            wrong = f"is of type {v.dtype}. Add trainable=False, or use floats."
+        elif not np.array_equal(repeated.get(v.path, ()), v.numpy()):
+            wrong = (
+                "has another name or other values when built once more. Give "
+                "Keras layers a name and their initializers a seed, and draw "
+                "random numbers by the seed of call (docs/POISON.md)."
+            )
+        if wrong:
+            raise UserError(f"{who} has a weight {v.path} that {wrong}")
 
 
 def _random_map(options: ChildOptions, side: int) -> np.ndarray:

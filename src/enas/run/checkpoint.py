@@ -127,7 +127,8 @@ def write(search: Search, folder: str) -> str:
     bad = [
         name
         for name, tensor in variables.items()
-        if not tf.reduce_all(tf.math.is_finite(tensor))
+        if tensor.dtype.is_floating
+        and not tf.reduce_all(tf.math.is_finite(tensor))
     ]
     if bad:
         raise NonFiniteError(
