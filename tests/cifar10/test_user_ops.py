@@ -241,6 +241,20 @@ MISTAKES = {
         weighty('self.c = self.add_weight((), dtype="int32", name="n")'),
         "n that is of type int32",
     ),
+    "a layer that is not built": (
+        weighty("self.c = keras.layers.Conv2D(36, 1)", "self.c(x)"),
+        "build the layers inside there",
+    ),
+    "state beside the weights": (
+        weighty("self.v = tf.Variable(0.0)", "x + self.v.assign_add(1.0)"),
+        "checkpoints would not hold it",
+    ),
+    "a generator": (
+        weighty(
+            "self.g = tf.random.Generator.from_seed(1)", "x + self.g.normal([])"
+        ),
+        "checkpoints would not hold it",
+    ),
 }
 
 

@@ -180,6 +180,7 @@ def _try(name: str, path: str, options: ChildOptions, copies: int) -> None:
                     "training, seed)."
                 ) from error
             _check_output(y, x, mode, is_input, who)
+        _check_state(run, weights, who)
 
 
 def _check_weights(
@@ -206,6 +207,19 @@ def _check_weights(
             )
         if wrong:
             raise UserError(f"{who} has a weight {v.path} that {wrong}")
+
+
+def _check_state(run: Any, weights: Sequence[Any], who: str) -> None:
+    """Refuses what a call keeps or reads besides the weights of `build`."""
+    held = {id(v.value.handle) for v in weights}
+    for captured in run.get_concrete_function().captured_inputs:
+        if captured.dtype == tf.resource and id(captured) not in held:
+            raise UserError(
+                f"{who} uses a variable, a generator or a table that is no "
+                "weight of its layer after build(shape), so that checkpoints "
+                "would not hold it. Make all state there by self.add_weight("
+                "trainable=False), and build the layers inside there."
+            )
 
 
 def _random_map(options: ChildOptions, side: int) -> np.ndarray:
