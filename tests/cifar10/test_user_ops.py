@@ -223,6 +223,10 @@ MISTAKES = {
         + "    def returns_input(self, training):\n        return True\n",
         "its output differs",
     ),
+    "a table of one copy": (
+        OP.format(name="Blur", result="x * tf.gather([0.5], copy)"),
+        "for copy 1 of 2",
+    ),
     "two weights of one name": (
         weighty('self.a, self.c = (conv("same") for _ in "12")'),
         "same/w that is not the only one of its name",
@@ -271,6 +275,14 @@ def test_mistakes_are_told_and_leave_nothing(case, capsys):
     assert re.search(wanted, message), message
     assert not pathlib.Path("run").exists()
     assert set(OPS) - before <= {"Blur"}
+
+
+def test_an_op_is_tried_for_its_last_copy():
+    write(OP.format(name="Blur", result="x * tf.gather([0.5, 0.7], copy)"))
+    load("my_ops.py:Blur")
+    config = Config(poison="my_ops.py:Blur", q=5)
+    with pytest.raises(UserError, match="for copy 4 of 5"):
+        user_ops.load(config)
 
 
 def test_layers_of_keras_with_names_and_seeds_are_taken():

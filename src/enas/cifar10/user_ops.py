@@ -4,6 +4,7 @@ The file is run, because the user named it, and the op is tried on a small map
 before a search begins.
 """
 
+import itertools
 import os
 import re
 import types
@@ -44,9 +45,10 @@ def load(config: Config, copies: Mapping[str, str] = _NO_COPIES) -> None:
     """
     load_files(config, copies)
     options = config.child_options()
-    count = 2 if config.poison_sharing == "unique" else 1
     for flag, path, name in file_ops(config):
-        _try(name, path, options, count if flag == "poison" else 1)
+        # No more, for weights of their own; larger q may still be refused.
+        q = min(config.q or 1, 1000) if flag == "poison" else 1
+        _try(name, path, options, q, config.poison_sharing == "unique")
 
 
 def load_files(config: Config, copies: Mapping[str, str] = _NO_COPIES) -> None:
@@ -143,11 +145,15 @@ def _add_class(
         raise UserError(f"{flag}={path}:{name}: {error}") from error
 
 
-def _try(name: str, path: str, options: ChildOptions, copies: int) -> None:
+def _try(
+    name: str, path: str, options: ChildOptions, q: int, unique: bool
+) -> None:
     """Traces the op as a search does, and runs it on maps of its sizes.
 
-    These are the size of an image, half and a quarter of it.
+    These are the size of an image, half and a quarter of it; the copies are
+    the first two and the last of q.
     """
+    copies = q if unique else 1
     who = f"The op {name} of {path}"
     try:
         cost = OPS[name].described(options).cost(options.filters, MAP_SIZE**2)
@@ -168,16 +174,18 @@ def _try(name: str, path: str, options: ChildOptions, copies: int) -> None:
     _check_weights(weights, again.variables, who)
     for mode in (False, True, FROZEN):
         run = _traced(branch, mode, options)
-        for divisor in (4, 2, 1):
+        for divisor, copy in itertools.product(
+            (4, 2, 1), sorted({0, min(1, q - 1), q - 1})
+        ):
             x = _random_map(options, options.image_size // divisor)
             try:
-                y, is_input = run(x).numpy(), branch.returns_input(mode)
+                y, is_input = run(x, copy).numpy(), branch.returns_input(mode)
             except Exception as error:
                 raise UserError(
                     f"{who} must turn a map {list(x.shape)} "
                     "into one of the same shape, of any height and width; it "
-                    f"raised {_one_line(error)}. Fix its call(x, copy, "
-                    "training, seed)."
+                    f"raised {_one_line(error)} for copy {copy} of {q}. Fix "
+                    "its call(x, copy, training, seed)."
                 ) from error
             _check_output(y, x, mode, is_input, who)
         _check_state(run, weights, who)
@@ -232,10 +240,10 @@ def _random_map(options: ChildOptions, side: int) -> np.ndarray:
 def _traced(branch: Any, mode: Mode, options: ChildOptions) -> Any:
     signature = tf.TensorSpec(options.feature_shape, tf.float32)
     return tf.function(
-        lambda x: branch(
-            x, copy=tf.constant(0), training=mode, seed=tf.constant([0, 1])
+        lambda x, copy: branch(
+            x, copy=copy, training=mode, seed=tf.constant([0, 1])
         ),
-        input_signature=[signature],
+        input_signature=[signature, tf.TensorSpec((), tf.int32)],
         autograph=False,
     )
 
