@@ -91,6 +91,15 @@ def opened(**settings):
     run_dir.close()
 
 
+def test_a_file_may_have_dataclasses_with_annotations_as_text():
+    write(OP.format(name="Half", result="x / 2"))
+    file = pathlib.Path("my_ops.py")
+    head = "from __future__ import annotations\nimport dataclasses\n"
+    kept = "@dataclasses.dataclass\nclass Kept:\n    share: float = 1.0\n"
+    file.write_text(head + file.read_text() + kept)
+    load("my_ops.py:Half")
+
+
 def test_another_file_may_have_an_op_of_the_same_name():
     for name, result in (("one.py", "x"), ("two.py", "2.0 * x")):
         write(OP.format(name="Blur", result=result), name)
@@ -193,7 +202,8 @@ MISTAKES = {
     "not a class": ("Blur = 3\n", "the file has a int"),
     "not a branch": ("class Blur:\n    pass\n", "class that is not a Branch"),
     "syntax": ("def\n", "SyntaxError"),
-    "exception": ("1 / 0\n", "ZeroDivisionError: division by zero"),
+    "exception": ("1 / 0\n", "ZeroDivisionError: .* by zero in line 5"),
+    "neighbour": ("import my_neighbour\n", "or on PYTHONPATH, not what is"),
     "exit": ("raise SystemExit(3)\n", "SystemExit: 3"),
     "taken name": ('register_poison("identity")(Branch)\n', "Taken names"),
     "no call": ("class Blur(Branch):\n    pass\n", "must turn a map"),

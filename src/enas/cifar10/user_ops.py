@@ -7,6 +7,8 @@ before a search begins.
 import itertools
 import os
 import re
+import sys
+import traceback
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -109,6 +111,8 @@ def _run_file(path: str, flag: str) -> tuple[bytes, types.ModuleType]:
     name = "enas_user_ops_" + os.path.splitext(os.path.basename(path))[0]
     module = types.ModuleType(name)
     module.__file__ = path
+    # A dataclass looks for the module of its class there.
+    sys.modules[name] = module
     before = set(OPS)
     try:
         with open(path, "rb") as stream:
@@ -118,9 +122,13 @@ def _run_file(path: str, flag: str) -> tuple[bytes, types.ModuleType]:
     except (Exception, SystemExit) as error:
         for name in set(OPS) - before:
             OPS.pop(name)
+        frames = traceback.walk_tb(error.__traceback__)
+        at = [n for frame, n in frames if frame.f_code.co_filename == path]
         raise UserError(
             f"{path}, which {flag} names, must run to its end; it raised "
-            f"{_one_line(error)}. Fix the file: `python {path}` shows where."
+            f"{_one_line(error)}{f' in line {at[-1]}' if at else ''}. Fix the "
+            "file; it may import what is installed or on PYTHONPATH, not what "
+            "is only beside it."
         ) from error
     return source, module
 
