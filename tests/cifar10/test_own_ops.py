@@ -133,6 +133,19 @@ def test_a_setting_that_is_not_legal_is_refused(setting, wanted):
         user_ops.load(config)
 
 
+@pytest.mark.parametrize(
+    "name", ["poison_noise_sigma", "poison_dropout_rate", "other_share"]
+)
+def test_a_setting_of_a_name_that_is_taken_is_refused(name):
+    file = pathlib.Path("my_mix.py")
+    text = file.read_text().replace("mix_share", name)
+    other = "\nclass Other(Mix):\n    low = Setting('other_share', 1)\n"
+    file.write_text(text + other)
+    ops = "my_mix.py:mix,my_mix.py:Other"
+    with pytest.raises(UserError, match=f"declares a setting '{name}'"):
+        user_ops.load(Config(candidate_ops=ops))
+
+
 def test_names_and_costs_that_are_not_legal_are_refused():
     with pytest.raises(UserError, match="Unknown candidate op 'conv_7x7'"):
         make_search_space("none", None, candidate_ops="conv_7x7")

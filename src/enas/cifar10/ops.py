@@ -71,15 +71,29 @@ def add_ops(*ops: Op) -> None:
     """Adds rows to the table of ops.
 
     Raises:
-      ValueError: a name is taken.
+      ValueError: a name is taken, of an op or of a setting.
     """
     for op in ops:
+        _check_settings(op)
         if op.name in {**OPS, **poison_sets()}:
             raise ValueError(
                 f"An op named {op.name!r} exists. Taken names: "
                 f"{', '.join(OPS)}. Choose another."
             )
         OPS[op.name] = op
+
+
+def _check_settings(op: Op) -> None:
+    rows = (*OPS.values(), op)
+    known = {each.name: each for row in rows for each in row.settings}
+    for each in (setting for row in rows for setting in row.settings):
+        # 1 and 1.0 are equal, but not of one type.
+        if repr(each) != repr(known[each.name]):
+            raise ValueError(
+                f"The op {op.name!r} declares a setting {each.name!r}, a name "
+                "that is declared otherwise as well. Choose another, such as "
+                f"{op.name}_{each.name}."
+            )
 
 
 def poison_sets() -> dict[str, tuple[str, ...]]:
