@@ -180,6 +180,14 @@ def test_full_paths_hold_in_every_folder(tmp_path):
         assert kept(found) == found
 
 
+def test_a_folder_with_a_comma_is_refused(monkeypatch):
+    pathlib.Path("a,b").mkdir()
+    monkeypatch.chdir("a,b")
+    for flag in ("poison", "candidate_ops"):
+        with pytest.raises(UserError, match="split at commas.*/a,b/my_ops.py"):
+            Config(**{flag: "identity,my_ops.py:Blur"})
+
+
 def weighty(build, result="x / 2"):
     """Returns the text of an op Blur with weights."""
     return (

@@ -89,8 +89,8 @@ def _load_file(path: str, place: str, names: Iterable[str], flag: str) -> None:
         raise UserError(
             f"{flag}=FILE.py:NAME takes an op from your own Python file; "
             f"there is no file {path}. Check the path; a relative one starts "
-            "at the folder you are in. A run keeps copies of its files in "
-            "user_ops/ in its directory and uses them itself."
+            "at the folder you are in, and a comma ends it. A run keeps copies "
+            "of its files in user_ops/ in its directory and uses them itself."
         )
     before = set(OPS)
     _SOURCES[path], module = _run_file(place, flag)

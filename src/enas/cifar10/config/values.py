@@ -34,14 +34,26 @@ def _folder_path(dataset: str) -> str:
 
 
 def ops_paths(ops: str) -> str:
-    """Returns a comma list of ops with a full path in every file:name."""
+    """Returns a comma list of ops with a full path in every file:name.
+
+    Raises:
+      UserError: a full path has a comma.
+    """
     if ":" not in ops:
         return ops
     parts = [word.strip().rpartition(":") for word in ops.split(",")]
-    return ",".join(
+    words = [
         f"{full_path(path)}:{name}" if colon else name
         for path, colon, name in parts
-    )
+    ]
+    for word in words:
+        if "," in word:
+            raise UserError(
+                "A list of ops is split at commas, so the full path of a file "
+                f"in it may have none; received {word}. Move the file, or run "
+                "from another folder."
+            )
+    return ",".join(words)
 
 
 _PATHS = {
