@@ -174,10 +174,20 @@ def test_full_paths_hold_in_every_folder(tmp_path):
         def kept(ops, flag=flag):
             return getattr(Config(**{flag: ops}), flag)
 
-        assert kept("identity, dropout") == "identity, dropout"
+        assert kept("identity, dropout") == "identity,dropout"
         found = kept("identity, ops.py:Blur")
         assert found == f"identity,{tmp_path}/ops.py:Blur"
         assert kept(found) == found
+
+
+def test_a_list_of_ops_has_one_spelling_when_a_run_continues():
+    write(OP.format(name="Half", result="x / 2"))
+    opened()
+    file = pathlib.Path("run/flags.txt")
+    # As an earlier version wrote it.
+    spaced = "conv_3x3, my_ops.py:Half , identity"
+    file.write_text(file.read_text().replace("=enas6", f"={spaced}"))
+    opened(candidate_ops=spaced.replace(" ", ""))
 
 
 def test_a_folder_with_a_comma_is_refused(monkeypatch):

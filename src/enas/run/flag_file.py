@@ -105,7 +105,8 @@ def spelled(line: str) -> str:
     if kind == "folder" and value.startswith("folder:"):
         return f"{name}=folder:.."
     if kind == "ops":
-        return f"{name}={','.join(map(os.path.basename, value.split(',')))}"
+        words = map(str.strip, value.split(","))
+        return f"{name}={','.join(map(os.path.basename, words))}"
     return line
 
 

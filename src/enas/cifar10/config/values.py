@@ -36,11 +36,11 @@ def _folder_path(dataset: str) -> str:
 def ops_paths(ops: str) -> str:
     """Returns a comma list of ops with a full path in every file:name.
 
+    It has no spaces, so that one list has one spelling.
+
     Raises:
       UserError: a full path has a comma.
     """
-    if ":" not in ops:
-        return ops
     parts = [word.strip().rpartition(":") for word in ops.split(",")]
     words = [
         f"{full_path(path)}:{name}" if colon else name
