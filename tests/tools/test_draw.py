@@ -131,6 +131,7 @@ def test_an_op_of_ones_own_is_named_and_not_counted(tmp_path, capsys):
     path = tmp_path / "arc.txt"
     path.write_text("[0]\n[6 1]\n")
     flags = ["--poison=ops.py:Blur", "--q=3", f"--draw={path}"]
+    flags += ["--op_setting=blur_share=0.5"]
     assert main(["arc", *flags]) == 0
     text = capsys.readouterr().out
     assert "Blur#0  POISON" in text and "its ops are named, not counted" in text

@@ -7,9 +7,10 @@ search space is that of the flags.txt next to it, or of the flags given.
 TensorFlow is imported only to run files of ops, matplotlib only to draw.
 """
 
+import dataclasses
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from enas import tf_settings
 from enas.cifar10.arc import Arc, layers_of
@@ -59,7 +60,7 @@ def _run(argv: list[str]) -> Iterator[str]:
     check_picture(target, values.overwrite)
     final = values.final or config.child_from_scratch
     if file_ops(config):
-        yield from _load_ops(config)
+        config = yield from _load_ops(config)
     names = config.poison, config.q, config.poison_sharing, config.candidate_ops
     space = make_search_space(*names, [name for *_, name in file_ops(config)])
     # The number of layers follows from the text.
@@ -72,8 +73,13 @@ def _run(argv: list[str]) -> Iterator[str]:
     yield f"Picture: {target}"
 
 
-def _load_ops(config: Config) -> Iterator[str]:
-    """Runs the files of ops; yields a line for each that is not there."""
+def _load_ops(config: Config) -> Generator[str, None, Config]:
+    """Runs the files of ops; yields a line for each that is not there.
+
+    Returns:
+      The config, without settings of ops if a file that declares them may be
+      missing.
+    """
     with tf_settings.quiet_import():
         from enas.cifar10 import user_ops
         from enas.run import user_files
@@ -81,8 +87,10 @@ def _load_ops(config: Config) -> Iterator[str]:
     missing = [p for p in files if not any(map(os.path.isfile, (p, files[p])))]
     for path in sorted(missing):
         yield f"There is no file {path}: its ops are named, not counted."
-    if not missing:
-        user_ops.load_files(config, files)
+    if missing:
+        return dataclasses.replace(config, op_setting=())
+    user_ops.load_files(config, files)
+    return config
 
 
 if __name__ == "__main__":
