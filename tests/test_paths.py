@@ -14,12 +14,13 @@ from enas.parser import Parser
 from enas.paths import (
     MARK,
     check_free,
+    check_loadable,
     command_words,
     full_path,
     read_text,
     user_path,
 )
-from enas.tools import draw, evaluate, export
+from enas.tools import draw, evaluate, export, export_files
 
 HOME = os.path.expanduser("~")
 
@@ -129,3 +130,16 @@ def test_argparse_programs_expand_a_home_folder():
     read = table1._read_arguments(words)
     assert read.output_dir == f"{HOME}/s"
     assert table1._plan(read).flags == (f"--data_path={HOME}/c",)
+
+
+@pytest.mark.parametrize("name", ["run[1]", "a\\b"])
+def test_what_tensorflow_would_not_find_again_is_refused(
+    name, tmp_path, monkeypatch
+):
+    check_loadable(str(tmp_path / "*?"), "--to")
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    with pytest.raises(UserError, match="for a pattern.*Name another place"):
+        export_files.check_target("net")
+    # Of the other kinds the whole file is read or written by Python.
+    export_files.check_target("net.keras")

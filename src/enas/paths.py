@@ -136,6 +136,25 @@ def check_free(
         )
 
 
+def has_pattern(path: str) -> bool:
+    """Says whether TensorFlow takes a path to load from for a pattern.
+
+    One with `[` or a backslash need not match itself, as one with `*` does.
+    """
+    return not {"[", "\\"}.isdisjoint(path)
+
+
+def check_loadable(path: str, flag: str) -> None:
+    """Refuses a place that TensorFlow could not load from, a UserError."""
+    if has_pattern(os.path.abspath(path)):
+        raise UserError(
+            f"{flag}={path} would be written and not found again: TensorFlow "
+            "takes the path of what it loads for a pattern, so it may have no "
+            f"[ and no \\ in it; received {os.path.abspath(path)}. Name "
+            "another place."
+        )
+
+
 def check_picture(path: str, overwrite: bool = False) -> None:
     """Refuses a --picture that cannot be drawn; arguments as `check_free`."""
     if not path.lower().endswith(PICTURES):

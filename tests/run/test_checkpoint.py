@@ -42,6 +42,16 @@ def test_whole_numbers_are_kept(tmp_path):
     assert count.numpy() == 3
 
 
+@pytest.mark.parametrize("name", ["run[1]", "a\\b", "*[!a]?"])
+def test_a_path_is_no_pattern(name, tmp_path, monkeypatch):
+    prefix = tmp_path / name / f"{name}.ckpt"
+    prefix.parent.mkdir()
+    checkpoint.save(str(prefix), {"x": np.float32(3)})
+    assert checkpoint.read_tensors(str(prefix)) == {"x": 3}
+    monkeypatch.chdir(prefix.parent)
+    assert checkpoint.read_tensors(prefix.name) == {"x": 3}
+
+
 def test_the_file_holds_every_tensor_of_the_original():
     # The recorded TensorFlow 1 steps name the child's weights, statistics and
     # slots; the controller's recording names its own.

@@ -128,6 +128,11 @@ def test_an_export_to_a_folder_or_below_a_file_is_refused(tmp_path):
         exported(None, tmp_path / "file/model.ckpt", tmp_path / "run")
 
 
+def test_an_export_that_the_original_could_not_find_is_refused(tmp_path):
+    with pytest.raises(UserError, match="for a pattern"):
+        exported(None, tmp_path / "[1]/model.ckpt", tmp_path / "run")
+
+
 def test_a_reset_does_not_delete_what_the_run_starts_from(tmp_path, capsys):
     run = tmp_path / "run"
     copied(run / "checkpoints/epoch-1")

@@ -8,9 +8,11 @@ the epoch's measurements so far as well.
 """
 
 import contextlib
+import glob
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +29,7 @@ from enas.errors import (
     WriteError,
     naming,
 )
+from enas.paths import has_pattern
 from enas.run.checkpoint_names import epochs_of
 from enas.run.files import rename, sync_directory
 
@@ -217,11 +220,12 @@ def read_tensors(prefix: str) -> Tensors:
       DamagedError: it cannot be read whole.
     """
     try:
-        reader = tf.train.load_checkpoint(prefix)
-        return {
-            name: reader.get_tensor(name)
-            for name in reader.get_variable_to_shape_map()
-        }
+        with _plain_name(prefix) as same:
+            reader = tf.train.load_checkpoint(same)
+            return {
+                name: reader.get_tensor(name)
+                for name in reader.get_variable_to_shape_map()
+            }
     # What a damaged file raises has no common kind: OpError, IndexError, ..
     except Exception as error:
         raise DamagedError(
@@ -229,6 +233,19 @@ def read_tensors(prefix: str) -> Tensors:
             "its .index and .data files, both undamaged; copy it again, or use "
             "another."
         ) from error
+
+
+@contextlib.contextmanager
+def _plain_name(prefix: str) -> Iterator[str]:
+    """Yields a prefix of the same files that TensorFlow finds."""
+    if not has_pattern(prefix):
+        yield prefix
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for path in glob.glob(f"{glob.escape(os.path.abspath(prefix))}.*"):
+            ending = path.removeprefix(os.path.abspath(prefix))
+            os.symlink(path, os.path.join(folder, PREFIX + ending))
+        yield os.path.join(folder, PREFIX)
 
 
 def restore(search: Search, directory: str) -> None:

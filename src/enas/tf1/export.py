@@ -12,6 +12,7 @@ import numpy as np
 from enas.cifar10.behaviours import ENAS
 from enas.cifar10.search import Search
 from enas.errors import UserError
+from enas.paths import check_loadable
 from enas.run import checkpoint
 from enas.run.files import append, read_lines
 from enas.run.run_dir import RunDir, check_parent
@@ -39,6 +40,7 @@ def check(run_dir: RunDir) -> None:
             f"without their endings; received {prefix!r}, a directory. Name a "
             f"file in it, such as {os.path.join(prefix, 'model.ckpt')}."
         )
+    check_loadable(prefix, "--export_tf1_checkpoint")
     folder = os.path.dirname(os.path.abspath(prefix))
     check_parent(folder, "export_tf1_checkpoint")
     if os.path.abspath(prefix) in read_lines(run_dir.file(_RECORD)):

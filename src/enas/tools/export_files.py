@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from enas.errors import UserError, naming
-from enas.paths import CLASSES, MARK, check_free
+from enas.paths import CLASSES, MARK, check_free, check_loadable
 from enas.run.files import write_whole
 
 
@@ -35,6 +35,8 @@ def check_target(target: str, overwrite: bool = False) -> None:
             " Run `pip install tf2onnx` in this project's environment, or "
             "export to .keras, .tflite or a folder."
         )
+    if not ending:
+        check_loadable(target, "--to")
     check_free(target, "--to", overwrite, folder=not ending)
 
 

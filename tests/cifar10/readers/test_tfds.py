@@ -30,7 +30,7 @@ def test_every_version_of_tfds_is_read_the_newest_first(tfds_root, published):
     assert str(versions / "3.0.10") in read(tfds_root).source
 
 
-@pytest.mark.parametrize("place", ["", "copy", "copy/of it"])
+@pytest.mark.parametrize("place", ["", "copy", "copy/of [1]"])
 def test_a_tfds_folder_may_have_another_name(
     place, tfds_template, tmp_path, published
 ):
