@@ -3,6 +3,7 @@
 import pathlib
 import re
 
+import numpy as np
 import pytest
 
 import helpers
@@ -259,16 +260,6 @@ MISTAKES = {
         weighty('self.a, self.c = (conv("same") for _ in "12")'),
         "same/w that is not the only one of its name",
     ),
-    "a layer without a name": (
-        weighty("self.c = keras.layers.Conv2D(36, 1); self.c.build(shape)"),
-        "kernel that has another name or other values",
-    ),
-    "first weights without a seed": (
-        weighty(
-            'self.c = keras.layers.Dense(36, name="c"); self.c.build(shape)'
-        ),
-        "c/kernel that has another name or other values",
-    ),
     "whole numbers are trained": (
         weighty('self.c = self.add_weight((), dtype="int32", name="n")'),
         "n that is of type int32",
@@ -313,17 +304,29 @@ def test_an_op_is_tried_for_its_last_copy():
         user_ops.load(config)
 
 
-def test_layers_of_keras_with_names_and_seeds_are_taken():
-    write(
-        weighty(
-            "self.c = keras.layers.Conv2D(4, 1, name='c', kernel_initializer="
-            "keras.initializers.HeNormal(self.options.seed)); "
-            "self.c.build(shape); self.n = self.add_weight("
-            "(), dtype='int32', trainable=False, name='n')",
-            "self.c(x)",
-        )
+def test_layers_of_keras_without_name_or_seed_are_the_same_each_time():
+    layers = (
+        "self.c = keras.layers.Conv2D(4, 1); self.c.build(shape); self.n = "
+        "self.add_weight((), dtype='int32', trainable=False, name='n')"
     )
-    load("my_ops.py:Blur")
+    write(weighty(layers, "self.c(x)"))
+    config = Config(
+        poison="my_ops.py:Blur",
+        q=1,
+        candidate_ops="identity",
+        child_num_layers=2,
+        child_out_filters=4,
+    )
+    found = []
+    for _ in "12":
+        child = build.build_child(config, build.space_of(config))
+        found.append({v.path: v.numpy() for v in child.variables})
+    one, other = found
+    names = [name for name in one if name.endswith("kernel")]
+    assert len(names) == 2
+    for name in names:
+        np.testing.assert_array_equal(one[name], other[name])
+    assert np.any(one[names[0]] != one[names[1]])
 
 
 def test_an_op_is_tried_at_every_size_that_the_search_has():

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 import os
+import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
@@ -198,7 +199,7 @@ def build_child(
       fixed_arc: to train from scratch, if the config says so.
     """
     options = config.child_options(num_classes)
-    with _precision(config.mixed_precision):
+    with _precision(config.mixed_precision), _drawn_from(config.seed):
         if config.child_from_scratch:
             child = FinalChild(cast(Arc, fixed_arc), search_space, options)
         else:
@@ -236,6 +237,20 @@ def _probed(child: MacroChild) -> list[keras.Variable]:
     """Returns the variables of the stem and of the first layer's ops."""
     parts = child.stem_conv, *child.enas_layers[0].branches
     return [variable for part in parts for variable in part.variables]
+
+
+@contextlib.contextmanager
+def _drawn_from(seed: int) -> Iterator[None]:
+    """Seeds what Keras draws seeds from for initializers that have none.
+
+    Only the ops of users have such.
+    """
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
 
 
 @contextlib.contextmanager

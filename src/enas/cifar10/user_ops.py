@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from keras.src.utils import naming
 
 from enas.cifar10.branches import Branch, ChildOptions, Mode
 from enas.cifar10.config import Config
@@ -47,6 +48,8 @@ def load(config: Config, copies: Mapping[str, str] = _NO_COPIES) -> None:
     """
     load_files(config, copies)
     options = config.child_options()
+    # Keras numbers layers without a name; a run read again needs its numbers.
+    naming.reset_uids()
     for flag, path, name in file_ops(config):
         # No more, for weights of their own; larger q may still be refused.
         q = min(config.q or 1, 1000) if flag == "poison" else 1
@@ -165,9 +168,8 @@ def _try(
     who = f"The op {name} of {path}"
     try:
         cost = OPS[name].described(options).cost(options.filters, MAP_SIZE**2)
-        branch, again = (make_branch(name, 0, options, copies) for _ in "12")
+        branch = make_branch(name, 0, options, copies)
         branch.build(options.feature_shape)
-        again.build(options.feature_shape)
     except Exception as error:
         raise UserError(
             f"{who} cannot be built; it raised {_one_line(error)}. Fix its "
@@ -179,7 +181,7 @@ def _try(
             f"of enas.cifar10.ops; it returned {cost!r}."
         )
     weights = branch.variables
-    _check_weights(weights, again.variables, who)
+    _check_weights(weights, who)
     for mode in (False, True, FROZEN):
         run = _traced(branch, mode, options)
         for divisor, copy in itertools.product(
@@ -199,28 +201,15 @@ def _try(
         _check_state(run, weights, who)
 
 
-def _check_weights(
-    weights: Sequence[Any], again: Sequence[Any], who: str
-) -> None:
-    """Refuses weights that a search cannot train, keep or repeat.
-
-    Args:
-      again: those of a second layer of the same op.
-    """
+def _check_weights(weights: Sequence[Any], who: str) -> None:
+    """Refuses weights that a search cannot train or keep."""
     paths = [v.path for v in weights]
-    repeated = {v.path: v.numpy() for v in again}
     for v in weights:
         wrong = ""
         if paths.count(v.path) > 1:
             wrong = "is not the only one of its name. Give each its own."
         elif v.trainable and v.dtype != "float32":
             wrong = f"is of type {v.dtype}. Add trainable=False, or use floats."
-        elif not np.array_equal(repeated.get(v.path, ()), v.numpy()):
-            wrong = (
-                "has another name or other values when built once more. Give "
-                "Keras layers a name and their initializers a seed, and draw "
-                "random numbers by the seed of call (docs/POISON.md)."
-            )
         if wrong:
             raise UserError(f"{who} has a weight {v.path} that {wrong}")
 
