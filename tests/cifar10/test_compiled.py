@@ -45,3 +45,8 @@ def test_every_arc_runs_through_one_trace_at_any_q(q, sharing, monkeypatch):
         steps.train_child(*BATCH, *arc, np.float32(0.01), seed)
         steps.count_correct(*BATCH, *arc)
     assert traced == [True, False]
+    # What is not finite is told, in whichever image of the batch.
+    images = BATCH[0].copy()
+    images[2, 3, 4, 1] = np.inf
+    assert int(steps.count_correct(images, BATCH[1], *arc)) == -1
+    assert int(steps.count_correct(*BATCH, *arc)) >= 0

@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from pretended_child import LAYERS, evaluate, make_search
 
+from enas.cifar10.arc import Arc
 from enas.cifar10.metrics import READINGS
+from enas.errors import NonFiniteError
 
 
 def test_evaluation_draws_a_fresh_arc_for_every_batch_of_100():
@@ -115,3 +118,27 @@ def test_evaluations_have_a_batch_size_of_their_own(profile):
     search.train_child()
     trained = next(c for c in search.compiled.calls if c[0] == "train")
     assert trained is not None and search.config.batch_size == 10
+
+
+@pytest.mark.parametrize("profile", ["enas", "paper"])
+def test_answers_that_are_not_finite_have_no_accuracy(profile):
+    search, _ = make_search(profile=profile)
+    arc, batch = Arc((0, 1, 2), (0, 0, 1)), search.reward_batch(0)
+    split, seen = search.data.test, search.evaluation
+    answers = np.zeros((10, 10), np.float32)
+    compiled = search.compiled
+    compiled.logits = compiled.logits_in_training = lambda *_: tf.constant(
+        answers
+    )
+    assert not seen.logits(batch[0], arc, "train").any()
+    answers[3, 4] = np.nan
+    compiled.count_correct = compiled.count_correct_in_training = lambda *_: -1
+    for measure in (
+        lambda: seen.accuracy_on(batch, search.arcs.draw(1, "ten", 1), 0),
+        lambda: seen.accuracy_of(arc, split),
+        lambda: seen.accuracy_of(arc, split, "train"),
+        lambda: seen.logits(batch[0], arc),
+        lambda: seen.logits(batch[0], arc, "train"),
+    ):
+        with pytest.raises(NonFiniteError, match=r'arc "\d.*child step 0'):
+            measure()

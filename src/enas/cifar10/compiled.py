@@ -122,8 +122,10 @@ class Compiled:
     def _count_correct(
         self, images: tf.Tensor, labels: tf.Tensor, *choice: tf.Tensor
     ) -> tf.Tensor:
-        """Returns the right answers of the same, int32."""
-        return _correct(self._logits(images, *choice), labels)
+        """Returns the right answers of the same, int32; -1 if not finite."""
+        logits = self._logits(images, *choice)
+        finite = tf.reduce_all(tf.math.is_finite(logits))
+        return tf.where(finite, _correct(logits, labels), -1)
 
     def _sample(self, n: tf.Tensor, seed: tf.Tensor) -> Sample:
         """Returns a `Sample` of n arcs, without the logits."""

@@ -17,6 +17,7 @@ from enas.cifar10.arc import Arc
 from enas.cifar10.data_utils import Split
 from enas.cifar10.macro_controller import Sample
 from enas.cifar10.metrics import READINGS
+from enas.errors import NonFiniteError
 from enas.utils import DASHES, seed_pair
 
 if TYPE_CHECKING:
@@ -81,11 +82,10 @@ class Evaluation:
 
     def accuracy_on(self, batch: tuple, sample: Sample, i: int) -> float:
         """Returns the accuracy of the i-th arc of a sample on one batch."""
-        images, labels = batch
-        correct = self._search.compiled.count_correct(
-            images, labels, sample.op_ids[i], sample.skips[i]
-        )
-        return int(correct) / len(labels)
+        choice = sample.op_ids[i], sample.skips[i]
+        correct = int(self._search.compiled.count_correct(*batch, *choice))
+        self._check_finite(correct >= 0, choice)
+        return correct / len(batch[1])
 
     def logits(
         self, images: np.ndarray, arc: Arc, mode: str = "eval", i: int = 0
@@ -100,9 +100,13 @@ class Evaluation:
         search = self._search
         choice = _arrays(arc)
         if mode == "eval":
-            return search.compiled.logits(images, *choice).numpy()
-        seed = self._noise_seed(i)
-        return search.compiled.logits_in_training(images, *choice, seed).numpy()
+            logits = search.compiled.logits(images, *choice).numpy()
+        else:
+            seed = self._noise_seed(i)
+            step = search.compiled.logits_in_training
+            logits = step(images, *choice, seed).numpy()
+        self._check_finite(bool(np.isfinite(logits).all()), choice)
+        return logits
 
     def images_of(self, split: Split) -> Iterator[tuple]:
         """Returns the batches of a split as the profile evaluates them."""
@@ -188,9 +192,20 @@ class Evaluation:
             else:
                 seed = self._noise_seed(i)
                 right = compiled.count_correct_in_training(*batch, *arc, seed)
+            self._check_finite(int(right) >= 0, arc)
             correct += int(right)
             search.after_step()
         return correct / len(split)
+
+    def _check_finite(self, finite: bool, choice: tuple) -> None:
+        if not finite:
+            raise NonFiniteError(
+                f'The answers of arc "{_arc(*choice)}" are not finite in an '
+                f"evaluation after child step {self._search.global_step}, "
+                f"controller step {self._search.train_step}, so that it has no "
+                "accuracy. Look for an op that overflows or divides by zero "
+                "there, or try a smaller --child_lr_max."
+            )
 
     def _noise_seed(self, i: int) -> tuple[int, int]:
         return seed_pair(self._config.seed, f"noise_{self._search.epoch}", i)
@@ -198,8 +213,11 @@ class Evaluation:
 
 def arc_of(sample: Sample, i: int) -> Arc:
     """Returns the i-th `Arc` of a `Sample` of NumPy arrays."""
-    op_ids, skips = sample.op_ids[i].tolist(), sample.skips[i].tolist()
-    return Arc(tuple(op_ids), tuple(skips))
+    return _arc(sample.op_ids[i], sample.skips[i])
+
+
+def _arc(op_ids: np.ndarray, skips: np.ndarray) -> Arc:
+    return Arc(tuple(op_ids.tolist()), tuple(skips.tolist()))
 
 
 def _arrays(arc: Arc) -> tuple[np.ndarray, np.ndarray]:

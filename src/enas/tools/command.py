@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from enas.errors import UserError
+from enas.errors import NonFiniteError, UserError
 from enas.paths import command_words
 
 
@@ -22,7 +22,7 @@ def run_tool(
 
     Returns:
       Exit code: 0, 2 for a mistake of the user, or 1 for a file that cannot be
-      written or read.
+      written or read, or numbers that are not finite.
     """
 
     def run() -> int:
@@ -49,6 +49,6 @@ def exit_code(run: Callable[[], int]) -> int:
         # buffer would be written, and fail, at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
+    except (OSError, NonFiniteError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
