@@ -2,16 +2,19 @@
 
 import dataclasses
 import re
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from enas.cifar10 import build
 from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags
+from enas.run import checkpoint
 from enas.tools import open_run
 from enas.tools.evaluate import count_answers, main, predict, read_image
-from helpers import SMALL_ARC
+from helpers import SMALL_ARC, small_search
 
 
 def run(*arguments):
@@ -145,3 +148,20 @@ def test_mistakes_are_told(arguments, wanted, small_run, small_final, capsys):
     assert run(*(word.format(**places) for word in arguments)) == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ") and wanted in message
+
+
+def test_a_run_in_progress_is_opened_at_its_newest_checkpoint(
+    tmp_path, monkeypatch
+):
+    search, folder = small_search(step=5), tmp_path / "checkpoints"
+    checkpoint.write(search, str(folder))
+
+    def load_search(*unused):
+        # Meanwhile the search ends two epochs and needs the first no more.
+        checkpoint.write(small_search(step=15), str(folder))
+        shutil.rmtree(folder / "epoch-1")
+        return search
+
+    monkeypatch.setattr(build, "load_search", load_search)
+    opened = open_run.load(Config(output_dir=str(tmp_path)))
+    assert opened.whole_epochs == 3

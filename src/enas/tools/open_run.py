@@ -14,6 +14,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.flags import read_flags
 from enas.errors import UserError
 from enas.paths import read_text, user_path
+from enas.run import checkpoint_names
 from enas.utils import Say, quiet
 
 if TYPE_CHECKING:
@@ -98,21 +99,27 @@ def load(config: Config, log: Say = quiet) -> "Search":
     tf_settings.start_tensorflow()
     from enas.cifar10 import build
     from enas.devices import describe_devices
-    from enas.run import checkpoint, checkpoint_names, data_record
+    from enas.run import checkpoint, data_record
 
-    directories = checkpoint_names.directories(config.output_dir)
-    if not directories:
-        raise UserError(
-            f"{config.output_dir} has no complete checkpoint yet. Name the run "
-            "directory of a search that has finished an epoch."
-        )
+    _newest_checkpoint(config.output_dir)
     for line in describe_devices():
         log(line)
     search = build.load_search(
         config, lambda data: data_record.check(config, data, log)
     )
-    checkpoint.restore(search, directories[-1])
+    # A search in progress may have deleted the one from before by now.
+    checkpoint.restore(search, _newest_checkpoint(config.output_dir))
     return search
+
+
+def _newest_checkpoint(run: str) -> str:
+    found = checkpoint_names.directories(run)
+    if not found:
+        raise UserError(
+            f"{run} has no complete checkpoint yet. Name the run directory of a"
+            " search that has finished an epoch."
+        )
+    return found[-1]
 
 
 def best_arc(search: "Search") -> Arc:
