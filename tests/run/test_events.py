@@ -14,6 +14,7 @@ from matplotlib.colors import to_hex
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 
+from enas.cifar10 import main
 from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
 from enas.cifar10.metrics import DESCRIPTIONS, EVENT_TAGS
@@ -239,6 +240,22 @@ def test_what_comes_at_every_start_is_there_once_and_new(tmp_path):
     assert "--log_every=2" in text_of(flags)
     for tag in ("custom_scalars__config__", "_hparams_/session_start_info"):
         assert len(found[tag]) == 1
+
+
+def test_an_audit_is_written_once_and_a_kill_before_it_does_not_lose_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(main, "_audited", lambda search: ["nothing"])
+    folder, run = str(tmp_path / "events"), types.SimpleNamespace()
+    search = a_search()
+    # Killed after the first epoch's checkpoint, and after the second's.
+    for start, done in enumerate(((0,), (1, 2), (2, 3))):
+        run.events = RunEvents(folder, start)
+        for search.whole_epochs in done:
+            main._note_audit(search, run)
+        run.events.close()
+    ((step, text),) = values_of(folder)["audit"]
+    assert step == 1 and text_of(text) == "nothing"
 
 
 @pytest.mark.parametrize(

@@ -121,17 +121,25 @@ def train(
         )
     log("Starting session")
     try:
+        # A kill may have come between the first epoch and its audit.
+        _note_audit(search, run_dir)
         while search.whole_epochs < config.num_epochs:
             numbers, reports = search.run_epoch()
             run_dir.record(search, numbers, reports)
-            if search.whole_epochs == 1 and config.pictures_every:
-                run_dir.events.add_text("audit", _audited(search))
+            _note_audit(search, run_dir)
     except NonFiniteError as error:
         log(f"error: {error}")
         log(f"The state is in {run_dir.save_beside(search)}, to look at.")
         return 1
     log(f"Results are in {run_dir.path}: result.json, metrics.csv, stdout")
     return 0
+
+
+def _note_audit(search: "Search", run_dir: "RunDir") -> None:
+    """Writes the audit of a search, once, when an epoch has ended."""
+    wanted = search.whole_epochs and search.config.pictures_every
+    if wanted and "audit" not in run_dir.events.tags:
+        run_dir.events.add_text("audit", _audited(search))
 
 
 def _audited(search: "Search") -> list[str]:

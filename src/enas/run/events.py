@@ -22,11 +22,14 @@ class RunEvents:
     Args:
       epochs: epochs that are done; points of later ones, which a killed
         process wrote, are dropped.
+
+    Attributes:
+      tags: of the epochs that are done, and of texts written since.
     """
 
     def __init__(self, folder: str, epochs: int) -> None:
         self._folder = folder
-        _merge(folder, epochs)
+        self.tags = _merge(folder, epochs)
         with writing(self._folder):
             self._writer = tf.summary.create_file_writer(folder)
 
@@ -77,6 +80,7 @@ class RunEvents:
         """Writes lines as a text, of the first epoch, to the disk."""
         with self._step():
             tf.summary.text(tag, "\n\n".join(lines), step=1)
+        self.tags.add(tag)
 
     @contextlib.contextmanager
     def _step(self) -> Iterator[None]:
@@ -97,23 +101,30 @@ def read_events(path: str) -> Iterator[Any]:
             yield tf.compat.v1.Event.FromString(record)
 
 
-def _merge(folder: str, epochs: int) -> None:
-    """Puts the files, one of each start, into one; a torn end goes as well."""
+def _merge(folder: str, epochs: int) -> set[str]:
+    """Puts the files, one of each start, into one; a torn end goes as well.
+
+    Returns:
+      The tags that are left.
+    """
+    tags: set[str] = set()
     paths = sorted(map(str, pathlib.Path(folder).glob("*")))
     old = [path for path in paths if not path.endswith(".part")]
     if not paths:
-        return
+        return tags
     name = f"events.out.tfevents.{int(time.time()):010d}.0merged.v2"
     new = os.path.join(folder, name)
     aside = f"{new}.part"
     with writing(aside), tf.io.TFRecordWriter(aside) as writer:
         for event in _points(old, epochs):
             writer.write(event.SerializeToString())
+            tags.update(value.tag for value in event.summary.value)
     with writing(folder):
         rename(aside, new)
         for path in {*paths} - {new, aside}:
             os.remove(path)
         sync_directory(folder)
+    return tags
 
 
 def _points(paths: Sequence[str], epochs: int) -> Iterator[Any]:
