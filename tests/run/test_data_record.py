@@ -16,6 +16,7 @@ from enas.cifar10.main import main
 from enas.cifar10.readers.fingerprint import describe, fingerprint_of
 from enas.cifar10.readers.shapes import make_shapes
 from enas.errors import DamagedError, UserError
+from enas.experiments.plan import _compared
 from enas.experiments.reevaluate import main as reevaluate
 from enas.run import data_record, flag_file, versions
 from enas.tools import evaluate, export
@@ -273,6 +274,18 @@ def test_flags_txt_of_an_earlier_version_may_hold_relative_paths(
     path = pathlib.Path("flags.txt")
     path.write_text(path.read_text() + "--init_checkpoint=ckpt/m\n")
     checked(".", init_checkpoint="ckpt/m")
+
+
+def test_the_last_value_of_a_choice_is_compared(tmp_path):
+    norm, none = "clip=norm", "clip=none"
+    flag_file.keep(Config(output_dir=str(tmp_path), override=(norm, none)))
+    checked(tmp_path, override=(none,))
+    with pytest.raises(UserError, match=f"override={none}; received .*{norm}"):
+        checked(tmp_path, override=(none, norm))
+    settings = ["--op_setting=a=1=2", "--op_setting=b=1", "--op_setting=a=3"]
+    assert flag_file.in_force(settings) == {*settings[1:]}
+    # Of a sweep.
+    assert _compared("flags", ["--seed=1", "--seed=2"]) == {"--seed=2"}
 
 
 # What a run ran on

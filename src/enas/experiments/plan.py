@@ -15,7 +15,7 @@ from enas.errors import UserError
 from enas.experiments.jobs import Job, read_config
 from enas.run import data_record
 from enas.run.files import write_whole
-from enas.run.flag_file import spelled
+from enas.run.flag_file import in_force
 from enas.tf_settings import start_tensorflow
 from enas.utils import quiet
 
@@ -154,7 +154,7 @@ def _compared(name: str, value: Any) -> Any:
     if name != "flags":
         return value
     places = ("--data_path=", "--data_changed=")
-    lines = set(map(spelled, spelled_out(value)))
+    lines = in_force(spelled_out(value))
     return {line for line in lines if not line.startswith(places)}
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from enas.cifar10.config import Config
 from enas.errors import UserError
@@ -68,8 +68,8 @@ def check(config: Config, trained: bool) -> None:
             )
         return
     free = _FREE | (_IMAGES if config.data_changed == "allow" else set())
-    new = set(map(spelled, lines_of(config, free)))
-    old = {spelled(line) for line in lines if _name(line) not in free}
+    new = in_force(lines_of(config, free))
+    old = in_force(line for line in lines if _name(line) not in free)
     # A flag that is newer than the run had its default there.
     known = {_name(line) for line in lines}
     old |= set(lines_of(Config(), {*free, *known}))
@@ -89,6 +89,17 @@ def check(config: Config, trained: bool) -> None:
             "and where images are may change), or another --output_dir, or "
             "--reset_output_dir to delete it."
         )
+
+
+def in_force(lines: Iterable[str]) -> set[str]:
+    """Returns flag lines as `spelled`; of several for one thing, the last."""
+    last = {}
+    for line in map(spelled, lines):
+        field = _FIELDS.get(_name(line))
+        # --override and --op_setting say one thing per choice.
+        several = field is not None and isinstance(field.default, tuple)
+        last[tuple(line.split("=", 2)[: 1 + several])] = line
+    return set(last.values())
 
 
 def spelled(line: str) -> str:
