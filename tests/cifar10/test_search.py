@@ -4,6 +4,7 @@ import io
 import itertools
 import re
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -151,6 +152,15 @@ def test_a_gradient_that_is_not_finite_stops_before_the_next_step():
     # The controller's update was the last thing that was finite.
     assert "Last finite values: reward" in text
     assert "at child step 4, controller step 1" in text
+
+
+def test_a_clock_that_is_set_back_changes_no_seconds(monkeypatch):
+    clock = itertools.count(1e9, -3600)
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    search, lines = make_search(log_every=1)
+    numbers, _ = run_epoch(search)
+    assert all(numbers[name] >= 0 for name in numbers if "seconds" in name)
+    assert not any("mins=-" in line for line in lines)
 
 
 class Killed(Exception):  # noqa: N818 (it is no error)

@@ -78,7 +78,7 @@ class Search:
         self.baseline = np.float32(0.0)
         self.op_counts: list[list[int]] = []
         self.after_step: Callable[[], None] = lambda: None
-        self._start = time.time()
+        self._start = time.monotonic()
         self._watch = _Stopwatch(self.progress.numbers, "seconds_child")
         self._last_finite = "none"
 
@@ -341,7 +341,7 @@ class Search:
         return max(1, layers * (layers - 1) // 2)
 
     def _minutes(self) -> float:
-        return (time.time() - self._start) / 60
+        return (time.monotonic() - self._start) / 60
 
     def _timed(self, column: str) -> "_Stopwatch":
         self._watch = _Stopwatch(self.progress.numbers, column)
@@ -384,14 +384,14 @@ class _Stopwatch:
 
     def __init__(self, numbers: EpochNumbers, name: str) -> None:
         self._numbers, self._name = numbers, name
-        self._from = time.time()
+        self._from = time.monotonic()
 
     def __enter__(self) -> "_Stopwatch":
         return self
 
     def lap(self) -> None:
         """Adds the seconds since the last lap."""
-        now, so_far = time.time(), getattr(self._numbers, self._name)
+        now, so_far = time.monotonic(), getattr(self._numbers, self._name)
         setattr(self._numbers, self._name, (so_far or 0.0) + now - self._from)
         self._from = now
 
