@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 from unittest import mock
 
 import numpy as np
@@ -21,10 +22,11 @@ from enas.cifar10 import main as main_program
 from enas.cifar10.arc import Arc
 from enas.cifar10.behaviours import PROFILES
 from enas.cifar10.config import Config
-from enas.cifar10.main import main
+from enas.cifar10.main import main, train
 from enas.cifar10.metrics import COLUMNS, TAGS
 from enas.errors import UserError
 from enas.run import checkpoint, checkpoint_names
+from enas.run.autosave import StopSignals
 from enas.run.run_dir import RunDir
 
 ROOT = helpers.ROOT
@@ -306,6 +308,20 @@ def test_other_flags_are_refused_with_the_differences(runs, capsys):
     message = capsys.readouterr().err
     assert "--seed=69" in message and "--seed=1" in message
     assert (runs / "whole/flags.txt").read_text() == before
+
+
+def test_only_the_files_of_a_run_that_are_there_are_named(tmp_path):
+    run_dir, lines = RunDir(Config(output_dir=str(tmp_path))), []
+    run_dir.resume = lambda search: False
+    # Long trained, and never evaluated.
+    config = Config(num_epochs=1, eval_every_epochs=5, pictures_every=0)
+    search = types.SimpleNamespace(
+        config=config, whole_epochs=1, global_step=5, train_step=0
+    )
+    (tmp_path / "stdout").touch()
+    assert train(search, run_dir, lines.append, StopSignals()) == 0
+    assert lines[-1] == f"Results are in {tmp_path}: stdout"
+    assert "result.json" not in "".join(lines)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_one_sentence(

@@ -4,6 +4,7 @@ Counterpart of ENAS's src/cifar10/main.py. Only this file reads flags.
 """
 
 import dataclasses
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -116,8 +117,8 @@ def train(
     search.after_step = autosave(search, run_dir, signals)
     if search.whole_epochs >= config.num_epochs:
         log(
-            f"{run_dir.path} holds all {config.num_epochs} epochs; see "
-            "result.json there. A larger --num_epochs continues."
+            f"{run_dir.path} holds all {config.num_epochs} epochs. A larger "
+            "--num_epochs continues."
         )
     log("Starting session")
     try:
@@ -131,7 +132,10 @@ def train(
         log(f"error: {error}")
         log(f"The state is in {run_dir.save_beside(search)}, to look at.")
         return 1
-    log(f"Results are in {run_dir.path}: result.json, metrics.csv, stdout")
+    # No result.json if no epoch was evaluated.
+    names = "result.json", "metrics.csv", "stdout"
+    files = [name for name in names if os.path.isfile(run_dir.file(name))]
+    log(f"Results are in {run_dir.path}: {', '.join(files)}")
     return 0
 
 

@@ -124,7 +124,8 @@ class Run:
           UserError: there is none yet.
         """
         path = os.path.join(self.path, "result.json")
-        text = read_text(path, "A run writes result.json after its first epoch")
+        what = "A run writes result.json after its first evaluation"
+        text = read_text(path, what)
         return json.loads(text)
 
     @functools.cached_property
