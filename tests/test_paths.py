@@ -143,3 +143,8 @@ def test_what_tensorflow_would_not_find_again_is_refused(
         export_files.check_target("net")
     # Of the other kinds the whole file is read or written by Python.
     export_files.check_target("net.keras")
+
+
+def test_a_word_that_is_not_utf_8_is_refused():
+    with pytest.raises(UserError, match=r"--dataset is text in UTF-8.*udce9"):
+        command_words(["program", "--dataset=folder:a\udce9"])

@@ -73,6 +73,13 @@ def check_not_empty(name: str, value: str) -> None:
         )
     if "\0" in value:
         raise UserError(f"{name} has a zero byte in it: {value!r}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{name} is text in UTF-8, as a run stores it; received {value!r}. "
+            "Rename what it names, or name it by a link."
+        ) from None
 
 
 def full_path(path: str | os.PathLike[str]) -> str:

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import sys
 
 import numpy as np
 import pytest
@@ -299,6 +300,18 @@ def test_a_picture_of_wrong_content_is_named(content):
     pathlib.Path("mine/cat/3.png").write_bytes(content)
     with pytest.raises(UserError, match="cat/3.png cannot be read.*PNG"):
         read()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has UTF-8 names")
+def test_names_need_not_be_utf_8():
+    write_images("mine", classes=("cat", "dog"))
+    os.rename("mine/dog", b"mine/d\xf6g")
+    os.rename("mine/cat/0.png", b"mine/cat/\xe9.png")
+    pathlib.Path(os.fsdecode(b"mine/cat/a.\xe9")).write_text("no picture")
+    data, lines = read()
+    assert data.class_names == ("cat", "d\\xf6g")
+    assert len(members(data)) == 20
+    assert "Skipped: 1 .\\xe9" in lines
 
 
 def test_a_broken_link_is_named():

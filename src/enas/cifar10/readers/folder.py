@@ -95,11 +95,17 @@ def read_folder(
     if skipped:
         log(f"Skipped: {_told(skipped)}")
     pairs = [_read(images[split], size, how) for split in SPLITS]
-    return source, pairs, names
+    return source, pairs, tuple(map(_printable, names))
 
 
 def _told(counts: Counts) -> str:
-    return ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items()))
+    told = ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items()))
+    return _printable(told)
+
+
+def _printable(name: str) -> str:
+    r"""Returns a name with bytes that are not UTF-8 as text such as \xe9."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _listed(folder: str, names: Sequence[str], skipped: Counts) -> list[Image]:
@@ -176,7 +182,8 @@ def decoded(path: str) -> np.ndarray:
     import tensorflow as tf
 
     try:
-        content = tf.io.read_file(path).numpy()
+        # TensorFlow takes text for UTF-8, which a name need not be.
+        content = tf.io.read_file(os.fsencode(path)).numpy()
         # Of a BMP only as many channels as it has can be asked for.
         channels = 0 if content[:2] == b"BM" else 3
         image = tf.io.decode_image(
