@@ -309,10 +309,13 @@ def test_the_report_sets_our_errors_beside_the_papers(reported):
     assert lines["1d", ""]["seeds_finished"] == "1"
     page = (reported / "table1.md").read_text()
     cells = "0.952 | 55.29 | 52.50 | 0.00 | 52.50 to 52.50 | 2 | +20.00"
-    assert f"| 1c | identity | 120 | {cells} | 20.00 to 20.00 | 52.50" in page
+    assert (
+        f"| 1c | identity | 120 | {cells} | 20.00 to 20.00 | 20.00 ± 0.00 |"
+        in page
+    )
     # Seeds 1 and 2 of 1c, seed 2 alone of 1d.
     assert "| 1 | baseline to 1c | +20.00 | 20.00 to 20.00 | 2 | told" in page
-    assert "| 1 | 1c to 1d | +0.00 | - | 1 | one seed |" in page
+    assert "| 1 | 1c to 1d | +0.00 | 0.00 to 0.00 | 1 | not told" in page
 
 
 def test_the_report_says_how_far_damage_outlives_a_flip(reported):

@@ -78,6 +78,8 @@ def above(a: Sequence[float], b: Sequence[float]) -> Estimate:
         half = estimate(b).half * (len(b) + 1) ** 0.5
     elif min(len(a), len(b)) < 2:
         half = NAN
+    elif np.ptp(a) == np.ptp(b) == 0:
+        half = 0.0
     else:
         test = stats.ttest_ind(a, b, equal_var=False)
         found = test.confidence_interval()

@@ -5,6 +5,7 @@ leads to the logits is built; nothing is switched.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -196,7 +197,11 @@ class FinalChild(keras.Model):
             if node.kind == "op":
                 more["copy"] = tf.constant(node.copy)
                 more["seed"] = common_ops.fold_in(seed, node.layer)
-            y = layer(inputs if node.kind == "merge" else inputs[0], **more)
+            if node.kind == "sum":
+                # Of a `StaticNetwork` of the benchmark.
+                y = functools.reduce(tf.add, inputs)
+            else:
+                y = layer(inputs if node.kind == "merge" else inputs[0], **more)
             outputs[node.name] = y
         x = outputs[head.inputs[0]]
         place = self.num_layers

@@ -55,9 +55,9 @@ def function_classes(
       child: a built `MacroChild`, fresh or trained.
       maps: those of `feature_maps`.
     """
-    # Hundreds of copies may have to answer: all on the smallest maps, those
-    # that these do not tell apart on one random map of each larger size.
-    maps = [*maps[2::3], maps[4][:1], maps[3][:1]]
+    # Hundreds of copies may have to answer: all on the smallest random map,
+    # those that it does not tell apart by an evaluation of others and larger.
+    maps = [maps[5], maps[2], maps[4][:1], maps[3][:1]]
     classes: list[OpClass] = []
     for branch, layer in enumerate(child.enas_layers[0].branches):
         op_ids = [i for i, b in enumerate(child.branch_of) if b == branch]
@@ -77,7 +77,9 @@ def _classes_of(
     def probe(op_ids: list[int], relation: str, digest: str) -> OpClass:
         probed = Probed(layer, space.copy(op_ids[0]), found.run)
         relation = relation if len(op_ids) > 1 else "one op id"
-        told = functools.cache(lambda number: probed.told(maps[number]))
+        told = functools.cache(
+            lambda number: probed.told(maps[number], whole=number == 0)
+        )
         made_of = tuple(op_ids), relation, found.claims, probed, digest, told
         return OpClass(*made_of)
 
