@@ -206,8 +206,8 @@ def _clean_spread(evidence: Evidence) -> Iterator[str]:
     yield (
         f"{found.n} clean searches of {len(seeds)} seeds ended between "
         f"{min(errors):.2f} and {max(errors):.2f} %: mean {found.mean:.2f}, "
-        f"sample standard deviation {found.sd:.2f}. The seed explains nothing "
-        f"of that (means by seed {_words(means)}; F test p = {p:.2f})."
+        f"sample standard deviation {found.sd:.2f}. Seeds are not told apart "
+        f"(means by seed {_words(means)}; F test p = {p:.2f})."
     )
 
 
