@@ -219,7 +219,7 @@ def short(arc: str) -> str:
 def _epoch_lines(folder: pathlib.Path, run: Line) -> list[Line]:
     key = {name: run[name] for name in KEY}
     return [
-        key | {c: f"{row[c]:.6g}" if c in row else "" for c in COLUMNS}
+        key | {c: f"{row[c]:.5g}" if c in row else "" for c in COLUMNS}
         for row in RunRows(str(folder)).rows()
     ]
 
