@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import operator
 import os
 import re
 
@@ -81,19 +82,21 @@ class Evidence:
             for run in matching(self.runs, variant="")
             if run["row"] == BASELINE or run["defence"] == "discard"
         ]
-        return list(
-            {tuple(map(run.get, readings)): run for run in runs}.values()
-        )
+        errors_of = operator.itemgetter(*readings)
+        return list({errors_of(run): run for run in runs}.values())
 
     @property
     def clean_epochs(self) -> list[Line]:
         """Lines of the epochs that clean searches kept."""
-        runs = {tuple(run[name] for name in KEY) for run in self.clean}
-        return [
-            line
-            for line in self.epochs
-            if tuple(line[name] for name in KEY) in runs
-        ]
+        key_of = operator.itemgetter(*KEY)
+        runs = set(map(key_of, self.clean))
+        return [line for line in self.epochs if key_of(line) in runs]
+
+    @property
+    def paper_clean(self) -> list[Line]:
+        """Lines of the last epochs of the paper's own code, clean space."""
+        lines = matching(self.paper_code, row="0A")
+        return [line for line in lines if line["test_error_sampled_train"]]
 
     def damage(self, row: str) -> Estimate:
         """Returns the error of a row minus that of all clean searches."""
