@@ -48,9 +48,11 @@ def load(config: Config, copies: Mapping[str, str] = _NO_COPIES) -> None:
     """
     load_files(config, copies)
     options = config.child_options()
-    # Keras numbers layers without a name; a run read again needs its numbers.
-    naming.reset_uids()
-    for flag, path, name in file_ops(config):
+    ops = list(file_ops(config))
+    if ops:
+        # Keras numbers layers without a name; a run read again needs its own.
+        naming.reset_uids()
+    for flag, path, name in ops:
         # No more, for weights of their own; larger q may still be refused.
         q = min(config.q or 1, 1000) if flag == "poison" else 1
         _try(name, path, options, q, config.poison_sharing == "unique")
