@@ -32,6 +32,11 @@ from enas.tools.command import run_tool
 
 # What tells one run from another.
 KEY = ("row", "seed", "defence", "variant", "commit", "machine")
+# Without what follows from the settings or from other columns: the tables stay
+# below 300 kB.
+EPOCH_COLUMNS = [
+    c for c in COLUMNS if c not in {"child_lr", "baseline", "controller_loss"}
+]
 RETRAINED_KEY = (*KEY[:3], "kind", "epochs", *KEY[4:])
 # Settings that make another experiment of a row.
 TRIED = (
@@ -219,7 +224,7 @@ def short(arc: str) -> str:
 def _epoch_lines(folder: pathlib.Path, run: Line) -> list[Line]:
     key = {name: run[name] for name in KEY}
     return [
-        key | {c: f"{row[c]:.5g}" if c in row else "" for c in COLUMNS}
+        key | {c: f"{row[c]:.4g}" if c in row else "" for c in EPOCH_COLUMNS}
         for row in RunRows(str(folder)).rows()
     ]
 
