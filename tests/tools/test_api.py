@@ -79,6 +79,14 @@ def test_a_run_of_the_past(small_run, tmp_path):
         run.export(str(tmp_path))
 
 
+@pytest.mark.parametrize("damaged", ["", '{"arc": "0', "[1]", "\xff\x00"])
+def test_a_damaged_result_is_an_exception(small_run, tmp_path, damaged):
+    run = Run(shutil.copytree(small_run, tmp_path / "run"))
+    (tmp_path / "run" / "result.json").write_bytes(damaged.encode("latin-1"))
+    with pytest.raises(UserError, match=r"result\.json"):
+        _ = run.result
+
+
 def test_a_mistake_is_an_exception(tmp_path):
     with pytest.raises(UserError, match="poison"):
         run_search(Config(poison="arsenic", output_dir=str(tmp_path / "x")))

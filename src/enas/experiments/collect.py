@@ -22,11 +22,17 @@ from enas.cifar10.config import Config
 from enas.cifar10.metrics import COLUMNS
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
-from enas.experiments.sweep import READINGS, read_result
+from enas.experiments.sweep import READINGS
 from enas.experiments.table1_rows import all_rows
 from enas.parser import Parser
 from enas.run import versions
-from enas.run.files import Line, read_table, table_text, write_whole
+from enas.run.files import (
+    Line,
+    read_result,
+    read_table,
+    table_text,
+    write_whole,
+)
 from enas.run.rows import RunRows
 from enas.tools.command import run_tool
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,7 +10,6 @@ from enas.cifar10 import metrics
 from enas.cifar10.behaviours import PROFILES, make_profile
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import SearchSpace
-from enas.errors import UserError
 from enas.experiments.estimates import Estimate, estimate
 from enas.experiments.jobs import read_config
 from enas.experiments.plan import load_jobs
@@ -19,7 +17,7 @@ from enas.experiments.run_state import RunState, read_state
 from enas.experiments.summary import Errors
 from enas.experiments.table1_rows import Row, all_rows, space_of
 from enas.run import versions
-from enas.run.files import ADVICE
+from enas.run.files import read_result
 
 # Column of a table, an error in per cent -> accuracy of metrics.csv.
 READINGS = {
@@ -147,20 +145,6 @@ class Sweep:
         """Returns what every start of every run ran on."""
         folders = [state.job.directory for state in self.states]
         return [each for folder in folders for each in versions.read(folder)]
-
-
-def read_result(path: pathlib.Path) -> dict[str, Any]:
-    """Returns what a result.json holds.
-
-    Raises:
-      UserError: it is not as a run writes it.
-    """
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise UserError(
-            f"{path} is not JSON as a run writes it: {error}. {ADVICE}"
-        ) from None
 
 
 def mean_curve(

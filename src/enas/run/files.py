@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from enas.errors import UserError, naming
+from enas.paths import read_text
 
 ADVICE = "It was changed from outside; fix it, or take another --output_dir."
 Line = dict[str, str]
@@ -34,6 +35,21 @@ def write_whole(path: str, text: str | bytes, shared: bool = False) -> None:
             with contextlib.suppress(OSError):
                 os.remove(aside)
             raise
+
+
+def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads the result.json of a run.
+
+    Raises:
+      UserError: it cannot be read, or is not as a run writes it.
+    """
+    text = read_text(path, "A run writes result.json after an evaluation")
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} is not JSON as a run writes it: {error}. {ADVICE}"
+        ) from None
 
 
 def append(path: str, text: str) -> None:

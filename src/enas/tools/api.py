@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import io
-import json
 import os
 import reprlib
 import threading
@@ -22,8 +21,9 @@ from enas.cifar10.main import run
 from enas.cifar10.readers.folder import PREFIX
 from enas.drawing.plan import Drawing
 from enas.errors import UserError
-from enas.paths import read_text, user_path
+from enas.paths import user_path
 from enas.run.autosave import StopSignals
+from enas.run.files import read_result
 from enas.tools import evaluate, export, open_run
 from enas.tools.open_run import MODES, SPLITS, check_word
 
@@ -121,12 +121,9 @@ class Run:
         """The contents of result.json.
 
         Raises:
-          UserError: there is none yet.
+          UserError: there is none yet, or it is damaged.
         """
-        path = os.path.join(self.path, "result.json")
-        what = "A run writes result.json after its first evaluation"
-        text = read_text(path, what)
-        return json.loads(text)
+        return read_result(os.path.join(self.path, "result.json"))
 
     @functools.cached_property
     def search(self) -> "Search":
