@@ -79,7 +79,9 @@ def test_a_run_of_the_past(small_run, tmp_path):
         run.export(str(tmp_path))
 
 
-@pytest.mark.parametrize("damaged", ["", '{"arc": "0', "[1]", "\xff\x00"])
+@pytest.mark.parametrize(
+    "damaged", ["", '{"arc": "0', "[1]", "[" * 99999, "\xff\x00"]
+)
 def test_a_damaged_result_is_an_exception(small_run, tmp_path, damaged):
     run = Run(shutil.copytree(small_run, tmp_path / "run"))
     (tmp_path / "run" / "result.json").write_bytes(damaged.encode("latin-1"))

@@ -46,7 +46,7 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     text = read_text(path, "A run writes result.json after an evaluation")
     try:
         return dict(json.loads(text))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} is not JSON as a run writes it: {error}. {ADVICE}"
         ) from None
