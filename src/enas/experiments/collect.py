@@ -39,10 +39,15 @@ from enas.tools.command import run_tool
 # What tells one run from another.
 KEY = ("row", "seed", "defence", "variant", "commit", "machine")
 RETRAINED_KEY = (*KEY[:3], "kind", "epochs", *KEY[4:])
-# No table or figure needs the others, and the tables stay below 300 kB.
+# No table or figure needs the others, or more digits of some, and the tables
+# stay below 300 kB.
+_LEFT_OUT = set(
+    "child_lr baseline controller_loss controller_grad_norm".split()
+)
 EPOCH_COLUMNS = [
-    c for c in COLUMNS if c not in {"child_lr", "baseline", "controller_loss"}
+    c for c in COLUMNS if c not in _LEFT_OUT | {"good_layers", "bad_layers"}
 ]
+_COARSE = set("child_loss child_grad_norm entropy skip_rate".split())
 # Settings that make another experiment of a row.
 TRIED = (
     "candidate_ops",
@@ -229,9 +234,14 @@ def short(arc: str) -> str:
 def _epoch_lines(folder: pathlib.Path, run: Line) -> list[Line]:
     key = {name: run[name] for name in KEY}
     return [
-        key | {c: f"{row[c]:.4g}" if c in row else "" for c in EPOCH_COLUMNS}
+        key | {c: _digits(c, row[c]) if c in row else "" for c in EPOCH_COLUMNS}
         for row in RunRows(str(folder)).rows()
     ]
+
+
+def _digits(column: str, value: float) -> str:
+    few = column in _COARSE or column.startswith("seconds")
+    return f"{value:.{3 if few else 4}g}"
 
 
 def matching(lines: Iterable[Line], **cells: str) -> list[Line]:

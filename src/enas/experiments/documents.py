@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from enas.errors import UserError
-from enas.experiments import estimates, summary
+from enas.experiments import control_tables, estimates, summary
 from enas.experiments.collect import matching
 from enas.experiments.estimates import estimate, number, verdict
 from enas.experiments.evidence import ATTACKS, PRIMARY, SECOND, Evidence
@@ -124,71 +124,15 @@ def _mean(lines: Iterable[Line], column: str, spread: bool = True) -> str:
     return str(estimate(found)) if spread else number(estimate(found).mean)
 
 
-def _ablation(evidence: Evidence) -> Table:
-    """The sweep of ablations and controls, as its own report wrote it."""
-    yield ["row", "variant", "best of 10", "mean of sampled arcs", "n"]
-    for line in evidence.ablation:
-        if int(line["seeds_finished"]):
-            cells = [line["row"], line["variant"] or "the search"]
-            for reading in (SECOND, PRIMARY):
-                cells.append(number(float(line[f"test_error_{reading}"])))
-            yield [*cells, line["seeds_finished"]]
-
-
-def _controls(evidence: Evidence) -> Table:
-    """Runs of runs.csv that are variants of a row."""
-    yield ["row", "variant", "seed", "best of 10", "mean of sampled arcs"]
-    columns = ["row", "variant", "seed"]
-    columns += [f"test_error_{reading}" for reading in (SECOND, PRIMARY)]
-    for run in evidence.runs:
-        if run["variant"]:
-            yield [run[column] for column in columns]
-
-
-def _share_alone(evidence: Evidence) -> Table:
-    """Damage next to shares of poison times the damage of poison alone."""
-    header = ["row", "damage", "n", "share at the start", "times poison alone"]
-    yield [*header, "share in the last epoch", "times poison alone"]
-    clean = of_row(evidence.errors(PRIMARY), BASELINE).mean
-    for row in read_rows():
-        if row.set in evidence.poison_alone:
-            alone = evidence.poison_alone[row.set] - clean
-            damage = evidence.damage(row.name)
-            cells = [row.name, number(damage.mean), str(damage.n)]
-            last = evidence.curve(row.name, "poison_share")[-1][1]
-            for share in (summary.share_of(row, evidence.config), last):
-                cells += [number(share, ".3f"), number(share * alone)]
-            yield cells
-
-
-def _modes(evidence: Evidence) -> Table:
-    """Damage in training and in evaluation mode, of the same runs."""
-    header = ["row", "damage, training mode", "damage, evaluation mode"]
-    yield [*header, "difference", "n"]
-    train, other = evidence.errors(PRIMARY), evidence.errors("sampled_eval")
-    for row in read_rows():
-        if row.name != BASELINE:
-            damages = [
-                summary.difference(e, row.name, BASELINE)
-                for e in (train, other)
-            ]
-            means = [number(damage.mean) for damage in damages]
-            # The difference of what is printed.
-            change = number(float(means[1]) - float(means[0]), "+.2f")
-            yield [row.name, *means, change, str(damages[0].n)]
-
-
 def _against_clean(evidence: Evidence) -> Table:
     """Each space and defence minus all clean searches that are not its own."""
     header = ["space", "defence", "minus clean searches", "95 % interval"]
     yield [*header, "n", "verdict"]
-    clean = evidence.errors(PRIMARY)[BASELINE].values()
     for row in (BASELINE, *ATTACKS):
         for defence, errors in evidence.by_defence.items():
             mine = list(errors[row].values())
             if mine and (row, defence) != (BASELINE, "none"):
-                # A defended search of the candidate ops is in both.
-                others = [error for error in clean if error not in mine]
+                others = evidence.clean_beside(row, defence)
                 found = estimates.above(mine, others)
                 cells = [row, defence, number(found.mean, "+.2f")]
                 yield [*cells, found.interval, str(found.n), verdict(found)]
@@ -322,15 +266,16 @@ def _counts(numbers: Iterable[int]) -> str:
 
 # Each yields the lines of a table, or of text.
 BLOCKS: dict[str, Callable[[Evidence], Iterator]] = {
-    "ablation": _ablation,
+    "ablation": control_tables.ablation,
     "against_clean": _against_clean,
     "avoidance": _avoidance,
     "clean_spread": _clean_spread,
-    "controls": _controls,
+    "controls": control_tables.controls,
     "correlations": _correlations,
     "defences": lambda evidence: summary.defences(
         evidence.by_defence, (BASELINE, *ATTACKS), "space"
     ),
+    "grouping": control_tables.grouping,
     "headline": _headline,
     "main": lambda evidence: summary.table1(
         evidence.errors(PRIMARY),
@@ -338,7 +283,7 @@ BLOCKS: dict[str, Callable[[Evidence], Iterator]] = {
         evidence.config,
         evidence.by_seed(PRIMARY)[BASELINE],
     ),
-    "modes": _modes,
+    "modes": control_tables.modes,
     "neighbours": lambda evidence: summary.neighbours(evidence.errors(PRIMARY)),
     "paper_code": _paper_code,
     "paper_rewards": lambda evidence: summary.paper_rewards(
@@ -347,7 +292,8 @@ BLOCKS: dict[str, Callable[[Evidence], Iterator]] = {
     "ranks": _ranks,
     "readme": _readme,
     "retrained": _retrained,
-    "share_alone": _share_alone,
+    "share_alone": control_tables.share_alone,
+    "uniform": control_tables.uniform,
     "strata": lambda evidence: summary.strata(evidence.arc_errors),
 }
 

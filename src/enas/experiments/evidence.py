@@ -20,6 +20,10 @@ PRIMARY, SECOND = "sampled_train", "best_train"
 ATTACKS = ("1d", "2d", "3d", "4d", "mixed")
 SCALE = "scale small, profile paper"
 EPOCHS = 12
+# Two runs are one search if both readings of sampled arcs are equal.
+_SEARCH = operator.itemgetter(
+    *(f"test_error_sampled_{mode}" for mode in ("train", "eval"))
+)
 # Budget of the arcs that are ranked, from scratch.
 RANKED_EPOCHS = "1"
 
@@ -76,14 +80,18 @@ class Evidence:
         dropped none of them. Runs that are one search, to the last digit of
         both readings of sampled arcs, count once.
         """
-        readings = [f"test_error_sampled_{mode}" for mode in ("train", "eval")]
         runs = [
             run
             for run in matching(self.runs, variant="")
             if run["row"] == BASELINE or run["defence"] == "discard"
         ]
-        errors_of = operator.itemgetter(*readings)
-        return list({errors_of(run): run for run in runs}.values())
+        return list({_SEARCH(run): run for run in runs}.values())
+
+    def clean_beside(self, row: str, defence: str) -> list[float]:
+        """Returns errors of the clean searches that are no run of a cell."""
+        own = set(map(_SEARCH, matching(self.chosen(defence), row=row)))
+        others = (run for run in self.clean if _SEARCH(run) not in own)
+        return [float(run[f"test_error_{PRIMARY}"]) for run in others]
 
     @property
     def clean_epochs(self) -> list[Line]:

@@ -79,8 +79,9 @@ class Measured:
     @property
     def seeds(self) -> str:
         """How many seeds a row has, in words."""
-        errors = self.errors["test"].items()
-        counts = {len(e) for row, e in errors if e and row != BASELINE}
+        _, *poisoned = read_rows()
+        errors = self.errors["test"]
+        counts = {len(errors.get(row.name, {})) for row in poisoned} - {0}
         ends = sorted({min(counts, default=0), max(counts, default=0)})
         return " to ".join(map(str, ends))
 

@@ -1,4 +1,4 @@
-"""The 17 experiments of the paper's Table 1, and two more. No TensorFlow."""
+"""The 17 experiments of the paper's Table 1, and some more. No TensorFlow."""
 
 import dataclasses
 import functools
@@ -24,8 +24,9 @@ class Row:
 
     Attributes:
       name: the paper's: baseline, 1a .. 4d; 5a of its authors' second paper
-        (arXiv 2111.07138); mixed, the attacker who knows the defences.
-      set: "none", the number of the poisoning set, or "mixed".
+        (arXiv 2111.07138); mixed, the attacker who knows the defences;
+        identity24 and the like, as many op ids as 4b or 4c of one poison.
+      set: "none", the number of the poisoning set, "mixed" or "grouping".
       poison: as --poison takes it.
       q: copies of every op of the poisoning.
       paper_valid_error: per cent, final; None where the paper has no such row.

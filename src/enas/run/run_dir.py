@@ -231,9 +231,13 @@ def check_parent(path: str, flag: str) -> None:
 def _holds_a_run(path: str) -> bool:
     """Says whether a path is a run or a folder of runs, such as a sweep's."""
     place = pathlib.Path(path)
-    return not place.is_symlink() and any(
-        any(place.glob(f"{above}{MARKER}")) for above in ("", "*/", "*/*/")
-    )
+    try:
+        return not place.is_symlink() and any(
+            any(place.glob(f"{above}{MARKER}")) for above in ("", "*/", "*/*/")
+        )
+    except FileNotFoundError:
+        # Another process deletes there at this moment.
+        return False
 
 
 def _check_reset(path: str) -> None:
