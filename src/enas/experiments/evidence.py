@@ -6,7 +6,7 @@ import operator
 import os
 import re
 
-from enas.experiments.collect import KEY, matching
+from enas.experiments.collect import matching
 from enas.experiments.estimates import Estimate
 from enas.experiments.figures import Measured, draw_defences, draw_figures
 from enas.experiments.jobs import read_config
@@ -95,16 +95,8 @@ class Evidence:
 
     @property
     def clean_epochs(self) -> list[Line]:
-        """Lines of the epochs that clean searches kept."""
-        key_of = operator.itemgetter(*KEY)
-        runs = set(map(key_of, self.clean))
-        return [line for line in self.epochs if key_of(line) in runs]
-
-    @property
-    def paper_clean(self) -> list[Line]:
-        """Lines of the last epochs of the paper's own code, clean space."""
-        lines = matching(self.paper_code, row="0A")
-        return [line for line in lines if line["test_error_sampled_train"]]
+        """Lines of the epochs of one clean search a seed, without a defence."""
+        return self._kept(BASELINE, "reward")
 
     def damage(self, row: str) -> Estimate:
         """Returns the error of a row minus that of all clean searches."""
@@ -129,19 +121,22 @@ class Evidence:
         }
 
     def curve(self, row: str, column: str) -> list[tuple[int, float]]:
-        """Returns [(epoch, mean over seeds), ..] of a column.
+        """Returns [(epoch, mean over seeds), ..] of a column."""
+        lines = [
+            {name: float(line[name]) for name in ("epoch", column)}
+            for line in self._kept(row, column)
+        ]
+        return mean_curve(lines, column)
+
+    def _kept(self, row: str, column: str) -> list[Line]:
+        """Returns lines of epochs.csv of one search a seed of a row.
 
         Of a seed that ran on several machines one that kept its epochs counts.
         """
         mine = matching(self.epochs, row=row, variant="", defence="none")
         mine = [line for line in mine if line[column]]
         machine = {line["seed"]: line["machine"] for line in mine}
-        lines = [
-            {name: float(line[name]) for name in ("epoch", column)}
-            for line in mine
-            if line["machine"] == machine[line["seed"]]
-        ]
-        return mean_curve(lines, column)
+        return [e for e in mine if e["machine"] == machine[e["seed"]]]
 
     def trained(self, row: str, kind: str, defence: str = "none") -> list[Line]:
         """Returns lines of retrained.csv, kind a pattern for theirs."""

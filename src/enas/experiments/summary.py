@@ -185,7 +185,7 @@ def paper_rewards(lines: Sequence[Line], clean: Sequence[Line]) -> Table:
 
     Args:
       lines: of paper_code.csv, an epoch each.
-      clean: lines of epochs.csv, of clean searches.
+      clean: lines of epochs.csv, of one clean search a seed.
     """
     header = ["epoch", "its reward", "n", "reward here", "n", "difference"]
     yield [*header, "95 % interval"]
