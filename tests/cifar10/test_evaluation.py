@@ -52,6 +52,9 @@ def test_all_readings_come_in_the_epochs_that_ask_for_them():
     ):
         search, _ = make_search(readings=readings, num_epochs=2)
         assert [set(readings_of(search)) for _ in range(2)] == wanted
+    # The last of three epochs is not evaluated, the second one is the last.
+    search, _ = make_search(readings="last", num_epochs=3, eval_every_epochs=2)
+    assert [set(readings_of(search)) for _ in range(2)] == [few, columns]
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,20 @@ def test_outer_taps_of_a_stretched_conv_have_no_gradient():
     assert not gradient.any()
 
 
+@pytest.mark.parametrize(("image_size", "taps"), [(32, 1), (64, 9)])
+def test_the_cost_of_a_stretched_conv_is_of_the_taps_that_are_computed(
+    image_size, taps
+):
+    # Also on pooled maps, where the outer taps of a large image see nothing.
+    options = ChildOptions(4, image_size=image_size)
+    branch = built("stretched_conv", options=options)
+    pixels = (image_size // 2) ** 2
+    height, width = branch.out_conv.kernel(0).shape[:2]
+    assert height * width == taps
+    one = branch.cost(4, pixels).multiply_adds
+    assert one == (1 + taps) * 4 * 4 * pixels
+
+
 def test_on_larger_maps_a_stretched_conv_uses_its_outer_taps():
     branch = built("stretched_conv", options=ChildOptions(4, image_size=64))
     x = tf.random.stateless_normal([2, 64, 64, 4], [1, 2])

@@ -12,6 +12,7 @@ from pretended_child import LAYERS, kinds, make_search, run_epoch
 
 from enas.cifar10.arc import Arc
 from enas.cifar10.epoch_progress import EpochProgress, Phase
+from enas.cifar10.evaluation import arc_of
 from enas.cifar10.search import NonFiniteError
 
 
@@ -138,6 +139,28 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_arc():
     search.compiled.loss = float("nan")
     with pytest.raises(NonFiniteError, match=r"child step 0.*arc \"\d+"):
         search.run_epoch()
+
+
+def test_a_controller_update_that_is_not_finite_names_its_arc(monkeypatch):
+    search, _ = make_search()
+    drawn = []
+    draw = search.arcs.draw
+
+    def kept(n, stream, number):
+        drawn.append(draw(n, stream, number))
+        return drawn[-1]
+
+    def update(op_ids, *_):
+        losses = np.zeros(len(op_ids))
+        losses[1:] = np.nan
+        return losses, 0.5
+
+    monkeypatch.setattr(search.arcs, "draw", kept)
+    monkeypatch.setattr(search.compiled, "train_controller", update)
+    with pytest.raises(NonFiniteError, match="controller loss is nan") as it:
+        search.run_epoch()
+    assert f'arc "{arc_of(drawn[-1], 1)}"' in str(it.value)
+    assert str(arc_of(drawn[-1], 0)) != str(arc_of(drawn[-1], 1))
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_next_step():

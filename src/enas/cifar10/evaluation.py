@@ -136,8 +136,10 @@ class Evaluation:
 
     def _readings(self) -> list[tuple[str, str]]:
         """Returns the readings that this epoch is to record."""
-        when, last = self._config.readings, self._config.num_epochs
-        if when == "all" or (when == "last" and self._search.epoch == last):
+        config = self._config
+        # Of the epochs that are evaluated, which need not be the run's last.
+        last = self._search.epoch + config.eval_every_epochs > config.num_epochs
+        if config.readings == "all" or (config.readings == "last" and last):
             return list(READINGS)
         return [("best", "eval")]
 

@@ -45,7 +45,7 @@ def register_poison(
 
 
 class Unchanged(Branch):
-    """A poisoning without weights that evaluates to its input."""
+    """A poisoning that costs nothing and that evaluation may leave out."""
 
     def cost(self, channels: int, pixels: int) -> Cost:
         return Cost()
@@ -218,7 +218,7 @@ class StretchedConv(Branch):
 
     def cost(self, channels: int, pixels: int) -> Cost:
         weights = channels * channels
-        taps = 1 if pixels <= self.DILATION**2 else 9
+        taps = 1 if self.options.image_size <= self.DILATION else 9
         outer = Cost(9 * weights + 2 * channels, taps * weights * pixels)
         return conv_cost(weights, pixels, channels) + outer
 

@@ -180,7 +180,7 @@ class Search:
             self.log(line)
 
     def train_controller(self) -> None:
-        """Runs one controller phase: updates of 20 arcs each.
+        """Runs one controller phase: updates of some arcs each.
 
         The arcs of an update are drawn together, since the weights are the
         same for all of them; the baseline moves arc by arc. The numbers are
@@ -214,7 +214,9 @@ class Search:
             "controller loss": float(np.sum(losses)),
             "controller gradient norm": float(norm),
         }
-        self._check_finite(numbers, sample, 0, config.controller_lr)
+        # The arc that is named: the first whose loss is not finite, if any.
+        first = int(np.argmin(np.isfinite(losses)))
+        self._check_finite(numbers, sample, first, config.controller_lr)
         for line in self.defence.observe(sample.op_ids, advantages):
             self.log(line)
         self.progress.add_norm("controller_grad_norm", float(norm))

@@ -205,7 +205,7 @@ def make_search_space(
         raise UserError(
             f"--q={q} was given without a poison. --q is the number of copies "
             "of every poisoning; add --poison, one of "
-            f"{', '.join(POISON_SETS)}, or leave --q out."
+            f"{', '.join(sets)}, or leave --q out."
         )
     if poisons and (q is None or not 1 <= q <= max_copies):
         raise UserError(

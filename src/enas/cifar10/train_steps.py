@@ -69,7 +69,7 @@ def child_step(
     Args:
       batch: images float32 `[batch, height, width, 3]`, labels int32 `[batch]`.
       arc: op ids int32 `[L]`, skip bits int32 `[L (L - 1) / 2]`; None for a
-        `FinalChild`.
+        network without switches (the benchmark's).
 
     Source: rows 12 and 14 to 16, ENAS general_child.py `_build_train`; same.
     """

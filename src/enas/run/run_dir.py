@@ -44,11 +44,6 @@ class RunDir:
             it than runs, or a run with other flags or other files of the
             user's.
         """
-        if not self.path:
-            raise UserError(
-                "--output_dir is the run directory; received an empty name. "
-                "Name a new or empty directory."
-            )
         if not os.path.lexists(self.path):
             check_parent(self.path, "output_dir")
             return

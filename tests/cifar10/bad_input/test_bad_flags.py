@@ -55,7 +55,7 @@ FLAGS = {
     ),
     "q without poison": (
         ["--q=6"],
-        ["--q=6", "without a poison", "--poison", "leave --q out"],
+        ["--q=6", "without a poison", "add --poison, one of identity"],
     ),
     "unknown dataset": (
         ["--dataset=mnist"],

@@ -28,16 +28,16 @@ PROFILES = {
 }
 
 
-def built(profile, q):
-    space = make_search_space(POISON, q, "unique", ",".join(CANDIDATES))
+def built(profile, q, candidates=CANDIDATES):
+    space = make_search_space(POISON, q, "unique", ",".join(candidates))
     return small_child(space, LAYERS, 4, profile=profile)
 
 
 class Trained:
     """A child that is trained with its copies apart, or all as one."""
 
-    def __init__(self, profile, apart, q=Q):
-        self.child = built(profile, q)
+    def __init__(self, profile, apart, q=Q, candidates=CANDIDATES):
+        self.child = built(profile, q, candidates)
         # Large, so that decay and clipping show.
         rules = GradientRules(0.02, profile.l2, profile.clip, 0.5)
         self.optimizer = ChildOptimizer(
@@ -79,10 +79,15 @@ def arcs(num_ops, count):
         )
 
 
-@pytest.mark.parametrize("name", [*PROFILES, "compiled"])
+@pytest.mark.parametrize("name", [*PROFILES, "compiled", "copies_alone"])
 def test_copies_end_where_steps_over_all_weights_end(name):
     profile = PROFILES.get(name, ENAS)
-    apart, whole = (Trained(profile, flag) for flag in (True, False))
+    # None of these has weights: those of the copies have no counterparts.
+    candidates = ("dropout", "identity")
+    candidates = candidates if name == "copies_alone" else CANDIDATES
+    apart, whole = (
+        Trained(profile, flag, candidates=candidates) for flag in (True, False)
+    )
     if name == "compiled":
         apart = apart.compile()
     begin = whole.arrays()

@@ -7,7 +7,7 @@ from enas.cifar10.behaviours import make_profile
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
 
-# Those of `enas.defences`, which needs TensorFlow.
+# Those of `enas.defences`, which this package may not import; a test compares.
 DEFENCES = ("deduplicate", "reweight", "discard", "prune")
 DATA_SETS = ("cifar10", "cifar100", "shapes")
 

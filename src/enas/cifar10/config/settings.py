@@ -301,14 +301,17 @@ class RunSettings:
         50, "Steps between log lines.", lower=1, logging=True
     )
     eval_every_epochs: int = setting(
-        1, "Epochs between controller phase and evaluation.", lower=1
+        1,
+        "The search is evaluated after every this many epochs, and the"
+        " controller is trained in no others.",
+        lower=1,
     )
     readings: str = setting(
         "last",
         "When to measure best of 10 and fresh arcs, both in evaluation and in"
-        " training mode: in all epochs, in the last one, or never, which"
-        " leaves what the profile prints and the best of 10 in evaluation"
-        " mode.",
+        " training mode: in all epochs, in the last one that is evaluated, or"
+        " never, which leaves what the profile prints and the best of 10 in"
+        " evaluation mode.",
         choices=("printed", "last", "all"),
         logging=True,
     )

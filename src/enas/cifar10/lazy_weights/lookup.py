@@ -67,7 +67,7 @@ class Lookup:
           parts: float32 tensors, what to read instead of `copied`; None for
             the part of the copy that runs.
         """
-        if arc is None or not self._families:
+        if arc is None or not (self._families or self.copied):
             return contextlib.nullcontext()
         branches, _ = self._child.branches_and_copies(arc[0])
         scope = _Scope(
