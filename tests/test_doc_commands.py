@@ -66,8 +66,8 @@ RUN = {
 }
 # Run by another test, by the same program with its arguments.
 ELSEWHERE = {
-    "python -m enas.experiments.collect outputs/table1 outputs/retrain "
-    "--machine=NAME": (
+    "python -m enas.experiments.collect outputs/table1 outputs/clean "
+    "outputs/retrain --machine=NAME": (
         "experiments/test_collect.py::test_finished_runs_are_added_once"
     ),
     "python -m enas.experiments.collect outputs/defences --machine=NAME": (
