@@ -79,7 +79,7 @@ def test_the_file_holds_every_tensor_of_the_original():
 
 def test_the_file_holds_as_many_tensors_as_the_search(tmp_path):
     search = small_search()
-    checkpoint.write_beside(search, str(tmp_path / "epoch-1"))
+    checkpoint.write_unchecked(search, str(tmp_path / "epoch-1"))
     variables, counters = checkpoint.search_tensors(search)
     held = checkpoint.read(str(tmp_path / "epoch-1"))
     assert len(held) == len(variables) + len(counters) > 200
@@ -95,7 +95,7 @@ def test_what_is_still_to_be_done_to_copies_comes_back(tmp_path):
     search = with_copies()
     matrices = search.compiled.child_optimizer.copies.matrices
     matrices.assign(np.random.default_rng(0).normal(size=matrices.shape))
-    checkpoint.write_beside(search, str(tmp_path / "epoch-1"))
+    checkpoint.write_unchecked(search, str(tmp_path / "epoch-1"))
     again = with_copies()
     checkpoint.restore(again, str(tmp_path / "epoch-1"))
     found = again.compiled.child_optimizer.copies
@@ -132,7 +132,7 @@ def test_nothing_is_to_be_done_where_a_checkpoint_does_not_know_of_it(tmp_path):
 
 
 def test_a_checkpoint_of_another_search_is_refused(tmp_path):
-    checkpoint.write_beside(small_search(), str(tmp_path / "epoch-1"))
+    checkpoint.write_unchecked(small_search(), str(tmp_path / "epoch-1"))
     with pytest.raises(UserError, match="of another search.*flags"):
         checkpoint.restore(small_search(layers=1), str(tmp_path / "epoch-1"))
 
@@ -142,7 +142,7 @@ def test_damage_is_seen(damage, tmp_path):
     directory = str(tmp_path / "epoch-1")
     search = small_search()
     filled(search)
-    checkpoint.write_beside(search, directory)
+    checkpoint.write_unchecked(search, directory)
     (path,) = glob.glob(os.path.join(directory, "*.data-*"))
     with open(path, "rb") as stream:
         data = bytearray(stream.read())
@@ -163,5 +163,5 @@ def test_a_half_written_checkpoint_is_none(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoint.tf.raw_ops, "SaveV2", fail)
     with pytest.raises(OSError, match="no space"):
-        checkpoint.write_beside(small_search(), str(tmp_path / "epoch-1"))
+        checkpoint.write_unchecked(small_search(), str(tmp_path / "epoch-1"))
     assert not (tmp_path / "epoch-1").exists()

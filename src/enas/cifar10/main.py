@@ -130,7 +130,7 @@ def train(
             _note_audit(search, run_dir)
     except NonFiniteError as error:
         log(f"error: {error}")
-        log(f"The state is in {run_dir.save_beside(search)}, to look at.")
+        log(f"The state is in {run_dir.save_unchecked(search)}, to look at.")
         return 1
     # No result.json if no epoch was evaluated.
     names = "result.json", "metrics.csv", "stdout"

@@ -33,6 +33,8 @@ CANDIDATE_OPS = {
     ),
 }
 
+# Catches slips of the keyboard.
+MAX_COPIES = 100_000
 # Those of the ops that ship; `ops.poison_sets` knows those of users as well.
 POISON_SETS = {"none": (), **poison_sets()}
 
@@ -178,7 +180,6 @@ def make_search_space(
     sharing: str = "shared",
     candidate_ops: str = "enas6",
     registered: Iterable[str] = (),
-    max_copies: int = 100_000,
 ) -> SearchSpace:
     """Builds a search space from what the user wrote.
 
@@ -189,7 +190,6 @@ def make_search_space(
       sharing: "shared" or "unique".
       candidate_ops: likewise, of the sets of `CANDIDATE_OPS` and of ops.
       registered: names that are legal although the table of ops lacks them.
-      max_copies: a bound that catches slips of the keyboard.
 
     Raises:
       UserError: a name is unknown, or q and poison contradict each other.
@@ -207,10 +207,10 @@ def make_search_space(
             "of every poisoning; add --poison, one of "
             f"{', '.join(sets)}, or leave --q out."
         )
-    if poisons and (q is None or not 1 <= q <= max_copies):
+    if poisons and (q is None or not 1 <= q <= MAX_COPIES):
         raise UserError(
             f"--poison={poison} needs --q, the number of copies of every "
-            f"poisoning, from 1 to {max_copies}; received --q={q}. Try --q=6."
+            f"poisoning, from 1 to {MAX_COPIES}; received --q={q}. Try --q=6."
         )
     return SearchSpace(candidates, poisons, q or 0, sharing)
 

@@ -143,10 +143,10 @@ def write(search: Search, folder: str) -> str:
     name = f"epoch-{search.whole_epochs}"
     if search.progress.has_begun:
         name += f"-step-{search.global_step}-{search.train_step}"
-    return write_beside(search, os.path.join(folder, name))
+    return write_unchecked(search, os.path.join(folder, name))
 
 
-def write_beside(search: Search, directory: str) -> str:
+def write_unchecked(search: Search, directory: str) -> str:
     """Writes a state of whatever numbers to a directory, which it replaces."""
     variables, counters = search_tensors(search)
     aside = f"{directory}.part"

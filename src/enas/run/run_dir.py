@@ -197,10 +197,10 @@ class RunDir:
                 shutil.rmtree(path)
         return written
 
-    def save_beside(self, search: Search) -> str:
+    def save_unchecked(self, search: Search) -> str:
         """Saves a state from which nothing continues; returns its directory."""
         path = self.file(FOLDER, "nonfinite")
-        return checkpoint.write_beside(search, path)
+        return checkpoint.write_unchecked(search, path)
 
     def close(self) -> None:
         """Closes the event file and releases the directory."""
