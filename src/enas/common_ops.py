@@ -173,7 +173,7 @@ def dropout(
     # gradient needs through shared slots, which TensorFlow wants of one type.
     drawn = tf.random.stateless_uniform(tf.shape(x), seed)
     kept = tf.cast(drawn >= rate, x.dtype)
-    return x * tf.stop_gradient(kept / (1.0 - rate))
+    return x * tf.stop_gradient(kept / tf.cast(1.0 - rate, x.dtype))
 
 
 def lstm(

@@ -9,6 +9,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.search_space import make_search_space
 
 POISON = "identity,transposed_conv,dropout,relative_gaussian,stretched_conv"
+POISON += ",jittered_identity,jittered_dropout,mixed"
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(8, 32, 32, 3)).astype(np.float32)
 LABELS = np.arange(8, dtype=np.int32)

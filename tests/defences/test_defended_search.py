@@ -47,6 +47,12 @@ def test_other_words_are_refused(text):
         Config(defence=text)
 
 
+def test_pruning_needs_arcs_to_compare():
+    with pytest.raises(UserError, match="must be at least 2; received 1"):
+        Config(defence="discard,prune", controller_num_aggregate=1)
+    Config(defence="discard", controller_num_aggregate=1)
+
+
 def test_a_prior_of_zeros_changes_nothing_and_none_adds_nothing():
     options = ControllerOptions(2, 5, lstm_size=4)
     plain, zero = (

@@ -148,6 +148,12 @@ def test_one_function_that_is_not_linear_always_stays():
     assert (prior[:, 0] == 0).all()
 
 
+def test_where_all_are_linear_the_worse_one_goes():
+    functions = [Function((i,), (), True) for i in (0, 1)]
+    prune, prior = searched(np.array([-0.5, 0.5]), functions, 100, 0)
+    assert (prior[:, 0] == REMOVED).all() and (prior[:, 1] == 0).all()
+
+
 def test_bounds_cover_the_mean_at_all_times():
     # The sequence may miss the mean at any time in at most 5 % of 400 series;
     # 33 or more have a probability below 0.5 %.

@@ -52,6 +52,14 @@ def test_a_run_is_measured_as_its_own_evaluation_does(tmp_path, capsys):
         assert line["test_error"] == f"{100 - 100 * accuracy:.2f}"
 
 
+def test_a_training_of_one_architecture_is_refused(tmp_path, capsys):
+    flags = "--child_from_scratch\n--child_fixed_arc=0  0 1\n"
+    (tmp_path / "flags.txt").write_text(flags + "--child_num_layers=2\n")
+    words = ["arc_errors", str(tmp_path), "--machine=m"]
+    assert arc_errors.main([*words, f"--into={tmp_path}/t"]) == 2
+    assert "has no shared weights" in capsys.readouterr().err
+
+
 def test_errors_are_averaged_over_arcs_of_as_many_good_layers():
     lines = [
         {"row": "1b", "defence": "none", "seed": "70", "kind": f"good_{k}_{i}"}

@@ -75,17 +75,22 @@ def test_another_setting_of_the_controller_is_a_variant(tmp_path):
     path.write_text(json.dumps(result))
     collect.collect([str(tmp_path / "a")], "m", str(tmp_path / "tables"))
     (run,) = read_table(str(tmp_path / "tables/runs.csv"))
-    assert run["variant"] == "controller_tanh_constant=10"
+    wanted = "child_num_layers=2 controller_tanh_constant=10"
+    assert run["variant"] == wanted
 
 
 @pytest.mark.parametrize(
     ("name", "value", "variant"),
     [
-        ("candidate_ops", "identity", "candidate_ops=identity"),
-        ("poison_sharing", "unique", "poison_sharing=unique"),
-        ("child_fixed_arc", "6  7 0", "poison_only"),
-        ("child_fixed_arc", "6  7 1", "poison_all_skips"),
-        ("child_fixed_arc", "0  7 1", "fixed_arc"),
+        ("candidate_ops", "identity", "candidate_ops=identity {}"),
+        ("poison_sharing", "unique", "poison_sharing=unique {}"),
+        ("child_fixed_arc", "6  7 0", "poison_only {}"),
+        ("child_fixed_arc", "6  7 1", "poison_all_skips {}"),
+        ("child_fixed_arc", "0  7 1", "fixed_arc {}"),
+        ("profile", "enas", "{} profile=enas"),
+        ("dataset", "shapes", "dataset=shapes {}"),
+        ("num_epochs", 300, "{} num_epochs=300"),
+        ("poison_dropout_rate", 0.5, "{} poison_dropout_rate=0.5"),
     ],
 )
 def test_a_control_is_no_run_of_the_row(name, value, variant, tmp_path):
@@ -98,7 +103,62 @@ def test_a_control_is_no_run_of_the_row(name, value, variant, tmp_path):
     path.write_text(json.dumps(result))
     collect.collect([str(tmp_path / "a")], "m", str(tmp_path / "tables"))
     (run,) = read_table(str(tmp_path / "tables/runs.csv"))
-    assert run["variant"] == variant
+    # The runs of these tests are smaller than those of the tables.
+    assert run["variant"] == variant.format("child_num_layers=2")
+
+
+def test_row_5a_is_the_second_papers_rate_of_dropout(tmp_path):
+    for seed, rate in ((69, 1.0), (70, 0.9)):
+        write_run(tmp_path / str(seed), seed)
+        path = tmp_path / str(seed) / "result.json"
+        result = json.loads(path.read_text())
+        result["settings"] |= {"poison": "dropout,stretched_conv", "q": 1}
+        result["settings"]["poison_dropout_rate"] = rate
+        path.write_text(json.dumps(result))
+    collect.collect([str(tmp_path)], "m", str(tmp_path / "tables"))
+    runs = read_table(str(tmp_path / "tables/runs.csv"))
+    assert [run["row"] for run in runs] == ["5a", "5a"]
+    assert [run["variant"] for run in runs] == [
+        "child_num_layers=2",
+        "child_num_layers=2 poison_dropout_rate=0.9",
+    ]
+
+
+def test_a_run_below_two_of_the_folders_counts_once(tmp_path):
+    write_run(tmp_path / "sweep/runs/a", 69)
+    folders = [str(tmp_path / "sweep"), str(tmp_path / "sweep/runs")]
+    collect.collect(folders, "m", str(tmp_path / "tables"))
+    assert len(read_table(str(tmp_path / "tables/runs.csv"))) == 1
+    assert len(read_table(str(tmp_path / "tables/epochs.csv"))) == 2
+
+
+def without_readings(folder, epochs):
+    """Takes the readings from some epochs of a run's metrics.csv."""
+    path = folder / "metrics.csv"
+    header, *rows = (line.split(",") for line in path.read_text().split())
+    places = [header.index(column) for column in collect.READINGS.values()]
+    for row in rows:
+        for place in places if row[0] in epochs else ():
+            row[place] = ""
+    lines = [",".join(cells) for cells in (header, *rows)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_the_last_epoch_need_not_be_evaluated(tmp_path):
+    write_run(tmp_path / "a", 69)
+    without_readings(tmp_path / "a", ("2",))
+    collect.collect([str(tmp_path / "a")], "m", str(tmp_path / "tables"))
+    (run,) = read_table(str(tmp_path / "tables/runs.csv"))
+    assert run["arcs"] == "9 9 1"
+
+
+def test_a_run_that_never_measured_all_readings_is_refused(tmp_path, capsys):
+    write_run(tmp_path / "a", 69)
+    without_readings(tmp_path / "a", ("1", "2"))
+    words = ["c", str(tmp_path / "a"), "--machine=m", f"--into={tmp_path}/t"]
+    assert collect.main(words) == 2
+    assert "a has not measured all readings" in capsys.readouterr().err
+    assert not (tmp_path / "t").exists()
 
 
 def test_a_training_from_scratch_is_a_line_of_its_own_table(tmp_path):

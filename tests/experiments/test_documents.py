@@ -52,6 +52,17 @@ def test_a_seed_counts_once_and_comes_from_the_fuller_machine():
     assert "EPYC-A" in of and "EPYC-B" not in of
 
 
+def test_a_search_that_is_no_row_changes_no_table(tmp_path):
+    shutil.copytree(FOLDER, tmp_path, dirs_exist_ok=True)
+    lines = (FOLDER / "runs.csv").read_text().splitlines()
+    other = next(line for line in lines if line.startswith("1a,70,none,,"))
+    other = other.replace("1a,", "identity:7,", 1)
+    (tmp_path / "runs.csv").write_text("\n".join([*lines, other, ""]))
+    for name in documents.DOCUMENTS:
+        text = (helpers.ROOT / name).read_text()
+        assert documents.fill(text, Evidence(tmp_path)) == text
+
+
 def test_the_figures_are_drawn_without_training(tmp_path):
     paths = Evidence(FOLDER).draw(str(tmp_path))
     ends = {path.rpartition(".")[2] for path in paths}

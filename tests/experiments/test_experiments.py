@@ -175,6 +175,9 @@ def test_a_defence_is_one_more_search_of_each_chosen_row(tmp_path):
     assert (configs[3].poison, configs[3].q) == ("mixed", 300)
     with pytest.raises(UserError, match="comma list"):
         jobs_of(tmp_path, only=("1d",), defences=("hope",))
+    # Without a defence it runs anyway, and once.
+    again = jobs_of(tmp_path, only=("1d", "mixed"), defences=("none", *wanted))
+    assert again == jobs
 
 
 def test_the_share_of_poison_counts_the_searches_own_candidate_ops():
@@ -230,6 +233,16 @@ def test_found_and_random_arcs_are_trained_with_one_budget(tmp_path):
 def test_a_table_without_such_searches_is_refused(tmp_path):
     with pytest.raises(UserError, match="no finished search"):
         retrained(tmp_path, only=("1d",), seeds=(12345,))
+
+
+def test_another_table_or_row_is_refused(tmp_path):
+    other = tmp_path / "epochs.csv"
+    other.write_text("row,seed,epoch\n1d,70,1\n")
+    plan = plans.Plan(scale=plans.RETRAIN, only=("1d",), seeds=(70,))
+    with pytest.raises(UserError, match="is not a runs.csv"):
+        retrain_jobs(plan, str(tmp_path), str(other), 0)
+    with pytest.raises(UserError, match="--only is a comma list of"):
+        retrained(tmp_path, only=("1d", "1x"), seeds=(70,))
 
 
 def test_trainings_from_scratch_have_no_report(tmp_path, capsys):

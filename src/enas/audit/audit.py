@@ -168,7 +168,9 @@ def audit_child(
     audited, linear = [], []
     for found, measures in measured(twin, space, maps):
         audited.append(_class_audit(found, measures, space, config))
-        if any(each.kind == "linear" for each in audited[-1].findings):
+        linear_on_all = "nonlinearity" not in measures.only_at
+        kinds = {each.kind for each in audited[-1].findings}
+        if "linear" in kinds and linear_on_all:
             linear.append(found.probed)
     # What is of no use first, then what stands there several times.
     audited.sort(

@@ -59,7 +59,7 @@ class JitteredDropout(Unchanged):
         if not training:
             return tf.identity(x)
         rate = self.LEAST + (self.MOST - self.LEAST) * spread(copy)
-        return self.options.dropout(x, tf.cast(rate, x.dtype), seed)
+        return self.options.dropout(x, rate, seed)
 
     def returns_input(self, training: Mode) -> bool:
         return not training

@@ -120,6 +120,10 @@ def functions_of(
     functions = []
     for found, measures in measured(child, space, feature_maps(child, images)):
         reasons = tuple(f.text for f in findings(measures))
-        linear = measures.finite and measures.nonlinearity <= LINEAR
+        linear = (
+            measures.finite
+            and measures.nonlinearity <= LINEAR
+            and "nonlinearity" not in measures.only_at
+        )
         functions.append(Function(found.op_ids, reasons, linear))
     return functions

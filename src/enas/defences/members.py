@@ -107,7 +107,7 @@ class Prune(Member):
     centred, and an arc counts for a function by the share of its layers that
     chose it. A function is dropped when another one is better by more than the
     confidence bound of their difference. At least one function that is not
-    linear stays.
+    linear stays, if there is one.
 
     The bounds hold at all times at once (asymptotic confidence sequences), so
     looking after every update is allowed; the chance of ever dropping a
@@ -177,6 +177,8 @@ class Prune(Member):
         alive = dropped == 0
         margin = self.margins()[:, alive].max(axis=1)
         nonlinear = np.array([not f.linear for f in self.functions])
+        # Where all are linear, none is to be kept for that.
+        nonlinear |= not nonlinear.any()
         lines = []
         for number in np.flatnonzero(alive & (margin > 0)).tolist():
             others = np.arange(len(dropped)) != number

@@ -63,6 +63,11 @@ def _run(argv: list[str]) -> Iterator[str]:
             f"{given.arcs} and {given.images}."
         )
     config = open_run.read_config(make_flags(), ["run"], given.run)
+    if config.child_from_scratch:
+        raise UserError(
+            f"{config.output_dir} is a training of one architecture, which "
+            "has no shared weights. Name the run directory of a search."
+        )
     search = open_run.load(config)
     if given.retrained:
         arcs = _of_table(search, read_table(full_path(given.retrained)))
@@ -99,7 +104,7 @@ def _of_table(search: "Search", table: list[Line]) -> list[tuple[str, Arc]]:
     """Returns (kind, arc) of the lines of this run's space and seed."""
     config = search.config
     run = of_run(vars(config)) | {"defence": "none"}
-    lines = matching(table, **run)
+    lines = [line for line in matching(table, **run) if line.get("arc")]
     if not lines:
         raise UserError(
             f"--retrained has no architecture of row {run['row']} and seed "

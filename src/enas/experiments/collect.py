@@ -8,6 +8,8 @@ from scratch by `table1.sh --retrain` to retrained.csv. What is there already
 is rewritten, so the command may be repeated.
 """
 
+import dataclasses
+import json
 import operator
 import os
 import pathlib
@@ -18,10 +20,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from enas.cifar10.arc import Arc
-from enas.cifar10.config import Config
 from enas.cifar10.metrics import COLUMNS
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
+from enas.experiments.jobs import read_config
+from enas.experiments.plan import PRESETS
 from enas.experiments.sweep import READINGS
 from enas.experiments.table1_rows import all_rows
 from enas.parser import Parser
@@ -48,12 +51,10 @@ EPOCH_COLUMNS = [
     c for c in COLUMNS if c not in _LEFT_OUT | {"good_layers", "bad_layers"}
 ]
 _COARSE = set("child_loss child_grad_norm entropy skip_rate".split())
-# Settings that make another experiment of a row.
-TRIED = (
-    "candidate_ops",
-    "poison_sharing",
-    "controller_tanh_constant",
-    "controller_entropy_weight",
+# Settings that stand in columns of their own or that `_variant` names itself.
+_NAMED = set(
+    "poison q seed defence override controller_training child_fixed_arc "
+    "child_from_scratch".split()
 )
 # What a run is called in a line for people.
 NAMES = ("row", "seed", "defence", "variant", "kind")
@@ -160,8 +161,9 @@ def origin(path: pathlib.Path, machine: str) -> Line:
 
 def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
     """Returns the line of runs.csv of a finished run."""
-    settings, last = result["settings"], result["last"]
-    reports = RunRows(str(path.parent)).arcs.read()
+    settings, rows = result["settings"], RunRows(str(path.parent))
+    last = _last_measured(path, rows)
+    reports = rows.arcs.read()
     reports = [r for r in reports if r["epoch"] == last["epoch"]]
     best = next(r for r in reports if "valid_acc" in r)
     layers = [report["poison_layers"] for report in reports]
@@ -184,6 +186,18 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
     return {name: str(value) for name, value in values.items()}
 
 
+def _last_measured(path: pathlib.Path, rows: RunRows) -> dict[str, float]:
+    """Returns the last row of metrics.csv that has all readings."""
+    for row in reversed(rows.rows()):
+        if row.keys() >= set(READINGS.values()):
+            return row
+    raise UserError(
+        f"{path.parent} has not measured all readings in any epoch, so it has "
+        "no line in a table. Leave its folder out; searches with "
+        "--readings=last or all can be collected."
+    )
+
+
 def of_run(settings: Mapping[str, Any]) -> Line:
     """Returns the row of Table 1 that a run is of, its seed and defence.
 
@@ -204,12 +218,27 @@ def _variant(settings: dict[str, Any]) -> str:
     words += [] if settings["controller_training"] else ["uniform"]
     if settings["child_fixed_arc"]:
         words.append(_kind_of_arc(settings))
+    usual = _usual(settings)
     words += [
         f"{name}={settings[name]}".removesuffix(".0")
-        for name in TRIED
-        if name in settings and settings[name] != getattr(Config(), name)
+        for name, value in usual.items()
+        if name not in _NAMED and settings.get(name, value) != value
     ]
     return " ".join(words)
+
+
+def _usual(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a search of the tables has for settings that change it."""
+    row = all_rows().get(of_run(settings)["row"])
+    flags = f"--flagfile={PRESETS / 'small.flags'}", "--profile=paper"
+    config = read_config((*flags, *(row.flags if row else ())))
+    names = [
+        field.name
+        for field in dataclasses.fields(config)
+        if not field.metadata.get("logging") or field.name == "num_epochs"
+    ]
+    # As JSON has it.
+    return json.loads(json.dumps({n: getattr(config, n) for n in names}))
 
 
 def _kind_of_arc(settings: dict[str, Any]) -> str:
@@ -262,6 +291,8 @@ def merge(path: str, new: list[Line], key: Sequence[str]) -> None:
     key_of = operator.itemgetter(*key)
     keys = set(map(key_of, new))
     kept = [line for line in old if key_of(line) not in keys]
+    # Folders may overlap; an epoch of a run is one more line of its key.
+    new = list({tuple(line.items()): line for line in new}.values())
     # A stable order: the lines of one run stay in the order of its epochs.
     lines = sorted([*kept, *new], key=key_of)
     write_whole(path, table_text(lines, columns))

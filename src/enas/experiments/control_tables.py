@@ -5,7 +5,7 @@ from enas.experiments.collect import matching
 from enas.experiments.estimates import estimate, number, verdict
 from enas.experiments.evidence import PRIMARY, SECOND, Evidence
 from enas.experiments.summary import Table, of_row
-from enas.experiments.table1_rows import BASELINE, all_rows, read_rows
+from enas.experiments.table1_rows import BASELINE, all_rows, place, read_rows
 
 # The variant of a run whose controller never learns.
 UNIFORM = "uniform"
@@ -38,12 +38,12 @@ def uniform(evidence: Evidence) -> Table:
     header += ["the search", "n", "uniform minus search", "95 % interval"]
     yield [*header, "verdict"]
     runs = matching(evidence.runs, variant=UNIFORM)
-    order = list(all_rows())
-    runs.sort(key=lambda run: (order.index(run["row"]), run["defence"]))
+    runs.sort(key=lambda run: (place(run["row"]), run["defence"]))
     for run in runs:
-        errors = evidence.by_defence[run["defence"]][run["row"]].values()
-        error, there = float(run[f"test_error_{PRIMARY}"]), estimate([*errors])
-        found = estimates.above([error], [*errors])
+        of_rows = evidence.by_defence[run["defence"]]
+        errors = list(of_rows.get(run["row"], {}).values())
+        error, there = float(run[f"test_error_{PRIMARY}"]), estimate(errors)
+        found = estimates.above([error], errors)
         cells = [run["row"], run["defence"], run["poison_share"]]
         cells += [number(error), str(there), str(there.n)]
         cells += [number(found.mean, "+.2f"), found.interval]

@@ -21,7 +21,7 @@ from enas.experiments.estimates import estimate, number, verdict
 from enas.experiments.evidence import ATTACKS, PRIMARY, SECOND, Evidence
 from enas.experiments.summary import Table, of_row
 from enas.experiments.sweep import READING_NAMES
-from enas.experiments.table1_rows import BASELINE, all_rows, read_rows
+from enas.experiments.table1_rows import BASELINE, place, read_rows
 from enas.parser import Parser
 from enas.run.files import Line, write_whole
 from enas.tools.command import run_tool
@@ -97,8 +97,7 @@ def _retrained(evidence: Evidence) -> Table:
     header += ["poison layers of the best arc", "of its 10 arcs"]
     yield [*header, "expected at uniform"]
     keys = {(t["row"], t["defence"]) for t in evidence.retrained}
-    order = list(all_rows())
-    for row, defence in sorted(keys, key=lambda k: (k[1], order.index(k[0]))):
+    for row, defence in sorted(keys, key=lambda k: (k[1], place(k[0]))):
         best = evidence.trained(row, "best_arc", defence)
         seeds = sorted(line["seed"] for line in best)
         runs = matching(evidence.chosen(defence), row=row)

@@ -63,7 +63,8 @@ class Evidence:
         found: dict[str, dict[int, float]] = {name: {} for name in all_rows()}
         for run in self.chosen(defence):
             error = float(run[f"{split}_error_{reading}"])
-            found[run["row"]][int(run["seed"])] = error
+            # Not only rows that have a name: `collect` knows others too.
+            found.setdefault(run["row"], {})[int(run["seed"])] = error
         return found
 
     def errors(self, reading: str, split: str = "test") -> Errors:

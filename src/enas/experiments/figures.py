@@ -210,7 +210,9 @@ def _figure5(measured: Measured, number: str, panel: Any) -> None:
 
 
 def _shares(measured: Measured, number: str, panel: Any) -> None:
-    for row, colour, label in _chosen(measured, number)[1:]:
+    for row, colour, label in _chosen(measured, number):
+        if row.name == BASELINE:
+            continue
         curve = measured.curve(row.name, "poison_share")
         xs, shares = [e for e, _ in curve], [100 * s for _, s in curve]
         panel.plot(xs, shares, color=colour, linewidth=2, label=label)
@@ -277,15 +279,20 @@ def draw_defences(
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10, 4.5), layout="constrained")
         panel = figure.subplots()
-        bars = zip(errors.items(), greys, strict=False)
-        for place, ((defence, found), colour) in enumerate(bars):
+        for place, (defence, found) in enumerate(errors.items()):
+            # After the last colour the first comes again, hatched.
+            again, number = divmod(place, len(greys))
+            style: dict[str, Any] = {
+                "color": greys[number],
+                "hatch": "//" * again,
+            }
             known = [
                 (x + place * width, of_row(found, attack))
                 for x, attack in enumerate(attacks)
                 if found.get(attack)
             ]
             xs, means = [x for x, _ in known], [e.mean for _, e in known]
-            panel.bar(xs, means, width, color=colour, label=defence)
+            panel.bar(xs, means, width, label=defence, **style)
             for x, e in known:
                 if e.n > 1 and e.half:
                     panel.errorbar(x, e.mean, e.half, color=CLEAN, capsize=3)

@@ -22,6 +22,7 @@ from enas.errors import UserError
 from enas.experiments.table1_rows import (
     BASELINE,
     Row,
+    all_rows,
     choose_rows,
     poison_flags,
     space_of,
@@ -91,7 +92,8 @@ def make_jobs(plan: "Plan", directory: str) -> list[Job]:
     variants: list[tuple[Row, str, str]] = [(row, "", "") for row in rows]
     for control in plan.controls:
         variants += _control(control, rows, plan)
-    for defence in plan.defences:
+    # Without a defence every row runs as it is.
+    for defence in (name for name in plan.defences if name != "none"):
         flag = f"--defence={defence.replace('+', ',')}"
         variants += [(row, defence, flag) for row in rows]
     for flip in flips(plan):
@@ -219,9 +221,21 @@ def retrain_jobs(
     Raises:
       UserError: the table has none of these searches, or a flag is not legal.
     """
+    lines = read_table(full_path(table))
+    if lines and not lines[0].keys() >= {"row", "best_arc", "variant"}:
+        raise UserError(
+            f"--retrain={table} is not a runs.csv as "
+            "`python -m enas.experiments.collect` writes it. Name one."
+        )
+    known = set(all_rows()) | {run["row"] for run in lines}
+    if not known >= set(plan.only):
+        raise UserError(
+            f"--only is a comma list of {', '.join(sorted(known))}; received "
+            f"{','.join(plan.only)!r}."
+        )
     runs = {
         (run["row"], run["seed"], run["defence"]): run
-        for run in read_table(full_path(table))
+        for run in lines
         if run["best_arc"]
         and not run["variant"]
         and int(run["seed"]) in plan.seeds

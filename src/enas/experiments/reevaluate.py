@@ -31,12 +31,13 @@ def _run(argv: list[str]) -> Iterator[str]:
     program, run, *rest = argv
     config = open_run.read_config(make_flags(), [program, *rest], run)
     search = open_run.load(config, print)
+    splits = [open_run.images_of(search, name) for name in open_run.SPLITS]
     errors = []
     arcs = open_run.sampled_arcs(search, NUM_ARCS, "reevaluate")
     for i, arc in enumerate(arcs):
         valid, test = (
             100 * (1 - search.evaluation.accuracy_of(arc, split))
-            for split in (search.data.valid, search.data.test)
+            for split in splits
         )
         errors.append((valid, test))
         yield f"arc {i}: valid error {valid:.2f} test error {test:.2f}  {arc}"

@@ -58,9 +58,9 @@ class RunState:
 
     def error(self, column: str) -> float | None:
         """Returns the last accuracy as error in per cent, or None."""
-        if not self.rows or column not in self.rows[-1]:
-            return None
-        return 100 * (1 - self.rows[-1][column])
+        # The last epoch need not be one that is evaluated.
+        found = [row[column] for row in self.rows if column in row]
+        return 100 * (1 - found[-1]) if found else None
 
 
 def read_state(job: Job) -> RunState:

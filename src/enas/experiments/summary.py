@@ -18,6 +18,7 @@ from enas.experiments.table1_rows import (
     BASELINE,
     Row,
     all_rows,
+    place,
     read_rows,
     space_of,
 )
@@ -257,5 +258,4 @@ def _by_run(lines: Sequence[Line]) -> list[tuple[tuple[str, ...], list[Line]]]:
     for line in lines:
         key = line["row"], line["defence"], line["seed"]
         runs.setdefault(key, []).append(line)
-    names = [*all_rows(), *sorted({row for row, *_ in runs})]
-    return sorted(runs.items(), key=lambda e: (names.index(e[0][0]), e[0]))
+    return sorted(runs.items(), key=lambda e: (place(e[0][0]), e[0]))

@@ -61,6 +61,12 @@ def all_rows() -> dict[str, Row]:
     return {line["row"]: _row(line) for line in read_table(str(_TABLE))}
 
 
+def place(name: str) -> tuple[int, str]:
+    """Returns a key that sorts rows as the table does, others after them."""
+    names = list(all_rows())
+    return names.index(name) if name in names else len(names), name
+
+
 def _row(line: Line) -> Row:
     cells = (line[f"paper_{split}_error"] for split in ("valid", "test"))
     valid, test = (float(cell) if cell else None for cell in cells)

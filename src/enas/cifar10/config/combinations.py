@@ -56,6 +56,12 @@ def check_combinations(config: Any) -> None:
         )
     make_profile(config.override)
     _check_defence(config.defence)
+    if "prune" in config.defence and config.controller_num_aggregate < 2:
+        raise UserError(
+            "--defence=prune compares the arcs of an update with each other, "
+            "so --controller_num_aggregate must be at least 2; received "
+            f"{config.controller_num_aggregate}."
+        )
     ops = len(expand(config.candidate_ops, CANDIDATE_OPS))
     number = config.child_num_branches
     if number not in (None, ops):
