@@ -10,6 +10,7 @@ import helpers
 from enas.cifar10.behaviours import ENAS, PAPER, PROFILES, Profile, make_profile
 from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.layers.image_ops import FROZEN
+from enas.cifar10.lazy_weights.unselected_weights import WeightUse
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.ops import ChildOptions
@@ -244,6 +245,22 @@ def test_weights_stay_in_every_step_without_them():
         child_step(child, optimizer, (IMAGES, LABELS), arc, draw)
         moves.append(bool(np.any(weight.numpy() != before)))
     assert moves == [False, True, False]
+
+
+def test_weights_that_copies_share_all_the_same_are_used_by_any_of_them():
+    profile = dataclasses.replace(PAPER, unselected_weights="stay")
+    space = make_search_space("transposed_conv", 3, "unique", "enas6")
+    child = MacroChild(space, 3, ChildOptions(4, profile=profile))
+    child.build()
+    branch = child.enas_layers[0].branches[6]
+    # As an op of a user's whose weights are not stacked by copy.
+    branch.w.enas_copies = 1
+    place = [v.path for v in child.trainable_variables].index(branch.w.path)
+    use = WeightUse(child)
+    for op_id, wanted in ((0, 0.0), (6, 1.0), (8, 1.0)):
+        arc = np.int32([op_id, 0, 0]), np.int32([0, 0, 0])
+        assert use.of(arc)[place].shape == ()
+        assert float(use.of(arc)[place]) == wanted
 
 
 def test_first_weights_of_the_paper_are_uniform_within_their_bounds():

@@ -20,6 +20,12 @@ read = helpers.read_command
 FIELDS = helpers.FIELDS
 
 
+def test_no_bound_of_the_logits_is_a_bound_of_zero_that_a_flag_can_say():
+    config = Config(controller_tanh_constant=None)
+    assert config.controller_tanh_constant == 0.0
+    assert config.tanh_constant is None
+
+
 # What a notebook may hand over for any setting.
 ANYTHING = st.one_of(
     st.none(),

@@ -51,6 +51,8 @@ def test_pruning_needs_arcs_to_compare():
     with pytest.raises(UserError, match="must be at least 2; received 1"):
         Config(defence="discard,prune", controller_num_aggregate=1)
     Config(defence="discard", controller_num_aggregate=1)
+    with pytest.raises(UserError, match="learns from the controller's updat"):
+        Config(defence="prune", controller_training=False)
 
 
 def test_a_prior_of_zeros_changes_nothing_and_none_adds_nothing():

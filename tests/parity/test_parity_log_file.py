@@ -141,8 +141,24 @@ def test_continued_run_counts_as_logged_last(tmp_path):
     assert whole["controller", "loss"] == {0: {0: 1.0, 2: 1.0, 4: 1.0}}
 
 
-def ctrl(loss):
-    return controller_line(0, loss, 7.0, 1e-3, 0.1, 0.2, 0.1, 0.1)
+def test_what_a_killed_run_logs_twice_counts_once(tmp_path):
+    # Stopped while it measured the ten, and before while the controller
+    # learned: it goes on from the update of its last checkpoint, 2.
+    head = ["log_every....2", child(2), child(4)]
+    phase, ten = "Epoch 1: Training controller", "Here are 10 architectures"
+    first = [phase, *(ctrl(9.0, step) for step in (0, 1, 2, 3))]
+    again = [phase, *(ctrl(1.0, step) for step in (2, 3, 4))]
+    cut = ["Epoch 1: Eval", ten, "val_acc=0.9", "val_acc=0.8"]
+    full = ["Epoch 1: Eval", ten, *(f"val_acc=0.{k}" for k in range(3))]
+    lines = head + first + again + cut + full
+    series = placed(write(tmp_path / "log", *lines))
+    wanted = {0: 9.0, 2: 9.0, 4: 1.0, 6: 1.0, 8: 1.0}
+    assert series["controller", "loss"] == {0: wanted}
+    assert series["evaluation", "arc_accuracy"] == {0: {0: 0.0, 1: 0.1, 2: 0.2}}
+
+
+def ctrl(loss, step=0):
+    return controller_line(step, loss, 7.0, 1e-3, 0.1, 0.2, 0.1, 0.1)
 
 
 def test_lines_before_the_first_epoch_are_left_out_and_told(tmp_path, capsys):

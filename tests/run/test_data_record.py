@@ -1,6 +1,7 @@
 """A run knows its images by what they are, wherever they lie."""
 
 import functools
+import itertools
 import json
 import os
 import pathlib
@@ -71,10 +72,10 @@ def other_images(monkeypatch):
     monkeypatch.setattr(data_utils, "make_shapes", shifted)
 
 
-def write_picture(path):
+def write_picture(path, value=0):
     import tensorflow as tf
 
-    image = np.zeros((32, 32, 3), np.uint8)
+    image = np.full((32, 32, 3), value, np.uint8)
     tf.io.write_file(str(path), tf.io.encode_png(image))
 
 
@@ -94,6 +95,24 @@ def test_other_images_are_refused_and_may_be_allowed(
     text = capsys.readouterr().out
     assert f"has seen fingerprint {kept['fingerprint']}" in text
     assert "--data_changed=allow was given" in text
+
+
+@pytest.mark.parametrize("tool", OPEN)
+def test_images_of_more_classes_are_refused_and_change_no_file(
+    tool, run, tmp_path, capsys
+):
+    for label, k in itertools.product("abc", range(12)):
+        path = tmp_path / f"p/{label}/{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_picture(path, 20 * k)
+    folder = f"--dataset=folder:{tmp_path}/p", "--data_changed=allow"
+    write_picture(run / "p.png")
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    sizes = "--num_train=1", "--num_valid=1", "--num_test=1"
+    assert OPEN[tool](run, *folder, *sizes) == 2
+    assert "another number of classes" in capsys.readouterr().err
+    after = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    assert after == before
 
 
 @pytest.mark.parametrize("tool", OPEN)

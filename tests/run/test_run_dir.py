@@ -352,7 +352,9 @@ def test_a_reset_deletes_no_home_root_or_checkout(what, tmp_path, monkeypatch):
         reset(run)
 
 
-@pytest.mark.parametrize("inner", ["clean", "table1/runs/1a_seed69"])
+@pytest.mark.parametrize(
+    "inner", ["clean", "table1/runs/1a_seed69", "my/sweeps/a/runs/1a_seed69"]
+)
 def test_a_run_and_its_reset_leave_the_runs_below_it_alone(inner, tmp_path):
     other = tmp_path / "outputs" / inner
     other.mkdir(parents=True)

@@ -127,12 +127,14 @@ def test_an_export_computes_the_same_bit_for_bit(tmp_path):
         assert np.any(logits[0])
 
 
-def test_poisonings_may_be_missing_and_the_controller_left_out():
-    settings = {"poison": "transposed_conv", "q": 2}
+@pytest.mark.parametrize("sharing", ["shared", "unique"])
+def test_poisonings_may_be_missing_and_the_controller_left_out(sharing):
+    settings = {"poison": "transposed_conv", "q": 2, "poison_sharing": sharing}
     search, lines = loaded(init_controller=False, **settings)
     assert any(line.startswith("Missing, as init") for line in lines)
     (line,) = (line for line in lines if line.startswith("Missing"))
     assert line.startswith("Missing, as initialised: 12 (child/layer_0/")
+    assert "copies" not in line
     variables = checkpoint.search_variables(search.compiled)
     for name in ("child/fc/w", "child/layer_5/skip/bn/moving_mean"):
         np.testing.assert_array_equal(variables[name], VALUES[name])

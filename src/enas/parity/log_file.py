@@ -4,6 +4,7 @@ Dialect "enas" is printed by the original ENAS and by this project, "paper" by
 the paper's PyTorch code. No TensorFlow here.
 """
 
+import bisect
 import itertools
 import math
 import os
@@ -266,15 +267,22 @@ def _moments(log: Log, steps: int) -> Iterator[tuple[str, int, int, dict]]:
     # The paper's code counts arcs: 39, 79, ..; its notebook updates: 1, ..
     counts_arcs = min(log.printed_steps("controller"), default=0) > 1
     epoch = -1  # of the phase whose header was read last
-    lines: dict[str, Iterator[int]] = defaultdict(itertools.count)
+    ten = itertools.count()
+    # The ctrl_step of the phase's lines so far, and whether the phase began
+    # again: a run that was killed logs some updates twice.
+    arcs: list[int] = []
+    again = False
     for kind, _, fields in log.events:
         values = dict(fields)
         if kind == "log_every":
             log_every = values["value"]
         elif kind == "phase":
             before, epoch = epoch, values["epoch"] - (not paper)
-            if epoch != before:
-                lines.clear()
+            again = epoch == before
+            if not again:
+                ten, arcs = itertools.count(), []
+        elif kind == "ten":
+            ten = itertools.count()
         elif kind == "child":
             epoch, of, step = -1, values.pop("epoch"), values.pop("step")
             if not paper:
@@ -284,15 +292,19 @@ def _moments(log: Log, steps: int) -> Iterator[tuple[str, int, int, dict]]:
                 of, step = divmod(step - 1, steps)
             yield kind, of, step + 1, values
         elif kind == "controller":
-            arc = (values.pop("step") + 1) * (1 if counts_arcs else 20) - 1
+            step = values.pop("step")
+            arc = (step + 1) * (1 if counts_arcs else 20) - 1
             if not paper:
+                if again:
+                    arcs, again = arcs[: bisect.bisect_left(arcs, step)], False
                 # Not by ctrl_step, which lags behind in the original (row 28).
-                arc = next(lines[kind]) * log_every if log_every else -1
+                arc = len(arcs) * log_every if log_every else -1
+                arcs.append(step)
             yield kind, epoch, arc, values
         elif kind == "evaluation":
             ((name, value),) = values.items()
             one_of_ten = name == "arc_accuracy"
-            yield kind, epoch, next(lines[name]) if one_of_ten else 0, values
+            yield kind, epoch, next(ten) if one_of_ten else 0, values
             if paper and not one_of_ten and epoch >= 0:
                 # What the paper's code prints is what metrics.csv calls so.
                 column = f"best_{name.removesuffix('uracy')}"

@@ -56,6 +56,11 @@ def _allow_or_refuse(
         f"The run in {config.output_dir} has seen {told(old)}; received "
         f"{told(new)}. Different: {', '.join(differ)}."
     )
+    if len(old["classes"]) != len(new["classes"]):
+        raise UserError(
+            f"{text} A network for another number of classes is another one; "
+            "name another --output_dir."
+        )
     if config.data_changed == "allow":
         log(f"warning: {text} --data_changed=allow was given.")
         return

@@ -224,15 +224,11 @@ def check_parent(path: str, flag: str) -> None:
 
 
 def _holds_a_run(path: str) -> bool:
-    """Says whether a path is a run or a folder of runs, such as a sweep's."""
+    """Says whether a path is a run or holds some, as a sweep does."""
     place = pathlib.Path(path)
-    try:
-        return not place.is_symlink() and any(
-            any(place.glob(f"{above}{MARKER}")) for above in ("", "*/", "*/*/")
-        )
-    except FileNotFoundError:
-        # Another process deletes there at this moment.
-        return False
+    # Where another process deletes at this moment there is nothing to find.
+    folders = () if place.is_symlink() else os.walk(place)
+    return any(MARKER in files for _, _, files in folders)
 
 
 def _check_reset(path: str) -> None:

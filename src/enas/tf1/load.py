@@ -11,10 +11,11 @@ from enas.cifar10.config import Config
 from enas.cifar10.search import Search
 from enas.errors import UserError
 from enas.run import checkpoint
-from enas.run.checkpoint_names import directories
+from enas.run.checkpoint_names import positions
 from enas.tf1.files import find_prefix
 from enas.tf1.names import (
     OTHER,
+    PORT,
     STATISTIC,
     WEIGHT,
     Entry,
@@ -47,7 +48,7 @@ def start(search: Search, log: Say) -> None:
                 "Name it, or leave them out."
             )
         return
-    own = directories(config.output_dir)
+    own = positions(config.output_dir)
     if own and not config.reset_output_dir:
         log(
             "--init_checkpoint is not read: the run resumes from its own "
@@ -147,7 +148,7 @@ def _check_shapes(entries: Sequence[Entry], prefix: str) -> None:
         f"{entry.name} has {list(entry.found or ())}, needed "
         f"{list(entry.wanted or ())}"
         for entry in entries
-        if entry.verdict == "shape differs"
+        if entry.verdict == "shape differs" and entry.kind != PORT
     ]
     if wrong:
         raise UserError(
@@ -167,7 +168,7 @@ def _check_names(
         f"{entry.name} is {entry.verdict}"
         for entry in entries
         if entry.verdict != "matched"
-        and entry.kind != OTHER
+        and entry.kind not in (OTHER, PORT)
         and not (branch_of(entry.name) or 0) >= num_candidates
         # Without them there is nothing to check the schedule by.
         and entry.name not in ("last_reset", "T_i")

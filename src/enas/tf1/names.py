@@ -13,8 +13,9 @@ WEIGHT = "weight"
 STATISTIC = "moving statistic"
 SLOT = "slot"
 COUNTER = "counter"
+PORT = "the port's own"
 OTHER = "other"
-KINDS = (WEIGHT, STATISTIC, SLOT, COUNTER, OTHER)
+KINDS = (WEIGHT, STATISTIC, SLOT, COUNTER, PORT, OTHER)
 
 # What counts in the port; the two of the schedule are only checked, because
 # the port computes its rate from the epoch.
@@ -25,6 +26,8 @@ _COUNTERS = {
     "last_reset": "schedules.cosine_restarts",
     "T_i": "schedules.cosine_restarts",
 }
+# What the port remembers of weights that no step touched. It goes with slots.
+_PORT = re.compile(r"child/(copies/(matrices|squares)|weight_use)")
 _POWERS = ("beta1_power", "beta2_power")
 _SHADOW = re.compile(r"(.*/bn)/\1/(moving_\w+/(?:biased|local_step))")
 _STATISTIC = re.compile(r".*/moving_(mean|variance)(/biased|/local_step)?")
@@ -78,6 +81,8 @@ def kind_of(name: str) -> str:
         return SLOT
     if not name.startswith(("child/", "controller/")):
         return OTHER
+    if _PORT.fullmatch(name):
+        return PORT
     if name.endswith(("/Momentum", "/Adam", "/Adam_1")):
         return SLOT
     return STATISTIC if _STATISTIC.fullmatch(name) else WEIGHT

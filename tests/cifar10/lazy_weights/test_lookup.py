@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from enas.cifar10.lazy_weights.lookup import Lookup
+from enas.cifar10.lazy_weights.lookup import Lookup, _Scope
 from enas.cifar10.ops import OPS, Branch, Op
 from enas.cifar10.search_space import make_search_space
 from enas.optimizers import GradientRules
@@ -12,6 +12,13 @@ from helpers import child_gradients, small_child
 
 LAYERS, LINKS = 2, 1
 POISON = "identity,transposed_conv,stretched_conv"
+
+
+def test_state_is_assigned_in_its_own_type_whatever_layers_compute_in():
+    count = keras.Variable(np.zeros(2), dtype="float32", trainable=False)
+    with keras.src.backend.AutocastScope("bfloat16"), _Scope([]):
+        count.assign_add(np.ones(2))
+    np.testing.assert_array_equal(count.numpy(), [1.0, 1.0])
 
 
 def built(poison="none", q=None):

@@ -96,12 +96,15 @@ class Config(
 
 
 def _fill_in(config: Config) -> None:
-    """Sets the layers where none were given, and the ops of 4 branches."""
+    """Sets what was not given: layers, no bound, the ops of 4 branches."""
     if config.child_num_layers is None:
         layers = 12
         if config.child_from_scratch and config.child_fixed_arc:
             layers = layers_of(config.child_fixed_arc)
         object.__setattr__(config, "child_num_layers", layers)
+    if config.controller_tanh_constant is None:
+        # Both are no bound; of the two, a flag can say 0.
+        object.__setattr__(config, "controller_tanh_constant", 0.0)
     first = CANDIDATE_OPS["enas6"][: config.child_num_branches]
     fixed = config.child_from_scratch and config.poison == "none"
     if fixed and config.candidate_ops == "enas6" and len(first) >= 4:

@@ -56,6 +56,11 @@ def check_combinations(config: Any) -> None:
         )
     make_profile(config.override)
     _check_defence(config.defence)
+    if "prune" in config.defence and not config.controller_training:
+        raise UserError(
+            "--defence=prune learns from the controller's updates; received "
+            "--nocontroller_training, which has none. Leave one out."
+        )
     if "prune" in config.defence and config.controller_num_aggregate < 2:
         raise UserError(
             "--defence=prune compares the arcs of an update with each other, "

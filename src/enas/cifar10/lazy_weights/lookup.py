@@ -100,7 +100,8 @@ class _Scope(keras.StatelessScope):
 
     def add_update(self, update: tuple[keras.Variable, tf.Tensor]) -> None:
         variable, value = update
-        variable.value.assign(value)
+        # Its value is a cast copy where layers compute in another type.
+        variable._value.assign(tf.cast(value, variable._value.dtype))
 
 
 def _numbered(

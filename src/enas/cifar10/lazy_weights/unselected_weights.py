@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from enas import common_ops
+
 
 class WeightUse:
     """Remembers which weights of a child some arc has used.
@@ -127,5 +129,8 @@ def _factor(
     start, count = part
     if count == 1:
         return used[start]
+    if not common_ops.is_copied(variable):
+        # Of an op whose copies share it all the same: any of them uses it.
+        return tf.reduce_max(used[start : start + count])
     ones = [1] * (len(variable.shape) - 1)
     return tf.reshape(used[start : start + count], [count, *ones])
