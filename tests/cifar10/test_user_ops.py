@@ -296,6 +296,20 @@ def test_mistakes_are_told_and_leave_nothing(case, capsys):
     assert set(OPS) - before <= {"Blur"}
 
 
+def test_an_op_is_tried_in_the_type_of_the_search(capsys):
+    write(OP.format(name="Mask", result="x * tf.ones([1, 1, 1, 1])"))
+    words = ["x", "--poison=my_ops.py:Mask", "--q=2", "--output_dir=run"]
+    load("my_ops.py:Mask")
+    assert main([*words, "--mixed_precision=bfloat16"]) == 2
+    message = capsys.readouterr().err
+    assert "must turn a map" in message and message.count("\n") == 1
+    write(OP.format(name="Mask", result="x * tf.ones([1, 1, 1, 1], x.dtype)"))
+    space = build.space_of(
+        Config(poison="my_ops.py:Mask", q=2, mixed_precision="bfloat16")
+    )
+    assert space.num_ops == 8
+
+
 def test_an_op_is_tried_for_its_last_copy():
     write(OP.format(name="Blur", result="x * tf.gather([0.5, 0.7], copy)"))
     load("my_ops.py:Blur")

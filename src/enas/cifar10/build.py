@@ -101,7 +101,8 @@ def space_of(
     Raises:
       UserError: a name or a number of copies is not legal.
     """
-    user_ops.load(config, copies or {})
+    with _precision(config.mixed_precision):
+        user_ops.load(config, copies or {})
     return make_search_space(
         config.poison, config.q, config.poison_sharing, config.candidate_ops
     )

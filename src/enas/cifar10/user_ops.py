@@ -13,6 +13,7 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.utils import naming
@@ -232,12 +233,17 @@ def _check_state(run: Any, weights: Sequence[Any], who: str) -> None:
 def _random_map(options: ChildOptions, side: int) -> np.ndarray:
     shape = [2, side, side, side]
     shape[3 if options.data_format == "NHWC" else 1] = options.filters
-    draw = np.random.default_rng(0).standard_normal
-    return draw(shape).astype(np.float32)
+    x = np.random.default_rng(0).standard_normal(shape)
+    return tf.cast(x, _map_type()).numpy()
+
+
+def _map_type() -> str:
+    """Returns the type of the maps of a search, that of products."""
+    return keras.config.dtype_policy().compute_dtype
 
 
 def _traced(branch: Any, mode: Mode, options: ChildOptions) -> Any:
-    signature = tf.TensorSpec(options.feature_shape, tf.float32)
+    signature = tf.TensorSpec(options.feature_shape, _map_type())
     return tf.function(
         lambda x, copy: branch(
             x, copy=copy, training=mode, seed=tf.constant([0, 1])
@@ -253,7 +259,7 @@ def _check_output(
     if y.shape != x.shape or y.dtype != x.dtype:
         raise UserError(
             f"{who} must return a map of its input's shape and type; for "
-            f"float32 {list(x.shape)} and training={mode} it returned "
+            f"{x.dtype} {list(x.shape)} and training={mode} it returned "
             f"{y.dtype} {list(y.shape)}. Fix its call(x, copy, training, "
             "seed)."
         )
