@@ -41,6 +41,8 @@ def test_a_run_is_measured_as_its_own_evaluation_does(tmp_path, capsys):
     lines = read_table(str(tmp_path / "arc_errors.csv"))
     assert [line["good_layers"] for line in lines] == ["0", "1", "2", "3"]
     assert {line["images"] for line in lines} == {"24"}
+    (variant,) = {line["variant"] for line in lines}
+    assert variant.startswith("dataset=shapes num_train=")
     run = Run(MADE)
     test = run.search.data.test
     images = type(test)(test.images[:24], test.labels[:24])
@@ -62,18 +64,24 @@ def test_a_training_of_one_architecture_is_refused(tmp_path, capsys):
 
 def test_errors_are_averaged_over_arcs_of_as_many_good_layers():
     lines = [
-        {"row": "1b", "defence": "none", "seed": "70", "kind": f"good_{k}_{i}"}
-        | {"good_layers": str(k), "test_error": str(80 - 10 * k + i)}
+        {"row": "1b", "defence": "none", "variant": "", "seed": "70"}
+        | {
+            "kind": f"good_{k}_{i}",
+            "good_layers": str(k),
+            "test_error": str(80 - 10 * k + i),
+        }
         for k in (0, 1)
         for i in (0, 2)
     ]
     header, *rows = summary.strata(lines)
     assert header[-2:] == ["0", "1"]
-    assert rows == [["1b", "none", "70", "2", "81.00 ± 12.71", "71.00 ± 12.71"]]
+    assert rows == [
+        ["1b", "none", "-", "70", "2", "81.00 ± 12.71", "71.00 ± 12.71"]
+    ]
 
 
 def test_arcs_are_ranked_against_those_of_their_own_run():
-    run = {"row": "1b", "defence": "none", "seed": "70"}
+    run = {"row": "1b", "defence": "none", "variant": "", "seed": "70"}
     shared = [
         run | {"kind": f"random_arc_{i}", "test_error": str(i)}
         for i in range(10)
@@ -87,7 +95,7 @@ def test_arcs_are_ranked_against_those_of_their_own_run():
     _, *rows = summary.ranks(shared + defended, scratch + other)
     wanted = ["10", "-1.00", "-1.00 to -1.00"]
     assert rows == [
-        ["1b", defence, "70", *wanted] for defence in ("discard", "none")
+        ["1b", defence, "-", "70", *wanted] for defence in ("discard", "none")
     ]
 
 

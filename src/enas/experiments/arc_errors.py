@@ -28,6 +28,7 @@ from enas.experiments.collect import (
     of_run,
     origin,
     short,
+    variant,
 )
 from enas.experiments.jobs import with_random_skips
 from enas.parser import Parser
@@ -39,7 +40,7 @@ from enas.tools.command import run_tool
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
 
-KEY = ("row", "seed", "defence", "kind", "commit", "machine")
+KEY = ("row", "seed", "defence", "variant", "kind", "commit", "machine")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,7 +75,8 @@ def _run(argv: list[str]) -> Iterator[str]:
     else:
         arcs = _by_good_layers(search, given.arcs)
     result = pathlib.Path(config.output_dir, "result.json")
-    run, made = of_run(vars(config)), origin(result, given.machine)
+    run = of_run(vars(config)) | {"variant": variant(vars(config))}
+    made = origin(result, given.machine)
     lines = []
     for kind, arc in arcs:
         measured = _measured(search, arc, given.images)

@@ -47,11 +47,12 @@ RETRAINED_KEY = (*KEY[:3], "kind", "epochs", *KEY[4:])
 _LEFT_OUT = set(
     "child_lr baseline controller_loss controller_grad_norm".split()
 )
-EPOCH_COLUMNS = [
-    c for c in COLUMNS if c not in _LEFT_OUT | {"good_layers", "bad_layers"}
-]
-_COARSE = set("child_loss child_grad_norm entropy skip_rate".split())
-# Settings that stand in columns of their own or that `_variant` names itself.
+_LEFT_OUT |= {"good_layers", "bad_layers"}
+_SECONDS = [c for c in COLUMNS if c.startswith("seconds_")]
+EPOCH_COLUMNS = [c for c in COLUMNS if c not in {*_LEFT_OUT, *_SECONDS}]
+EPOCH_COLUMNS.append("seconds")
+_COARSE = set("child_loss child_grad_norm entropy skip_rate seconds".split())
+# Settings that stand in columns of their own or that `variant` names itself.
 _NAMED = set(
     "poison q seed defence override controller_training child_fixed_arc "
     "child_from_scratch".split()
@@ -140,7 +141,7 @@ def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
     return {name: str(value) for name, value in values.items()}
 
 
-def _good_ops(settings: dict[str, Any]) -> int:
+def _good_ops(settings: Mapping[str, Any]) -> int:
     return len(expand(settings["candidate_ops"], CANDIDATE_OPS))
 
 
@@ -169,7 +170,7 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
     layers = [report["poison_layers"] for report in reports]
     values = {
         **of_run(settings),
-        "variant": _variant(settings),
+        "variant": variant(settings),
         **origin(path, machine),
         "epochs": result["epochs"],
         "poison": settings["poison"],
@@ -213,7 +214,10 @@ def of_run(settings: Mapping[str, Any]) -> Line:
     }
 
 
-def _variant(settings: dict[str, Any]) -> str:
+def variant(settings: Mapping[str, Any]) -> str:
+    """Returns in what a search differs from those of a row, in words."""
+    # As a result has them: lists, not tuples.
+    settings = json.loads(json.dumps(settings))
     words = [*settings["override"]]
     words += [] if settings["controller_training"] else ["uniform"]
     if settings["child_fixed_arc"]:
@@ -237,11 +241,10 @@ def _usual(settings: Mapping[str, Any]) -> dict[str, Any]:
         for field in dataclasses.fields(config)
         if not field.metadata.get("logging") or field.name == "num_epochs"
     ]
-    # As JSON has it.
     return json.loads(json.dumps({n: getattr(config, n) for n in names}))
 
 
-def _kind_of_arc(settings: dict[str, Any]) -> str:
+def _kind_of_arc(settings: Mapping[str, Any]) -> str:
     """Returns the control that a fixed arc is, or that it is another one."""
     text, layers = settings["child_fixed_arc"], settings["child_num_layers"]
     arc = Arc.parse(text, layers, 10**9)
@@ -262,15 +265,20 @@ def short(arc: str) -> str:
 
 def _epoch_lines(folder: pathlib.Path, run: Line) -> list[Line]:
     key = {name: run[name] for name in KEY}
-    return [
-        key | {c: _digits(c, row[c]) if c in row else "" for c in EPOCH_COLUMNS}
-        for row in RunRows(str(folder)).rows()
-    ]
+    rows = RunRows(str(folder)).rows()
+    return [key | _epoch_cells(row) for row in rows]
+
+
+def _epoch_cells(row: Mapping[str, float]) -> Line:
+    seconds = sum(row.get(column, 0.0) for column in _SECONDS)
+    whole = {**row, "seconds": seconds}
+    return {
+        c: _digits(c, whole[c]) if c in whole else "" for c in EPOCH_COLUMNS
+    }
 
 
 def _digits(column: str, value: float) -> str:
-    few = column in _COARSE or column.startswith("seconds")
-    return f"{value:.{3 if few else 4}g}"
+    return f"{value:.{3 if column in _COARSE else 4}g}"
 
 
 def matching(lines: Iterable[Line], **cells: str) -> list[Line]:

@@ -210,7 +210,7 @@ def _headline(evidence: Evidence) -> Iterator[str]:
         f"{', '.join(texts)}."
     )
     _, *rows = _ranks(evidence)
-    taus = [f"{row[0]} {row[-2]} ({row[-1]}, n = {row[3]})" for row in rows]
+    taus = [f"{row[0]} {row[-2]} ({row[-1]}, n = {row[4]})" for row in rows]
     yield (
         "* Kendall's tau of random arcs, error under shared weights against "
         f"one epoch from scratch: {'; '.join(taus)}. One seed each."

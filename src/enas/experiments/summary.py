@@ -210,7 +210,8 @@ def strata(arcs: Sequence[Line]) -> Table:
     """
     mine = [arc for arc in arcs if arc["kind"].startswith("good_")]
     counts = sorted({int(arc["good_layers"]) for arc in mine})
-    yield ["row", "defence", "seed", "arcs of each", *map(str, counts)]
+    header = ["row", "defence", "variant", "seed", "arcs of each"]
+    yield [*header, *map(str, counts)]
     for run, lines in _by_run(mine):
         groups: dict[int, list[float]] = {count: [] for count in counts}
         for arc in lines:
@@ -227,8 +228,8 @@ def ranks(arcs: Sequence[Line], scratch: Sequence[Line]) -> Table:
       arcs: lines of arc_errors.csv.
       scratch: lines of retrained.csv, all of one budget.
     """
-    header = ["row", "defence", "seed", "random arcs", "Kendall's tau"]
-    yield [*header, "95 % bootstrap interval"]
+    header = ["row", "defence", "variant", "seed", "random arcs"]
+    yield [*header, "Kendall's tau", "95 % bootstrap interval"]
     # Random arcs are of a space, whatever defence its search had.
     trained = {
         (line["row"], line["seed"], line["kind"]): float(line["test_error"])
@@ -253,9 +254,10 @@ def ranks(arcs: Sequence[Line], scratch: Sequence[Line]) -> Table:
 
 
 def _by_run(lines: Sequence[Line]) -> list[tuple[tuple[str, ...], list[Line]]]:
-    """Returns (row, defence, seed) and lines of runs, in Table 1's order."""
+    """Returns (row, defence, variant, seed) and lines, in Table 1's order."""
     runs: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
-        key = line["row"], line["defence"], line["seed"]
+        variant = line["variant"] or "-"
+        key = line["row"], line["defence"], variant, line["seed"]
         runs.setdefault(key, []).append(line)
     return sorted(runs.items(), key=lambda e: (place(e[0][0]), e[0]))
