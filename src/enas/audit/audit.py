@@ -168,9 +168,8 @@ def audit_child(
     audited, linear = [], []
     for found, measures in measured(twin, space, maps):
         audited.append(_class_audit(found, measures, space, config))
-        linear_on_all = "nonlinearity" not in measures.only_at
         kinds = {each.kind for each in audited[-1].findings}
-        if "linear" in kinds and linear_on_all:
+        if "linear" in kinds and measures.linear:
             linear.append(found.probed)
     # What is of no use first, then what stands there several times.
     audited.sort(

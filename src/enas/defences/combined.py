@@ -9,7 +9,7 @@ import tensorflow as tf
 from enas.cifar10.op_prior import OpPrior
 from enas.cifar10.search_space import SearchSpace
 from enas.defences.members import DEFENCES, REMOVED, Function, Member
-from enas.probing.findings import LINEAR, findings, measured
+from enas.probing.findings import findings, measured
 from enas.probing.probes import feature_maps
 
 
@@ -120,10 +120,5 @@ def functions_of(
     functions = []
     for found, measures in measured(child, space, feature_maps(child, images)):
         reasons = tuple(f.text for f in findings(measures))
-        linear = (
-            measures.finite
-            and measures.nonlinearity <= LINEAR
-            and "nonlinearity" not in measures.only_at
-        )
-        functions.append(Function(found.op_ids, reasons, linear))
+        functions.append(Function(found.op_ids, reasons, measures.linear))
     return functions

@@ -45,9 +45,9 @@ RETRAINED_KEY = (*KEY[:3], "kind", "epochs", *KEY[4:])
 # No table or figure needs the others, or more digits of some, and the tables
 # stay below 300 kB.
 _LEFT_OUT = set(
-    "child_lr baseline controller_loss controller_grad_norm".split()
+    "child_lr baseline controller_loss controller_grad_norm good_layers "
+    "bad_layers".split()
 )
-_LEFT_OUT |= {"good_layers", "bad_layers"}
 _SECONDS = [c for c in COLUMNS if c.startswith("seconds_")]
 EPOCH_COLUMNS = [c for c in COLUMNS if c not in {*_LEFT_OUT, *_SECONDS}]
 EPOCH_COLUMNS.append("seconds")

@@ -92,6 +92,12 @@ class Measures:
         default_factory=dict
     )
 
+    @property
+    def linear(self) -> bool:
+        """Whether it is linear on maps of every size."""
+        small = self.finite and self.nonlinearity <= LINEAR
+        return small and "nonlinearity" not in self.only_at
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:

@@ -56,17 +56,7 @@ def check_combinations(config: Any) -> None:
         )
     make_profile(config.override)
     _check_defence(config.defence)
-    if "prune" in config.defence and not config.controller_training:
-        raise UserError(
-            "--defence=prune learns from the controller's updates; received "
-            "--nocontroller_training, which has none. Leave one out."
-        )
-    if "prune" in config.defence and config.controller_num_aggregate < 2:
-        raise UserError(
-            "--defence=prune compares the arcs of an update with each other, "
-            "so --controller_num_aggregate must be at least 2; received "
-            f"{config.controller_num_aggregate}."
-        )
+    _check_prune(config)
     ops = len(expand(config.candidate_ops, CANDIDATE_OPS))
     number = config.child_num_branches
     if number not in (None, ops):
@@ -87,4 +77,20 @@ def _check_defence(text: str) -> None:
             "--defence is none, or a comma list without blanks of "
             f"{', '.join(DEFENCES)}, each at most once; received {text!r}. "
             "For example --defence=deduplicate,prune."
+        )
+
+
+def _check_prune(config: Any) -> None:
+    if "prune" not in config.defence:
+        return
+    if not config.controller_training:
+        raise UserError(
+            "--defence=prune learns from the controller's updates; received "
+            "--nocontroller_training, which has none. Leave one out."
+        )
+    if config.controller_num_aggregate < 2:
+        raise UserError(
+            "--defence=prune compares the arcs of an update with each other, "
+            "so --controller_num_aggregate must be at least 2; received "
+            f"{config.controller_num_aggregate}."
         )
