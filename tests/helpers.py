@@ -18,7 +18,7 @@ from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.op_prior import OpPrior
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
-from enas.cifar10.train_steps import Draw, child_step
+from enas.cifar10.train_steps import StepInput, child_step
 from enas.optimizers import Adam, GradientRules
 from enas.run import checkpoint
 
@@ -119,7 +119,9 @@ def filled(search):
 def child_gradients(child, images, labels, arc, seed, rules):
     """Returns (loss, gradients, norm, logits) of a step of rate 0."""
     optimizer = _optimizer(child, rules)
-    step = child_step(child, optimizer, (images, labels), arc, Draw(0.0, seed))
+    step = child_step(
+        child, optimizer, (images, labels), arc, StepInput(0.0, seed)
+    )
     return step.loss, step.gradients, step.norm, step.logits
 
 

@@ -15,7 +15,7 @@ from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.macro_controller import ControllerOptions, MacroController
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import make_search_space
-from enas.cifar10.train_steps import Draw, child_step, controller_gradients
+from enas.cifar10.train_steps import StepInput, child_step, controller_gradients
 from enas.errors import UserError
 from enas.optimizers import Adam, GradientRules
 from enas.run.checkpoint import model_variables
@@ -108,8 +108,8 @@ def trained(profile):
             variable.assign(variable * 1e-2)
     rules = GradientRules(0.00025, profile.l2, profile.clip, 0.5)
     optimizer = ChildOptimizer(child, rules, profile.unselected_weights)
-    batch, draw = (IMAGES, LABELS), Draw(0.05, SEED)
-    child_step(child, optimizer, batch, arc, draw)
+    batch, given = (IMAGES, LABELS), StepInput(0.05, SEED)
+    child_step(child, optimizer, batch, arc, given)
     return child(IMAGES, arc).numpy()
 
 
@@ -221,8 +221,8 @@ def test_weights_no_arc_has_used_wait_in_the_paper(choice, idle_moves, sharing):
     for op_id in (0, 6):
         after_one = weight.numpy()
         arc = np.int32([0, op_id]), np.int32([1])
-        draw = Draw(0.05, SEED)
-        child_step(child, optimizer, (IMAGES, LABELS), arc, draw)
+        given = StepInput(0.05, SEED)
+        child_step(child, optimizer, (IMAGES, LABELS), arc, given)
         if op_id == 0:
             assert np.any(weight.numpy() != before) == idle_moves
     moved = np.any(weight.numpy() != after_one, axis=(-1, -2, -3, -4))
@@ -241,8 +241,8 @@ def test_weights_stay_in_every_step_without_them():
     for op_id in (1, 0, 1):
         before = weight.numpy()
         arc = np.int32([op_id, 0, 0]), np.int32([0, 0, 0])
-        draw = Draw(0.05, SEED)
-        child_step(child, optimizer, (IMAGES, LABELS), arc, draw)
+        given = StepInput(0.05, SEED)
+        child_step(child, optimizer, (IMAGES, LABELS), arc, given)
         moves.append(bool(np.any(weight.numpy() != before)))
     assert moves == [False, True, False]
 

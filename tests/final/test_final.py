@@ -18,7 +18,7 @@ from enas.cifar10.layers.image_ops import FROZEN
 from enas.cifar10.main import main
 from enas.cifar10.ops import OPS, ChildOptions
 from enas.cifar10.search_space import SearchSpace, make_search_space
-from enas.cifar10.train_steps import Draw, child_step
+from enas.cifar10.train_steps import StepInput, child_step
 from enas.drawing import costs as arc_costs
 from enas.final.final_child import FinalChild
 from enas.final.training import FinalTraining
@@ -115,7 +115,7 @@ def test_every_op_id_trains(op_id):
     child = final_child(f"{op_id}", 1, EVERYTHING)
     optimizer = ChildOptimizer(child, GradientRules())
     loss, _, logits, gradients = child_step(
-        child, optimizer, (IMAGES, LABELS), None, Draw(0.0, SEED)
+        child, optimizer, (IMAGES, LABELS), None, StepInput(0.0, SEED)
     )
     assert np.isfinite(loss) and logits.shape == (4, 10)
     assert all(np.isfinite(gradient).all() for gradient in gradients)

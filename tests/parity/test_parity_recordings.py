@@ -11,7 +11,7 @@ from enas.cifar10.behaviours import PAPER
 from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.lazy_weights.unselected_weights import WeightUse
 from enas.cifar10.search_space import POISON_SETS, SearchSpace
-from enas.cifar10.train_steps import Draw, child_step
+from enas.cifar10.train_steps import StepInput, child_step
 from enas.optimizers import GradientRules
 from enas.parity.comparison import Quantity, compare
 from enas.parity.diff_enas import main
@@ -164,7 +164,7 @@ def test_a_recording_of_another_depth_and_width_is_read(tmp_path):
     rules = GradientRules(l2_reg=0.00025)
     optimizer = ChildOptimizer(child, rules)
     loss, norm, logits, _ = child_step(
-        child, optimizer, (images, labels), arc, Draw(0.0, SEED)
+        child, optimizer, (images, labels), arc, StepInput(0.0, SEED)
     )
     arrays |= {
         "_images": images,

@@ -18,7 +18,7 @@ from enas.cifar10.compiled import Compiled, CompiledStep
 from enas.cifar10.config import Config
 from enas.cifar10.lazy_weights.graph_rewriting import rewrite
 from enas.cifar10.macro_child import MacroChild
-from enas.cifar10.train_steps import Draw, child_step
+from enas.cifar10.train_steps import StepInput, child_step
 from enas.final.final_child import FinalChild
 from enas.utils import seed_pair
 
@@ -156,7 +156,7 @@ def static_step(compiled: Compiled, arc: Arc, example: tuple) -> CompiledStep:
 
     def step(images: tf.Tensor, labels: tf.Tensor, *draw: tf.Tensor) -> tuple:
         batch = images, labels
-        return child_step(static, optimizer, batch, None, Draw(*draw))[:3]
+        return child_step(static, optimizer, batch, None, StepInput(*draw))[:3]
 
     signature = [tf.type_spec_from_value(value) for value in example]
     return CompiledStep(step, signature, rewritten=False)

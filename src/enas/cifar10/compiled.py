@@ -11,7 +11,7 @@ from enas.cifar10.layers.image_ops import FROZEN
 from enas.cifar10.lazy_weights.graph_rewriting import rewrite
 from enas.cifar10.macro_controller import MacroController, Sample
 from enas.cifar10.train_steps import (
-    Draw,
+    StepInput,
     child_step,
     controller_gradients,
     controller_step,
@@ -100,9 +100,9 @@ class Compiled:
         seed: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns (loss, gradient norm, right answers) of one step."""
-        arc, draw = (op_ids, skips), Draw(rate, seed)
+        arc, given = (op_ids, skips), StepInput(rate, seed)
         batch, optimizer = (images, labels), self.child_optimizer
-        step = child_step(self.child, optimizer, batch, arc, draw)
+        step = child_step(self.child, optimizer, batch, arc, given)
         return step.loss, step.norm, _correct(step.logits, labels)
 
     def _logits(

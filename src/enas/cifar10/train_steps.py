@@ -15,7 +15,7 @@ from enas.optimizers import Adam
 Arcs = tuple[tf.Tensor, tf.Tensor]
 
 
-class Draw(typing.NamedTuple):
+class StepInput(typing.NamedTuple):
     """What differs from step to step besides batch and arc.
 
     Attributes:
@@ -62,7 +62,7 @@ def child_step(
     optimizer: ChildOptimizer,
     batch: tuple[tf.Tensor, tf.Tensor],
     arc: Arcs | None,
-    draw: Draw,
+    given: StepInput,
 ) -> ChildStep:
     """Trains the child on one batch.
 
@@ -76,12 +76,12 @@ def child_step(
     images, labels = batch
     update = optimizer.begin(arc)
     with tf.GradientTape() as tape, update.reading(tape):
-        logits = child(images, arc, training=True, seed=draw.seed)
+        logits = child(images, arc, training=True, seed=given.seed)
         loss = tf.reduce_mean(
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         )
     gradients, norm = update.regularise(tape.gradient(loss, update.weights))
-    update.apply(gradients, draw.rate)
+    update.apply(gradients, given.rate)
     return ChildStep(loss, norm, logits, gradients)
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from enas.cifar10.behaviours import ENAS, PAPER
 from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.search_space import make_search_space
-from enas.cifar10.train_steps import Draw, child_step
+from enas.cifar10.train_steps import StepInput, child_step
 from enas.optimizers import GradientRules
 from enas.run.checkpoint import model_variables
 from helpers import small_child
@@ -47,8 +47,8 @@ class Trained:
         self._step = self._run
 
     def _run(self, arc, rate, seed):
-        batch, draw = (IMAGES, LABELS), Draw(rate, seed)
-        step = child_step(self.child, self.optimizer, batch, arc, draw)
+        batch, given = (IMAGES, LABELS), StepInput(rate, seed)
+        step = child_step(self.child, self.optimizer, batch, arc, given)
         return step.loss, step.norm
 
     def step(self, arc, rate, seed):

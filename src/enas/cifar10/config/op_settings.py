@@ -14,7 +14,7 @@ from enas.cifar10.ops import OPS
 from enas.errors import UserError
 
 # Settings of the built-in ops, each with its own flag.
-SETTINGS = [setting for op in OPS.values() for setting in op.settings]
+SETTINGS = [each for op in OPS.values() for each in op.settings]
 
 
 def _field(each: Setting) -> Any:

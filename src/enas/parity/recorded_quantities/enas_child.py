@@ -16,7 +16,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
-from enas.cifar10.train_steps import Draw, child_step
+from enas.cifar10.train_steps import StepInput, child_step
 from enas.optimizers import GradientRules
 from enas.parity.comparison import Nudge, Quantity
 from enas.parity.recorded_quantities.arrays import Arrays, named, quantities
@@ -82,8 +82,8 @@ def _passes(
     child = build_child(weights, len(arcs[0][0]), nudge, profile)
     evaluated = [child(images, arc) for arc in arcs]
     # A rate of 0: every arc meets the recorded weights.
-    optimizer, draw = ChildOptimizer(child, RULES), Draw(0.0, NO_SEED)
-    steps = [child_step(child, optimizer, batch, arc, draw) for arc in arcs]
+    optimizer, given = ChildOptimizer(child, RULES), StepInput(0.0, NO_SEED)
+    steps = [child_step(child, optimizer, batch, arc, given) for arc in arcs]
     losses, norms, logits, _ = zip(*steps, strict=True)
     ours = {
         "_eval_logits": evaluated,
@@ -111,7 +111,9 @@ def steps(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
     for t, arc in enumerate(zip(*arcs, strict=True)):
         batch = arrays["_images"][t], arrays["_labels"][t]
         rate = float(learning_rate(Config(), t, 0))
-        step = child_step(child, optimizer, batch, arc, Draw(rate, NO_SEED))
+        step = child_step(
+            child, optimizer, batch, arc, StepInput(rate, NO_SEED)
+        )
         if t == 0:
             gradients = named(child, step.gradients)
             name, recorded = "gradients of step 1", arrays.below("grad1/")

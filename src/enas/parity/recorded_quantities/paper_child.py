@@ -16,7 +16,7 @@ from enas.cifar10.layers.image_ops import FROZEN
 from enas.cifar10.macro_child import MacroChild
 from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, POISON_SETS, SearchSpace
-from enas.cifar10.train_steps import Draw, child_step
+from enas.cifar10.train_steps import StepInput, child_step
 from enas.optimizers import GradientRules
 from enas.parity.comparison import Nudge, Quantity, unchanged
 from enas.parity.recorded_quantities.arrays import Arrays, named, quantities
@@ -196,8 +196,8 @@ def _trainer(path: pathlib.Path, kind: str) -> tuple:
 
     def step(*arc: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns loss and gradient norm."""
-        draw = Draw(RATE, (0, 0))
-        return child_step(child, optimizer, batch, arc, draw)[:2]
+        given = StepInput(RATE, (0, 0))
+        return child_step(child, optimizer, batch, arc, given)[:2]
 
     arc = [tf.type_spec_from_value(part) for part in recorded.arcs[0]]
     return child, optimizer, CompiledStep(step, arc, rewritten=False)
