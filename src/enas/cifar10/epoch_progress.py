@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import time
 from typing import Any
 
 import numpy as np
@@ -133,3 +134,23 @@ def _phase_of(tensors: dict[str, np.ndarray], numbers: EpochNumbers) -> Phase:
 def is_progress(name: str) -> bool:
     """Returns whether a tensor of this name belongs to an `EpochProgress`."""
     return name.startswith(_PREFIX)
+
+
+class Stopwatch:
+    """Adds the seconds of a `with` block to a number, also lap by lap."""
+
+    def __init__(self, numbers: EpochNumbers, name: str) -> None:
+        self._numbers, self._name = numbers, name
+        self._from = time.monotonic()
+
+    def __enter__(self) -> "Stopwatch":
+        return self
+
+    def lap(self) -> None:
+        """Adds the seconds since the last lap."""
+        now, so_far = time.monotonic(), getattr(self._numbers, self._name)
+        setattr(self._numbers, self._name, (so_far or 0.0) + now - self._from)
+        self._from = now
+
+    def __exit__(self, *unused: object) -> None:
+        self.lap()

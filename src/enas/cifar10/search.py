@@ -18,7 +18,7 @@ from enas.cifar10.arc_source import ArcSource
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet
-from enas.cifar10.epoch_progress import EpochProgress, Phase
+from enas.cifar10.epoch_progress import EpochProgress, Phase, Stopwatch
 from enas.cifar10.evaluation import Evaluation, arc_of
 from enas.cifar10.macro_controller import Sample
 from enas.cifar10.metrics import EpochNumbers
@@ -79,7 +79,7 @@ class Search:
         self.op_counts: list[list[int]] = []
         self.after_step: Callable[[], None] = lambda: None
         self._start = time.monotonic()
-        self._watch = _Stopwatch(self.progress.numbers, "seconds_child")
+        self._watch = Stopwatch(self.progress.numbers, "seconds_child")
         self._last_finite = "none"
 
     @property
@@ -345,8 +345,8 @@ class Search:
     def _minutes(self) -> float:
         return (time.monotonic() - self._start) / 60
 
-    def _timed(self, column: str) -> "_Stopwatch":
-        self._watch = _Stopwatch(self.progress.numbers, column)
+    def _timed(self, column: str) -> Stopwatch:
+        self._watch = Stopwatch(self.progress.numbers, column)
         return self._watch
 
     def _step_done(self) -> None:
@@ -379,23 +379,3 @@ class Search:
             f"{text} at child step {self.global_step}, controller step "
             f"{self.train_step}"
         )
-
-
-class _Stopwatch:
-    """Adds the seconds of a `with` block to a number, also lap by lap."""
-
-    def __init__(self, numbers: EpochNumbers, name: str) -> None:
-        self._numbers, self._name = numbers, name
-        self._from = time.monotonic()
-
-    def __enter__(self) -> "_Stopwatch":
-        return self
-
-    def lap(self) -> None:
-        """Adds the seconds since the last lap."""
-        now, so_far = time.monotonic(), getattr(self._numbers, self._name)
-        setattr(self._numbers, self._name, (so_far or 0.0) + now - self._from)
-        self._from = now
-
-    def __exit__(self, *unused: object) -> None:
-        self.lap()
