@@ -165,3 +165,15 @@ def test_the_paper_has_fixed_statistics_and_a_black_border():
     )
     enas = data_utils.read_data("shapes", log=quiet)
     np.testing.assert_array_equal(enas.border, np.zeros((1, 1, 1, 3)))
+
+
+@pytest.mark.parametrize("grey", [0, 100, 128, 255])
+def test_a_channel_of_one_grey_becomes_0(grey, tmp_path, published):
+    changed = [each.copy() for each in published]
+    changed[0][..., 2] = grey
+    data = read(write_python(tmp_path / "grey", changed))
+    images = standardize(data.train.images, data.mean, data.std)
+    assert not images[..., 2].any() and images[..., 1].any()
+    # Other images are not blown up.
+    others = standardize(data.test.images, data.mean, data.std)
+    assert np.abs(others[..., 2]).max() <= 1

@@ -257,3 +257,23 @@ def test_the_last_batch_of_the_paper_is_what_is_left():
     # 40 images in batches of 15, 15 and 10; three right answers in each.
     assert row["train_acc"] == pytest.approx(9 / 40)
     assert "tr_acc=3  / 10" in lines[-1]
+
+
+@pytest.mark.parametrize("done", [0, 2])
+def test_an_epoch_is_one_pass_whatever_the_images_were_before(
+    done, monkeypatch
+):
+    # Of 40 images in tens, after 6 steps on fewer.
+    search, _ = make_search(profile="paper")
+    search.global_step = 6 + done
+    search.progress.losses = [2.0] * done
+    search.progress.images = 10 * done
+    seen, batch = [], search.train_batch
+
+    def noted(step):
+        seen.append(step)
+        return batch(step)
+
+    monkeypatch.setattr(search, "train_batch", noted)
+    search.train_child()
+    assert seen == [8, 9, 10, 11][done:]

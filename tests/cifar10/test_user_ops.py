@@ -88,7 +88,7 @@ def opened(**settings):
     user_ops.load(config)
     run_dir = RunDir(config)
     run_dir.check()
-    run_dir.open(Log())
+    run_dir.open(Log(), helpers.small_data())
     run_dir.close()
 
 

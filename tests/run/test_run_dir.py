@@ -8,9 +8,9 @@ import resource
 import shutil
 import subprocess
 import sys
-import types
 
 import pytest
+from made_run import make_run, search_of
 
 from enas.cifar10 import build
 from enas.cifar10 import main as main_program
@@ -24,31 +24,6 @@ from enas.run.events import RunEvents, read_events
 from enas.run.files import append, cut_torn_line, write_whole
 from enas.run.run_dir import RunDir
 from enas.utils import Log
-from helpers import filled, small_search
-
-
-def make_run(path, epochs=(), **settings):
-    """Returns an opened `RunDir` with rows and checkpoints of epochs."""
-    run = RunDir(Config(output_dir=str(path), **settings))
-    run.check()
-    run.open(Log())
-    rows = "".join(f"{epoch},0.05\n" for epoch in epochs)
-    if epochs:
-        (path / "metrics.csv").write_text(f"epoch,child_lr\n{rows}")
-    for epoch in epochs:
-        search = search_of(epoch)
-        filled(search)
-        run.save(search)
-    return run
-
-
-def search_of(epoch):
-    search = small_search(step=5 * epoch)
-    search.lines = []
-    search.log = search.lines.append
-    search.config = Config()
-    search.arcs = types.SimpleNamespace(fixed_arc=None)
-    return search
 
 
 def damage(directory, kind):
@@ -317,71 +292,3 @@ def test_checkpoints_without_flags_are_refused(tmp_path):
     (tmp_path / "run/flags.txt").unlink()
     with pytest.raises(UserError, match="flags.txt.*missing or empty"):
         RunDir(Config(output_dir=str(tmp_path / "run"))).check()
-
-
-def reset(path):
-    RunDir(Config(output_dir=str(path), reset_output_dir=True)).check()
-
-
-@pytest.mark.parametrize("name", ["link", "link/", "link/.", "link/../run"])
-def test_a_reset_follows_no_link(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    os.makedirs("elsewhere/run")
-    pathlib.Path("elsewhere/.enas_run").touch()
-    pathlib.Path("elsewhere/run/.enas_run").touch()
-    os.symlink("elsewhere/run" if ".." in name else "elsewhere", "link")
-    with pytest.raises(UserError, match="link"):
-        reset(name)
-
-
-@pytest.mark.parametrize("what", [".git", "setup.py", "home", "here", "root"])
-def test_a_reset_deletes_no_home_root_or_checkout(what, tmp_path, monkeypatch):
-    run = tmp_path / "run"
-    run.mkdir()
-    (run / ".enas_run").touch()
-    if what == "home":
-        monkeypatch.setenv("HOME", str(run))
-    elif what == "here":
-        (run / "below").mkdir()
-        monkeypatch.chdir(run / "below")
-    elif what != "root":
-        (run / what).touch()
-    else:
-        run = pathlib.Path("/")
-    with pytest.raises(UserError):
-        reset(run)
-
-
-@pytest.mark.parametrize(
-    "inner", ["clean", "table1/runs/1a_seed69", "my/sweeps/a/runs/1a_seed69"]
-)
-def test_a_run_and_its_reset_leave_the_runs_below_it_alone(inner, tmp_path):
-    other = tmp_path / "outputs" / inner
-    other.mkdir(parents=True)
-    (other / ".enas_run").touch()
-    (other / "result.json").write_text("precious")
-    config = Config(output_dir=str(tmp_path / "outputs"), reset_output_dir=True)
-    for _ in range(2):
-        run = RunDir(config)
-        run.check()
-        run.open(Log())
-        (tmp_path / "outputs" / "result.json").write_text("old")
-        run.close()
-    assert (other / "result.json").read_text() == "precious"
-    run.check()
-    run.open(Log())
-    assert not (tmp_path / "outputs" / "result.json").exists()
-    run.close()
-
-
-def test_a_reset_empties_the_run_and_keeps_the_lock(tmp_path):
-    make_run(tmp_path / "run", epochs=(1,)).close()
-    os.symlink(tmp_path, tmp_path / "run/link")
-    run = RunDir(
-        Config(output_dir=str(tmp_path / "run"), reset_output_dir=True)
-    )
-    run.check()
-    run.open(Log())
-    assert positions(run.path) == [] and run.tables.rows() == []
-    assert not (tmp_path / "run/link").exists()
-    run.close()

@@ -65,8 +65,7 @@ def _open(config: Config, run_dir: RunDir, log: Log) -> Search:
     data_record.check(config, data, log)
     search = build_search(config, search_space, data, log, fixed_arc)
     tf1_checkpoint.start(search, log)
-    run_dir.open(log)
-    data_record.keep(config, data)
+    run_dir.open(log, data)
     return search
 
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.config import Config
-from enas.cifar10.layers.image_ops import FROZEN
+from enas.cifar10.layers.image_ops import FROZEN, BatchNorm
 from enas.cifar10.lazy_weights.graph_rewriting import rewrite
 from enas.cifar10.macro_controller import MacroController, Sample
 from enas.cifar10.train_steps import (
@@ -112,12 +112,25 @@ class Compiled:
         skips: tf.Tensor,
         *seed: tf.Tensor,
     ) -> tf.Tensor:
-        """Returns an arc's logits in evaluation; given a seed, in training."""
-        if not seed:
-            return self.child(images, (op_ids, skips))
-        return self.child(
-            images, (op_ids, skips), training=FROZEN, seed=seed[0]
-        )
+        """Returns an arc's logits in evaluation; given a seed, in training.
+
+        Measuring changes nothing: what an op of a user's moved is put back.
+        """
+        state = self._state_of_ops()
+        before = [tf.identity(variable.value) for variable in state]
+        mode = {"training": FROZEN, "seed": seed[0]} if seed else {}
+        logits = self.child(images, (op_ids, skips), **mode)
+        for variable, old in zip(state, before, strict=True):
+            variable.assign(old)
+        return logits
+
+    def _state_of_ops(self) -> list[Any]:
+        """Returns what a call may move though FROZEN; [] for built-in ops."""
+        layers = self.child._flatten_layers()
+        norms = [each for each in layers if isinstance(each, BatchNorm)]
+        kept = {id(v) for each in norms for v in each.variables}
+        rest = self.child.non_trainable_variables
+        return [variable for variable in rest if id(variable) not in kept]
 
     def _count_correct(
         self, images: tf.Tensor, labels: tf.Tensor, *choice: tf.Tensor

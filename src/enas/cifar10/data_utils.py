@@ -177,8 +177,12 @@ def _statistics(
     log("Prepropcess: [subtract mean], [divide std]")
     if profile.channel_statistics == "measured":
         mean, std = channel_statistics(train.images)
-        # A channel that is the same everywhere says nothing: it becomes 0.
-        std = np.where(std == 0, np.float32(1), std)
+        # A channel that is the same everywhere says nothing: it becomes 0,
+        # exactly; its mean and deviation are rounded.
+        least = train.images.min(axis=(0, 1, 2))
+        same = least == train.images.max(axis=(0, 1, 2))
+        mean = np.where(same, least.astype(np.float32) / np.float32(255), mean)
+        std = np.where(same, np.float32(1), std)
     else:
         mean, std = (
             np.array(values, np.float32).reshape(1, 1, 1, 3) / np.float32(255)

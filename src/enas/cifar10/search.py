@@ -137,7 +137,10 @@ class Search:
         steps, done = self.steps_per_epoch, self.progress
         sample = self.arcs.draw(steps, "child", self.epoch)
         first = len(done.losses)
-        left = range(self.global_step, self.global_step + steps - first)
+        # A pass over the images begins with an epoch, also where the run saw
+        # another number of images before.
+        begun = steps * -(-(self.global_step - first) // steps)
+        left = range(begun + first, begun + steps)
         stream = batches.prefetch(self.train_batch, left)
         bar = self.bar(stream, "child", steps, first)
         for step, batch in enumerate(bar, start=first):

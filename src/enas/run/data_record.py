@@ -14,7 +14,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet
 from enas.cifar10.readers.fingerprint import told
 from enas.errors import DamagedError, UserError
-from enas.run.checkpoint_names import last_whole_epoch, positions
+from enas.run.checkpoint_names import directories, last_whole_epoch, positions
 from enas.run.files import read_lines, write_whole
 from enas.utils import Say
 
@@ -86,6 +86,29 @@ def _check_unknown(config: Config, log: Say) -> None:
             "--data_changed=allow."
         )
     log(f"warning: {text}, so whether these are the same is not known")
+
+
+def changed(config: Config, data: DataSet) -> bool:
+    """Says whether checkpoints of a run have seen other images than these."""
+    records = _read(config.output_dir) if positions(config.output_dir) else []
+    new = data.facts["fingerprint"]
+    return bool(records) and records[-1]["fingerprint"] != new
+
+
+def check_whole_epoch(config: Config) -> None:
+    """Refuses to continue within an epoch, for other images than it began.
+
+    Raises:
+      UserError: the newest checkpoint was saved within an epoch.
+    """
+    newest = positions(config.output_dir)[-1]
+    if newest not in directories(config.output_dir):
+        raise UserError(
+            f"{newest} was saved within an epoch, and an epoch is of one set "
+            "of images. Continue with the old images until the epoch ends, or "
+            "move that folder away to go on from the last whole epoch, before "
+            "you give --data_changed=allow."
+        )
 
 
 def keep(config: Config, data: DataSet) -> None:

@@ -1,25 +1,52 @@
 """One directory per run: the only code that writes files during a search."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import shutil
+from collections.abc import Callable
 
 import enas
 from enas.cifar10.config import Config
+from enas.cifar10.data_utils import DataSet
 from enas.cifar10.metrics import EpochNumbers
 from enas.cifar10.search import Search
 from enas.errors import DamagedError, UserError, naming
-from enas.run import checkpoint, flag_file, lock, result, user_files, versions
+from enas.run import (
+    checkpoint,
+    data_record,
+    flag_file,
+    lock,
+    result,
+    user_files,
+    versions,
+)
 from enas.run.checkpoint_names import FOLDER, directories, positions
 from enas.run.events import RunEvents
 from enas.run.files import cut_torn_line, rename, write_whole
 from enas.run.rows import RunRows
-from enas.utils import Log
+from enas.utils import Log, quiet
 
 MARKER = ".enas_run"
 LOCK = ".lock"
 KEPT_CHECKPOINTS = 2
+# What a run writes besides, all that a reset deletes; each may have a .part.
+WRITTEN = {
+    "arcs.jsonl",
+    "best_arc.txt",
+    "checkpoints",
+    "data.jsonl",
+    "events",
+    "exported.txt",
+    "flags.txt",
+    "metrics.csv",
+    "ops.jsonl",
+    "result.json",
+    "stdout",
+    "user_ops",
+    "versions.jsonl",
+}
 
 
 class RunDir:
@@ -31,6 +58,8 @@ class RunDir:
         self.tables = RunRows(self.path)
         self.events: RunEvents
         self._opened = contextlib.ExitStack()
+        # What an opened run still has to write down before it saves.
+        self._pending: Callable[[], None] | None = None
 
     def file(self, *names: str) -> str:
         """Returns the path of a file in the run directory."""
@@ -64,14 +93,20 @@ class RunDir:
         if self.config.reset_output_dir:
             _check_reset(self.path)
         else:
-            flag_file.check(self.config, bool(positions(self.path)))
-            user_files.check(self.config)
+            self._check_settings()
 
-    def open(self, log: Log) -> None:
+    def _check_settings(self) -> None:
+        flag_file.check(self.config, bool(positions(self.path)))
+        user_files.check(self.config)
+
+    def open(self, log: Log, data: DataSet) -> None:
         """Makes the directory, starts its files, points the log there.
 
+        Args:
+          data: what the search will see, passed by `data_record.check`.
+
         Raises:
-          UserError: another process runs a search there.
+          UserError: another process runs a search there, or has since `check`.
           WriteError: a file cannot be written.
         """
         with naming(self.path):
@@ -81,13 +116,34 @@ class RunDir:
         self._opened.enter_context(lock.held(self.file(LOCK), log))
         if self.config.reset_output_dir:
             self._empty()
+        else:
+            # Since they were checked another process may have run there.
+            self._check_settings()
+            data_record.check(self.config, data, quiet)
         with naming(self.file(FOLDER)):
             os.makedirs(self.file(FOLDER), exist_ok=True)
-        flag_file.keep(self.config)
+        self._pending = functools.partial(self._keep_settings, data)
+        if data_record.changed(self.config, data):
+            data_record.check_whole_epoch(self.config)
+        else:
+            self._settle()
         user_files.keep(self.config)
         cut_torn_line(self.file("stdout"))
         log.attach(self.file("stdout"))
         versions.keep(self.path, log)
+
+    def _keep_settings(self, data: DataSet) -> None:
+        flag_file.keep(self.config)
+        data_record.keep(self.config, data)
+
+    def _settle(self) -> None:
+        """Writes down flags and images, if that was put off.
+
+        A run is not tied to other images before it has learned from them.
+        """
+        if self._pending is not None:
+            self._pending()
+        self._pending = None
 
     def _names(self) -> set[str]:
         """Returns what is in the directory, without folders of other runs."""
@@ -96,9 +152,11 @@ class RunDir:
         return {name for name in names if not _holds_a_run(self.file(name))}
 
     def _empty(self) -> None:
-        """Deletes all but the lock, the marker of a run, and other runs."""
-        for name in self._names() - {LOCK, MARKER}:
+        """Deletes what a run wrote; other runs and a user's files stay."""
+        for name in self._names():
             path = self.file(name)
+            if name.removesuffix(".part") not in WRITTEN:
+                continue
             with naming(path):
                 if os.path.isdir(path) and not os.path.islink(path):
                     shutil.rmtree(path)
@@ -166,6 +224,7 @@ class RunDir:
         self, search: Search, numbers: EpochNumbers, reports: list[dict]
     ) -> None:
         """Writes everything that an epoch leaves; the checkpoint last."""
+        self._settle()
         rows = self.tables.add(search, numbers, reports)
         result.keep(search, rows, self.tables.arcs)
         # What the share of poison is compared with.
@@ -188,6 +247,7 @@ class RunDir:
           NonFiniteError: a weight is not finite; nothing is written.
           WriteError: it cannot be written; the one before is untouched.
         """
+        self._settle()
         written = checkpoint.write(search, self.file(FOLDER))
         whole, order = directories(self.path), positions(self.path)
         newer = order[order.index(whole[-1]) + 1 :] if whole else order
