@@ -32,11 +32,16 @@ class WriteError(OSError):
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal, of this number, asked the program to end."""
+    """A signal, of this number, asked the program to end.
 
-    def __init__(self, number: int) -> None:
+    Attributes:
+      saved: whether all that was done is.
+    """
+
+    def __init__(self, number: int, saved: bool = False) -> None:
         super().__init__(number)
         self.number = number
+        self.saved = saved
 
 
 @contextlib.contextmanager

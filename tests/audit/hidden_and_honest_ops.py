@@ -1,5 +1,6 @@
 """Ops as users write them: some hide what they do, others are honest."""
 
+import keras
 import tensorflow as tf
 
 from enas.cifar10.branches import Branch
@@ -258,6 +259,98 @@ class Rounded(Conv):
         return tf.cast(tf.cast(y, tf.int32), tf.float32) + 0 * y
 
 
+class Patch(Branch):
+    """A strided convolution and back: every output meets four pixels."""
+
+    def build(self, shape):
+        c, form = self.options.filters, {"strides": 2, "padding": "same"}
+        self.down = keras.layers.Conv2D(c, 2, name="down", **form)
+        self.up = keras.layers.Conv2DTranspose(c, 2, name="up", **form)
+        self.down.build(shape)
+        self.up.build(shape)
+
+    def call(self, x, copy, training, seed):
+        return self.up(tf.nn.relu(self.down(x)))
+
+
+class ConvNext(Branch):
+    """A residual block whose 7x7 kernel adds little to its skip at first."""
+
+    def build(self, shape):
+        c = self.options.filters
+        self.conv = keras.layers.DepthwiseConv2D(7, padding="same", name="conv")
+        self.norm = keras.layers.LayerNormalization(name="norm")
+        self.dense = keras.layers.Dense(c, name="dense")
+        for layer in (self.conv, self.norm, self.dense):
+            layer.build(shape)
+        small = keras.initializers.Constant(1e-6)
+        self.scale = self.add_weight(shape=(c,), initializer=small, name="s")
+
+    def call(self, x, copy, training, seed):
+        y = tf.nn.gelu(self.norm(self.conv(x)))
+        return x + self.scale * self.dense(y)
+
+
+class SpatialGate(Branch):
+    """A gate by a 7x7 kernel over the mean and the largest channel."""
+
+    def build(self, shape):
+        self.conv = keras.layers.Conv2D(1, 7, padding="same", name="conv")
+        self.conv.build((None, None, None, 2))
+
+    def call(self, x, copy, training, seed):
+        means = tf.reduce_mean(x, -1, keepdims=True)
+        most = tf.reduce_max(x, -1, keepdims=True)
+        return x * tf.sigmoid(self.conv(tf.concat([means, most], -1)))
+
+
+class ChannelGate(Branch):
+    """A gate whose kernel runs over the channels and spans no pixels."""
+
+    def build(self, shape):
+        self.conv = keras.layers.Conv1D(1, 3, padding="same", name="conv")
+        self.conv.build((None, None, 1))
+
+    def call(self, x, copy, training, seed):
+        gate = self.conv(tf.reduce_mean(x, [1, 2])[:, :, None])
+        return x * tf.sigmoid(tf.transpose(gate, [0, 2, 1]))[:, None]
+
+
+class RootOfScale(Conv):
+    """A residual block that is not finite where its scale is negative."""
+
+    def build(self, shape):
+        super().build(shape)
+        small = keras.initializers.Constant(1e-3)
+        self.scale = self.add_weight(shape=(), initializer=small, name="s")
+
+    def call(self, x, copy, training, seed):
+        y = super().call(x, copy, training, seed)
+        return x + tf.sqrt(self.scale) * y
+
+
+class Elu(Branch):
+    def call(self, x, copy, training, seed):
+        return tf.nn.elu(x)
+
+
+class EluInEvaluation(Elu):
+    def call(self, x, copy, training, seed):
+        return x if training else tf.nn.elu(x)
+
+
+class FlippedInTraining(Elu):
+    def call(self, x, copy, training, seed):
+        return -tf.nn.elu(x[:, ::-1]) if training else tf.nn.elu(x)
+
+
+class Decoy(Branch):
+    """Copy 0 is no identity, all others are, within 10 % of copy 0."""
+
+    def call(self, x, copy, training, seed):
+        return x + tf.where(copy == 0, 0.17, 0.02) * tf.nn.relu(x)
+
+
 HONEST = (
     Parallel,
     Kernel,
@@ -267,4 +360,9 @@ HONEST = (
     LayerScale,
     Large,
     Table,
+    Patch,
+    ConvNext,
+    SpatialGate,
+    ChannelGate,
+    RootOfScale,
 )

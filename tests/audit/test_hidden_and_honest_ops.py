@@ -9,17 +9,25 @@ import tensorflow as tf
 from hidden_and_honest_ops import (
     HIDDEN,
     HONEST,
+    ChannelGate,
     Conv,
+    ConvNext,
     Counter,
+    Decoy,
     Edge,
+    Elu,
+    EluInEvaluation,
     Factorised,
     Filter,
+    FlippedInTraining,
     LargeIdentity,
     Parallel,
     PassesHardlyAnything,
+    Patch,
     Rounded,
     Sign,
     SmallIdentity,
+    SpatialGate,
     StopsInTraining,
     TableSwitch,
 )
@@ -91,7 +99,8 @@ def test_copies_that_a_table_tells_apart_are_probed_one_by_one(monkeypatch):
 def test_an_honest_op_is_clean(cls, monkeypatch):
     found = audited(monkeypatch, cls)[cls.__name__]
     assert not found.reasons
-    sides = {Parallel: 5, Factorised: 7}
+    sides = {Parallel: 5, Factorised: 7, Patch: 2, ChannelGate: 1}
+    sides |= {ConvNext: 7, SpatialGate: 7}
     assert found.measures.claims == sides.get(cls, 3)
 
 
@@ -114,6 +123,20 @@ def test_two_ops_of_one_class_are_one_computation(monkeypatch):
     found = audited(monkeypatch, SiluA, SiluB, Other)
     assert found["SiluA, SiluB"].relation == "same computation"
     assert not found["Other"].suspicious
+
+
+def test_ops_that_training_tells_apart_are_two_functions(monkeypatch):
+    others = EluInEvaluation, FlippedInTraining
+    found = audited(monkeypatch, Elu, *others)
+    assert not found["Elu"].suspicious and len(found) == 4
+    (finding,) = found["EluInEvaluation"].findings
+    assert finding.kind == "returns_input_in_training"
+
+
+def test_a_copy_worth_choosing_does_not_stand_for_useless_ones(monkeypatch):
+    audit = audit_space(space_of(monkeypatch, Conv, poison=[Decoy], q=5))
+    found = {e.op_ids: e.suspicious for e in audit.classes}
+    assert found[2,] is False and found[3, 4, 5, 6] is True
 
 
 def test_what_learns_is_not_one_choice_with_what_does_not(monkeypatch):

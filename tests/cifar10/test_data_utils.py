@@ -132,6 +132,14 @@ def test_without_cifar_and_network_the_ways_out_are_told(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_a_place_that_cannot_be_looked_into_is_passed_over(tmp_path, published):
+    # As a folder of another user, which root may read.
+    folder = write_python(tmp_path / "data", published)
+    assert_published(read("x" * 300, data_dir=folder), published)
+    with pytest.raises(UserError, match="cannot be read .* so holds none"):
+        read("x" * 300, data_dir=tmp_path / "empty")
+
+
 def test_a_home_folder_is_expanded(tmp_path, published, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write_binary(tmp_path / "cifar", published)

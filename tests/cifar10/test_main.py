@@ -24,7 +24,7 @@ from enas.cifar10.behaviours import PROFILES
 from enas.cifar10.config import Config
 from enas.cifar10.main import main, train
 from enas.cifar10.metrics import COLUMNS, TAGS
-from enas.errors import UserError
+from enas.errors import Stopped, UserError
 from enas.run import checkpoint, checkpoint_names
 from enas.run.autosave import StopSignals
 from enas.run.run_dir import RunDir
@@ -337,3 +337,24 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_one_sentence(
     run = str(tmp_path / "r")
     assert checkpoint.read(f"{run}/checkpoints/nonfinite")
     assert checkpoint_names.positions(run) == []
+
+
+@pytest.mark.parametrize("positions", [0, 1])
+@pytest.mark.parametrize(
+    ("cause", "code", "wanted"),
+    [
+        (Stopped(15), 143, "last checkpoint is good"),
+        (Stopped(15, saved=True), 143, "All steps that were done are saved"),
+        (OSError("no space"), 1, "last checkpoint is good"),
+    ],
+)
+def test_what_cuts_a_run_off_promises_no_more_than_is_saved(
+    cause, code, wanted, positions, tmp_path, monkeypatch, capsys
+):
+    for epoch in range(positions):
+        (tmp_path / f"run/checkpoints/epoch-{epoch + 1}").mkdir(parents=True)
+    monkeypatch.setattr(main_program, "_run", mock.Mock(side_effect=cause))
+    assert main(["x", f"--output_dir={tmp_path}/run"]) == code
+    message = capsys.readouterr().err
+    assert (wanted in message) == bool(positions)
+    assert ("Nothing was saved" in message) == (not positions)

@@ -48,6 +48,8 @@ def test_what_a_third_explains_leaves_nothing():
     a, b = third + rng.normal(0, 30, 200), third + rng.normal(0, 30, 200)
     assert correlation(a, b) > 0.7
     assert abs(partial(a, b, third)) < 0.2
+    # One that is ordered as the third has nothing left.
+    assert np.isnan(partial(third, b, third))
 
 
 def test_an_interval_is_students_by_hand():

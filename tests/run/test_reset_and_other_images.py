@@ -137,3 +137,16 @@ def test_an_epoch_that_has_begun_goes_on_with_its_images(tmp_path):
     run = allowed(tmp_path / "run")
     run.open(Log(), small_data())
     run.close()
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x85", "\x0b", "\x1c"])
+def test_flags_may_hold_what_unicode_takes_for_an_end_of_line(end, tmp_path):
+    settings = {"dataset": f"folder:{tmp_path}/a{end}b"}
+    for _ in range(2):
+        make_run(tmp_path / "run", **settings).close()
+
+
+def test_flags_hold_no_end_of_line(tmp_path):
+    with pytest.raises(UserError, match="on one line"):
+        make_run(tmp_path / "run", dataset="folder:a\nb")
+    assert not (tmp_path / "run").exists()

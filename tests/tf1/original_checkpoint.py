@@ -41,7 +41,8 @@ def make_search(path=GOLDEN, **settings):
         build.build_controller(config, search_space),
         config,
     )
-    data = types.SimpleNamespace(train=range(4 * config.batch_size))
+    images = range(4 * config.batch_size)
+    data = types.SimpleNamespace(train=images, num_classes=10)
     return Search(config, search_space, data, compiled, log=None)
 
 

@@ -1,6 +1,7 @@
 """Checkpoints of the original: loaded whole, continued and exported whole."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from original_checkpoint import (
 
 import helpers
 from enas.cifar10.main import main
+from enas.errors import UserError
 from enas.run import checkpoint
 from enas.tf1 import export as tf1_export
 from enas.tf1.files import find_prefix
@@ -204,3 +206,16 @@ def test_a_run_starts_from_a_checkpoint_and_exports_one(tmp_path, capsys):
     for name, tensor in kept.items():
         np.testing.assert_array_equal(held[name], tensor, err_msg=name)
     assert "--export" not in (tmp_path / "run/flags.txt").read_text()
+
+
+def test_an_export_that_another_run_has_replaced_is_refused(tmp_path):
+    search, prefix = make_search(tmp_path / "a"), tmp_path / "out/model.ckpt"
+    for _ in range(2):
+        exported(search, prefix, tmp_path / "a")
+    shutil.rmtree(tmp_path / "out")
+    search.baseline = np.float32(0.5)
+    exported(search, prefix, tmp_path / "b")
+    kept = prefix.with_suffix(".ckpt.index").read_bytes()
+    with pytest.raises(UserError, match="not of this run"):
+        exported(search, prefix, tmp_path / "a")
+    assert prefix.with_suffix(".ckpt.index").read_bytes() == kept

@@ -1,5 +1,6 @@
 """Reading an architecture: its steps, what they cost, table and picture."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from enas.cifar10.search_space import SearchSpace
 from enas.drawing import costs as arc_costs
 from enas.drawing.plan import plan, skip_sources
 from enas.tools.draw import main
-from helpers import CLEAN
+from helpers import CLEAN, small_data
 
 POISONED = SearchSpace(CLEAN.candidate_ops, ("identity", "dropout"), 2)
 ARC = "0  6 1  2 0 1  8 1 1 1"
@@ -190,3 +191,24 @@ def test_the_wrong_word_of_an_arc_is_named(tmp_path, capsys):
     path.write_text(path.read_text() + "val_acc=0.35\n", encoding="utf-8-sig")
     assert main(["arc", f"--draw={path}"]) == 2
     assert "'val_acc=0.35'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("dataset", "seen", "head"),
+    [("shapes", 3, 24), ("shapes", 0, 80), ("cifar100", 0, 800)],
+)
+def test_the_last_matrix_is_counted_for_the_classes_of_the_run(
+    dataset, seen, head, tmp_path, capsys
+):
+    (tmp_path / "flags.txt").write_text(
+        f"--dataset={dataset}\n--child_out_filters=4\n--child_num_layers=2\n"
+    )
+    (tmp_path / "arc.txt").write_text("0  1 1")
+    facts = small_data().facts | {"classes": ["a"] * seen, "after_epoch": 0}
+    if seen:
+        (tmp_path / "data.jsonl").write_text(json.dumps(facts) + "\n")
+    assert main(["draw", f"--draw={tmp_path}/arc.txt"]) == 0
+    (line,) = [
+        text for text in capsys.readouterr().out.splitlines() if "head" in text
+    ]
+    assert line.split()[-2:] == [str(head // 2), str(head // 2)]

@@ -138,6 +138,10 @@ def test_a_final_network_is_measured(small_final, capsys):
         (["--output_dir={run}", "--predict"], "received none"),
         (["--output_dir={run}", "--predict", "no.png"], "no file no.png"),
         (["--output_dir={run}", "--predict", "{run}/stdout"], "or is damaged"),
+        (
+            ["--output_dir={run}", "--mode=train", "--predict", "{run}/stdout"],
+            "Leave them out",
+        ),
         (["--output_dir={run}", "--q=5"], "of another search"),
         (["--output_dir={final}", "--arc=0  0 0"], "holds one architecture"),
         (["--output_dir={final}", "--split=valid"], "is empty"),

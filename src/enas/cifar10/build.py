@@ -160,6 +160,8 @@ def build_search(
         )
     if fixed_arc is not None:
         log("--child_fixed_arc is given: the controller is not trained.")
+        if config.defence != "none":
+            log("--defence has no effect: one architecture is trained.")
     compiled = Compiled(child, controller, config)
     kind = FinalTraining if config.child_from_scratch else Search
     return kind(config, search_space, data, compiled, log, fixed_arc, defence)

@@ -10,11 +10,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from absl import flags
+
 from enas import tf_settings
 from enas.cifar10.config import Config
 from enas.cifar10.flags import WITHOUT_EFFECT, help_text, make_flags, read_flags
 from enas.errors import NonFiniteError, Stopped, UserError
+from enas.paths import full_path
 from enas.run.autosave import StopSignals, autosave
+from enas.run.checkpoint_names import positions
 from enas.utils import DASHES, Log, flag_lines
 
 if TYPE_CHECKING:
@@ -46,19 +50,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:
         print(
-            f"error: {str(error).rstrip('.')}. The last checkpoint is good. "
-            "Free space or fix the permissions; the same command resumes.",
+            f"error: {str(error).rstrip('.')}. Free space or fix the "
+            f"permissions. {_next(values, saved=False)}",
             file=sys.stderr,
         )
         return 1
     except Stopped as stopped:
+        name = signal.Signals(stopped.number).name
         print(
-            f"Stopped by {signal.Signals(stopped.number).name}; the steps that "
-            f"were done are saved in {config.output_dir}. The same command "
-            "resumes from there.",
+            f"Stopped by {name}. {_next(values, stopped.saved)}",
             file=sys.stderr,
         )
         return 128 + stopped.number
+
+
+def _next(values: flags.FlagValues, saved: bool) -> str:
+    """Returns what is saved of a run that was cut off, and how it goes on.
+
+    Args:
+      saved: whether all that was done is.
+    """
+    path = full_path(str(values["output_dir"].value))
+    if not positions(path):
+        return "Nothing was saved; the same command starts again."
+    what = "All steps that were done are saved"
+    if not saved:
+        what = "The last checkpoint is good"
+    return f"{what}; the same command resumes from {path}."
 
 
 def _run(config: Config, idle: list[str], signals: StopSignals) -> int:

@@ -1,6 +1,7 @@
 """What a few numbers say, and what they do not: SciPy, and little else."""
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -149,10 +150,14 @@ def interval(
 
 
 def partial(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
-    """Returns the partial rank correlation of a and b given a third."""
+    """Returns the partial rank correlation of a and b given a third.
+
+    NaN if the third orders rows as one of them does: nothing is left then.
+    """
     pairs = (a, b), (a, given), (b, given)
     ab, ag, bg = (correlation(*pair) for pair in pairs)
-    return (ab - ag * bg) / float(np.sqrt((1 - ag**2) * (1 - bg**2)))
+    rest = (1 - ag**2) * (1 - bg**2)
+    return (ab - ag * bg) / float(np.sqrt(rest)) if rest > 0 else math.nan
 
 
 def concordance(

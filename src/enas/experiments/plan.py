@@ -35,6 +35,7 @@ OWNED = {
     "q": "--only",
     "child_fixed_arc": "--controls=poison_only or --retrain",
     "fixed_arc": "--controls=poison_only",
+    "child_from_scratch": "--retrain",
     "controller_training": "--controls=uniform",
     "export_tf1_checkpoint": "a single search",
 }

@@ -122,8 +122,11 @@ def correlations(readings: Mapping[str, Errors], config: Config) -> Table:
     header = ["what", "rows", "rank correlation", "bootstrap over rows"]
     header += ["minus that of the share, bootstrap", "partial, share given"]
     yield [*header, "ordered as the paper at one share"]
-    shares = {row.name: share_of(row, config) for row in read_rows()}
-    copies = {row.name: float(row.q) for row in read_rows()}
+    found = {row for each in readings.values() for row in each if each[row]}
+    # Of the same rows as ours.
+    rows = [row for row in read_rows() if row.name in found]
+    shares = {row.name: share_of(row, config) for row in rows}
+    copies = {row.name: float(row.q) for row in rows}
     yield _correlated("share of poison alone", shares, shares)
     yield _correlated("q alone", copies, shares)
     for name, errors in readings.items():

@@ -165,30 +165,38 @@ def _engine(arguments: argparse.Namespace) -> Callable[..., None]:
 
 def _plan(arguments: argparse.Namespace) -> Plan:
     make_profile(arguments.override)
-    controls, defences = map(_words, (arguments.controls, arguments.defences))
+    controls = _words("controls", arguments.controls)
+    defences = _words("defences", arguments.defences)
     return plans.Plan(
         scale=plans.RETRAIN if arguments.retrain else arguments.scale,
         profile=arguments.profile,
         override=tuple(arguments.override),
         flags=spelled_out(arguments.flags),
-        only=_words(arguments.only),
+        only=_words("only", arguments.only),
         seeds=_seeds(arguments.seeds),
         controls=CONTROLS if controls == ("all",) else controls,
         defences=DEFENCES if defences == ("all",) else defences,
-        ablate=_words(arguments.ablate),
+        ablate=_words("ablate", arguments.ablate),
     )
 
 
-def _words(text: str) -> tuple[str, ...]:
+def _words(flag: str, text: str) -> tuple[str, ...]:
     if text in ("", "none"):
         return ()
-    return tuple(word.strip() for word in text.split(","))
+    words = tuple(word.strip() for word in text.split(","))
+    twice = [word for word in words if words.count(word) > 1]
+    if twice:
+        raise UserError(
+            f"--{flag} is a comma list of words, each once; received {text!r}. "
+            f"Leave the second {twice[0]} out."
+        )
+    return words
 
 
 def _seeds(text: str) -> tuple[int, ...]:
-    words = _words(text)
+    words = _words("seeds", text)
     legal = all(word.isdecimal() for word in words)
-    if not legal or not words or len(set(words)) < len(words):
+    if not legal or not words or len(set(map(int, words))) < len(words):
         raise UserError(
             "--seeds is a comma list of whole numbers, each once; received "
             f"{text!r}. Try --seeds=69,70,71."

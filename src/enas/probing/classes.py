@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from enas.cifar10.search_space import SearchSpace
 from enas.probing.graphs import signature
+from enas.probing.judged import INDEPENDENT, judged, suspicious
 from enas.probing.probes import Probed, Told, relative_distance
 
 # Largest relative distance of the answers of two ops that count as alike, and
@@ -33,6 +34,7 @@ class OpClass:
       probed: the first of them, to be measured.
       digest: of its computation, see `Signature`.
       told: number of a map -> what the map tells of it.
+      map: the smallest one, number 0.
     """
 
     op_ids: tuple[int, ...]
@@ -41,6 +43,14 @@ class OpClass:
     probed: Probed
     digest: str
     told: Callable[[int], Told]
+    map: tf.Tensor
+
+    @functools.cached_property
+    def suspicious(self) -> bool:
+        """Whether the first of them is of little use on the smallest map."""
+        x, probed = self.map, self.probed
+        found = judged(probed, x, probed.evaluated(x), probed.trained(x, 1))
+        return suspicious(found, self.told(0).noise)
 
 
 def function_classes(
@@ -81,7 +91,7 @@ def _classes_of(
             lambda number: probed.told(maps[number], whole=number == 0)
         )
         made_of = tuple(op_ids), relation, found.claims, probed, digest, told
-        return OpClass(*made_of)
+        return OpClass(*made_of, maps[0])
 
     if found.copy != "more":
         separate = found.copy == "weights" and layer.copies > 1
@@ -116,11 +126,15 @@ def _relation(a: OpClass, b: OpClass, num_maps: int) -> str | None:
         if relation is None:
             return None
         found.append(relation)
-    return max(found, key=RELATIONS.index)
+    closest = max(found, key=RELATIONS.index)
+    # A copy that is worth choosing must not stand for those that are not.
+    if closest == "alike" and a.suspicious != b.suspicious:
+        return None
+    return closest
 
 
 def _relation_on_a_map(a: Told, b: Told, same_graph: bool) -> str | None:
-    apart = relative_distance(a.answer, b.answer)
+    apart = max(relative_distance(a.answer, b.answer), _apart_in_training(a, b))
     noise = np.abs(np.subtract(a.noise, b.noise)).max()
     reached = np.abs(np.subtract(a.reached, b.reached)).max()
     if max(apart, noise, reached) <= EXACT:
@@ -131,3 +145,12 @@ def _relation_on_a_map(a: Told, b: Told, same_graph: bool) -> str | None:
     if same_graph:
         return "same computation"
     return "alike" if apart <= ALIKE and noise <= NOISE else None
+
+
+def _apart_in_training(a: Told, b: Told) -> float:
+    """Returns how far training steps are apart; 0 where they are random."""
+    if a.trained is None or b.trained is None:
+        return 0.0
+    if min(a.noise[0], b.noise[0]) < INDEPENDENT:
+        return 0.0
+    return relative_distance(a.trained, b.trained)

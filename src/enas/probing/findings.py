@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,16 @@ import tensorflow as tf
 from enas.cifar10.search_space import SearchSpace
 from enas.drawing.costs import Cost
 from enas.probing.classes import OpClass, function_classes
+from enas.probing.judged import (
+    IGNORES,
+    INDEPENDENT,
+    JUDGED,
+    LINEAR,
+    RETURNS_INPUT,
+    ZEROED,
+    judged,
+    nonlinearity,
+)
 from enas.probing.probes import (
     Probed,
     Steps,
@@ -19,23 +29,13 @@ from enas.probing.probes import (
     relative_distance,
 )
 
-RETURNS_INPUT = 0.1
-LINEAR = 1e-3
 UNMET = 0.01
-INDEPENDENT = 0.9
-IGNORES = 1e-6
-ZEROED = 0.8
 RANDOM = 1e-3
-# What is judged at each size of a map: measure -> kind of the finding, and the
-# largest value that is one.
-_JUDGED = {
-    "input_distance": ("returns_input", RETURNS_INPUT),
-    "nonlinearity": ("linear", LINEAR),
-    "response": ("constant", IGNORES),
-    "training_response": ("ignores_input", IGNORES),
-    "training_distance": ("returns_input_in_training", RETURNS_INPUT),
-    "passed": ("no_gradient", 0.0),
-}
+# A pixel is out of reach if its gradient is below this part of the largest,
+SEEN = 1e-3
+# or below so many times what pixels get that no kernel reaches: batch
+# statistics let every pixel reach every other a little.
+ABOVE_ALL = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,11 +129,14 @@ def _measure(found: OpClass, maps: Sequence[tf.Tensor], cost: Cost) -> Measures:
     if cost.known:
         stated["parameters"] = cost.parameters
         stated["multiply_adds"] = cost.multiply_adds
-    every = probed.still_and_moved(functools.partial(_answer, probed), maps)
+    every = probed.still_and_moved(
+        functools.partial(_answer, probed, claims=found.claims), maps
+    )
     answers = every[: len(maps)]
-    numbers = [y for each in answers for y in (each.plain, each.steps.first)]
-    if not all(np.isfinite(y).all() for y in numbers):
+    if not all(each.finite for each in answers):
         return Measures(finite=False, has_state=probed.has_state, **stated)
+    # Weights may be moved to where they are of no use.
+    every = [each for each in every if each.finite]
     least, only_at = _least(every)
     # Of every weight, which of its numbers any map meets.
     met = [
@@ -176,25 +179,25 @@ class _Answer(NamedTuple):
     # Of every weight, which of its numbers have a gradient in both modes.
     met: list[np.ndarray]
 
+    @property
+    def finite(self) -> bool:
+        return bool(
+            np.isfinite(self.plain).all()
+            and np.isfinite(self.steps.first).all()
+        )
 
-def _answer(probed: Probed, x: tf.Tensor) -> _Answer:
-    other = tf.roll(x, 1, axis=0)
+
+def _answer(probed: Probed, x: tf.Tensor, claims: int) -> _Answer:
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
         y = probed.evaluated(x)
-    of_other = probed.evaluated(other)
-    steps, of_other_step = probed.two_steps(x), probed.trained(other, 1)
+    steps = probed.two_steps(x)
     reached = list(zip(probed.reached(tape, x, y), steps.reached, strict=True))
-    measures = {
-        "input_distance": relative_distance(x, y),
-        "nonlinearity": _nonlinearity(probed.evaluated, x, other, y, of_other),
-        "response": relative_distance(y, of_other),
-        "training_response": relative_distance(steps.first, of_other_step),
-        "training_distance": relative_distance(x, steps.first),
-        "passed": min(float(mode.mean()) for mode in reached[0]),
-    }
+    measures = judged(probed, x, y, steps.first)
+    measures["passed"] = min(float(mode.mean()) for mode in reached[0])
     met = [evaluation & training for evaluation, training in reached[1:]]
-    sees, random = _sees(tape, x, y), relative_distance(y, probed.evaluated(x))
+    sees = _sees(tape, x, y, claims)
+    random = relative_distance(y, probed.evaluated(x))
     return _Answer(y, steps, int(x.shape[1]), sees, random, measures, met)
 
 
@@ -208,7 +211,7 @@ def _least(
     """
     least: dict[str, Any] = {}
     only_at = {}
-    for name, (_, low) in _JUDGED.items():
+    for name, (_, low) in JUDGED.items():
         sizes: dict[int, float] = {}
         for answer in answers:
             value = answer.measures[name]
@@ -235,25 +238,16 @@ def chain_nonlinearity(
         return x
 
     pairs = [(x, tf.roll(x, 1, axis=0)) for x in maps]
-    found = (_nonlinearity(run, x, y, run(x), run(y)) for x, y in pairs)
+    found = (nonlinearity(run, x, y, run(x), run(y)) for x, y in pairs)
     return max(0.0, *found)
 
 
-def _nonlinearity(
-    run: Callable, x: tf.Tensor, y: tf.Tensor, of_x: tf.Tensor, of_y: tf.Tensor
-) -> float:
-    """Returns how far f(a x + (1 - a) y) is from a f(x) + (1 - a) f(y)."""
-    return max(
-        relative_distance(run(a * x + (1 - a) * y), a * of_x + (1 - a) * of_y)
-        for a in (0.3, 2.0)
-    )
-
-
-def _sees(tape: tf.GradientTape, x: tf.Tensor, y: tf.Tensor) -> int:
+def _sees(
+    tape: tf.GradientTape, x: tf.Tensor, y: tf.Tensor, claims: int
+) -> int:
     """Returns the side of the square of input pixels that reach the centre.
 
-    A pixel whose gradient is below a fiftieth of the largest counts as out of
-    reach: batch statistics let every pixel reach every other a little.
+    See `SEEN` and `ABOVE_ALL` for what counts; `claims` is what kernels span.
     """
     middle = int(x.shape[1]) // 2
     weight = np.zeros(y.shape, np.float32)
@@ -266,8 +260,11 @@ def _sees(tape: tf.GradientTape, x: tf.Tensor, y: tf.Tensor) -> int:
     force = np.nan_to_num(np.abs(gradient), posinf=1e30).sum(axis=(0, 3))
     if not force.any():
         return 0
-    reached = np.argwhere(force > force.max() / 50)
-    return int(np.ptp(reached, axis=0).max()) + 1
+    away = np.abs(np.indices(force.shape) - middle).max(axis=0)
+    beyond = force[away > claims]
+    leak = np.median(beyond) if beyond.size else 0.0
+    reached = np.argwhere(force > max(SEEN * force.max(), ABOVE_ALL * leak))
+    return int(np.ptp(reached, axis=0).max()) + 1 if len(reached) else 0
 
 
 def findings(found: Measures) -> list[Finding]:
@@ -302,7 +299,7 @@ def findings(found: Measures) -> list[Finding]:
     if found.has_state:
         reasons["has_state"] = "changes itself in evaluation"
     for name, sides in found.only_at.items():
-        kind, _ = _JUDGED[name]
+        kind, _ = JUDGED[name]
         if kind in reasons:
             sizes = ", ".join(f"{side}x{side}" for side in sides)
             reasons[kind] += f"; on maps of {sizes}"

@@ -228,13 +228,27 @@ def _span(
     reach: dict[str, tuple[int, int]] = {}
     for op in graph.get_operations():
         so_far = [reach.get(tensor.op.name, (0, 0)) for tensor in op.inputs]
-        own = [_kernel(op.inputs[1], weights)] if op.type in _KERNELS else []
+        own = [_own_span(op, weights)] if op.type in _KERNELS else []
         for value in op.node_def.attr.values():
             for called in _functions_in(value):
                 own.append(_span(library[called.name], {}, library))
         before, within = _largest(so_far), _largest(own)
         reach[op.name] = before[0] + within[0], before[1] + within[1]
     return _largest([reach[tensor.op.name] for tensor in graph.outputs])
+
+
+def _own_span(op: Any, weights: Mapping[Place, _Weight]) -> tuple[int, int]:
+    """Returns how many pixels of its input beyond one an operation meets."""
+    # What Keras makes of a convolution over something else than the map.
+    if any(tensor.op.type == "ExpandDims" for tensor in op.inputs[:1]):
+        return 0, 0
+    height, width = _kernel(op.inputs[1], weights)
+    if op.type != "Conv2DBackpropInput":
+        return height, width
+    # Each of its outputs meets every stride-th tap.
+    first = 1 if op.get_attr("data_format") == b"NHWC" else 2
+    strides = op.get_attr("strides")
+    return height // strides[first], width // strides[first + 1]
 
 
 def _largest(sides: Sequence[tuple[int, int]]) -> tuple[int, int]:

@@ -63,11 +63,13 @@ class Told(NamedTuple):
 
     Attributes:
       answer: its evaluation, with weights as they are and moved, as a vector.
+      trained: of a training step, or None where only an evaluation was asked.
       noise: see `noise_of`.
       reached: shares of the map and of the weights that training reaches.
     """
 
     answer: np.ndarray
+    trained: np.ndarray | None
     noise: tuple[float, float]
     reached: tuple[float, float]
 
@@ -172,6 +174,8 @@ class Probed:
                 size = tf.sqrt(tf.reduce_mean(old**2))
                 step = tf.where(size > SMALL, 0.1 * size, 0.5)
                 noise = tf.random.stateless_normal(old.shape, (i, 5))
+                # A scale or a variance may have to stay positive.
+                noise = tf.abs(noise) if tf.reduce_all(old > 0) else noise
                 variable.assign(old + step * noise)
             yield
 
@@ -179,14 +183,15 @@ class Probed:
         """Returns what one map tells of it, by one evaluation if not whole."""
         if not whole:
             answer = self.evaluated(x).numpy().ravel()
-            return Told(answer, noise=(1.0, 0.0), reached=(1.0, 1.0))
+            return Told(answer, None, noise=(1.0, 0.0), reached=(1.0, 1.0))
         still, moved = self.still_and_moved(self.evaluated, [x])
         steps = self.two_steps(x)
         answer = np.concatenate([y.numpy().ravel() for y in (still, moved)])
         of_map, *met = steps.reached
         of_weights = np.concatenate([np.ones(1), *(m.ravel() for m in met)])
         reached = float(of_map.mean()), float(of_weights.mean())
-        return Told(answer, noise_of([steps], [still]), reached)
+        trained = steps.first.numpy().ravel()
+        return Told(answer, trained, noise_of([steps], [still]), reached)
 
 
 def noise_of(

@@ -66,6 +66,6 @@ def autosave(
             saved = steps
         if number is not None:
             search.log("Stopped by a signal; what was done is saved")
-            raise Stopped(number)
+            raise Stopped(number, saved=True)
 
     return save_if_due

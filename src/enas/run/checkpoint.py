@@ -196,7 +196,9 @@ def writing(path: str) -> Iterator[None]:
         with naming(path):
             yield
     except tf.errors.OpError as error:
-        raise WriteError(path, error.message) from error
+        # Without the names of TensorFlow's own operations.
+        text = re.sub(r"\{\{.*?\}\} ?| ?\[Op:\w*\]", "", error.message)
+        raise WriteError(path, " ".join(text.split())) from error
 
 
 def assign(compiled: Compiled, tensors: Tensors) -> None:

@@ -106,7 +106,9 @@ def read_lines(path: str) -> list[str]:
         return []
     try:
         with open(path, encoding="utf-8-sig") as stream:
-            return stream.read().splitlines()
+            # Values may hold what `splitlines` takes for an end of line.
+            lines = stream.read().split("\n")
+            return lines if lines[-1] else lines[:-1]
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path} is text in UTF-8, one line per entry; received bytes "

@@ -46,6 +46,20 @@ def keep(config: Config) -> None:
     write_whole(os.path.join(config.output_dir, FILE), text)
 
 
+def check_lines(config: Config) -> None:
+    """Refuses a value of several lines, of which flags.txt would make flags.
+
+    Raises:
+      UserError: there is one.
+    """
+    torn = [line for line in lines_of(config) if "\n" in line]
+    if torn:
+        raise UserError(
+            f"A value must be on one line, as {FILE} keeps it; received "
+            f"{torn[0]!r}. Take the line break out."
+        )
+
+
 def check(config: Config, trained: bool) -> None:
     """Refuses to continue a run under other flags.
 

@@ -73,6 +73,7 @@ class RunDir:
             it than runs, or a run with other flags or other files of the
             user's.
         """
+        flag_file.check_lines(self.config)
         if not os.path.lexists(self.path):
             check_parent(self.path, "output_dir")
             return

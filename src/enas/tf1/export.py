@@ -4,7 +4,9 @@ Its directory is what the original calls --output_dir: the file `checkpoint`
 there names the checkpoint, and the original restores what that file names.
 """
 
+import hashlib
 import os
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from enas.paths import check_loadable
 from enas.run import checkpoint
 from enas.run.files import append, read_lines
 from enas.run.run_dir import RunDir, check_parent
-from enas.tf1.files import write_whole
+from enas.tf1.files import move_in, write_aside
 from enas.tf1.load import restart_state
 from enas.utils import Say
 
@@ -43,7 +45,7 @@ def check(run_dir: RunDir) -> None:
     check_loadable(prefix, "--export_tf1_checkpoint")
     folder = os.path.dirname(os.path.abspath(prefix))
     check_parent(folder, "export_tf1_checkpoint")
-    if os.path.abspath(prefix) in read_lines(run_dir.file(_RECORD)):
+    if _is_own(run_dir, os.path.abspath(prefix)):
         return
     for path in (f"{prefix}.index", os.path.join(folder, "checkpoint")):
         if os.path.lexists(path):
@@ -61,17 +63,33 @@ def export(search: Search, run_dir: RunDir, log: Say) -> None:
     if config.export_tf1_checkpoint is None:
         return
     prefix = os.path.abspath(config.export_tf1_checkpoint)
-    if prefix not in read_lines(run_dir.file(_RECORD)):
-        append(run_dir.file(_RECORD), f"{prefix}\n")
     tensors = export_tensors(search)
-    write_whole(prefix, tensors)
+    index = write_aside(prefix, tensors)
+    append(run_dir.file(_RECORD), f"{_line(prefix, index)}\n")
+    move_in(prefix)
     log(f"Exported {len(tensors)} tensors as {config.export_tf1_checkpoint}")
     space = search.config.poison, search.config.candidate_ops
-    if space != ("none", "enas6") or search.profile != ENAS:
+    classes = search.data.num_classes
+    if (*space, classes) != ("none", "enas6", 10) or search.profile != ENAS:
         log(
-            "The original cannot restore it: it has neither these ops nor "
-            "these behaviours. --init_checkpoint can."
+            "The original cannot restore it: it has other ops, classes or "
+            "behaviours. --init_checkpoint can."
         )
+
+
+def _is_own(run_dir: RunDir, prefix: str) -> bool:
+    """Says whether what is at a place is an export of this run."""
+    lines, index = read_lines(run_dir.file(_RECORD)), f"{prefix}.index"
+    if not os.path.isfile(index):
+        return any(line.partition("\t")[0] == prefix for line in lines)
+    # Versions before 0.2 wrote down the place alone.
+    return prefix in lines or _line(prefix, index) in lines
+
+
+def _line(prefix: str, index: str) -> str:
+    """Returns what is written down of an export: its place and its index."""
+    content = pathlib.Path(index).read_bytes()
+    return f"{prefix}\t{hashlib.sha256(content).hexdigest()}"
 
 
 def export_tensors(search: Search) -> dict[str, Any]:

@@ -61,11 +61,14 @@ def _no_checkpoint(path: str, found: str) -> UserError:
     )
 
 
-def write_whole(prefix: str, tensors: Mapping[str, Any]) -> None:
+def write_aside(prefix: str, tensors: Mapping[str, Any]) -> str:
     """Writes a checkpoint and the file `checkpoint` that names it.
 
-    They are written beside their place, an absolute prefix, and moved there
-    when whole; a checkpoint of the same path is replaced.
+    Args:
+      prefix: where `move_in` will move them, absolute.
+
+    Returns:
+      Path of the index, beside that place.
     """
     folder, name = os.path.split(prefix)
     aside = f"{prefix}.part"
@@ -74,6 +77,13 @@ def write_whole(prefix: str, tensors: Mapping[str, Any]) -> None:
     checkpoint.save(os.path.join(aside, name), dict(tensors))
     state = tf.compat.v1.train.generate_checkpoint_state_proto(folder, name)
     pathlib.Path(aside, "checkpoint").write_text(str(state))
+    return os.path.join(aside, f"{name}.index")
+
+
+def move_in(prefix: str) -> None:
+    """Moves what was written aside to its place; what was there is replaced."""
+    folder, name = os.path.split(prefix)
+    aside = f"{prefix}.part"
     # An index is what makes a checkpoint, so it leaves first and comes last.
     if os.path.lexists(f"{prefix}.index"):
         os.remove(f"{prefix}.index")

@@ -21,6 +21,7 @@ from enas.drawing.plan import Drawing
 from enas.drawing.text import describe
 from enas.errors import UserError
 from enas.paths import check_picture, read_text
+from enas.run import data_record
 from enas.tools.command import run_tool
 from enas.tools.open_run import given
 
@@ -65,12 +66,27 @@ def _run(argv: list[str]) -> Iterator[str]:
     space = make_search_space(*names, [name for *_, name in file_ops(config)])
     # The number of layers follows from the text.
     arc = Arc.parse(text, layers_of(text), space.num_ops)
-    drawing = Drawing.of(arc, space, config.child_options(), final)
+    classes = yield from _classes(config, run if known else None)
+    drawing = Drawing.of(arc, space, config.child_options(classes), final)
     yield from describe(drawing)
     from enas.drawing.picture import draw
 
     draw(target, drawing)
     yield f"Picture: {target}"
+
+
+def _classes(config: Config, run: str | None) -> Generator[str, None, int]:
+    """Returns the classes of the data set; yields a line if they are assumed.
+
+    Args:
+      run: the directory of the arc's run, or None.
+    """
+    seen = data_record.summary(run) if run else {}
+    if seen:
+        return len(seen["classes"])
+    if config.dataset.startswith("folder:"):
+        yield "How many classes the folder has is not known; 10 are counted."
+    return 100 if config.dataset == "cifar100" else 10
 
 
 def _load_ops(config: Config) -> Generator[str, None, Config]:

@@ -63,6 +63,11 @@ def _run(argv: list[str]) -> Iterator[str]:
         raise UserError(
             f"--num_arcs is at least 1; received {values.num_arcs}."
         )
+    if images and (values.mode, values.split) != ("eval", "test"):
+        raise UserError(
+            "--predict classifies pictures, in evaluation mode; received "
+            f"--mode={values.mode} --split={values.split}. Leave them out."
+        )
     for path in images:
         if not os.path.isfile(path):
             raise UserError(

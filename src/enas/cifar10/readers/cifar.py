@@ -81,8 +81,12 @@ def holds(what: Published, place: str | os.PathLike[str]) -> bool:
 
 
 def _find(what: Published, place: str | os.PathLike[str]) -> Found | None:
-    """Returns the first form in a place, or None."""
-    return next(_forms(what, pathlib.Path(full_path(place))), None)
+    """Returns the first form in a place, or None, also if it is not ours."""
+    try:
+        return next(_forms(what, pathlib.Path(full_path(place))), None)
+    except OSError:
+        # No right to look into it, or a name that no file can have.
+        return None
 
 
 def _forms(what: Published, path: pathlib.Path) -> Iterator[Found]:
@@ -138,11 +142,11 @@ def _read_folder(
 def _missing(place: str) -> str:
     """Returns what to say of a place that holds none."""
     path = pathlib.Path(full_path(place))
-    if not path.exists():
-        return "does not exist and so holds none"
-    if path.is_file():
-        return "is a file of another kind and so holds none"
     try:
+        if not path.exists():
+            return "does not exist and so holds none"
+        if path.is_file():
+            return "is a file of another kind and so holds none"
         names = sorted(entry.name for entry in path.iterdir())
     except OSError as error:
         return f"cannot be read ({error.strerror}) and so holds none"
