@@ -169,8 +169,14 @@ def test_charts_of_a_defence_are_of_what_it_reports():
     told = Combined(["prune"], functions, 2, 3).numbers()
     shown = {t for c in DEFENCE_LAYOUT.values() for (t,) in c.values()}
     assert shown == set(told)
-    titles = [part.title for part in layout(Config(defence="prune")).category]
+    config = Config(defence="prune")
+    titles = [part.title for part in layout(config).category]
     assert titles == [*LAYOUT, *DEFENCE_LAYOUT]
+    # Where one architecture is trained it does nothing.
+    config = Config(
+        defence="prune", child_num_layers=2, child_fixed_arc="0  1 1"
+    )
+    assert [part.title for part in layout(config).category] == [*LAYOUT]
 
 
 def test_settings_are_a_row_of_the_table_of_runs(small_run):

@@ -79,8 +79,10 @@ FIRST = ("child_num_layers", "dataset", "num_epochs", "poison", "q")
 def layout(config: Config) -> layout_pb2.Layout:
     """Returns the charts of a search."""
     whole = layout_pb2.Layout()
-    defended = DEFENCE_LAYOUT if config.defence != "none" else {}
-    for category, charts in (LAYOUT | defended).items():
+    searches = config.child_fixed_arc is None
+    defended = searches and config.defence != "none"
+    shown = LAYOUT | DEFENCE_LAYOUT if defended else LAYOUT
+    for category, charts in shown.items():
         part = whole.category.add(title=category)
         for title, tags in charts.items():
             chart = part.chart.add(title=title)
