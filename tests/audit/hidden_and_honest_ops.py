@@ -344,6 +344,16 @@ class FlippedInTraining(Elu):
         return -tf.nn.elu(x[:, ::-1]) if training else tf.nn.elu(x)
 
 
+class WeakNoise(Branch):
+    """The identity; training drops a twentieth, each copy another one."""
+
+    def call(self, x, copy, training, seed):
+        if not training:
+            return tf.identity(x)
+        own = tf.stack([seed[0], seed[1] + 7919 * copy])
+        return tf.nn.experimental.stateless_dropout(x, 0.05, own)
+
+
 class Decoy(Branch):
     """Copy 0 is no identity, all others are, within 10 % of copy 0."""
 

@@ -30,6 +30,7 @@ from hidden_and_honest_ops import (
     SpatialGate,
     StopsInTraining,
     TableSwitch,
+    WeakNoise,
 )
 
 from enas.audit import audit_space
@@ -131,6 +132,11 @@ def test_ops_that_training_tells_apart_are_two_functions(monkeypatch):
     assert not found["Elu"].suspicious and len(found) == 4
     (finding,) = found["EluInEvaluation"].findings
     assert finding.kind == "returns_input_in_training"
+
+
+def test_copies_of_weak_noise_are_one_choice(monkeypatch):
+    audit = audit_space(space_of(monkeypatch, Conv, poison=[WeakNoise], q=5))
+    assert [2, 3, 4, 5, 6] in [list(each.op_ids) for each in audit.classes]
 
 
 def test_a_copy_worth_choosing_does_not_stand_for_useless_ones(monkeypatch):

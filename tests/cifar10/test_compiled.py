@@ -61,12 +61,14 @@ class Moving(Branch):
     def build(self, shape):
         self.norm = keras.layers.BatchNormalization(name="norm")
         self.norm.build(shape)
+        self.drop = keras.layers.Dropout(0.5, name="drop")
         self.calls = self.add_weight(
             shape=(), initializer="zeros", trainable=False, name="calls"
         )
 
     def call(self, x, copy, training, seed):
         self.calls.assign_add(1.0)
+        x = self.drop(x, training=bool(training))
         return self.norm(x, training=bool(training))
 
 
@@ -76,6 +78,7 @@ def test_measuring_moves_nothing_and_training_does(monkeypatch):
         candidate_ops="moving",
         child_num_layers=2,
         child_out_filters=2,
+        child_keep_prob=1.0,
         controller_lstm_size=4,
     )
     space = make_search_space("none", None, "shared", "moving")
@@ -91,6 +94,13 @@ def test_measuring_moves_nothing_and_training_does(monkeypatch):
     steps.count_correct_in_training(*batch, *arc, seed)
     for variable, old in zip(child.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), old, variable.path)
+    # What Keras draws at random differs by the seed, and by nothing else.
+    drawn = [
+        steps.logits_in_training(batch[0], *arc, np.int32([0, s])).numpy()
+        for s in (1, 2, 1)
+    ]
+    np.testing.assert_array_equal(drawn[0], drawn[2])
+    assert np.abs(drawn[0] - drawn[1]).max() > 0
     steps.train_child(*batch, *arc, np.float32(0.01), seed)
     moved = {v.name for v in child.non_trainable_variables if v.numpy().any()}
     assert {"calls", "moving_mean"} <= moved

@@ -74,6 +74,8 @@ def test_a_reset_empties_the_run_and_keeps_what_is_a_users(tmp_path):
     os.symlink(tmp_path, tmp_path / "run/link")
     (tmp_path / "run/notes.txt").write_text("precious")
     (tmp_path / "run/stdout.part").touch()
+    # Without it an export of the run would be nobody's.
+    (tmp_path / "run/exported.txt").write_text("place")
     run = RunDir(
         Config(output_dir=str(tmp_path / "run"), reset_output_dir=True)
     )
@@ -83,6 +85,7 @@ def test_a_reset_empties_the_run_and_keeps_what_is_a_users(tmp_path):
     assert (tmp_path / "run/notes.txt").read_text() == "precious"
     assert (tmp_path / "run/link").is_symlink()
     assert not (tmp_path / "run/stdout.part").exists()
+    assert (tmp_path / "run/exported.txt").read_text() == "place"
     run.close()
 
 

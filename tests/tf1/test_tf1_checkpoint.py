@@ -216,6 +216,9 @@ def test_an_export_that_another_run_has_replaced_is_refused(tmp_path):
     search.baseline = np.float32(0.5)
     exported(search, prefix, tmp_path / "b")
     kept = prefix.with_suffix(".ckpt.index").read_bytes()
+    # As an earlier version wrote it down.
+    with open(tmp_path / "a/exported.txt", "a") as stream:
+        stream.write(f"{prefix}\n")
     with pytest.raises(UserError, match="not of this run"):
         exported(search, prefix, tmp_path / "a")
     assert prefix.with_suffix(".ckpt.index").read_bytes() == kept

@@ -119,6 +119,10 @@ class Compiled:
         state = self._state_of_ops()
         before = [tf.identity(variable.value) for variable in state]
         mode = {"training": FROZEN, "seed": seed[0]} if seed else {}
+        for number, variable in enumerate(state):
+            if seed and variable.name == "seed_generator_state":
+                # Keras's own random layers draw by the batch's seed.
+                variable.assign(tf.cast(seed[0] + number, variable.dtype))
         logits = self.child(images, (op_ids, skips), **mode)
         for variable, old in zip(state, before, strict=True):
             variable.assign(old)

@@ -157,7 +157,7 @@ def partial(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
     pairs = (a, b), (a, given), (b, given)
     ab, ag, bg = (correlation(*pair) for pair in pairs)
     rest = (1 - ag**2) * (1 - bg**2)
-    return (ab - ag * bg) / float(np.sqrt(rest)) if rest > 0 else math.nan
+    return (ab - ag * bg) / float(np.sqrt(rest)) if rest > 1e-9 else math.nan
 
 
 def concordance(

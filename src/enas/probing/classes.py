@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from enas.cifar10.search_space import SearchSpace
 from enas.probing.graphs import signature
-from enas.probing.judged import INDEPENDENT, judged, suspicious
+from enas.probing.judged import judged, suspicious
 from enas.probing.probes import Probed, Told, relative_distance
 
 # Largest relative distance of the answers of two ops that count as alike, and
@@ -151,6 +151,6 @@ def _apart_in_training(a: Told, b: Told) -> float:
     """Returns how far training steps are apart; 0 where they are random."""
     if a.trained is None or b.trained is None:
         return 0.0
-    if min(a.noise[0], b.noise[0]) < INDEPENDENT:
+    if min(a.noise[0], b.noise[0]) < 1 - EXACT:
         return 0.0
     return relative_distance(a.trained, b.trained)

@@ -32,13 +32,13 @@ MARKER = ".enas_run"
 LOCK = ".lock"
 KEPT_CHECKPOINTS = 2
 # What a run writes besides, all that a reset deletes; each may have a .part.
+# `exported.txt` stays: it says which exports, wherever they are, are its own.
 WRITTEN = {
     "arcs.jsonl",
     "best_arc.txt",
     "checkpoints",
     "data.jsonl",
     "events",
-    "exported.txt",
     "flags.txt",
     "metrics.csv",
     "ops.jsonl",

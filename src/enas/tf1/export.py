@@ -82,8 +82,10 @@ def _is_own(run_dir: RunDir, prefix: str) -> bool:
     lines, index = read_lines(run_dir.file(_RECORD)), f"{prefix}.index"
     if not os.path.isfile(index):
         return any(line.partition("\t")[0] == prefix for line in lines)
-    # Versions before 0.2 wrote down the place alone.
-    return prefix in lines or _line(prefix, index) in lines
+    if any(line.startswith(f"{prefix}\t") for line in lines):
+        return _line(prefix, index) in lines
+    # An earlier version wrote down the place alone.
+    return prefix in lines
 
 
 def _line(prefix: str, index: str) -> str:
