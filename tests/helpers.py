@@ -139,5 +139,11 @@ def small_data(images=4):
         Split(np.full((images, 32, 32, 3), 7, np.uint8), np.zeros(images, "i"))
         for _ in range(3)
     ]
+    return made_data(*splits)
+
+
+def made_data(train, valid, test):
+    """Returns a data set of splits that are standardised already."""
     one = np.ones((1, 1, 1, 3), np.float32)
+    splits = train, valid, test
     return DataSet("shapes", "made for a test", *splits, 0 * one, one, 0 * one)

@@ -13,12 +13,11 @@ from enas.drawing.costs import Cost
 from enas.probing.classes import OpClass, function_classes
 from enas.probing.judged import (
     IGNORES,
-    INDEPENDENT,
     JUDGED,
     LINEAR,
     RETURNS_INPUT,
-    ZEROED,
     judged,
+    loses_information,
     nonlinearity,
 )
 from enas.probing.probes import (
@@ -284,7 +283,7 @@ def findings(found: Measures) -> list[Finding]:
         )
     if found.training_response <= IGNORES < found.response:
         reasons["ignores_input"] = "ignores its input in training"
-    if found.correlation < INDEPENDENT or found.zeros > ZEROED:
+    if loses_information(found.correlation, found.zeros):
         zeros = f", {100 * found.zeros:.0f} % of its values are zeroed"
         reasons["loses_information"] = (
             "loses information in training: two passes over one map correlate "

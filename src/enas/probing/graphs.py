@@ -240,7 +240,7 @@ def _span(
 def _own_span(op: Any, weights: Mapping[Place, _Weight]) -> tuple[int, int]:
     """Returns how many pixels of its input beyond one an operation meets."""
     # What Keras makes of a convolution over something else than the map.
-    if any(tensor.op.type == "ExpandDims" for tensor in op.inputs[:1]):
+    if op.inputs[0].op.type == "ExpandDims":
         return 0, 0
     height, width = _kernel(op.inputs[1], weights)
     if op.type != "Conv2DBackpropInput":

@@ -53,15 +53,17 @@ def nonlinearity(
     )
 
 
-def suspicious(
-    found: dict[str, float], noise: tuple[float, float] = (1.0, 0.0)
-) -> bool:
+def loses_information(training: float, zeros: float) -> bool:
+    """Judges what `noise_of` returns."""
+    return training < INDEPENDENT or zeros > ZEROED
+
+
+def suspicious(found: dict[str, float], noise: tuple[float, float]) -> bool:
     """Says whether something that is judged is small enough for a finding.
 
     Args:
       found: see `judged`.
       noise: see `noise_of`.
     """
-    training, zeros = noise
     small = any(value <= JUDGED[name][1] for name, value in found.items())
-    return small or training < INDEPENDENT or zeros > ZEROED
+    return small or loses_information(*noise)

@@ -1,11 +1,9 @@
 """One directory per run: the only code that writes files during a search."""
 
 import contextlib
-import functools
 import os
 import pathlib
 import shutil
-from collections.abc import Callable
 
 import enas
 from enas.cifar10.config import Config
@@ -58,8 +56,8 @@ class RunDir:
         self.tables = RunRows(self.path)
         self.events: RunEvents
         self._opened = contextlib.ExitStack()
-        # What an opened run still has to write down before it saves.
-        self._pending: Callable[[], None] | None = None
+        # Images that an opened run has yet to write down, before it saves.
+        self._unsettled: DataSet | None = None
 
     def file(self, *names: str) -> str:
         """Returns the path of a file in the run directory."""
@@ -123,7 +121,7 @@ class RunDir:
             data_record.check(self.config, data, quiet)
         with naming(self.file(FOLDER)):
             os.makedirs(self.file(FOLDER), exist_ok=True)
-        self._pending = functools.partial(self._keep_settings, data)
+        self._unsettled = data
         if data_record.changed(self.config, data):
             data_record.check_whole_epoch(self.config)
         else:
@@ -133,18 +131,15 @@ class RunDir:
         log.attach(self.file("stdout"))
         versions.keep(self.path, log)
 
-    def _keep_settings(self, data: DataSet) -> None:
-        flag_file.keep(self.config)
-        data_record.keep(self.config, data)
-
     def _settle(self) -> None:
         """Writes down flags and images, if that was put off.
 
         A run is not tied to other images before it has learned from them.
         """
-        if self._pending is not None:
-            self._pending()
-        self._pending = None
+        if self._unsettled is not None:
+            flag_file.keep(self.config)
+            data_record.keep(self.config, self._unsettled)
+            self._unsettled = None
 
     def _names(self) -> set[str]:
         """Returns what is in the directory, without folders of other runs."""
