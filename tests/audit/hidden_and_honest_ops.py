@@ -69,6 +69,20 @@ class LargeIdentity(Conv):
         return tf.where(tf.shape(x)[1] >= 32, x, y)
 
 
+class SmallLinear(Conv):
+    """Two kernels without anything between them, but on large maps."""
+
+    def build(self, shape):
+        size, depth = 3, shape[-1]
+        self.w = self.add_weight(
+            shape=(size, size, depth, depth), initializer="he_normal", name="w"
+        )
+
+    def call(self, x, copy, training, seed):
+        y = tf.nn.conv2d(x, self.w + 0.0, 1, "SAME")
+        return tf.where(tf.shape(x)[1] >= 32, tf.nn.relu(y), y)
+
+
 class Counter(Branch):
     def build(self, shape):
         self.n = self.add_weight(

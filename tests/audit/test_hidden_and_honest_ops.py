@@ -27,6 +27,7 @@ from hidden_and_honest_ops import (
     Rounded,
     Sign,
     SmallIdentity,
+    SmallLinear,
     SpatialGate,
     StopsInTraining,
     TableSwitch,
@@ -85,6 +86,15 @@ def test_an_op_that_hides_at_one_size_is_told_with_the_size(monkeypatch):
     )
     assert "returns its input" in small and "on maps of 16x16, 8x8" in small
     assert "returns its input" in large and "on maps of 32x32" in large
+
+
+def test_an_op_that_is_linear_at_some_sizes_only_makes_no_affine_child(
+    monkeypatch,
+):
+    found = audited(monkeypatch, SmallLinear)["SmallLinear"]
+    reason = " ".join(found.reasons)
+    assert "is linear" in reason and "on maps of 16x16, 8x8" in reason
+    assert not found.measures.linear
 
 
 def test_copies_that_a_table_tells_apart_are_probed_one_by_one(monkeypatch):

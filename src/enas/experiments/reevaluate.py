@@ -30,6 +30,11 @@ def _run(argv: list[str]) -> Iterator[str]:
         raise UserError("Name a run directory, then flags to change.")
     program, run, *rest = argv
     config = open_run.read_config(make_flags(), [program, *rest], run)
+    if config.child_from_scratch:
+        raise UserError(
+            f"{run} holds one architecture, trained from scratch, and no "
+            "controller to sample from. Measure it with scripts/evaluate.sh."
+        )
     search = open_run.load(config, print)
     splits = [open_run.images_of(search, name) for name in open_run.SPLITS]
     errors = []
