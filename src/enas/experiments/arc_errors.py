@@ -5,8 +5,8 @@
 Draws architectures for every number of layers without poison, from none to
 all: what they differ by is what a controller could learn. With --retrained it
 takes those of that table that are of the run's row and seed, so that they can
-be ranked against training from scratch. Each is measured on test images in the
-profile's mode, and is a line of arc_errors.csv in --into.
+be ranked against training from scratch. Each is measured on test images in
+evaluation mode, that of the rewards, and is a line of arc_errors.csv in --into.
 """
 
 import dataclasses
