@@ -18,15 +18,14 @@ from enas.cifar10.metrics import READINGS
 from enas.experiments import figures
 from enas.experiments import plan as plans
 from enas.experiments.jobs import make_jobs
-from enas.experiments.local_engine import run_local
-from enas.experiments.report import write_report
-from enas.experiments.run_state import read_state
-from enas.experiments.search_process import (
+from enas.experiments.local_engine import (
     BusyError,
     SearchProcess,
     forget_the_dead,
+    run_local,
 )
-from enas.experiments.status import StatusTable, status_lines
+from enas.experiments.report import write_report
+from enas.experiments.run_state import StatusTable, read_state, status_lines
 from enas.experiments.sweep import read_sweep
 
 TABLE1 = helpers.ROOT / "scripts/table1.sh"

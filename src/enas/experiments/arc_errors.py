@@ -9,11 +9,11 @@ be ranked against training from scratch. Each is measured on test images in
 evaluation mode, that of the rewards, and is a line of arc_errors.csv in --into.
 """
 
-import dataclasses
+import functools
 import os
 import pathlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,16 +21,9 @@ import numpy as np
 from enas.cifar10.arc import Arc
 from enas.cifar10.flags import make_flags
 from enas.errors import UserError
-from enas.experiments.collect import (
-    error_of,
-    matching,
-    merge,
-    of_run,
-    origin,
-    short,
-    variant,
-)
+from enas.experiments import collect
 from enas.experiments.jobs import with_random_skips
+from enas.experiments.table1_rows import matching
 from enas.parser import Parser
 from enas.paths import full_path
 from enas.run.files import Line, read_table
@@ -41,11 +34,6 @@ if TYPE_CHECKING:
     from enas.cifar10.search import Search
 
 KEY = ("row", "seed", "defence", "variant", "kind", "commit", "machine")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the program; returns its exit code."""
-    return run_tool(_run, argv)
 
 
 def _run(argv: list[str]) -> Iterator[str]:
@@ -74,38 +62,32 @@ def _run(argv: list[str]) -> Iterator[str]:
         arcs = _of_table(search, read_table(full_path(given.retrained)))
     else:
         arcs = _by_good_layers(search, given.arcs)
+    run = collect.of_run(vars(config))
+    run["variant"] = collect.variant(vars(config))
     result = pathlib.Path(config.output_dir, "result.json")
-    run = of_run(vars(config)) | {"variant": variant(vars(config))}
-    made = origin(result, given.machine)
+    made = collect.origin(result, given.machine)
+    count, test = given.images, search.data.test
+    images = type(test)(test.images[:count], test.labels[:count])
     lines = []
     for kind, arc in arcs:
-        measured = _measured(search, arc, given.images)
+        poison = sum(map(search.search_space.is_poison, arc.op_ids))
+        error = collect.error_of(search.evaluation.accuracy_of(arc, images))
+        measured = {
+            "images": len(images),
+            "good_layers": arc.num_layers - poison,
+            "test_error": error,
+            "arc": collect.short(str(arc)),
+        }
         lines.append(run | {"kind": kind} | made | measured)
-        yield f"{kind}: test error {lines[-1]['test_error']} %  {arc}"
+        yield f"{kind}: test error {error} %  {arc}"
     os.makedirs(given.into, exist_ok=True)
-    merge(os.path.join(given.into, "arc_errors.csv"), lines, KEY)
-
-
-def _measured(search: "Search", arc: Arc, count: int) -> Line:
-    """Measures an arc on the first `count` test images."""
-    test = search.data.test
-    images = dataclasses.replace(
-        test, images=test.images[:count], labels=test.labels[:count]
-    )
-    accuracy = search.evaluation.accuracy_of(arc, images)
-    poison = sum(map(search.search_space.is_poison, arc.op_ids))
-    return {
-        "images": str(len(images)),
-        "good_layers": str(arc.num_layers - poison),
-        "test_error": error_of(accuracy),
-        "arc": short(str(arc)),
-    }
+    collect.merge(os.path.join(given.into, "arc_errors.csv"), lines, KEY)
 
 
 def _of_table(search: "Search", table: list[Line]) -> list[tuple[str, Arc]]:
     """Returns (kind, arc) of the lines of this run's space and seed."""
     config = search.config
-    run = of_run(vars(config)) | {"defence": "none"}
+    run = collect.of_run(vars(config)) | {"defence": "none"}
     lines = [line for line in matching(table, **run) if line.get("arc")]
     if not lines:
         raise UserError(
@@ -144,16 +126,16 @@ def arc_with(
 ) -> Arc:
     """Returns a random arc, every skip with odds of a half.
 
-    Args:
-      good_layers: how many layers hold a good op, uniform among those; the
-        others hold poison, uniform among op ids.
-      good: op ids below this one are good.
+    In `good_layers` of the layers the op is uniform among the good ones, whose
+    op ids are below `good`, in the others among poison.
     """
     op_ids = rng.integers(good, num_ops, layers)
     chosen = rng.permutation(layers)[:good_layers]
     op_ids[chosen] = rng.integers(good, size=good_layers)
     return with_random_skips(op_ids, rng)
 
+
+main = functools.partial(run_tool, _run)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,6 +9,7 @@ is rewritten, so the command may be repeated.
 """
 
 import dataclasses
+import functools
 import json
 import operator
 import os
@@ -28,14 +29,8 @@ from enas.experiments.plan import PRESETS
 from enas.experiments.sweep import READINGS
 from enas.experiments.table1_rows import all_rows
 from enas.parser import Parser
-from enas.run import versions
-from enas.run.files import (
-    Line,
-    read_result,
-    read_table,
-    table_text,
-    write_whole,
-)
+from enas.run import files, versions
+from enas.run.files import Line
 from enas.run.rows import RunRows
 from enas.tools.command import run_tool
 
@@ -59,11 +54,6 @@ _NAMED = set(
 )
 # What a run is called in a line for people.
 NAMES = ("row", "seed", "defence", "variant", "kind")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the program; returns its exit code."""
-    return run_tool(_run, argv)
 
 
 def _run(argv: list[str]) -> Iterator[str]:
@@ -95,38 +85,36 @@ def collect(folders: Iterable[str], machine: str, into: str) -> list[str]:
                 "or a run directory."
             )
         for path in sorted(pathlib.Path(folder).rglob("result.json")):
-            result = read_result(path)
+            result = files.read_result(path)
             if not result.get("finished"):
                 continue
             if result["settings"].get("child_from_scratch"):
                 retrained.append(_retrained_line(path, result, machine))
             else:
-                runs.append(_run_line(path, result, machine))
-                epochs += _epoch_lines(path.parent, runs[-1])
+                rows = RunRows(str(path.parent))
+                runs.append(_run_line(path, result, machine, rows))
+                epochs += _epoch_lines(rows, runs[-1])
     os.makedirs(into, exist_ok=True)
     merge(os.path.join(into, "runs.csv"), runs, KEY)
     merge(os.path.join(into, "epochs.csv"), epochs, KEY)
     merge(os.path.join(into, "retrained.csv"), retrained, RETRAINED_KEY)
-    return [
-        " ".join(filter(None, map(run.get, NAMES)))
-        for run in (*runs, *retrained)
-    ]
+    named = (map(run.get, NAMES) for run in (*runs, *retrained))
+    return [" ".join(filter(None, names)) for names in named]
 
 
-def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
-    """Returns the line of retrained.csv of one finished training.
-
-    Which arc it is says the name of its folder, as `table1.sh --retrain`
-    makes it: row, kind of arc, defence, seed.
-    """
+def _retrained_line(
+    path: pathlib.Path, result: dict, machine: str
+) -> dict[str, Any]:
+    """Returns the line of retrained.csv of one finished training."""
     settings = result["settings"]
+    # Which arc it is says the name of its folder, a `Job`'s.
     found = re.search(
         r"_(best_arc|random_arc_\d+)(?:_(.+))?_seed\d+$", path.parent.name
     )
     kind, defence = found.groups() if found else ("given", None)
     layers = settings["child_num_layers"]
     arc = Arc.parse(result["arc"], layers, result["op_ids"])
-    values = {
+    return {
         **of_run(settings),
         "defence": (defence or "none").replace("+", ","),
         "kind": kind,
@@ -138,7 +126,6 @@ def _retrained_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         "test_error": error_of(result["last"]["test_acc"]),
         "arc": short(result["arc"]),
     }
-    return {name: str(value) for name, value in values.items()}
 
 
 def _good_ops(settings: Mapping[str, Any]) -> int:
@@ -160,15 +147,23 @@ def origin(path: pathlib.Path, machine: str) -> Line:
     return {"commit": commit[:7], "machine": machine, "date": date}
 
 
-def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
+def _run_line(
+    path: pathlib.Path, result: dict, machine: str, rows: RunRows
+) -> dict[str, Any]:
     """Returns the line of runs.csv of a finished run."""
-    settings, rows = result["settings"], RunRows(str(path.parent))
-    last = _last_measured(path, rows)
-    reports = rows.arcs.read()
-    reports = [r for r in reports if r["epoch"] == last["epoch"]]
+    settings, wanted = result["settings"], set(READINGS.values())
+    measured = [row for row in rows.rows() if row.keys() >= wanted]
+    if not measured:
+        raise UserError(
+            f"{path.parent} has not measured all readings in any epoch, so it "
+            "has no line in a table. Leave its folder out; searches with "
+            "--readings=last or all can be collected."
+        )
+    last = measured[-1]
+    reports = [r for r in rows.arcs.read() if r["epoch"] == last["epoch"]]
     best = next(r for r in reports if "valid_acc" in r)
     layers = [report["poison_layers"] for report in reports]
-    values = {
+    return {
         **of_run(settings),
         "variant": variant(settings),
         **origin(path, machine),
@@ -184,31 +179,14 @@ def _run_line(path: pathlib.Path, result: dict, machine: str) -> Line:
         "best_arc": short(best["arc"]),
         "arcs": "; ".join(short(report["arc"]) for report in reports),
     }
-    return {name: str(value) for name, value in values.items()}
-
-
-def _last_measured(path: pathlib.Path, rows: RunRows) -> dict[str, float]:
-    """Returns the last row of metrics.csv that has all readings."""
-    for row in reversed(rows.rows()):
-        if row.keys() >= set(READINGS.values()):
-            return row
-    raise UserError(
-        f"{path.parent} has not measured all readings in any epoch, so it has "
-        "no line in a table. Leave its folder out; searches with "
-        "--readings=last or all can be collected."
-    )
 
 
 def of_run(settings: Mapping[str, Any]) -> Line:
-    """Returns the row of Table 1 that a run is of, its seed and defence.
-
-    A poisoning that is no row is named itself.
-    """
+    """Returns the row of Table 1, or poison:q, of a run, its seed, defence."""
     poison, q = settings["poison"], settings["q"]
-    rows = all_rows().items()
-    names = [n for n, row in rows if (row.poison, row.q) == (poison, q or 0)]
+    rows = {(row.poison, row.q): row.name for row in all_rows().values()}
     return {
-        "row": [*names, f"{poison}:{q}"][0],
+        "row": rows.get((poison, q or 0), f"{poison}:{q}"),
         "seed": str(settings["seed"]),
         "defence": settings.get("defence", "none"),
     }
@@ -222,26 +200,16 @@ def variant(settings: Mapping[str, Any]) -> str:
     words += [] if settings["controller_training"] else ["uniform"]
     if settings["child_fixed_arc"]:
         words.append(_kind_of_arc(settings))
-    usual = _usual(settings)
-    words += [
-        f"{name}={settings[name]}".removesuffix(".0")
-        for name, value in usual.items()
-        if name not in _NAMED and settings.get(name, value) != value
-    ]
-    return " ".join(words)
-
-
-def _usual(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns what a search of the tables has for settings that change it."""
     row = all_rows().get(of_run(settings)["row"])
     flags = f"--flagfile={PRESETS / 'small.flags'}", "--profile=paper"
     config = read_config((*flags, *(row.flags if row else ())))
-    names = [
-        field.name
-        for field in dataclasses.fields(config)
-        if not field.metadata.get("logging") or field.name == "num_epochs"
-    ]
-    return json.loads(json.dumps({n: getattr(config, n) for n in names}))
+    usual = json.loads(json.dumps(vars(config)))
+    for field in dataclasses.fields(config):
+        name, value = field.name, settings.get(field.name, usual[field.name])
+        changes = name == "num_epochs" or not field.metadata.get("logging")
+        if changes and name not in _NAMED and value != usual[name]:
+            words.append(f"{name}={value}".removesuffix(".0"))
+    return " ".join(words)
 
 
 def _kind_of_arc(settings: Mapping[str, Any]) -> str:
@@ -263,34 +231,26 @@ def short(arc: str) -> str:
     return " ".join(arc.split())
 
 
-def _epoch_lines(folder: pathlib.Path, run: Line) -> list[Line]:
-    key = {name: run[name] for name in KEY}
-    rows = RunRows(str(folder)).rows()
-    return [key | _epoch_cells(row) for row in rows]
+def _epoch_lines(rows: RunRows, run: Line) -> list[Line]:
+    lines = []
+    for row in rows.rows():
+        row["seconds"] = sum(row.get(column, 0.0) for column in _SECONDS)
+        cells = {
+            column: f"{row[column]:.{3 if column in _COARSE else 4}g}"
+            for column in EPOCH_COLUMNS
+            if column in row
+        }
+        key = {name: run[name] for name in KEY}
+        lines.append(key | dict.fromkeys(EPOCH_COLUMNS, "") | cells)
+    return lines
 
 
-def _epoch_cells(row: Mapping[str, float]) -> Line:
-    seconds = sum(row.get(column, 0.0) for column in _SECONDS)
-    whole = {**row, "seconds": seconds}
-    return {
-        c: _digits(c, whole[c]) if c in whole else "" for c in EPOCH_COLUMNS
-    }
-
-
-def _digits(column: str, value: float) -> str:
-    return f"{value:.{3 if column in _COARSE else 4}g}"
-
-
-def matching(lines: Iterable[Line], **cells: str) -> list[Line]:
-    """Returns the lines that have these cells."""
-    return [line for line in lines if cells.items() <= line.items()]
-
-
-def merge(path: str, new: list[Line], key: Sequence[str]) -> None:
+def merge(path: str, new: list[dict[str, Any]], key: Sequence[str]) -> None:
     """Writes a table with new lines instead of those of the same runs."""
     if not new:
         return
-    old, columns = read_table(path), list(new[0])
+    new = [{name: str(cell) for name, cell in line.items()} for line in new]
+    old, columns = files.read_table(path), list(new[0])
     if os.path.exists(path) and not (old and old[0].keys() == set(columns)):
         raise UserError(
             f"{path} is not a table of this program. Name another folder by "
@@ -303,8 +263,10 @@ def merge(path: str, new: list[Line], key: Sequence[str]) -> None:
     new = list({tuple(line.items()): line for line in new}.values())
     # A stable order: the lines of one run stay in the order of its epochs.
     lines = sorted([*kept, *new], key=key_of)
-    write_whole(path, table_text(lines, columns))
+    files.write_whole(path, files.table_text(lines, columns))
 
+
+main = functools.partial(run_tool, _run)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,14 +1,14 @@
 """Tables of controls: what else could have made the numbers of Table 1."""
 
-from enas.experiments import estimates, summary
-from enas.experiments.collect import matching
-from enas.experiments.estimates import estimate, number, verdict
+from enas.experiments import summary, table1_rows
+from enas.experiments.estimates import above, estimate, number, verdict
 from enas.experiments.evidence import PRIMARY, SECOND, Evidence
 from enas.experiments.summary import Table, of_row
-from enas.experiments.table1_rows import BASELINE, all_rows, place, read_rows
+from enas.experiments.table1_rows import BASELINE, read_rows
 
 # The variant of a run whose controller never learns.
 UNIFORM = "uniform"
+COLUMNS = [f"test_error_{reading}" for reading in (SECOND, PRIMARY)]
 
 
 def ablation(evidence: Evidence) -> Table:
@@ -16,20 +16,17 @@ def ablation(evidence: Evidence) -> Table:
     yield ["row", "variant", "best of 10", "mean of sampled arcs", "n"]
     for line in evidence.ablation:
         if int(line["seeds_finished"]):
-            cells = [line["row"], line["variant"] or "the search"]
-            for reading in (SECOND, PRIMARY):
-                cells.append(number(float(line[f"test_error_{reading}"])))
-            yield [*cells, line["seeds_finished"]]
+            errors = [number(float(line[column])) for column in COLUMNS]
+            variant = line["variant"] or "the search"
+            yield [line["row"], variant, *errors, line["seeds_finished"]]
 
 
 def controls(evidence: Evidence) -> Table:
     """Runs of runs.csv that are variants of a row, but for `uniform`'s."""
     yield ["row", "variant", "seed", "best of 10", "mean of sampled arcs"]
-    columns = ["row", "variant", "seed"]
-    columns += [f"test_error_{reading}" for reading in (SECOND, PRIMARY)]
     for run in evidence.runs:
         if run["variant"] not in ("", UNIFORM):
-            yield [run[column] for column in columns]
+            yield [run[name] for name in ("row", "variant", "seed", *COLUMNS)]
 
 
 def uniform(evidence: Evidence) -> Table:
@@ -37,17 +34,15 @@ def uniform(evidence: Evidence) -> Table:
     header = ["row", "defence", "share of poison", "uniform controller"]
     header += ["the search", "n", "uniform minus search", "95 % interval"]
     yield [*header, "verdict"]
-    runs = matching(evidence.runs, variant=UNIFORM)
-    runs.sort(key=lambda run: (place(run["row"]), run["defence"]))
+    runs = table1_rows.matching(evidence.runs, variant=UNIFORM)
+    runs.sort(key=lambda run: (table1_rows.place(run["row"]), run["defence"]))
     for run in runs:
-        of_rows = evidence.by_defence[run["defence"]]
-        errors = list(of_rows.get(run["row"], {}).values())
-        error, there = float(run[f"test_error_{PRIMARY}"]), estimate(errors)
-        found = estimates.above([error], errors)
         cells = [run["row"], run["defence"], run["poison_share"]]
-        cells += [number(error), str(there), str(there.n)]
-        cells += [number(found.mean, "+.2f"), found.interval]
-        yield [*cells, verdict(found)]
+        errors = summary.values(evidence.by_defence[run["defence"]], run["row"])
+        error = float(run[f"test_error_{PRIMARY}"])
+        found = above([error], errors)
+        cells += [number(error), *estimate(errors).with_n]
+        yield [*cells, *found.change, verdict(found)]
 
 
 def grouping(evidence: Evidence) -> Table:
@@ -57,23 +52,18 @@ def grouping(evidence: Evidence) -> Table:
     yield [*header, "95 % interval", "verdict"]
     errors = evidence.errors(PRIMARY)
     for together, count in ("4b", 24), ("4c", 80):
-        share = summary.share_of(all_rows()[together], evidence.config)
+        row = table1_rows.all_rows()[together]
+        share = number(summary.share_of(row, evidence.config), ".3f")
         for alone in ("identity", "transposed", "dropout"):
             one = of_row(errors, f"{alone}{count}")
             if one.n:
-                found = _grouped_minus(errors, together, f"{alone}{count}")
-                cells = [str(count), number(share, ".3f"), together]
-                cells += [str(of_row(errors, together)), alone, str(one)]
-                cells += [str(one.n), number(found.mean, "+.2f")]
-                yield [*cells, found.interval, verdict(found)]
-
-
-def _grouped_minus(
-    errors: summary.Errors, together: str, alone: str
-) -> estimates.Estimate:
-    """Returns the difference; of a single run that of one more grouped one."""
-    found = summary.difference(errors, alone, together)
-    return found._replace(mean=-found.mean)
+                # The other way round: the interval of a single run of one
+                # poison is that of one more grouped one.
+                found = summary.difference(errors, f"{alone}{count}", together)
+                found = found._replace(mean=-found.mean)
+                cells = [str(count), share, together]
+                cells += [str(of_row(errors, together)), alone, *one.with_n]
+                yield [*cells, *found.change, verdict(found)]
 
 
 def share_alone(evidence: Evidence) -> Table:
@@ -96,14 +86,12 @@ def modes(evidence: Evidence) -> Table:
     """Damage in training and in evaluation mode, of the same runs."""
     header = ["row", "damage, training mode", "damage, evaluation mode"]
     yield [*header, "difference", "n"]
-    train, other = evidence.errors(PRIMARY), evidence.errors("sampled_eval")
-    for row in read_rows():
-        if row.name != BASELINE:
-            damages = [
-                summary.difference(e, row.name, BASELINE)
-                for e in (train, other)
-            ]
-            means = [number(damage.mean) for damage in damages]
-            # The difference of what is printed.
-            change = number(float(means[1]) - float(means[0]), "+.2f")
-            yield [row.name, *means, change, str(damages[0].n)]
+    other = evidence.errors("sampled_eval")
+    _, *poisoned = read_rows()
+    for row in poisoned:
+        train = evidence.damage(row.name)
+        damages = train, summary.difference(other, row.name, BASELINE)
+        means = [number(damage.mean) for damage in damages]
+        # The difference of what is printed.
+        change = number(float(means[1]) - float(means[0]), "+.2f")
+        yield [row.name, *means, change, str(train.n)]

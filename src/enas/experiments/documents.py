@@ -6,33 +6,28 @@ A block between the marks `<!-- table1: NAME -->` and `<!-- end -->` of a
 document is made by the function of that name here; a test makes them again.
 """
 
+import functools
 import pathlib
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 from scipy import stats
 
 from enas.errors import UserError
-from enas.experiments import control_tables, estimates, summary
-from enas.experiments.collect import matching
+from enas.experiments import control_tables, estimates, summary, table1_rows
 from enas.experiments.estimates import estimate, number, verdict
 from enas.experiments.evidence import ATTACKS, PRIMARY, SECOND, Evidence
 from enas.experiments.summary import Table, of_row
 from enas.experiments.sweep import READING_NAMES
-from enas.experiments.table1_rows import BASELINE, place, read_rows
+from enas.experiments.table1_rows import BASELINE, floats, place
 from enas.parser import Parser
-from enas.run.files import Line, write_whole
+from enas.run.files import write_whole
 from enas.tools.command import run_tool
 
 DOCUMENTS = ("README.md", "docs/TABLE1.md", "docs/DEFENCE.md")
 BLOCK = re.compile(r"(<!-- table1: (\w+) -->\n)(.*?)(<!-- end -->)", re.S)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the program; returns its exit code."""
-    return run_tool(_run, argv)
 
 
 def _run(argv: list[str]) -> Iterator[str]:
@@ -69,11 +64,11 @@ def fill(text: str, evidence: Evidence) -> str:
 def _readme(evidence: Evidence) -> Table:
     yield ["row", "poison", "q", "paper", "here", "n", "damage here"]
     errors = evidence.errors(PRIMARY)
-    for row in read_rows():
+    for row in table1_rows.read_rows():
         found = of_row(errors, row.name)
         damage = str(evidence.damage(row.name)) if row.name != BASELINE else "-"
         cells = [row.name, row.poison, str(row.q), number(row.paper_test_error)]
-        yield [*cells, str(found), str(found.n), damage]
+        yield [*cells, *found.with_n, damage]
 
 
 def _correlations(evidence: Evidence) -> Table:
@@ -83,7 +78,7 @@ def _correlations(evidence: Evidence) -> Table:
 
 def _avoidance(evidence: Evidence) -> Table:
     yield ["row", "Equation (1)", "first epoch", "last epoch"]
-    for row in read_rows():
+    for row in table1_rows.read_rows():
         curve = evidence.curve(row.name, "poison_share")
         if curve and row.name != BASELINE:
             share = summary.share_of(row, evidence.config)
@@ -100,27 +95,27 @@ def _retrained(evidence: Evidence) -> Table:
     for row, defence in sorted(keys, key=lambda k: (k[1], place(k[0]))):
         best = evidence.trained(row, "best_arc", defence)
         seeds = sorted(line["seed"] for line in best)
-        runs = matching(evidence.chosen(defence), row=row)
+        runs = table1_rows.matching(evidence.chosen(defence), row=row)
         shared = [run for run in runs if run["seed"] in seeds]
         shared.sort(key=lambda run: run["seed"])
         # Random arcs are of the space without a defence.
         chance = evidence.trained(row, r"random_arc_\d+", defence)
         uniform = best if defence == "none" else []
         cells = [row, defence, ", ".join(seeds)]
-        cells += [_mean(shared, f"test_error_{SECOND}")]
-        cells += [_mean(best, "test_error")]
-        cells += [_mean(chance, "test_error"), str(len(chance) or "-")]
-        cells += [_mean(best, "poison_layers", False)]
-        cells += [_mean(shared, "poison_layers_10", False)]
-        yield [*cells, _mean(uniform, "poison_layers_uniform", False)]
+        cells += [_each_or_mean(floats(shared, f"test_error_{SECOND}"))]
+        cells += [_each_or_mean(floats(best, "test_error"))]
+        cells += [_each_or_mean(floats(chance, "test_error"))]
+        cells += [str(len(chance) or "-")]
+        for lines, of in (best, ""), (shared, "_10"), (uniform, "_uniform"):
+            layers = floats(lines, f"poison_layers{of}")
+            cells.append(number(estimate(layers).mean))
+        yield cells
 
 
-def _mean(lines: Iterable[Line], column: str, spread: bool = True) -> str:
+def _each_or_mean(found: list[float]) -> str:
     """Returns the numbers themselves if they are few, or their mean."""
-    found = [float(line[column]) for line in lines if line[column]]
-    if spread and 1 < len(found) <= 3:
-        return ", ".join(map(number, found))
-    return str(estimate(found)) if spread else number(estimate(found).mean)
+    few = 1 < len(found) <= 3
+    return ", ".join(map(number, found)) if few else str(estimate(found))
 
 
 def _against_clean(evidence: Evidence) -> Table:
@@ -129,23 +124,24 @@ def _against_clean(evidence: Evidence) -> Table:
     yield [*header, "n", "verdict"]
     for row in (BASELINE, *ATTACKS):
         for defence, errors in evidence.by_defence.items():
-            mine = list(errors[row].values())
+            mine = summary.values(errors, row)
             if mine and (row, defence) != (BASELINE, "none"):
                 others = evidence.clean_beside(row, defence)
                 found = estimates.above(mine, others)
-                cells = [row, defence, number(found.mean, "+.2f")]
-                yield [*cells, found.interval, str(found.n), verdict(found)]
+                cells = [row, defence, *found.change, str(found.n)]
+                yield [*cells, verdict(found)]
 
 
 def _clean_spread(evidence: Evidence) -> Iterator[str]:
     """Says how far clean searches differ, and what their seeds explain."""
-    seeds: dict[str, list[float]] = {}
-    for run in evidence.clean:
-        errors = seeds.setdefault(run["seed"], [])
-        errors.append(float(run[f"test_error_{PRIMARY}"]))
-    found = estimate(errors := [e for each in seeds.values() for e in each])
-    means = (f"{np.mean(each):.2f}" for each in seeds.values())
-    p = stats.f_oneway(*seeds.values()).pvalue
+    column = f"test_error_{PRIMARY}"
+    seeds = [
+        floats(evidence.clean, column, seed=seed)
+        for seed in dict.fromkeys(run["seed"] for run in evidence.clean)
+    ]
+    found = estimate(errors := [error for each in seeds for error in each])
+    means = (f"{np.mean(each):.2f}" for each in seeds)
+    p = stats.f_oneway(*seeds).pvalue
     told = "told apart" if p < 0.05 else "not told apart"
     yield (
         f"{found.n} clean searches of {len(seeds)} seeds ended between "
@@ -177,10 +173,10 @@ def _headline(evidence: Evidence) -> Iterator[str]:
         "of the rows is no evidence that training was reproduced."
     )
     damages = {row: evidence.damage(row) for row in ATTACKS[:4]}
+    counts = sorted({damage.n for damage in damages.values()})
     yield (
         "* Damage in points under shared weights, against all clean searches: "
-        f"{_listed(damages)} (n = "
-        f"{_counts(each.n for each in damages.values())})."
+        f"{_listed(damages)} (n = {'/'.join(map(str, counts))})."
     )
     yield from _what_remains(evidence)
     harder = [
@@ -233,11 +229,11 @@ def _what_remains(evidence: Evidence) -> Iterator[str]:
     lines = evidence.trained(BASELINE, best, "none")
     for row in (BASELINE, *ATTACKS):
         lines += evidence.trained(row, best, "discard")
-    clean = [float(line["test_error"]) for line in lines]
+    clean = floats(lines, "test_error")
     middle, above = estimate(clean).mean, {}
     for row in ATTACKS[:4]:
-        errors = (t["test_error"] for t in evidence.trained(row, best))
-        above[row] = _words(f"{float(e) - middle:.2f}" for e in errors)
+        errors = floats(evidence.trained(row, best), "test_error")
+        above[row] = _words(f"{error - middle:.2f}" for error in errors)
     yield (
         "* **What remains when the best arc is trained from scratch** (two "
         "epochs of the 50,000 training images), in points above the mean of "
@@ -253,10 +249,6 @@ def _words(texts: Iterable[str]) -> str:
 
 def _listed(found: Mapping[str, object]) -> str:
     return "; ".join(f"{row} {each}" for row, each in found.items())
-
-
-def _counts(numbers: Iterable[int]) -> str:
-    return "/".join(map(str, sorted(set(numbers))))
 
 
 # Each yields the lines of a table, or of text.
@@ -282,7 +274,7 @@ BLOCKS: dict[str, Callable[[Evidence], Iterator]] = {
     "neighbours": lambda evidence: summary.neighbours(evidence.errors(PRIMARY)),
     "paper_code": _paper_code,
     "paper_rewards": lambda evidence: summary.paper_rewards(
-        evidence.paper_code, evidence.clean_epochs
+        evidence.paper_code, evidence.epochs_of(BASELINE, "reward")
     ),
     "ranks": _ranks,
     "readme": _readme,
@@ -291,6 +283,8 @@ BLOCKS: dict[str, Callable[[Evidence], Iterator]] = {
     "uniform": control_tables.uniform,
     "strata": lambda evidence: summary.strata(evidence.arc_errors),
 }
+
+main = functools.partial(run_tool, _run)
 
 if __name__ == "__main__":
     sys.exit(main())

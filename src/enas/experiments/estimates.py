@@ -11,7 +11,6 @@ from scipy import stats
 RESAMPLES = 10_000
 # Rows whose shares of poison differ by no more than this have one share.
 EQUAL_SHARE = 0.03
-NAN = float("nan")
 
 
 def number(value: float | None, form: str = ".2f") -> str:
@@ -49,13 +48,23 @@ class Estimate(NamedTuple):
         """The 95 % t-interval as text."""
         return span(self.mean - self.half, self.mean + self.half)
 
+    @property
+    def with_n(self) -> list[str]:
+        """Two cells of a table: the mean ± half, and n."""
+        return [str(self), str(self.n)]
+
+    @property
+    def change(self) -> list[str]:
+        """Two cells of a table: a difference with its sign, its interval."""
+        return [number(self.mean, "+.2f"), self.interval]
+
 
 def estimate(values: Sequence[float]) -> Estimate:
     """Returns the `Estimate` of some numbers."""
     n = len(values)
-    mean = float(np.mean(values)) if n else NAN
+    mean = float(np.mean(values)) if n else math.nan
     if n < 2:
-        return Estimate(n, mean, NAN, NAN)
+        return Estimate(n, mean, math.nan, math.nan)
     sd = float(np.std(values, ddof=1))
     half = float(stats.t.ppf(0.975, n - 1)) * sd / n**0.5
     return Estimate(n, mean, sd, half)
@@ -74,18 +83,17 @@ def above(a: Sequence[float], b: Sequence[float]) -> Estimate:
     it is where one more of b would lie in 19 of 20 cases, which takes its
     spread to be that of b.
     """
-    mean = (float(np.mean(a)) if len(a) else NAN) - estimate(b).mean
+    mean = estimate(a).mean - estimate(b).mean
     if len(a) == 1:
         half = estimate(b).half * (len(b) + 1) ** 0.5
     elif min(len(a), len(b)) < 2:
-        half = NAN
+        half = math.nan
     elif np.ptp(a) == np.ptp(b) == 0:
         half = 0.0
     else:
-        test = stats.ttest_ind(a, b, equal_var=False)
-        found = test.confidence_interval()
+        found = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
         half = float(found.high - found.low) / 2
-    return Estimate(len(a), mean, NAN, half)
+    return Estimate(len(a), mean, math.nan, half)
 
 
 def verdict(difference: Estimate) -> str:
@@ -100,11 +108,8 @@ def verdict(difference: Estimate) -> str:
 def correlation(
     a: np.ndarray, b: np.ndarray, of: Callable = stats.spearmanr
 ) -> float:
-    """Returns a rank correlation, Spearman's rho by default.
-
-    NaN below 8 rows, of which it would say nothing.
-    """
-    return float(of(a, b).statistic) if len(a) >= 8 else NAN
+    """Returns a rank correlation; NaN below 8 rows, too few to say anything."""
+    return float(of(a, b).statistic) if len(a) >= 8 else math.nan
 
 
 def spearman_of_many(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
@@ -132,12 +137,7 @@ def gain_of_many(
 def interval(
     *samples: np.ndarray, statistic: Callable = spearman_of_many
 ) -> str:
-    """Returns the 95 % percentile bootstrap interval over rows, as text.
-
-    Args:
-      samples: what the statistic takes, a number a row each.
-      statistic: one of those above.
-    """
+    """Returns the 95 % percentile bootstrap interval over rows, as text."""
     found = stats.bootstrap(
         samples,
         statistic,
@@ -150,9 +150,9 @@ def interval(
 
 
 def partial(a: np.ndarray, b: np.ndarray, given: np.ndarray) -> float:
-    """Returns the partial rank correlation of a and b given a third.
+    """Returns the partial rank correlation of a and b, NaN if nothing is left.
 
-    NaN if the third orders rows as one of them does: nothing is left then.
+    That is, if the third orders rows as one of them does.
     """
     pairs = (a, b), (a, given), (b, given)
     ab, ag, bg = (correlation(*pair) for pair in pairs)
@@ -173,10 +173,8 @@ def concordance(
 
 
 def window(num_epochs: int) -> int:
-    """Returns the epochs of Figure 4's moving average.
-
-    20 as in the paper, or a fifth of a run that is shorter than 100 epochs.
-    """
+    """Returns the epochs of Figure 4's moving average: 20 as in the paper."""
+    # Of a run that is shorter than 100 epochs a fifth.
     return min(20, max(1, num_epochs // 5))
 
 

@@ -6,13 +6,12 @@ import operator
 import os
 import re
 
-from enas.experiments.collect import matching
 from enas.experiments.estimates import Estimate
 from enas.experiments.figures import Measured, draw_defences, draw_figures
 from enas.experiments.jobs import read_config
 from enas.experiments.summary import Errors, difference
 from enas.experiments.sweep import mean_curve
-from enas.experiments.table1_rows import BASELINE, all_rows
+from enas.experiments.table1_rows import BASELINE, all_rows, floats, matching
 from enas.run.files import Line, read_table
 
 # The mean over sampled arcs in the mode in which the paper's code measures.
@@ -22,10 +21,8 @@ SCALE = "scale small, profile paper"
 EPOCHS = 12
 # Two runs are one search if both readings of sampled arcs are equal.
 _SEARCH = operator.itemgetter(
-    *(f"test_error_sampled_{mode}" for mode in ("train", "eval"))
+    "test_error_sampled_train", "test_error_sampled_eval"
 )
-# Budget of the arcs that are ranked, from scratch.
-RANKED_EPOCHS = "1"
 
 
 class Evidence:
@@ -45,9 +42,9 @@ class Evidence:
         self.ablation, trained = table("ablation"), table("retrained")
         self.arc_errors = table("arc_errors")
         self.paper_code = table("paper_code")
-        # Of the ranking of random arcs, with a budget of its own.
-        self.ranked = [t for t in trained if t["epochs"] == RANKED_EPOCHS]
-        self.retrained = [t for t in trained if t["epochs"] != RANKED_EPOCHS]
+        # The ranking of random arcs has a budget of its own.
+        self.ranked = matching(trained, epochs="1")
+        self.retrained = [line for line in trained if line["epochs"] != "1"]
 
     def chosen(self, defence: str = "none") -> list[Line]:
         """Returns the runs without a variant, one for each row and seed."""
@@ -69,9 +66,9 @@ class Evidence:
 
     def errors(self, reading: str, split: str = "test") -> Errors:
         """Returns the same with all clean searches in the row baseline."""
-        errors = [float(run[f"{split}_error_{reading}"]) for run in self.clean]
-        clean = dict(enumerate(errors))
-        return self.by_seed(reading, split=split) | {BASELINE: clean}
+        found = self.by_seed(reading, split=split)
+        clean = floats(self.clean, f"{split}_error_{reading}")
+        return found | {BASELINE: dict(enumerate(clean))}
 
     @functools.cached_property
     def clean(self) -> list[Line]:
@@ -92,12 +89,7 @@ class Evidence:
         """Returns errors of the clean searches that are no run of a cell."""
         own = set(map(_SEARCH, matching(self.chosen(defence), row=row)))
         others = (run for run in self.clean if _SEARCH(run) not in own)
-        return [float(run[f"test_error_{PRIMARY}"]) for run in others]
-
-    @property
-    def clean_epochs(self) -> list[Line]:
-        """Lines of the epochs of one clean search a seed, without a defence."""
-        return self._kept(BASELINE, "reward")
+        return floats(others, f"test_error_{PRIMARY}")
 
     def damage(self, row: str) -> Estimate:
         """Returns the error of a row minus that of all clean searches."""
@@ -113,26 +105,22 @@ class Evidence:
     @functools.cached_property
     def poison_alone(self) -> dict[str, float]:
         """Errors of searches whose only op is the poison, by its set."""
+        found = {run["variant"]: run for run in self.runs}
         return {
             row.set: float(run[f"test_error_{PRIMARY}"])
             for row in all_rows().values()
-            for run in matching(
-                self.runs, variant=f"uniform candidate_ops={row.poison}"
-            )
+            if (run := found.get(f"uniform candidate_ops={row.poison}"))
         }
 
     def curve(self, row: str, column: str) -> list[tuple[int, float]]:
         """Returns [(epoch, mean over seeds), ..] of a column."""
-        lines = [
-            {name: float(line[name]) for name in ("epoch", column)}
-            for line in self._kept(row, column)
-        ]
-        return mean_curve(lines, column)
+        lines = self.epochs_of(row, column)
+        return mean_curve((line["epoch"], line[column]) for line in lines)
 
-    def _kept(self, row: str, column: str) -> list[Line]:
+    def epochs_of(self, row: str, column: str) -> list[Line]:
         """Returns lines of epochs.csv of one search a seed of a row.
 
-        Of a seed that ran on several machines one that kept its epochs counts.
+        Of a seed that ran on several machines one that has the column counts.
         """
         mine = matching(self.epochs, row=row, variant="", defence="none")
         mine = [line for line in mine if line[column]]
@@ -146,18 +134,11 @@ class Evidence:
 
     def draw(self, directory: str) -> list[str]:
         """Draws all figures; returns the paths."""
-        measured = Measured(
-            {s: self.errors(PRIMARY, split=s) for s in ("valid", "test")},
-            self.curve,
-            EPOCHS,
-            SCALE,
-            self.config,
-            self.poison_alone,
-        )
+        errors = {s: self.errors(PRIMARY, split=s) for s in ("valid", "test")}
+        about = (EPOCHS, SCALE, self.config, self.poison_alone)
+        paths = draw_figures(Measured(errors, self.curve, *about), directory)
         caption = (
             f"{SCALE}, mean of sampled arcs; bars: 95 % t-interval, where n > 1"
         )
-        return [
-            *draw_figures(measured, directory),
-            *draw_defences(self.by_defence, ATTACKS, caption, directory),
-        ]
+        paths += draw_defences(self.by_defence, ATTACKS, caption, directory)
+        return paths

@@ -19,14 +19,13 @@ FIGURES = ("damage", "figure4", "figure5", "poison_share", "defences")
 # All that this module draws.
 FILES = [name + suffix for name in FIGURES for suffix in SUFFIXES]
 
-SETS = {
-    "1": "Set 1: identity",
-    "2": "Set 2: transposed convolutions",
-    "3": "Set 3: dropout 0.9",
-    "4": "Set 4: all four ops",
-}
 # A hue for each set; within a set the darker, the larger q.
-COLOURS = {"1": "#0072b2", "2": "#009e73", "3": "#d55e00", "4": "#7b3294"}
+SETS = {
+    "1": ("Set 1: identity", "#0072b2"),
+    "2": ("Set 2: transposed convolutions", "#009e73"),
+    "3": ("Set 3: dropout 0.9", "#d55e00"),
+    "4": ("Set 4: all four ops", "#7b3294"),
+}
 ORDERED = ("#fdbe85", "#fd8d3c", "#d94701", "#7f2704")
 CLEAN = "#333333"
 SPLITS = {"valid": ("validation", "#0072b2"), "test": ("test", "#d55e00")}
@@ -43,7 +42,6 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "enas-ssp",
     "svg.fonttype": "none",
 }
-Curve = list[tuple[int, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,18 +49,17 @@ class Measured:
     """What the figures draw.
 
     Attributes:
-      errors: errors of the primary reading, for "valid" and "test".
-      curve: function of a row's name and a column of metrics.csv, returns
+      errors: of the primary reading, for "valid" and "test".
+      curve: function of a row and a column of metrics.csv, returns
         [(epoch, mean over seeds), ..].
       num_epochs: of a whole run.
       scale: the scale and profile in words, for the caption.
       config: of the searches; the bound of their logits is drawn.
-      poison_alone: error of poison alone, by set: of one arc of it or of a
-        search among it.
+      poison_alone: error by set, of one arc of poison or of a search among it.
     """
 
     errors: Mapping[str, Errors]
-    curve: Callable[[str, str], Curve]
+    curve: Callable[[str, str], list[tuple[int, float]]]
     num_epochs: int
     scale: str
     config: Config
@@ -94,18 +91,12 @@ def draw_figures(measured: Measured, directory: str) -> list[str]:
             figure = Figure(figsize=(10, 7.5), layout="constrained")
             axes = figure.subplots(2, 2, sharey=True)
             for number, panel in zip(SETS, axes.flat, strict=True):
-                panel.set_title(SETS[number], loc="left", fontweight="bold")
+                panel.set_title(SETS[number][0], loc="left", fontweight="bold")
                 draw(measured, number, panel)
             for panel in axes[:, 0]:
                 panel.set_ylabel(label)
-            text = title.format(window=window(measured.num_epochs))
-            caption = (
-                f"{measured.scale}, as the paper's code prints it (best of 10),"
-                f" mean of {measured.seeds} seeds"
-            )
-            if name == "figure5":
-                caption = measured.caption
-            figure.suptitle(f"{text}\n{caption}", fontsize=11)
+            text = title.format(m=measured, window=window(measured.num_epochs))
+            figure.suptitle(text, fontsize=11)
             paths += _save(figure, directory, name)
     return paths
 
@@ -128,14 +119,13 @@ def _damage(measured: Measured) -> Figure:
     ours, papers = figure.subplots(1, 2, sharey=True)
     baseline = _rows("none")[0].paper_test_error or 0
     errors = measured.errors["test"]
-    for number, title in SETS.items():
-        rows, colour = _rows(number), COLOURS[number]
+    for number, (title, colour) in SETS.items():
+        rows = _rows(number)
         shares = [share_of(row, measured.config) for row in rows]
         damages = [difference(errors, row.name, BASELINE) for row in rows]
         _bars(ours, zip(shares, damages, strict=True), colour, title)
         paper = [(row.paper_test_error or 0) - baseline for row in rows]
-        style = {"color": colour, "label": title}
-        papers.plot(shares, paper, "*-", markersize=9, **style)
+        papers.plot(shares, paper, "*-", ms=9, color=colour, label=title)
         alone = measured.poison_alone.get(number)
         if alone is not None and errors.get(BASELINE):
             # Equation (1): if only the share counted, damage would grow so.
@@ -176,12 +166,11 @@ def _chosen(measured: Measured, number: str) -> list[tuple[Row, str, str]]:
 def _figure4(measured: Measured, number: str, panel: Any) -> None:
     last = measured.num_epochs
     for row, colour, label in _chosen(measured, number):
-        epochs, accuracies = zip(
-            *measured.curve(row.name, "valid_acc"), strict=True
-        )
-        if len(epochs) < last:
-            label += f" ({len(epochs)} of {last} epochs)"
-        errors = [100 * (1 - value) for value in accuracies]
+        curve = measured.curve(row.name, "valid_acc")
+        if len(curve) < last:
+            label += f" ({len(curve)} of {last} epochs)"
+        epochs = [epoch for epoch, _ in curve]
+        errors = [100 * (1 - accuracy) for _, accuracy in curve]
         panel.plot(epochs, errors, color=colour, alpha=0.25, linewidth=1)
         smooth = moving_average(errors, window(last))
         panel.plot(epochs, smooth, color=colour, linewidth=2, label=label)
@@ -219,29 +208,32 @@ def _shares(measured: Measured, number: str, panel: Any) -> None:
         space = space_of(measured.config, row)
         least = 1 - space.max_good_share(measured.config.tanh_constant)
         for share, style in (space.uniform_poison_share, "--"), (least, ":"):
-            line = {"color": colour, "linestyle": style, "linewidth": 1}
-            panel.axhline(100 * share, **line)
+            panel.axhline(100 * share, color=colour, ls=style, linewidth=1)
     panel.set_xlim(1, max(2, measured.num_epochs))
     _epochs(panel)
 
 
+_PRINTED = (
+    "\n{m.scale}, as the paper's code prints it (best of 10), mean of {m.seeds}"
+    " seeds"
+)
 _PANELS = {
     "figure4": (
         _figure4,
         "validation error (%)",
         "Validation error over the search, moving average over {window} epochs"
-        " (faint: each epoch); stars: the paper after 300",
+        " (faint: each epoch); stars: the paper after 300" + _PRINTED,
     ),
     "figure5": (
         _figure5,
         "error (%)",
-        "Final errors over the number of copies q",
+        "Final errors over the number of copies q\n{m.caption}",
     ),
     "poison_share": (
         _shares,
         "poison among sampled ops (%)",
         "Share of poison among sampled ops; dashed: uniform controller,"
-        " Equation (1); dotted: least that the bounded logits allow",
+        " Equation (1); dotted: least that the bounded logits allow" + _PRINTED,
     ),
 }
 
@@ -265,27 +257,19 @@ def draw_defences(
     caption: str,
     directory: str,
 ) -> list[str]:
-    """Draws error by attack, bars by defence, the clean search as a line.
+    """Draws error by attack, a bar for each defence; returns the paths.
 
-    Args:
-      errors: test errors by defence, "none" among them.
-      attacks: names of rows, in their order.
-
-    Returns:
-      The paths.
+    The clean search, row baseline of defence "none", is a line.
     """
     greys = ("#999999", "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#cc79a7")
     width = 0.8 / len(errors)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10, 4.5), layout="constrained")
-        panel = figure.subplots()
+        panel: Any = figure.subplots()
         for place, (defence, found) in enumerate(errors.items()):
             # After the last colour the first comes again, hatched.
             again, number = divmod(place, len(greys))
-            style: dict[str, Any] = {
-                "color": greys[number],
-                "hatch": "//" * again,
-            }
+            style = {"color": greys[number], "hatch": "//" * again}
             known = [
                 (x + place * width, of_row(found, attack))
                 for x, attack in enumerate(attacks)

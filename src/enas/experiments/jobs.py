@@ -3,13 +3,12 @@
 No TensorFlow here: everything is checked before anything is touched.
 """
 
-import dataclasses
 import functools
 import itertools
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,16 +16,9 @@ from enas.cifar10.arc import Arc, num_decisions
 from enas.cifar10.behaviours import PROFILES, Profile
 from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags, read_flags
-from enas.cifar10.search_space import SearchSpace
 from enas.errors import UserError
-from enas.experiments.table1_rows import (
-    BASELINE,
-    Row,
-    all_rows,
-    choose_rows,
-    poison_flags,
-    space_of,
-)
+from enas.experiments import table1_rows
+from enas.experiments.table1_rows import BASELINE, Row, space_of
 from enas.paths import full_path
 from enas.run.files import Line, read_table
 
@@ -40,15 +32,14 @@ CONTROLS = ("uniform", "poison_only", "poison_all_skips")
 READING_CHOICES = ("evaluation", "evaluation_mode")
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One search of a sweep.
 
     Attributes:
       row: name of the row of Table 1 it belongs to.
-      variant: "" for the row itself; a control; a defence, several
-        joined by +; the behaviour choice that is flipped, "choice=value"; or
-        the arc that is trained from scratch, best_arc or random_arc_1.
+      variant: "" for the row itself; a control; a defence, several joined by
+        +; "choice=value", the behaviour that is flipped; or the arc that is
+        trained from scratch, best_arc or random_arc_1.
       arguments: flags of the search, output_dir the last.
     """
 
@@ -75,9 +66,7 @@ class Job:
     def placed(self, sweep: str) -> "Job":
         """Returns the same job with its run directory in a sweep's."""
         place = f"--output_dir={os.path.join(sweep, RUNS, self.name)}"
-        return dataclasses.replace(
-            self, arguments=(*self.arguments[:-1], place)
-        )
+        return self._replace(arguments=(*self.arguments[:-1], place))
 
 
 def make_jobs(plan: "Plan", directory: str) -> list[Job]:
@@ -88,7 +77,7 @@ def make_jobs(plan: "Plan", directory: str) -> list[Job]:
     Raises:
       UserError: a row, control, choice or search flag is not legal.
     """
-    rows = choose_rows(list(plan.only))
+    rows = table1_rows.choose_rows(list(plan.only))
     variants: list[tuple[Row, str, str]] = [(row, "", "") for row in rows]
     for control in plan.controls:
         variants += _control(control, rows, plan)
@@ -99,24 +88,19 @@ def make_jobs(plan: "Plan", directory: str) -> list[Job]:
     for flip in flips(plan):
         if flip.split("=")[0] not in READING_CHOICES:
             variants += [(row, flip, f"--override={flip}") for row in rows]
-    return [
-        _job(plan, directory, row.name, variant, seed, (*row.flags, extra))
+    jobs = [
+        Job(row.name, variant, seed, (*row.flags, extra))
         for seed in plan.seeds
         for row, variant, extra in variants
     ]
+    return [_complete(job, plan, directory) for job in jobs]
 
 
-def _job(
-    plan: "Plan",
-    directory: str,
-    row: str,
-    variant: str,
-    seed: int,
-    flags_of_it: Sequence[str],
-) -> Job:
-    """Returns a job whose command line is legal."""
-    own = (*plan.search_flags(), *filter(None, flags_of_it), f"--seed={seed}")
-    job = Job(row, variant, seed, (*own, "")).placed(directory)
+def _complete(job: Job, plan: "Plan", directory: str) -> Job:
+    """Returns a job that has flags of its own alone with all, checked."""
+    own = (*filter(None, job.arguments), f"--seed={job.seed}", "")
+    arguments = (*plan.search_flags(), *own)
+    job = job._replace(arguments=arguments).placed(directory)
     read_config(job.arguments)
     return job
 
@@ -172,13 +156,13 @@ def flips(plan: "Plan") -> list[str]:
     Raises:
       UserError: a choice does not exist, or its value must be named.
     """
-    choices = list(plan.ablate)
-    if choices == ["all"]:
-        overridden = {each.partition("=")[0] for each in plan.override}
-        enas, paper = map(vars, (PROFILES["enas"], PROFILES["paper"]))
-        differ = [name for name in enas if enas[name] != paper[name]]
-        choices = [name for name in differ if name not in overridden]
-    return [_flip(choice, plan.profile) for choice in choices]
+    if plan.ablate != ("all",):
+        return [_flip(choice, plan.profile) for choice in plan.ablate]
+    overridden = {each.partition("=")[0] for each in plan.override}
+    enas, paper = map(vars, (PROFILES["enas"], PROFILES["paper"]))
+    differ = [name for name in enas if enas[name] != paper[name]]
+    left = [name for name in differ if name not in overridden]
+    return [_flip(choice, plan.profile) for choice in left]
 
 
 def _flip(choice: str, profile: str) -> str:
@@ -190,8 +174,7 @@ def _flip(choice: str, profile: str) -> str:
             f"--ablate is all or a comma list of {', '.join(mine)}, with or "
             f"without =value; received {choice!r}."
         )
-    (field,) = (f for f in dataclasses.fields(Profile) if f.name == name)
-    legal = field.metadata["legal"]
+    legal = Profile.__dataclass_fields__[name].metadata["legal"]
     new = [each for each in (other[name], *legal) if each != mine[name]]
     value = value or new[0]
     if value not in new:
@@ -213,8 +196,7 @@ def retrain_jobs(
     A search that is in the table twice, from two machines, counts once.
 
     Args:
-      plan: rows (empty: all in the table), defences (empty: searches
-        without one), seeds, flags of all.
+      plan: its rows (empty: all of the table) and defences (empty: none).
       table: runs.csv of `collect`.
       random_arcs: random arcs of each space besides its best arc, >= 0.
 
@@ -227,7 +209,7 @@ def retrain_jobs(
             f"--retrain={table} is not a runs.csv as "
             "`python -m enas.experiments.collect` writes it. Name one."
         )
-    known = set(all_rows()) | {run["row"] for run in lines}
+    known = set(table1_rows.all_rows()) | {run["row"] for run in lines}
     if not known >= set(plan.only):
         raise UserError(
             f"--only is a comma list of {', '.join(sorted(known))}; received "
@@ -249,36 +231,33 @@ def retrain_jobs(
             "--only. `python -m enas.experiments.collect` adds those of a "
             "sweep to a table."
         )
-    rows = list(plan.only) or sorted({run["row"] for run in runs.values()})
-    order = {key: (key[1], rows.index(key[0])) for key in runs}
-    return [
-        _training(plan, directory, runs[key], number)
-        for key in sorted(runs, key=order.__getitem__)
+    rows = list(plan.only) or sorted({row for row, _, _ in runs})
+    jobs = [
+        _training(plan, runs[key], number)
+        for key in sorted(runs, key=lambda key: (key[1], rows.index(key[0])))
         # A space is the same with every defence, and so are its random arcs.
         for number in range(1 + max(0, random_arcs * (key[2] == "none")))
     ]
+    return [_complete(job, plan, directory) for job in jobs]
 
 
-def _training(plan: "Plan", directory: str, run: Line, number: int) -> Job:
+def _training(plan: "Plan", run: Line, number: int) -> Job:
     """Returns the training of a search's best arc, or of a random one."""
-    poison = poison_flags(run["poison"], run["q"])
+    poison = table1_rows.poison_flags(run["poison"], run["q"])
     config = read_config((*plan.search_flags(), *poison))
     space, layers = space_of(config), config.child_num_layers
     seed, arc, variant = int(run["seed"]), run["best_arc"], "best_arc"
     if number:
-        arc = str(random_arc(space, layers, seed, number))
+        # As a controller draws it before it has learned.
+        rng = np.random.default_rng([seed, number, space.num_ops])
+        op_ids = rng.integers(space.num_ops, size=layers)
+        arc = str(with_random_skips(op_ids, rng))
         variant = f"random_arc_{number}"
     if run["defence"] != "none":
         variant += f"_{run['defence'].replace(',', '+')}"
     Arc.parse(arc, layers, space.num_ops)
     chosen = (*poison, f"--child_fixed_arc={arc}")
-    return _job(plan, directory, run["row"], variant, seed, chosen)
-
-
-def random_arc(space: SearchSpace, layers: int, seed: int, number: int) -> Arc:
-    """Returns a seed's arc as a controller draws it before it has learned."""
-    rng = np.random.default_rng([seed, number, space.num_ops])
-    return with_random_skips(rng.integers(space.num_ops, size=layers), rng)
+    return Job(run["row"], variant, seed, chosen)
 
 
 def with_random_skips(op_ids: np.ndarray, rng: np.random.Generator) -> Arc:

@@ -34,7 +34,6 @@ OWNED = {
     "poison": "--only",
     "q": "--only",
     "child_fixed_arc": "--controls=poison_only or --retrain",
-    "fixed_arc": "--controls=poison_only",
     "child_from_scratch": "--retrain",
     "controller_training": "--controls=uniform",
     "export_tf1_checkpoint": "a single search",
@@ -48,7 +47,7 @@ class Plan:
     Attributes:
       scale: one of `SCALES`, or `RETRAIN`.
       override: choice=value, in all runs.
-      flags: further search flags, in all runs.
+      flags: further search flags as `spelled_out` spells them, in all runs.
       only: rows; empty for all 17.
       controls: of `jobs.CONTROLS`.
       defences: as --defence takes them, joined by + not commas.
@@ -66,14 +65,9 @@ class Plan:
     ablate: tuple[str, ...] = ()
 
     def search_flags(self) -> tuple[str, ...]:
-        """Returns the flags that all runs share.
-
-        Raises:
-          UserError: a flag is one that the sweep sets.
-        """
+        """Returns the flags of all runs; refuses `OWNED` by a UserError."""
         for flag in self.flags:
-            name = flag.lstrip("-").partition("=")[0]
-            name = name if name in OWNED else name.removeprefix("no")
+            name = flag.removeprefix("--").partition("=")[0]
             if name in OWNED:
                 raise UserError(
                     f"{flag} after -- is set by the sweep itself. Use "
@@ -88,12 +82,8 @@ class Plan:
 
     def same_in_all_runs(self) -> dict[str, Any]:
         """Returns what may not change within one sweep, as JSON has it."""
-        return {
-            "scale": self.scale,
-            "profile": self.profile,
-            "override": list(self.override),
-            "flags": list(self.flags),
-        }
+        names = ("scale", "profile", "override", "flags")
+        return json.loads(json.dumps({n: getattr(self, n) for n in names}))
 
 
 def _preset(scale: str) -> list[str]:
@@ -109,39 +99,35 @@ def _preset(scale: str) -> list[str]:
     return [line for line in lines if line.startswith("--")]
 
 
-def remember(directory: str, plan: Plan, jobs: Sequence[Job]) -> list[Job]:
-    """Adds jobs to the sweep file, which the report reads; returns all.
-
-    Raises:
-      UserError: the directory holds another sweep.
-    """
+def remember(directory: str, plan: Plan, jobs: Sequence[Job]) -> None:
+    """Adds jobs to the sweep file, which the report reads, after `check`."""
     check(directory, plan)
-    path = os.path.join(directory, SWEEP_FILE)
-    old = load_jobs(directory)[1] if os.path.isfile(path) else []
+    old = load_jobs(directory)[1] if _is_sweep(directory) else []
     known = {job.name: job for job in (*old, *jobs)}
     os.makedirs(directory, exist_ok=True)
     # A sweep may be moved.
-    placed = [dataclasses.asdict(job.placed("")) for job in known.values()]
+    placed = [job.placed("")._asdict() for job in known.values()]
     value = plan.same_in_all_runs() | {"jobs": placed}
-    write_whole(path, json.dumps(value, indent=1) + "\n", shared=True)
-    return list(known.values())
+    text = json.dumps(value, indent=1) + "\n"
+    write_whole(os.path.join(directory, SWEEP_FILE), text, shared=True)
+
+
+def _is_sweep(directory: str) -> bool:
+    return os.path.isfile(os.path.join(directory, SWEEP_FILE))
 
 
 def check(directory: str, plan: Plan) -> None:
     """Refuses a directory that holds something else, with a UserError."""
-    path = os.path.join(directory, SWEEP_FILE)
-    if not os.path.isfile(path):
-        if os.path.lexists(directory) and (
-            not os.path.isdir(directory) or os.listdir(directory)
-        ):
-            raise UserError(
-                f"--output_dir={directory} holds something that is not a "
-                "sweep. Name a new or empty directory."
-            )
-        return
-    shared, _ = load_jobs(directory)
+    if not _is_sweep(directory):
+        new = not os.path.lexists(directory)
+        if new or (os.path.isdir(directory) and not os.listdir(directory)):
+            return
+        raise UserError(
+            f"--output_dir={directory} holds something that is not a sweep. "
+            "Name a new or empty directory."
+        )
     wanted = plan.same_in_all_runs()
-    for name, old in shared.items():
+    for name, old in load_jobs(directory)[0].items():
         if _compared(name, old) != _compared(name, wanted[name]):
             raise UserError(
                 f"--output_dir={directory} holds a sweep with {name} "
@@ -165,14 +151,12 @@ def load_jobs(directory: str) -> tuple[dict[str, Any], list[Job]]:
     Raises:
       UserError: there is no sweep.
     """
-    path = os.path.join(directory, SWEEP_FILE)
-    if not os.path.isfile(path):
+    if not _is_sweep(directory):
         raise UserError(
             f"--output_dir={directory} holds no sweep: {SWEEP_FILE} is "
             "missing. Start one, or name the directory of one."
         )
-    with open(path, encoding="utf-8") as stream:
-        value = json.load(stream)
+    value = json.loads(pathlib.Path(directory, SWEEP_FILE).read_text("utf-8"))
     place = os.path.abspath(directory)
     return value, [Job(**job).placed(place) for job in value.pop("jobs")]
 
@@ -180,17 +164,13 @@ def load_jobs(directory: str) -> tuple[dict[str, Any], list[Job]]:
 def check_images(jobs: Sequence[Job], directory: str) -> None:
     """Refuses images that the runs of a sweep so far have not seen.
 
-    A run that continues compares its images itself; a new one has nothing to
-    compare with but the other runs.
-
-    Args:
-      jobs: those to run now; nothing is read if all of them have begun.
-      directory: the sweep's, which may be a new one.
+    A run that continues compares its images itself; a new one, of the `jobs`
+    to run now, has nothing to compare with but the other runs.
 
     Raises:
       UserError: the images are others, and --data_changed is not allow.
     """
-    if not os.path.isfile(os.path.join(directory, SWEEP_FILE)):
+    if not _is_sweep(directory):
         return
     new = [job for job in jobs if not _has_begun(job)]
     begun = list(filter(_has_begun, load_jobs(directory)[1]))

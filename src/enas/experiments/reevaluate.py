@@ -7,8 +7,9 @@ mean error over them and the error of the one that is best on the validation
 set. Writes nothing.
 """
 
+import functools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -18,11 +19,6 @@ from enas.tools import open_run
 from enas.tools.command import run_tool
 
 NUM_ARCS = 10
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the tool; returns its exit code."""
-    return run_tool(_run, argv)
 
 
 def _run(argv: list[str]) -> Iterator[str]:
@@ -54,6 +50,8 @@ def _run(argv: list[str]) -> Iterator[str]:
         f"{min(errors)[1]:.2f}"
     )
 
+
+main = functools.partial(run_tool, _run)
 
 if __name__ == "__main__":
     sys.exit(main())

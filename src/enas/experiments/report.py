@@ -9,14 +9,9 @@ from typing import Any
 from enas import tf_settings
 from enas.errors import UserError
 from enas.experiments import figures, summary, tables
+from enas.experiments import sweep as sweeps
 from enas.experiments.run_state import RunState
-from enas.experiments.sweep import (
-    READING_NAMES,
-    READINGS,
-    Group,
-    Sweep,
-    read_sweep,
-)
+from enas.experiments.sweep import READING_NAMES, READINGS, Group, Sweep
 from enas.experiments.table1_rows import BASELINE
 from enas.run.files import read_table, table_text, write_whole
 
@@ -32,7 +27,7 @@ def write_report(directory: str) -> list[str]:
     Raises:
       UserError: there is no sweep, or one of trainings from scratch.
     """
-    sweep = read_sweep(directory)
+    sweep = sweeps.read_sweep(directory)
     if not sweep.table:
         raise UserError(
             f"{directory} holds trainings from scratch, which have no report. "
@@ -44,19 +39,16 @@ def write_report(directory: str) -> list[str]:
     paths = [os.path.join(directory, name) for name in TEXTS]
     for path, text in zip(paths, texts, strict=True):
         write_whole(path, text, shared=True)
-    measured = _measured(sweep)
+    measured, errors = _measured(sweep), tables.by_defence(sweep)
     paths += figures.draw_figures(measured, directory)
-    errors = tables.by_defence(sweep)
     if len(errors) > 1:
         attacks = [g.name for g in sweep.table if g.row.name != BASELINE]
-        paths += figures.draw_defences(
-            errors, attacks, measured.caption, directory
-        )
+        about = (attacks, measured.caption, directory)
+        paths += figures.draw_defences(errors, *about)
     return [*paths, _write_hparams(sweep)]
 
 
 def _measured(sweep: Sweep) -> figures.Measured:
-    last = max(group.config.num_epochs for group in sweep.table)
     alone = {
         group.row.set: found.mean
         for (_, variant), group in sweep.groups.items()
@@ -66,8 +58,8 @@ def _measured(sweep: Sweep) -> figures.Measured:
     return figures.Measured(
         {split: sweep.primary(split) for split in ("valid", "test")},
         lambda row, column: groups[row].curve(column) if row in groups else [],
-        last,
-        f"scale {sweep.shared['scale']}, profile {sweep.shared['profile']}",
+        max(group.config.num_epochs for group in sweep.table),
+        "scale {scale}, profile {profile}".format(**sweep.shared),
         sweep.config,
         alone,
     )
@@ -94,8 +86,7 @@ def _keep_a_fuller_one(sweep: Sweep) -> None:
 
 def _page(sweep: Sweep) -> Iterator[str]:
     """Yields the lines of table1.md."""
-    yield from ("# Table 1, measured", "")
-    yield from _facts(sweep)
+    yield from ("# Table 1, measured", "", *_facts(sweep))
     primary, defended = sweep.primary("test"), tables.by_defence(sweep)
     read = {
         name: sweep.errors(READINGS[f"test_error_{reading}"])
@@ -118,9 +109,7 @@ def _page(sweep: Sweep) -> Iterator[str]:
         ("Share of poison among sampled ops", _SHARE, share),
         ("Runs", "", tables.runs(sweep)),
     ):
-        yield from ("", f"## {title}", "")
-        if text:
-            yield from (text, "")
+        yield from ("", f"## {title}", "", *([text, ""] if text else []))
         lines = list(table)
         empty = ["Nothing was measured yet."]
         yield from summary.markdown(lines) if lines[1:] else empty
@@ -210,6 +199,7 @@ def _lines(sweep: Sweep) -> Iterator[dict[str, Any]]:
     for group in sweep.groups.values():
         row = group.row
         valid, test = map(group.estimate, ("valid_acc", "test_acc"))
+        means = {name: group.estimate(c).mean for name, c in READINGS.items()}
         line = {
             **_row_settings(group),
             "seeds": len(group.states),
@@ -222,14 +212,10 @@ def _lines(sweep: Sweep) -> Iterator[dict[str, Any]]:
             "valid_error_spread": valid.sd,
             "test_error": test.mean,
             "test_error_spread": test.sd,
-            **{
-                n: group.estimate(column).mean for n, column in READINGS.items()
-            },
+            **means,
         }
         # What is not known stays empty.
-        yield {
-            name: "" if cell != cell else cell for name, cell in line.items()
-        }
+        yield {name: "" if v != v else v for name, v in line.items()}
 
 
 def _write_hparams(sweep: Sweep) -> str:

@@ -12,16 +12,9 @@ import numpy as np
 from scipy import stats
 
 from enas.cifar10.config import Config
-from enas.experiments import estimates
+from enas.experiments import estimates, table1_rows
 from enas.experiments.estimates import Estimate, estimate, number, paired
-from enas.experiments.table1_rows import (
-    BASELINE,
-    Row,
-    all_rows,
-    place,
-    read_rows,
-    space_of,
-)
+from enas.experiments.table1_rows import BASELINE, Row, floats, matching
 from enas.run.files import Line
 
 Errors = Mapping[str, Mapping[int, float]]
@@ -37,18 +30,22 @@ def markdown(table: Iterable[Sequence[str]]) -> list[str]:
 
 def share_of(row: Row, config: Config) -> float:
     """Returns Equation (1): the share of poison at the uniform controller."""
-    return space_of(config, row).uniform_poison_share
+    return table1_rows.space_of(config, row).uniform_poison_share
+
+
+def values(errors: Errors, row: str) -> list[float]:
+    """Returns the errors of a row, none for a row that has not run."""
+    return list(errors.get(row, {}).values())
 
 
 def of_row(errors: Errors, row: str) -> Estimate:
     """Returns the `Estimate` of a row's errors, n = 0 if there are none."""
-    return estimate(list(errors.get(row, {}).values()))
+    return estimate(values(errors, row))
 
 
 def difference(errors: Errors, row: str, other: str) -> Estimate:
     """Returns the mean error of a row minus that of another."""
-    a, b = (list(errors.get(name, {}).values()) for name in (row, other))
-    return estimates.above(a, b)
+    return estimates.above(values(errors, row), values(errors, other))
 
 
 def table1(
@@ -65,7 +62,7 @@ def table1(
     header = ["row", "poison", "q", "share of poison", "paper", "mean"]
     header += ["sd", "95 % interval", "n", "damage", "95 % interval"]
     yield [*header, "paired by seed", "best of 10"]
-    for name, row in all_rows().items():
+    for name, row in table1_rows.all_rows().items():
         found = of_row(primary, name)
         if not found.n:
             continue
@@ -75,8 +72,7 @@ def table1(
         if name == BASELINE:
             cells += ["-", "-", "-"]
         else:
-            damage = difference(primary, name, BASELINE)
-            cells += [number(damage.mean, "+.2f"), damage.interval]
+            cells += difference(primary, name, BASELINE).change
             cells.append(str(paired(primary[name], clean)))
         yield [*cells, number(of_row(second, name).mean)]
 
@@ -84,13 +80,7 @@ def table1(
 def defences(
     errors: Mapping[str, Errors], rows: Iterable[str], title: str = "row"
 ) -> Table:
-    """Yields the errors of rows, each with every defence.
-
-    Args:
-      errors: of the mean over sampled arcs, by the name of the defence.
-      rows: their names.
-      title: of the first column.
-    """
+    """Yields errors of rows, by defence; `title` is of the first column."""
     yield [title, *errors]
     for row in rows:
         found = (of_row(each, row) for each in errors.values())
@@ -100,31 +90,27 @@ def defences(
 def neighbours(errors: Errors) -> Table:
     """Yields whether errors grow along q within a set, step by step."""
     yield ["set", "step", "difference", "95 % interval", "n", "verdict"]
-    _, *poisoned = read_rows()
+    _, *poisoned = table1_rows.read_rows()
     for name in dict.fromkeys(row.set for row in poisoned):
         names = [BASELINE, *(r.name for r in poisoned if r.set == name)]
         for a, b in itertools.pairwise(n for n in names if errors.get(n)):
             step = difference(errors, b, a)
-            cells = [name, f"{a} to {b}", number(step.mean, "+.2f")]
-            yield [*cells, step.interval, str(step.n), estimates.verdict(step)]
+            cells = [name, f"{a} to {b}", *step.change, str(step.n)]
+            yield [*cells, estimates.verdict(step)]
 
 
 def correlations(readings: Mapping[str, Errors], config: Config) -> Table:
-    """Yields rank correlations with the paper's test errors.
+    """Yields rank correlations of readings with the paper's test errors.
 
     Beside ours always what the share of poison and q explain, without any
-    training.
-
-    Args:
-      readings: test errors by the name of the reading.
-      config: of the searches, whose candidate ops count.
+    training. The candidate ops of `config` count.
     """
     header = ["what", "rows", "rank correlation", "bootstrap over rows"]
     header += ["minus that of the share, bootstrap", "partial, share given"]
     yield [*header, "ordered as the paper at one share"]
     found = {row for each in readings.values() for row in each if each[row]}
     # Of the same rows as ours.
-    rows = [row for row in read_rows() if row.name in found]
+    rows = [row for row in table1_rows.read_rows() if row.name in found]
     shares = {row.name: share_of(row, config) for row in rows}
     copies = {row.name: float(row.q) for row in rows}
     yield _correlated("share of poison alone", shares, shares)
@@ -136,50 +122,38 @@ def correlations(readings: Mapping[str, Errors], config: Config) -> Table:
 
 def _correlated(
     name: str,
-    values: Mapping[str, float],
+    found: Mapping[str, float],
     shares: Mapping[str, float],
     measured: bool = False,
 ) -> list[str]:
-    rows = [row for row in read_rows() if row.name in values]
-    ours = np.array([values[row.name] for row in rows])
+    rows = [row for row in table1_rows.read_rows() if row.name in found]
+    ours = np.array([found[row.name] for row in rows])
     paper = np.array([row.paper_test_error or 0 for row in rows])
     share = np.array([shares[row.name] for row in rows])
     rho = estimates.correlation(ours, paper)
     cells = [name, str(len(rows)), number(rho, ".3f")]
     if not measured or rho != rho:
         return [*cells, "-", "-", "-", "-"]
+    three, gain = (ours, paper, share), estimates.gain_of_many
     cells.append(estimates.interval(ours, paper))
-    gain = estimates.gain_of_many
-    cells.append(estimates.interval(ours, paper, share, statistic=gain))
-    same, pairs = estimates.concordance(ours, paper, share)
-    partial = number(estimates.partial(ours, paper, share))
-    return [*cells, partial, f"{same} of {pairs}"]
+    cells.append(estimates.interval(*three, statistic=gain))
+    cells.append(number(estimates.partial(*three)))
+    return [*cells, "{} of {}".format(*estimates.concordance(*three))]
 
 
 def paper_code(lines: Sequence[Line], primary: Errors, second: Errors) -> Table:
-    """Yields the errors of the paper's own code beside ours.
-
-    Args:
-      lines: of paper_code.csv, an epoch each.
-      primary: our test errors of the mean over sampled arcs.
-      second: our test errors of the best of 10.
-    """
+    """Yields the errors of the paper's own code beside ours."""
     header = ["row", "its mean", "n", "mean here", "n", "difference"]
     yield [*header, "95 % interval", "its best of 10", "best of 10 here"]
     finished = [line for line in lines if line["test_error_sampled_train"]]
-    for row in read_rows():
+    for row in table1_rows.read_rows():
         name = {BASELINE: "0A"}.get(row.name, row.name.upper())
-        mine = [line for line in finished if line["row"] == name]
-        its, best = (
-            [float(line[f"test_error_{reading}"]) for line in mine]
-            for reading in ("sampled_train", "best")
-        )
-        if mine:
-            there, here = estimate(its), of_row(primary, row.name)
-            ours = list(primary.get(row.name, {}).values())
-            found = estimates.above(its, ours)
-            cells = [row.name, str(there), str(there.n), str(here), str(here.n)]
-            cells += [number(found.mean, "+.2f"), found.interval]
+        its = floats(finished, "test_error_sampled_train", row=name)
+        best = floats(finished, "test_error_best", row=name)
+        if its:
+            ours = values(primary, row.name)
+            cells = [row.name, *estimate(its).with_n, *estimate(ours).with_n]
+            cells += estimates.above(its, ours).change
             cells += [number(estimate(best).mean)]
             yield [*cells, number(of_row(second, row.name).mean)]
 
@@ -187,50 +161,37 @@ def paper_code(lines: Sequence[Line], primary: Errors, second: Errors) -> Table:
 def paper_rewards(lines: Sequence[Line], clean: Sequence[Line]) -> Table:
     """Yields mean rewards by epoch of the paper's own code beside ours.
 
-    Args:
-      lines: of paper_code.csv, an epoch each.
-      clean: lines of epochs.csv, of one clean search a seed.
+    `clean` are lines of epochs.csv, of one clean search a seed.
     """
     header = ["epoch", "its reward", "n", "reward here", "n", "difference"]
     yield [*header, "95 % interval"]
     for epoch in dict.fromkeys(line["epoch"] for line in clean):
         its, ours = (
-            [100 * float(e["reward"]) for e in of if e["epoch"] == epoch]
-            for of in ((line for line in lines if line["row"] == "0A"), clean)
+            [100 * reward for reward in floats(of, "reward", epoch=epoch)]
+            for of in (matching(lines, row="0A"), clean)
         )
-        found = estimates.above(its, ours)
-        cells = [epoch]
-        for each in map(estimate, (its, ours)):
-            cells += [str(each), str(each.n)]
-        yield [*cells, number(found.mean, "+.2f"), found.interval]
+        cells = [epoch, *estimate(its).with_n, *estimate(ours).with_n]
+        yield [*cells, *estimates.above(its, ours).change]
 
 
 def strata(arcs: Sequence[Line]) -> Table:
-    """Yields errors under shared weights by the number of good layers.
-
-    Args:
-      arcs: lines of arc_errors.csv.
-    """
+    """Yields errors in arc_errors.csv by the number of good layers."""
     mine = [arc for arc in arcs if arc["kind"].startswith("good_")]
     counts = sorted({int(arc["good_layers"]) for arc in mine})
     header = ["row", "defence", "variant", "seed", "arcs of each"]
     yield [*header, *map(str, counts)]
     for run, lines in _by_run(mine):
-        groups: dict[int, list[float]] = {count: [] for count in counts}
-        for arc in lines:
-            groups[int(arc["good_layers"])].append(float(arc["test_error"]))
-        sizes = sorted({len(found) for found in groups.values() if found})
-        cells = [str(estimate(found)) for found in groups.values()]
+        groups = [
+            floats(lines, "test_error", good_layers=str(count))
+            for count in counts
+        ]
+        sizes = sorted({len(found) for found in groups if found})
+        cells = [str(estimate(found)) for found in groups]
         yield [*run, "/".join(map(str, sizes)), *cells]
 
 
 def ranks(arcs: Sequence[Line], scratch: Sequence[Line]) -> Table:
-    """Yields Kendall's tau of errors under shared weights and from scratch.
-
-    Args:
-      arcs: lines of arc_errors.csv.
-      scratch: lines of retrained.csv, all of one budget.
-    """
+    """Yields Kendall's tau of errors under shared weights and from scratch."""
     header = ["row", "defence", "variant", "seed", "random arcs"]
     yield [*header, "Kendall's tau", "95 % bootstrap interval"]
     # Random arcs are of a space, whatever defence its search had.
@@ -249,9 +210,8 @@ def ranks(arcs: Sequence[Line], scratch: Sequence[Line]) -> Table:
         if pairs:
             shared, alone = np.array(pairs).T
             tau = estimates.correlation(shared, alone, stats.kendalltau)
-            ends = "-"
+            ends, of_many = "-", estimates.kendall_of_many
             if tau == tau:
-                of_many = estimates.kendall_of_many
                 ends = estimates.interval(shared, alone, statistic=of_many)
             yield [*run, str(len(pairs)), number(tau), ends]
 
@@ -263,4 +223,5 @@ def _by_run(lines: Sequence[Line]) -> list[tuple[tuple[str, ...], list[Line]]]:
         variant = line["variant"] or "-"
         key = line["row"], line["defence"], variant, line["seed"]
         runs.setdefault(key, []).append(line)
-    return sorted(runs.items(), key=lambda e: (place(e[0][0]), e[0]))
+    order = sorted(runs, key=lambda run: (table1_rows.place(run[0]), run))
+    return [(run, runs[run]) for run in order]

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from enas.cifar10 import metrics
@@ -15,7 +15,7 @@ from enas.experiments.jobs import read_config
 from enas.experiments.plan import load_jobs
 from enas.experiments.run_state import RunState, read_state
 from enas.experiments.summary import Errors
-from enas.experiments.table1_rows import Row, all_rows, space_of
+from enas.experiments.table1_rows import Row, all_rows, place, space_of
 from enas.run import versions
 from enas.run.files import read_result
 
@@ -35,18 +35,12 @@ READING_NAMES = {
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """One row of the report: the runs of a row and variant, over seeds.
-
-    Attributes:
-      variant: as of `Job`.
-      states: one per seed.
-      config: `Config` of the first seed.
-    """
+    """One row of the report: the runs of a row and a `Job`'s variant."""
 
     row: Row
     variant: str
-    states: list[RunState]
-    config: Config
+    states: list[RunState]  # One per seed.
+    config: Config  # Of the first seed.
 
     @functools.cached_property
     def space(self) -> SearchSpace:
@@ -63,8 +57,8 @@ class Group:
     @property
     def state_text(self) -> str:
         """The state of all seeds in a few words."""
-        left = [state for state in self.states if not state.finished]
-        texts = [f"seed {state.job.seed} {state.text}" for state in left]
+        left = (state for state in self.states if not state.finished)
+        texts = (f"seed {state.job.seed} {state.text}" for state in left)
         return "; ".join(texts) or "finished"
 
     def estimate(self, column: str) -> Estimate:
@@ -78,8 +72,8 @@ class Group:
 
     def curve(self, column: str) -> list[tuple[int, float]]:
         """Returns `mean_curve` of a column over the seeds."""
-        rows = [row for state in self.states for row in state.rows]
-        return mean_curve(rows, column)
+        rows = (row for state in self.states for row in state.rows)
+        return mean_curve((r["epoch"], r[column]) for r in rows if column in r)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +82,7 @@ class Sweep:
 
     Attributes:
       shared: scale, profile, override and flags of all runs.
-      groups: (row name, variant) -> `Group`, in the paper's order.
+      groups: by row name and variant, in the paper's order.
     """
 
     directory: str
@@ -106,12 +100,7 @@ class Sweep:
         return next(iter(self.groups.values())).config
 
     def errors(self, column: str = "test_acc", variant: str = "") -> Errors:
-        """Returns the final errors of the rows, or of a variant of them.
-
-        Args:
-          column: an accuracy of metrics.csv.
-          variant: "" for the rows themselves, or as of `Job`.
-        """
+        """Returns the final errors of the rows, or of a variant of them."""
         return {
             row: group.by_seed(column)
             for (row, name), group in self.groups.items()
@@ -137,8 +126,8 @@ class Sweep:
 
     def results(self) -> list[dict[str, Any]]:
         """Returns result.json of each run that has it."""
-        folders = [pathlib.Path(s.job.directory) for s in self.states]
-        files = [folder / "result.json" for folder in folders]
+        folders = (pathlib.Path(state.job.directory) for state in self.states)
+        files = (folder / "result.json" for folder in folders)
         return [read_result(file) for file in files if file.is_file()]
 
     def versions(self) -> list[dict[str, Any]]:
@@ -147,15 +136,12 @@ class Sweep:
         return [each for folder in folders for each in versions.read(folder)]
 
 
-def mean_curve(
-    rows: Iterable[Mapping[str, float]], column: str
-) -> list[tuple[int, float]]:
-    """Returns [(epoch, mean), ..] of a column over rows of metrics.csv."""
-    sums: dict[int, list[float]] = {}
-    for row in rows:
-        if column in row:
-            sums.setdefault(int(row["epoch"]), []).append(row[column])
-    return [(e, sum(v) / len(v)) for e, v in sorted(sums.items())]
+def mean_curve(cells: Iterable[tuple[Any, Any]]) -> list[tuple[int, float]]:
+    """Returns [(epoch, mean), ..] of pairs of an epoch and a number."""
+    found: dict[int, list[float]] = {}
+    for epoch, value in cells:
+        found.setdefault(int(epoch), []).append(float(value))
+    return [(e, sum(v) / len(v)) for e, v in sorted(found.items())]
 
 
 def read_sweep(directory: str) -> Sweep:
@@ -165,8 +151,7 @@ def read_sweep(directory: str) -> Sweep:
       UserError: there is none.
     """
     shared, jobs = load_jobs(directory)
-    order = list(all_rows())
-    jobs.sort(key=lambda job: (job.variant != "", order.index(job.row)))
+    jobs.sort(key=lambda job: (job.variant != "", place(job.row)))
     groups: dict[tuple[str, str], Group] = {}
     for job in jobs:
         config = read_config(job.arguments)

@@ -14,11 +14,8 @@ from enas.cifar10.flags import spelled_out
 from enas.errors import UserError
 from enas.experiments import plan as plans
 from enas.experiments.jobs import CONTROLS, Job, make_jobs, retrain_jobs
-from enas.experiments.local_engine import run_local
-from enas.experiments.plan import Plan
-from enas.experiments.run_state import read_state
-from enas.experiments.search_process import forget_the_dead
-from enas.experiments.status import StatusTable
+from enas.experiments.local_engine import forget_the_dead, run_local
+from enas.experiments.run_state import StatusTable, read_state
 from enas.parser import Parser
 from enas.paths import command_words, full_path
 
@@ -49,14 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _read_arguments(argv: Sequence[str]) -> argparse.Namespace:
     """Returns the parsed arguments, the search's flags among them."""
-    split = argv.index("--") if "--" in argv else len(argv)
-    arguments = _parser().parse_words(argv[:split])
-    arguments.flags = command_words(["--", *argv[split + 1 :]])[1:]
-    arguments.output_dir = full_path(arguments.output_dir)
-    return arguments
-
-
-def _parser() -> Parser:
     parser = Parser(
         prog="bash scripts/table1.sh",
         description=(
@@ -85,7 +74,11 @@ def _parser() -> Parser:
     add("--cpus_per_run", type=float, default=1, help="Ray's, per search")
     add("--gpus_per_run", type=float, default=0, help="Ray's, per search")
     add("--wait_for_nodes", action="store_true", help=_WAIT_HELP)
-    return parser
+    split = argv.index("--") if "--" in argv else len(argv)
+    arguments = parser.parse_words(argv[:split])
+    arguments.flags = command_words(["--", *argv[split + 1 :]])[1:]
+    arguments.output_dir = full_path(arguments.output_dir)
+    return arguments
 
 
 _SCALE_HELP = (
@@ -96,16 +89,13 @@ _WAIT_HELP = (
     "wait for a node with what a run needs, if the Ray cluster is growing"
 )
 _CONTROLS_HELP = (
-    "all or a comma list of "
-    + ", ".join(CONTROLS)
-    + ": the chosen rows with a controller that never learns, and an arc of"
-    " nothing but poison per set; default %(default)s"
+    f"all or a comma list of {', '.join(CONTROLS)}: the chosen rows with a"
+    " controller that never learns, and an arc of nothing but poison per set;"
+    " default %(default)s"
 )
 _DEFENCES_HELP = (
-    "all or a comma list of "
-    + ", ".join(DEFENCES)
-    + ", several at once joined by +: the chosen rows once more with each;"
-    " default %(default)s"
+    f"all or a comma list of {', '.join(DEFENCES)}, several at once joined by"
+    " +: the chosen rows once more with each; default %(default)s"
 )
 _RETRAIN_HELP = (
     "no searches: the best arc of each search in a table of `python -m"
@@ -122,11 +112,12 @@ _ABLATE_HELP = (
 def _run(arguments: argparse.Namespace) -> int:
     directory = arguments.output_dir
     if arguments.report:
-        return _report(directory)
+        _report(directory)
+        return 0
     plan = _plan(arguments)
     if arguments.retrain:
-        count = arguments.random_arcs
-        jobs = retrain_jobs(plan, directory, arguments.retrain, count)
+        more = arguments.retrain, arguments.random_arcs
+        jobs = retrain_jobs(plan, directory, *more)
     else:
         jobs = make_jobs(plan, directory)
     plans.check(directory, plan)
@@ -155,15 +146,12 @@ def _engine(arguments: argparse.Namespace) -> Callable[..., None]:
         return lambda jobs, show: run_local(jobs, arguments.jobs, show)
     from enas.experiments.ray_engine import RayEngine
 
-    return RayEngine(
-        arguments.ray_address,
-        arguments.cpus_per_run,
-        arguments.gpus_per_run,
-        wait_for_nodes=arguments.wait_for_nodes,
-    )
+    shares = arguments.cpus_per_run, arguments.gpus_per_run
+    wait = arguments.wait_for_nodes
+    return RayEngine(arguments.ray_address, *shares, wait_for_nodes=wait)
 
 
-def _plan(arguments: argparse.Namespace) -> Plan:
+def _plan(arguments: argparse.Namespace) -> plans.Plan:
     make_profile(arguments.override)
     controls = _words("controls", arguments.controls)
     defences = _words("defences", arguments.defences)
@@ -184,8 +172,7 @@ def _words(flag: str, text: str) -> tuple[str, ...]:
     if text in ("", "none"):
         return ()
     words = tuple(word.strip() for word in text.split(","))
-    twice = [word for word in words if words.count(word) > 1]
-    if twice:
+    if twice := [word for word in words if words.count(word) > 1]:
         raise UserError(
             f"--{flag} is a comma list of words, each once; received {text!r}. "
             f"Leave the second {twice[0]} out."
@@ -195,22 +182,21 @@ def _words(flag: str, text: str) -> tuple[str, ...]:
 
 def _seeds(text: str) -> tuple[int, ...]:
     words = _words("seeds", text)
-    legal = all(word.isdecimal() for word in words)
-    if not legal or not words or len(set(map(int, words))) < len(words):
+    seeds = tuple(int(word) for word in words if word.isdecimal())
+    # 69 and 069 are one.
+    if not words or len(set(seeds)) < len(words):
         raise UserError(
             "--seeds is a comma list of whole numbers, each once; received "
             f"{text!r}. Try --seeds=69,70,71."
         )
-    return tuple(map(int, words))
+    return seeds
 
 
-def _report(directory: str) -> int:
-    """Writes tables and figures of what there is; returns 0."""
+def _report(directory: str) -> None:
     from enas.experiments.report import write_report
 
     for path in write_report(directory):
         print(path)
-    return 0
 
 
 def _tell_failures(jobs: Sequence[Job]) -> int:

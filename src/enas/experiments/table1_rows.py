@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Iterable
 
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import (
@@ -27,8 +28,7 @@ class Row:
         (arXiv 2111.07138); mixed, the attacker who knows the defences;
         identity24 and the like, as many op ids as 4b or 4c of one poison.
       set: "none", the number of the poisoning set, "mixed" or "grouping".
-      poison: as --poison takes it.
-      q: copies of every op of the poisoning.
+      poison: as --poison takes it; q: copies of every op of it.
       paper_valid_error: per cent, final; None where the paper has no such row.
       paper_test_error: likewise.
       more: further search flags.
@@ -58,21 +58,30 @@ def poison_flags(poison: str, q: int | str) -> tuple[str, ...]:
 @functools.cache
 def all_rows() -> dict[str, Row]:
     """Returns rows by name: the 17 of Table 1, then those it does not have."""
-    return {line["row"]: _row(line) for line in read_table(str(_TABLE))}
+    rows = {}
+    for line in read_table(str(_TABLE)):
+        name, of_set, poison, q, *papers, flags = line.values()
+        valid, test = (float(error) if error else None for error in papers)
+        more = tuple(flags.split())
+        rows[name] = Row(name, of_set, poison, int(q), valid, test, more)
+    return rows
+
+
+def matching(lines: Iterable[Line], **cells: str) -> list[Line]:
+    """Returns the lines of a table that have these cells."""
+    return [line for line in lines if cells.items() <= line.items()]
+
+
+def floats(lines: Iterable[Line], column: str, **cells: str) -> list[float]:
+    """Returns the numbers in a column, of the lines that have these cells."""
+    found = (line[column] for line in matching(lines, **cells))
+    return [float(cell) for cell in found if cell]
 
 
 def place(name: str) -> tuple[int, str]:
     """Returns a key that sorts rows as the table does, others after them."""
     names = list(all_rows())
     return names.index(name) if name in names else len(names), name
-
-
-def _row(line: Line) -> Row:
-    cells = (line[f"paper_{split}_error"] for split in ("valid", "test"))
-    valid, test = (float(cell) if cell else None for cell in cells)
-    more = tuple(line["flags"].split())
-    name, of_set, poison = line["row"], line["set"], line["poison"]
-    return Row(name, of_set, poison, int(line["q"]), valid, test, more)
 
 
 def read_rows() -> list[Row]:
@@ -82,32 +91,25 @@ def read_rows() -> list[Row]:
 
 
 def choose_rows(names: list[str]) -> list[Row]:
-    """Returns the rows of some names in the order of the names.
-
-    Args:
-      names: of `all_rows`, or empty for the 17 of Table 1.
+    """Returns the rows of some names in their order, without any the 17.
 
     Raises:
       UserError: a name is unknown or named twice.
     """
-    if not names:
-        return read_rows()
     rows = all_rows()
-    for name in names:
-        if name not in rows or names.count(name) > 1:
-            raise UserError(
-                f"--only is a comma list of {', '.join(rows)}, each once; "
-                f"received {','.join(names)!r}. Leave it out for the 17 of "
-                "Table 1."
-            )
-    return [rows[name] for name in names]
+    if not rows.keys() >= set(names) or len(set(names)) < len(names):
+        raise UserError(
+            f"--only is a comma list of {', '.join(rows)}, each once; received "
+            f"{','.join(names)!r}. Leave it out for the 17 of Table 1."
+        )
+    return [rows[name] for name in names] or read_rows()
 
 
 def space_of(config: Config, row: Row | None = None) -> SearchSpace:
     """Returns the space of a run, or of a row with the run's other flags."""
-    poison, q = (
-        (row.poison, row.q or None) if row else (config.poison, config.q)
-    )
+    poison, q = config.poison, config.q
+    if row:
+        poison, q = row.poison, row.q or None
     # Names that users registered are checked by the search itself.
     named = [*expand(poison, {}), *(name for _, _, name in file_ops(config))]
     return make_search_space(

@@ -15,14 +15,12 @@ def readings(sweep: Sweep) -> Table:
     """Both readings of every run, valid / test error."""
     yield ["row", *READING_NAMES.values()]
     for group in sweep.groups.values():
-        pairs = (
-            [f"{s}_error_{name}" for s in SPLITS] for name in READING_NAMES
-        )
-        cells = [
-            " / ".join(number(group.estimate(READINGS[n]).mean) for n in pair)
-            for pair in pairs
-        ]
-        yield [group.name, *cells]
+        cells = [group.name]
+        for name in READING_NAMES:
+            columns = (READINGS[f"{split}_error_{name}"] for split in SPLITS)
+            means = (group.estimate(column).mean for column in columns)
+            cells.append(" / ".join(map(number, means)))
+        yield cells
 
 
 def controls(sweep: Sweep) -> Table:
@@ -57,8 +55,7 @@ def by_defence(sweep: Sweep) -> dict[str, Errors]:
 def ablation(sweep: Sweep) -> Table:
     """Points of test error that flipping one behaviour choice moves.
 
-    Only runs of the same seeds are compared. The damage of a row is its error
-    minus that of the baseline under the same choices.
+    Runs of the same seeds are compared; damage is under the same choices.
     """
     header = ["row", "choice flipped", "test error", "flipped", "points"]
     yield [*header, "damage", "damage flipped", "seeds"]
@@ -99,16 +96,16 @@ def _listed(found: Iterable[object]) -> str:
 def _flipped(sweep: Sweep) -> dict[str, Errors]:
     """Returns test errors by the choice flipped: of readings, of variants."""
     arcs, mode = sweep.printed
-    other, name = {
-        "best": ("sampled", "resampled"),
-        "sampled": ("best", "best_of_10"),
-    }[arcs]
-    other_mode = {"eval": "train", "train": "eval"}[mode]
-    flipped = {
-        f"evaluation_mode={other_mode}": f"test_error_{arcs}_{other_mode}",
-        f"evaluation={name}": f"test_error_{other}_{mode}",
+    other, choice = ("sampled", "resampled")
+    if arcs == "sampled":
+        other, choice = ("best", "best_of_10")
+    other_mode = "train" if mode == "eval" else "eval"
+    of_mode = READINGS[f"test_error_{arcs}_{other_mode}"]
+    of_arcs = READINGS[f"test_error_{other}_{mode}"]
+    found = {
+        f"evaluation_mode={other_mode}": sweep.errors(of_mode),
+        f"evaluation={choice}": sweep.errors(of_arcs),
     }
-    found = {flip: sweep.errors(READINGS[n]) for flip, n in flipped.items()}
     for _, variant in sweep.groups:
         if "=" in variant and variant not in found:
             found[variant] = sweep.errors(variant=variant)
@@ -124,8 +121,8 @@ def poison_share(sweep: Sweep) -> Table:
         if group.row.name == BASELINE or not curve or "=" in group.variant:
             continue
         good = group.space.max_good_share(group.config.tanh_constant)
-        shares: tuple[float, ...] = (curve[0][1], curve[-1][1])
-        shares += group.space.uniform_poison_share, 1 - good
+        bounds = group.space.uniform_poison_share, 1 - good
+        shares = (curve[0][1], curve[-1][1], *bounds)
         yield [group.name, *(f"{100 * share:.2f}" for share in shares)]
 
 
@@ -134,7 +131,6 @@ def runs(sweep: Sweep) -> Table:
     yield ["run", "state", "valid", "test", "minutes", "continued after"]
     for state in sweep.states:
         starts = state.notes.get("started_from_epochs", [])[1:]
-        cells = [state.job.name, state.text]
-        cells += [number(state.error(f"{split}_acc")) for split in SPLITS]
-        cells += [f"{state.seconds / 60:.1f}"]
+        errors = [number(state.error(f"{split}_acc")) for split in SPLITS]
+        cells = [state.job.name, state.text, *errors, state.minutes]
         yield [*cells, _listed(f"epoch {start}" for start in starts)]
