@@ -171,12 +171,26 @@ def test_a_training_from_scratch_is_a_line_of_its_own_table(tmp_path):
     result["last"] = {"test_acc": 0.75}
     path.write_text(json.dumps(result))
     names = collect.collect([str(tmp_path)], "m", str(tmp_path / "tables"))
-    assert names == ["1a 69 discard,prune random_arc_2"]
+    assert names == ["1a 69 discard,prune random_arc_2 child_num_layers=2"]
     (line,) = read_table(str(tmp_path / "tables/retrained.csv"))
-    wanted = {"kind": "random_arc_2", "poison_layers": "1"}
+    wanted = {"kind": "random_arc_2 child_num_layers=2", "poison_layers": "1"}
     wanted |= {"poison_layers_uniform": "1.00", "test_error": "25.00"}
     assert line.items() >= wanted.items()
     assert not (tmp_path / "tables/runs.csv").exists()
+
+
+def test_trainings_of_two_architectures_are_two_lines(tmp_path):
+    for number, arc in enumerate(["0  7 1", "1  2 0"]):
+        folder = tmp_path / f"mine{number}"
+        write_run(folder, 69)
+        path = folder / "result.json"
+        result = json.loads(path.read_text())
+        result["settings"]["child_from_scratch"] = True
+        result |= {"arc": arc, "parameters": 5}
+        path.write_text(json.dumps(result))
+        collect.collect([str(folder)], "m", str(tmp_path / "tables"))
+    lines = read_table(str(tmp_path / "tables/retrained.csv"))
+    assert [line["arc"] for line in lines] == ["0 7 1", "1 2 0"]
 
 
 @pytest.mark.parametrize("text", ["{", "3", '["finished"]'])

@@ -1,6 +1,9 @@
 """What a sweep runs and how it is asked for."""
 
+import concurrent.futures
+import pathlib
 import re
+import time
 import unittest.mock
 
 import pytest
@@ -23,6 +26,7 @@ from enas.experiments.summary import share_of
 from enas.experiments.sweep import Group, Sweep, read_sweep
 from enas.experiments.table1 import main
 from enas.experiments.table1_rows import choose_rows, read_rows, space_of
+from enas.run import files
 from enas.run.files import read_table
 
 OP_IDS = [6, 12, 42, 126, 306, 8, 18, 46, 106]
@@ -257,6 +261,43 @@ def test_trainings_from_scratch_have_no_report(tmp_path, capsys):
     plans.remember(str(tmp_path), plan, jobs)
     assert main(["--report", f"--output_dir={tmp_path}"]) == 2
     assert "holds trainings from scratch" in capsys.readouterr().err
+
+
+def test_trainings_of_a_users_own_poison_stay_in_the_sweep(tmp_path, capsys):
+    poison = tmp_path / "ops/mine.py:Same"
+    line = read_table(str(RUNS))[0]
+    line |= {"row": f"{poison}:2", "poison": str(poison), "q": "2"}
+    line |= {"best_arc": "0 " * 15, "variant": ""}
+    table = files.table_text([line], list(line))
+    files.write_whole(str(tmp_path / "r.csv"), table)
+    plan = plans.Plan(scale=plans.RETRAIN, seeds=(int(line["seed"]),))
+    sweep = tmp_path / "sweep"
+    jobs = retrain_jobs(plan, str(sweep), str(tmp_path / "r.csv"), 1)
+    folders = [pathlib.Path(job.directory) for job in jobs]
+    assert {folder.parent for folder in folders} == {sweep / "runs"}
+    assert len({folder.name for folder in folders}) == 2
+    plans.remember(str(sweep), plan, jobs)
+    assert main(["--report", f"--output_dir={sweep}"]) == 2
+    assert "holds trainings from scratch" in capsys.readouterr().err
+
+
+def test_sweeps_that_start_at_once_keep_each_others_rows(tmp_path, monkeypatch):
+    directory, rows = str(tmp_path / "sweep"), ["baseline", "1a", "2a", "3a"]
+    written = plans.write_whole
+
+    def write_slowly(*args, **kwargs):
+        time.sleep(0.1)  # Without a lock all have read the file by then.
+        written(*args, **kwargs)
+
+    def remember(row):
+        plan = plans.Plan("smoke", only=(row,))
+        plans.remember(directory, plan, make_jobs(plan, directory))
+
+    monkeypatch.setattr(plans, "write_whole", write_slowly)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(remember, rows))
+    _, jobs = plans.load_jobs(directory)
+    assert sorted(job.row for job in jobs) == sorted(rows)
 
 
 def test_help_names_every_flag(capsys):

@@ -36,7 +36,7 @@ from enas.tools.command import run_tool
 
 # What tells one run from another.
 KEY = ("row", "seed", "defence", "variant", "commit", "machine")
-RETRAINED_KEY = (*KEY[:3], "kind", "epochs", *KEY[4:])
+RETRAINED_KEY = (*KEY[:3], "kind", "epochs", *KEY[4:], "arc")
 # No table or figure needs the others, or more digits of some, and the tables
 # stay below 300 kB.
 _LEFT_OUT = set(
@@ -52,6 +52,8 @@ _NAMED = set(
     "poison q seed defence override controller_training child_fixed_arc "
     "child_from_scratch".split()
 )
+# Settings of a training from scratch that go with how long it is.
+_OF_EPOCHS = ("num_epochs", "child_lr_T_0")
 # What a run is called in a line for people.
 NAMES = ("row", "seed", "defence", "variant", "kind")
 
@@ -112,6 +114,11 @@ def _retrained_line(
         r"_(best_arc|random_arc_\d+)(?:_(.+))?_seed\d+$", path.parent.name
     )
     kind, defence = found.groups() if found else ("given", None)
+    others = _other_settings(settings, "retrain.flags")
+    others = [*settings["override"], *others]
+    # One wave of the learning rate; the number of epochs has its own column.
+    usual = [f"{name}={result['epochs']}" for name in _OF_EPOCHS]
+    kind = " ".join([kind, *(word for word in others if word not in usual)])
     layers = settings["child_num_layers"]
     arc = Arc.parse(result["arc"], layers, result["op_ids"])
     return {
@@ -196,20 +203,26 @@ def variant(settings: Mapping[str, Any]) -> str:
     """Returns in what a search differs from those of a row, in words."""
     # As a result has them: lists, not tuples.
     settings = json.loads(json.dumps(settings))
-    words = [*settings["override"]]
-    words += [] if settings["controller_training"] else ["uniform"]
+    words = [] if settings["controller_training"] else ["uniform"]
     if settings["child_fixed_arc"]:
         words.append(_kind_of_arc(settings))
+    others = _other_settings(settings, "small.flags")
+    return " ".join([*settings["override"], *words, *others])
+
+
+def _other_settings(settings: Mapping[str, Any], preset: str) -> list[str]:
+    """Returns name=value of what differs from a row's runs with a preset."""
     row = all_rows().get(of_run(settings)["row"])
-    flags = f"--flagfile={PRESETS / 'small.flags'}", "--profile=paper"
+    flags = f"--flagfile={PRESETS / preset}", "--profile=paper"
     config = read_config((*flags, *(row.flags if row else ())))
     usual = json.loads(json.dumps(vars(config)))
+    words = []
     for field in dataclasses.fields(config):
         name, value = field.name, settings.get(field.name, usual[field.name])
         changes = name == "num_epochs" or not field.metadata.get("logging")
         if changes and name not in _NAMED and value != usual[name]:
             words.append(f"{name}={value}".removesuffix(".0"))
-    return " ".join(words)
+    return words
 
 
 def _kind_of_arc(settings: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ No TensorFlow here: everything is checked before anything is touched.
 """
 
 import functools
+import hashlib
 import itertools
 import os
 import pathlib
@@ -52,7 +53,11 @@ class Job(NamedTuple):
     def name(self) -> str:
         """Returns a name that is unique in a sweep and legal for a folder."""
         middle = f"_{self.variant.replace('=', '-')}" if self.variant else ""
-        return f"{self.row}{middle}_seed{self.seed}"
+        row = self.row
+        if "/" in row:  # The path of a user's file of ops.
+            digest = hashlib.sha256(row.encode()).hexdigest()[:8]
+            row = f"{os.path.basename(row)}-{digest}"
+        return f"{row}{middle}_seed{self.seed}"
 
     @property
     def directory(self) -> str:

@@ -13,7 +13,7 @@ from enas.cifar10.config import Config
 from enas.cifar10.flags import spelled_out
 from enas.errors import UserError
 from enas.experiments.jobs import Job, read_config
-from enas.run import data_record
+from enas.run import data_record, lock
 from enas.run.files import write_whole
 from enas.run.flag_file import in_force
 from enas.tf_settings import start_tensorflow
@@ -23,6 +23,7 @@ SCALES = ("full", "small", "smoke")
 # Preset of trainings from scratch.
 RETRAIN = "retrain"
 SWEEP_FILE = "sweep.json"
+LOCK_FILE = "sweep.lock"
 PRESETS = pathlib.Path(__file__).resolve().parents[3] / "scripts" / "presets"
 # Search flags that the sweep sets itself -> how to say it to the sweep.
 OWNED = {
@@ -102,14 +103,17 @@ def _preset(scale: str) -> list[str]:
 def remember(directory: str, plan: Plan, jobs: Sequence[Job]) -> None:
     """Adds jobs to the sweep file, which the report reads, after `check`."""
     check(directory, plan)
-    old = load_jobs(directory)[1] if _is_sweep(directory) else []
-    known = {job.name: job for job in (*old, *jobs)}
     os.makedirs(directory, exist_ok=True)
-    # A sweep may be moved.
-    placed = [job.placed("")._asdict() for job in known.values()]
-    value = plan.same_in_all_runs() | {"jobs": placed}
-    text = json.dumps(value, indent=1) + "\n"
-    write_whole(os.path.join(directory, SWEEP_FILE), text, shared=True)
+    # Several calls may add theirs at once.
+    with lock.waited(os.path.join(directory, LOCK_FILE)):
+        check(directory, plan)
+        old = load_jobs(directory)[1] if _is_sweep(directory) else []
+        known = {job.name: job for job in (*old, *jobs)}
+        # A sweep may be moved.
+        placed = [job.placed("")._asdict() for job in known.values()]
+        value = plan.same_in_all_runs() | {"jobs": placed}
+        text = json.dumps(value, indent=1) + "\n"
+        write_whole(os.path.join(directory, SWEEP_FILE), text, shared=True)
 
 
 def _is_sweep(directory: str) -> bool:
@@ -119,8 +123,10 @@ def _is_sweep(directory: str) -> bool:
 def check(directory: str, plan: Plan) -> None:
     """Refuses a directory that holds something else, with a UserError."""
     if not _is_sweep(directory):
-        new = not os.path.lexists(directory)
-        if new or (os.path.isdir(directory) and not os.listdir(directory)):
+        if not os.path.lexists(directory):
+            return
+        held = os.listdir(directory) if os.path.isdir(directory) else ["file"]
+        if not held or LOCK_FILE in held:
             return
         raise UserError(
             f"--output_dir={directory} holds something that is not a sweep. "

@@ -4,10 +4,11 @@
 
 Samples arcs from the run's controller and prints, on the run's test set, the
 mean error over them and the error of the one that is best on the validation
-set. Writes nothing.
+set, in the mode that the profile evaluates in. Writes nothing.
 """
 
 import functools
+import operator
 import sys
 from collections.abc import Iterator
 
@@ -33,21 +34,22 @@ def _run(argv: list[str]) -> Iterator[str]:
         )
     search = open_run.load(config, print)
     splits = [open_run.images_of(search, name) for name in open_run.SPLITS]
-    errors = []
+    errors, mode = [], search.profile.evaluation_mode
     arcs = open_run.sampled_arcs(search, NUM_ARCS, "reevaluate")
     for i, arc in enumerate(arcs):
         valid, test = (
-            100 * (1 - search.evaluation.accuracy_of(arc, split))
+            100 * (1 - search.evaluation.accuracy_of(arc, split, mode))
             for split in splits
         )
         errors.append((valid, test))
         yield f"arc {i}: valid error {valid:.2f} test error {test:.2f}  {arc}"
     mean = np.mean(errors, axis=0)
+    # Of equals the first, as the search chooses.
+    best = min(errors, key=operator.itemgetter(0))
     yield (
         f"epoch {search.epoch}, overrides {config.override or 'none'}: mean "
         f"valid error {mean[0]:.2f}, mean test error {mean[1]:.2f}; best arc "
-        f"on the validation set: valid {min(errors)[0]:.2f}, test "
-        f"{min(errors)[1]:.2f}"
+        f"on the validation set: valid {best[0]:.2f}, test {best[1]:.2f}"
     )
 
 

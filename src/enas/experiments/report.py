@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from enas import tf_settings
-from enas.errors import UserError
 from enas.experiments import figures, summary, tables
 from enas.experiments import sweep as sweeps
 from enas.experiments.run_state import RunState
@@ -28,11 +27,6 @@ def write_report(directory: str) -> list[str]:
       UserError: there is no sweep, or one of trainings from scratch.
     """
     sweep = sweeps.read_sweep(directory)
-    if not sweep.table:
-        raise UserError(
-            f"{directory} holds trainings from scratch, which have no report. "
-            "`python -m enas.experiments.collect` adds them to a table."
-        )
     lines = list(_lines(sweep))
     texts = "\n".join(_page(sweep)) + "\n", table_text(lines, list(lines[0]))
     _keep_a_fuller_one(sweep)

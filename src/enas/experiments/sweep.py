@@ -10,9 +10,10 @@ from enas.cifar10 import metrics
 from enas.cifar10.behaviours import PROFILES, make_profile
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import SearchSpace
+from enas.errors import UserError
 from enas.experiments.estimates import Estimate, estimate
 from enas.experiments.jobs import read_config
-from enas.experiments.plan import load_jobs
+from enas.experiments.plan import RETRAIN, load_jobs
 from enas.experiments.run_state import RunState, read_state
 from enas.experiments.summary import Errors
 from enas.experiments.table1_rows import Row, all_rows, place, space_of
@@ -148,9 +149,14 @@ def read_sweep(directory: str) -> Sweep:
     """Returns the `Sweep` in a directory.
 
     Raises:
-      UserError: there is none.
+      UserError: there is none, or one of trainings from scratch.
     """
     shared, jobs = load_jobs(directory)
+    if shared["scale"] == RETRAIN:
+        raise UserError(
+            f"{directory} holds trainings from scratch, which have no report. "
+            "`python -m enas.experiments.collect` adds them to a table."
+        )
     jobs.sort(key=lambda job: (job.variant != "", place(job.row)))
     groups: dict[tuple[str, str], Group] = {}
     for job in jobs:

@@ -67,6 +67,21 @@ def held(path: str, log: Say) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def waited(path: str) -> Iterator[None]:
+    """Holds a lock for a moment, as soon as no other process does.
+
+    Where a file system has no locks, nobody waits.
+    """
+    with open(path, "ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+
+
 def open_locked(path: str) -> int:
     """Returns a descriptor of a file, which need not exist, and locks it.
 
