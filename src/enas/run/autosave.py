@@ -1,8 +1,9 @@
 """Saves a search between its steps: every so often, and when told to stop."""
 
+import contextlib
 import signal
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from enas.errors import Stopped
 
@@ -11,33 +12,28 @@ if TYPE_CHECKING:
     from enas.run.run_dir import RunDir
 
 
-class StopSignals:
-    """A context in which the two signals wait for the end of a step.
+class StopSignals(contextlib.ExitStack):
+    """A context in which SIGTERM and SIGINT wait for the end of a step.
 
     A second signal ends the program at once.
 
     Attributes:
       pending: number of the signal that came, or None.
-      patient: whether the first waits; at first, while nothing can be saved,
-        it ends the program at once as well.
+      patient: whether the first waits, since something can be saved.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.pending: int | None = None
         self.patient = False
-        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopSignals":
         for number in (signal.SIGTERM, signal.SIGINT):
-            before = signal.getsignal(number)
             # What a script starts in the background ignores Ctrl-C.
-            if before != signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._receive)
+            if signal.getsignal(number) != signal.SIG_IGN:
+                before = signal.signal(number, self._receive)
+                self.callback(signal.signal, number, before)
         return self
-
-    def __exit__(self, *unused: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
 
     def _receive(self, number: int, frame: object) -> None:
         if not self.patient or self.pending is not None:
@@ -50,8 +46,7 @@ def autosave(
 ) -> Callable[[], None]:
     """Returns what is to be called whenever a search could be saved.
 
-    It saves if it is time to, and raises `Stopped` after a signal. From now on
-    signals wait for it.
+    It saves when due and raises `Stopped` after a signal; signals now wait.
     """
     signals.patient = True
     saved = search.global_step + search.train_step

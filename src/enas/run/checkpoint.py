@@ -1,10 +1,8 @@
 """Checkpoints of a search, in TensorFlow 1's form and under its names.
 
-A checkpoint holds the tensors that a checkpoint of the original holds, by the
-same names: child weights and batch norm statistics with their zero-debias
-shadows, momentum and Adam slots, counters and baseline. The format (a tensor
-bundle) keeps a checksum of every tensor. A checkpoint within an epoch holds
-the epoch's measurements so far as well.
+One holds what the original's does: weights and batch norm statistics with their
+zero-debias shadows, slots, counters and baseline; and, within an epoch, its
+measurements so far. The format keeps a checksum of every tensor.
 """
 
 import contextlib
@@ -41,19 +39,15 @@ _STATISTICS = re.compile(r"(.*/bn)/(moving|statistics)")
 class Part:
     """A part of a variable, read, assigned and saved as a tf.Variable is.
 
-    A batch norm holds its moving statistics as one variable; checkpoints hold
-    each of them by the original's name.
-
-    Args:
-      place: index of the part: integers, slices and Ellipsis.
+    `place` is its index. A batch norm holds all moving statistics in one
+    variable; checkpoints name each.
     """
 
     def __init__(self, whole: tf.Variable, place: tuple) -> None:
-        self._whole = whole
-        self._place = place
+        self._whole, self._place = whole, place
         self.dtype = whole.dtype
-        shape = np.broadcast_to(0, whole.shape)[place].shape
-        self.shape = tf.TensorShape(shape)
+        example = np.broadcast_to(0, whole.shape)
+        self.shape = tf.TensorShape(example[place].shape)
 
     def numpy(self) -> np.ndarray:
         return self._whole.numpy()[self._place]
@@ -83,7 +77,6 @@ def model_variables(*models: Any) -> Variables:
 
 
 def _parts(scope: str, name: str, variable: tf.Variable) -> Variables:
-    """Returns the parts of a batch norm's statistics by their names."""
     width = variable.shape[-1]
     forms = {"{0}/{1}": slice(0, width)}
     if name == "statistics":
@@ -119,17 +112,16 @@ def search_tensors(search: Search) -> tuple[Variables, dict[str, Any]]:
     return variables, counters | search.progress.tensors()
 
 
-def write(search: Search, folder: str) -> str:
+def write(search: Search, folder: str) -> None:
     """Writes a checkpoint, which appears whole or not at all.
 
     Raises:
       NonFiniteError: a tensor holds a number that is not finite.
       WriteError: it cannot be written; the others are untouched.
     """
-    variables, _ = search_tensors(search)
     bad = [
         name
-        for name, tensor in variables.items()
+        for name, tensor in search_tensors(search)[0].items()
         if tensor.dtype.is_floating
         and not tf.reduce_all(tf.math.is_finite(tensor))
     ]
@@ -143,10 +135,10 @@ def write(search: Search, folder: str) -> str:
     name = f"epoch-{search.whole_epochs}"
     if search.progress.has_begun:
         name += f"-step-{search.global_step}-{search.train_step}"
-    return write_unchecked(search, os.path.join(folder, name))
+    write_unchecked(search, os.path.join(folder, name))
 
 
-def write_unchecked(search: Search, directory: str) -> str:
+def write_unchecked(search: Search, directory: str) -> None:
     """Writes a state of whatever numbers to a directory, which it replaces."""
     variables, counters = search_tensors(search)
     aside = f"{directory}.part"
@@ -165,17 +157,10 @@ def write_unchecked(search: Search, directory: str) -> str:
             # What is half written would take the room that is missing.
             shutil.rmtree(aside, ignore_errors=True)
             raise
-    return directory
 
 
 def save(prefix: str, tensors: dict[str, Any]) -> None:
-    """Writes variables and numbers, by name.
-
-    The files are `prefix`.index and `prefix`.data-00000-of-00001.
-
-    Raises:
-      WriteError: they cannot be written.
-    """
+    """Writes `prefix`.index and .data-00000-of-00001, or raises WriteError."""
     for tensor in tensors.values():
         if isinstance(tensor, tf.Variable):
             # Whose rows were set one by one would be copied to be read.
@@ -204,23 +189,19 @@ def writing(path: str) -> Iterator[None]:
 def assign(compiled: Compiled, tensors: Tensors) -> None:
     """Sets the variables that have a tensor."""
     variables = search_variables(compiled)
-    found = set(tensors) & set(variables)
+    found = tensors.keys() & variables.keys()
     for name in found:
         variables[name].assign(tensors[name])
     compiled.child_optimizer.assigned(found)
 
 
 def read(directory: str) -> Tensors:
-    """Returns what `read_tensors` does, of a checkpoint's directory."""
+    """Returns the `read_tensors` of a checkpoint's directory."""
     return read_tensors(os.path.join(directory, PREFIX))
 
 
 def read_tensors(prefix: str) -> Tensors:
-    """Returns all tensors of the checkpoint `prefix`.index, arrays by name.
-
-    Raises:
-      DamagedError: it cannot be read whole.
-    """
+    """Returns all tensors of a checkpoint by name, or raises DamagedError."""
     try:
         with _plain_name(prefix) as same:
             reader = tf.train.load_checkpoint(same)
@@ -243,11 +224,12 @@ def _plain_name(prefix: str) -> Iterator[str]:
     if not has_pattern(prefix):
         yield prefix
         return
+    full = os.path.abspath(prefix)
     with tempfile.TemporaryDirectory() as folder:
-        for path in glob.glob(f"{glob.escape(os.path.abspath(prefix))}.*"):
-            ending = path.removeprefix(os.path.abspath(prefix))
-            os.symlink(path, os.path.join(folder, PREFIX + ending))
-        yield os.path.join(folder, PREFIX)
+        same = os.path.join(folder, PREFIX)
+        for path in glob.glob(f"{glob.escape(full)}.*"):
+            os.symlink(path, same + path.removeprefix(full))
+        yield same
 
 
 def restore(search: Search, directory: str) -> None:
@@ -261,7 +243,7 @@ def restore(search: Search, directory: str) -> None:
     search.progress = EpochProgress()
     variables, counters = search_tensors(search)
     optimizer = search.compiled.child_optimizer
-    for name in optimizer.may_lack() - set(tensors):
+    for name in optimizer.may_lack() - tensors.keys():
         del variables[name]
     _check_same(tensors, {**variables, **counters}, directory)
     for name, variable in variables.items():
@@ -276,10 +258,10 @@ def restore(search: Search, directory: str) -> None:
 
 
 def _check_same(found: Tensors, wanted: dict[str, Any], directory: str) -> None:
-    wrong = sorted({n for n in found if not is_progress(n)} ^ set(wanted))
+    wrong = sorted({n for n in found if not is_progress(n)} ^ wanted.keys())
     wrong += [
         name
-        for name in set(found) & set(wanted)
+        for name in found.keys() & wanted.keys()
         if tuple(found[name].shape) != tuple(wanted[name].shape)
         or tf.as_dtype(found[name].dtype) != wanted[name].dtype
     ]

@@ -20,14 +20,12 @@ def positions(run: str) -> list[str]:
 
 def directories(run: str) -> list[str]:
     """Returns the directories of whole epochs of a run, oldest first."""
-    found = positions(run)
-    return [path for path in found if "-step-" not in os.path.basename(path)]
+    return [p for p in positions(run) if "-step-" not in os.path.basename(p)]
 
 
 def epochs_of(directory: str) -> int:
     """Returns the whole epochs that a checkpoint's name says."""
-    name = os.path.basename(os.path.normpath(directory))
-    return int(name.split("-")[1])
+    return int(os.path.basename(os.path.normpath(directory)).split("-")[1])
 
 
 def last_whole_epoch(run: str) -> int:

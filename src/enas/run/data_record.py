@@ -1,7 +1,6 @@
 """Which images a run has seen: data.jsonl, a line each time they changed.
 
-A path says where images are and not what they are, so a run is tied to their
-fingerprint: whatever opens it compares.
+A path does not say what images are, so fingerprints are compared.
 """
 
 import itertools
@@ -15,7 +14,7 @@ from enas.cifar10.data_utils import DataSet
 from enas.cifar10.readers.fingerprint import told
 from enas.errors import DamagedError, UserError
 from enas.run.checkpoint_names import directories, last_whole_epoch, positions
-from enas.run.files import read_lines, write_whole
+from enas.run.files import json_line, read_lines, write_whole
 from enas.utils import Say
 
 FILE = "data.jsonl"
@@ -26,8 +25,7 @@ def check(config: Config, data: DataSet, log: Say) -> None:
     """Logs which images were read; refuses others than a run has seen.
 
     Raises:
-      UserError: the run has seen other images and --data_changed is not
-        allow, or its record is damaged.
+      UserError: they are others and not allowed, or the record is damaged.
     """
     new = data.facts
     log(f"Data: {told(new)}")
@@ -35,15 +33,15 @@ def check(config: Config, data: DataSet, log: Say) -> None:
     if config.reset_output_dir or not positions(config.output_dir):
         return
     records = _read(config.output_dir)
-    if records:
-        for line in _history(records):
-            log(f"warning: {line}")
-        if records[-1]["fingerprint"] != new["fingerprint"]:
-            _allow_or_refuse(config, records[-1], new, log)
-        elif records[-1]["place"] != new["place"]:
-            log(f"The same images were in {records[-1]['place']} before")
-    else:
+    if not records:
         _check_unknown(config, log)
+        return
+    for line in _history(records):
+        log(f"warning: {line}")
+    if records[-1]["fingerprint"] != new["fingerprint"]:
+        _allow_or_refuse(config, records[-1], new, log)
+    elif records[-1]["place"] != new["place"]:
+        log(f"The same images were in {records[-1]['place']} before")
 
 
 def _allow_or_refuse(
@@ -61,14 +59,14 @@ def _allow_or_refuse(
             f"{text} A network for another number of classes is another one; "
             "name another --output_dir."
         )
-    if config.data_changed == "allow":
-        log(f"warning: {text} --data_changed=allow was given.")
-        return
-    raise UserError(
-        f"{text} Name the run's images by --data_path, --dataset=folder:PATH "
-        "or ENAS_DATA_DIR, with its --num_train, --num_valid and --num_test; "
-        "or use these on purpose by --data_changed=allow."
-    )
+    if config.data_changed != "allow":
+        raise UserError(
+            f"{text} Name the run's images by --data_path, "
+            "--dataset=folder:PATH or ENAS_DATA_DIR, with its --num_train, "
+            "--num_valid and --num_test; or use these on purpose by "
+            "--data_changed=allow."
+        )
+    log(f"warning: {text} --data_changed=allow was given.")
 
 
 def _check_unknown(config: Config, log: Say) -> None:
@@ -77,8 +75,8 @@ def _check_unknown(config: Config, log: Say) -> None:
         f"The run in {config.output_dir} was made by a version that kept no "
         "fingerprint of its images"
     )
-    folder = config.dataset.startswith("folder:")
-    if folder and config.data_changed != "allow":
+    allowed = config.data_changed == "allow"
+    if config.dataset.startswith("folder:") and not allowed:
         raise UserError(
             f"{text} and split a folder differently: images that it tests "
             "on now may be among those that it trained on. Start again in "
@@ -89,18 +87,15 @@ def _check_unknown(config: Config, log: Say) -> None:
 
 
 def changed(config: Config, data: DataSet) -> bool:
-    """Says whether checkpoints of a run have seen other images than these."""
-    records = _read(config.output_dir) if positions(config.output_dir) else []
-    new = data.facts["fingerprint"]
-    return bool(records) and records[-1]["fingerprint"] != new
-
-
-def check_whole_epoch(config: Config) -> None:
-    """Refuses to continue within an epoch, for other images than it began.
+    """Says whether checkpoints of a run have seen other images than these.
 
     Raises:
-      UserError: the newest checkpoint was saved within an epoch.
+      UserError: they have, and the newest was saved within an epoch.
     """
+    records = _of_checkpoints(config)
+    new = data.facts["fingerprint"]
+    if not records or records[-1]["fingerprint"] == new:
+        return False
     newest = positions(config.output_dir)[-1]
     if newest not in directories(config.output_dir):
         raise UserError(
@@ -109,29 +104,24 @@ def check_whole_epoch(config: Config) -> None:
             "move that folder away to go on from the last whole epoch, before "
             "you give --data_changed=allow."
         )
+    return True
 
 
 def keep(config: Config, data: DataSet) -> None:
-    """Writes down which images, passed by `check`, an opened run sees.
-
-    Raises:
-      WriteError: the record cannot be written.
-    """
-    records = _read(config.output_dir) if positions(config.output_dir) else []
-    new = dict(data.facts)
+    """Writes down, or raises WriteError, which images an opened run sees."""
+    records, new = _of_checkpoints(config), data.facts
     names = ("fingerprint", "place")
     if records and all(records[-1][name] == new[name] for name in names):
         return
-    new["after_epoch"] = last_whole_epoch(config.output_dir)
-    lines = [json.dumps(record) + "\n" for record in [*records, new]]
-    write_whole(os.path.join(config.output_dir, FILE), "".join(lines))
+    new = {**new, "after_epoch": last_whole_epoch(config.output_dir)}
+    text = "".join(map(json_line, [*records, new]))
+    write_whole(os.path.join(config.output_dir, FILE), text)
 
 
 def summary(folder: str) -> dict[str, Any]:
-    """Returns what result.json says of a run's images, {} if nothing is known.
+    """Returns what result.json says of the last images, {} if unknown.
 
-    They are the last ones; "changes" has a sentence for each time they became
-    other ones.
+    "changes" has a sentence for each time they became other ones.
     """
     records = _read(folder)
     if not records:
@@ -151,6 +141,11 @@ def _history(records: Sequence[Mapping[str, Any]]) -> list[str]:
         for old, new in itertools.pairwise(records)
         if old["fingerprint"] != new["fingerprint"]
     ]
+
+
+def _of_checkpoints(config: Config) -> list[dict[str, Any]]:
+    """Returns the records of a run; [] before its first checkpoint."""
+    return _read(config.output_dir) if positions(config.output_dir) else []
 
 
 def _read(folder: str) -> list[dict[str, Any]]:

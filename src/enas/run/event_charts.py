@@ -1,8 +1,7 @@
 """What TensorBoard gets at the start of a run: charts and table rows.
 
-Charts, a quantity each, are those of the tab Custom Scalars, the settings and
-results of a run a row of the tab HParams. No TensorFlow here but what the
-TensorBoard plugins import themselves.
+Charts, a quantity each, are in the tab Custom Scalars; settings and results
+are in the tab HParams. Only the plugins import TensorFlow here.
 """
 
 import copy
@@ -79,8 +78,7 @@ FIRST = ("child_num_layers", "dataset", "num_epochs", "poison", "q")
 def layout(config: Config) -> layout_pb2.Layout:
     """Returns the charts of a search."""
     whole = layout_pb2.Layout()
-    searches = config.child_fixed_arc is None
-    defended = searches and config.defence != "none"
+    defended = config.defence != "none" and config.child_fixed_arc is None
     shown = LAYOUT | DEFENCE_LAYOUT if defended else LAYOUT
     for category, charts in shown.items():
         part = whole.category.add(title=category)
@@ -119,8 +117,8 @@ def protos(config: Config) -> list[Any]:
 def tidy(graph: Any) -> Any:
     """Makes the `GraphDef` of a child easier to look at, in place.
 
-    It loses the edges that only order nodes; scopes get their plain names,
-    because Keras enters each twice.
+    Edges that only order nodes go; scopes, which Keras enters twice, get plain
+    names.
     """
     nodes = [node for node in copy.deepcopy(graph.node) if node.op != "NoOp"]
     for node in nodes:
@@ -138,7 +136,6 @@ def _plain(name: str) -> str:
 
 
 def _settings(config: Config) -> dict[str, Any]:
-    """Returns the settings that may change the numbers, by name."""
     settings: dict[str, Any] = {"poison": config.poison, "q": config.q or 0}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)

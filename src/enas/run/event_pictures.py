@@ -1,7 +1,7 @@
 """The pictures and texts of an epoch in TensorBoard. Imports matplotlib."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -33,7 +33,7 @@ def write_arcs(search: Search, reports: Sequence[Report]) -> None:
     """Writes the architectures that an epoch has shown."""
     ranked = sorted(reports, key=lambda r: r["accuracy"], reverse=True)
     best = next(report for report in reports if "valid_acc" in report)
-    _write_arc(search, best["arc"], "best", "The best of the 10.", search.epoch)
+    write_arc(search, best["arc"], "best", "The best of the 10.", search.epoch)
     drawings = [Drawing.of_search(search, report["arc"]) for report in ranked]
     titles = [_title(search, report) for report in ranked]
     tf.summary.image(
@@ -51,10 +51,15 @@ def write_arcs(search: Search, reports: Sequence[Report]) -> None:
     )
 
 
-def write_fixed_arc(search: Search) -> None:
-    """Writes the one architecture of a run with --child_fixed_arc."""
-    arc = cast(Arc, search.arcs.fixed_arc)
-    _write_arc(search, arc, "fixed", "The architecture in training.", 0)
+def write_arc(
+    search: Search, arc: Arc, name: str, what: str, step: int
+) -> None:
+    """Writes one architecture, as a picture and as text."""
+    drawing = Drawing.of_search(search, arc)
+    pixels, about = LEVELS[_pixels(picture(drawing))], f"{what} {LEGEND}."
+    tf.summary.image(f"arcs/{name}", pixels, step, description=about)
+    lines = [f"    {line}" for line in describe(drawing)]
+    tf.summary.text(f"arcs/{name}_as_text", "\n".join(lines), step, what)
 
 
 def write_ops(search: Search, ops: RunLines) -> None:
@@ -74,20 +79,18 @@ def write_ops(search: Search, ops: RunLines) -> None:
 def shares_of(
     ops: RunLines, search_space: SearchSpace, num_layers: int
 ) -> tuple[int, np.ndarray]:
-    """Returns the share of each kind of op per epoch and layer.
+    """Returns the first epoch, and the share of each kind of op.
 
-    Returns:
-      (first, shares): the first epoch; float `[L, kinds, epochs]`, NaN
-      for an epoch that was not written down.
+    That is float `[L, kinds, epochs]`, NaN where nothing was written down.
 
     Raises:
       UserError: the file holds other counts than the search has.
     """
     shape = num_layers, len(search_space.kinds)
     lines = ops.read()
-    epochs = [line["epoch"] for line in lines]
-    first, last = min(epochs, default=1), max(epochs, default=1)
-    shares = np.full((*shape, last - first + 1), np.nan)
+    epochs = [line["epoch"] for line in lines] or [1]
+    first = min(epochs)
+    shares = np.full((*shape, max(epochs) - first + 1), np.nan)
     for line in lines:
         try:
             counts = np.array(line["counts"], float)
@@ -98,42 +101,28 @@ def shares_of(
                 f"{ops.path} holds counts of {shape[0]} layers and {shape[1]} "
                 f"ops; received {str(line['counts'])[:80]}. {ADVICE}"
             )
-        share = counts / counts.sum(1, keepdims=True)
-        shares[:, :, line["epoch"] - first] = share
+        place = line["epoch"] - first
+        shares[:, :, place] = counts / counts.sum(1, keepdims=True)
     return first, shares
 
 
-def _write_arc(
-    search: Search, arc: Arc, name: str, what: str, step: int
-) -> None:
-    drawing = Drawing.of_search(search, arc)
-    pixels, about = LEVELS[_pixels(picture(drawing))], f"{what} {LEGEND}."
-    tf.summary.image(f"arcs/{name}", pixels, step, description=about)
-    lines = [f"    {line}" for line in describe(drawing)]
-    tf.summary.text(f"arcs/{name}_as_text", "\n".join(lines), step, what)
-
-
 def _title(search: Search, report: Report) -> tuple[str, bool]:
-    poison = report["poison_layers"]
-    text = f"accuracy {report['accuracy']:.3f}"
+    text, poison = f"accuracy {report['accuracy']:.3f}", report["poison_layers"]
     if search.search_space.poison_ops:
         text += f", {poison} poison"
     return text, poison > 0
 
 
 def _list(search: Search, ranked: Sequence[Report]) -> Iterator[str]:
-    """Yields the lines of a list in Markdown.
-
-    No table: TensorBoard breaks the words of its narrow columns.
-    """
+    """Yields Markdown; TensorBoard's tables break words in narrow columns."""
+    space = search.search_space
     for report in ranked:
-        arc, space = report["arc"], search.search_space
         names = [
             f"**{space.label(op)}**" if space.is_poison(op) else space.label(op)
-            for op in arc.op_ids
+            for op in report["arc"].op_ids
         ]
         yield f"1. {_title(search, report)[0]}: {', '.join(names)}"
-        yield from ("", f"    `{arc}`", "")
+        yield from ("", f"    `{report['arc']}`", "")
 
 
 def _pixels(figure: Figure) -> np.ndarray:

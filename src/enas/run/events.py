@@ -1,6 +1,7 @@
 """The TensorBoard events of a run, without what a kill left over."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 import time
@@ -20,8 +21,7 @@ class RunEvents:
     """Writes one point per row and tag.
 
     Args:
-      epochs: epochs that are done; points of later ones, which a killed
-        process wrote, are dropped.
+      epochs: that are done; points of later ones, of a killed process, go.
 
     Attributes:
       tags: of the epochs that are done, and of texts written since.
@@ -30,12 +30,12 @@ class RunEvents:
     def __init__(self, folder: str, epochs: int) -> None:
         self._folder = folder
         self.tags = _merge(folder, epochs)
-        with writing(self._folder):
+        with writing(folder):
             self._writer = tf.summary.create_file_writer(folder)
 
     def start(self, search: Search, flags: Sequence[str]) -> None:
         """Writes what does not change in a run, as step 0."""
-        config = search.config
+        config, arc = search.config, search.arcs.fixed_arc
         with self._step():
             table = "\n".join(f"    {line}" for line in flags)
             about = "A flagfile that repeats the run."
@@ -45,16 +45,18 @@ class RunEvents:
                 tf.summary.experimental.write_raw_pb(raw, step=0)
             if config.tensorboard_graph:
                 tf.summary.graph(event_charts.tidy(search.compiled.graph()))
-            if search.arcs.fixed_arc is not None and config.pictures_every:
+            if arc is not None and config.pictures_every:
                 # matplotlib takes a second to import; not every run draws.
-                from enas.run import event_pictures
+                from enas.run.event_pictures import write_arc
 
-                event_pictures.write_fixed_arc(search)
+                write_arc(
+                    search, arc, "fixed", "The architecture in training.", 0
+                )
 
     def add(
         self, row: dict[str, float], more: dict[str, float] | None = None
     ) -> None:
-        """Writes an epoch's columns, and `more` by its tags, to the disk."""
+        """Writes an epoch's columns, and `more` by its tags."""
         found = {t: row[c] for c, t in EVENT_TAGS.items() if c in row}
         with self._step():
             for tag, number in {**(more or {}), **found}.items():
@@ -64,7 +66,7 @@ class RunEvents:
     def add_pictures(
         self, search: Search, reports: Sequence[dict], ops: RunLines
     ) -> None:
-        """Writes pictures and texts of an epoch, to the disk."""
+        """Writes pictures and texts of an epoch."""
         every = search.config.pictures_every
         fixed = search.arcs.fixed_arc is not None
         if fixed or not every or search.epoch % every:
@@ -77,7 +79,7 @@ class RunEvents:
                 event_pictures.write_arcs(search, reports)
 
     def add_text(self, tag: str, lines: list[str]) -> None:
-        """Writes lines as a text, of the first epoch, to the disk."""
+        """Writes lines as a text, of the first epoch."""
         with self._step():
             tf.summary.text(tag, "\n\n".join(lines), step=1)
         self.tags.add(tag)
@@ -102,11 +104,7 @@ def read_events(path: str) -> Iterator[Any]:
 
 
 def _merge(folder: str, epochs: int) -> set[str]:
-    """Puts the files, one of each start, into one; a torn end goes as well.
-
-    Returns:
-      The tags that are left.
-    """
+    """Puts the files, one of each start, into one; returns the tags left."""
     tags: set[str] = set()
     paths = sorted(map(str, pathlib.Path(folder).glob("*")))
     old = [path for path in paths if not path.endswith(".part")]
@@ -135,10 +133,9 @@ def _points(paths: Sequence[str], epochs: int) -> Iterator[Any]:
     yield event(wall_time=now, file_version="brain.Event:2")
     yield event(wall_time=now, step=0, session_log=log)
     seen = set()
-    for path in paths:
-        for event in read_events(path):
-            tags = tuple(value.tag for value in event.summary.value)
-            done = 0 < event.step <= epochs
-            if tags and done and (event.step, tags) not in seen:
-                seen.add((event.step, tags))
-                yield event
+    for event in itertools.chain.from_iterable(map(read_events, paths)):
+        tags = tuple(value.tag for value in event.summary.value)
+        done = 0 < event.step <= epochs
+        if tags and done and (event.step, tags) not in seen:
+            seen.add((event.step, tags))
+            yield event

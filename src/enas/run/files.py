@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,11 +39,7 @@ def write_whole(path: str, text: str | bytes, shared: bool = False) -> None:
 
 
 def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads the result.json of a run.
-
-    Raises:
-      UserError: it cannot be read, or is not as a run writes it.
-    """
+    """Returns the contents of a run's result.json, or raises UserError."""
     text = read_text(path, "A run writes result.json after an evaluation")
     try:
         return dict(json.loads(text))
@@ -53,11 +50,7 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def append(path: str, text: str) -> None:
-    """Adds whole lines to the end of a file, which need not exist.
-
-    Raises:
-      WriteError: it cannot be written; a torn line may be left.
-    """
+    """Adds whole lines to a file; a WriteError may leave a torn one."""
     with naming(path):
         _write(path, "ab", text.encode())
 
@@ -84,46 +77,37 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def cut_torn_line(path: str) -> bool:
-    """Cuts off a last line without an end; returns whether there was one."""
-    if not os.path.isfile(path):
-        return False
-    with naming(path), open(path, "rb+") as stream:
-        text = stream.read()
-        whole = text.rfind(b"\n") + 1
-        if whole < len(text):
-            stream.truncate(whole)
-    return whole < len(text)
+def cut_torn_line(path: str) -> None:
+    """Cuts off a last line without an end, if the file is there."""
+    if os.path.isfile(path):
+        with naming(path), open(path, "rb+") as stream:
+            stream.truncate(stream.read().rfind(b"\n") + 1)
 
 
 def read_lines(path: str) -> list[str]:
-    """Returns the lines of a file without their ends, [] if there is none.
-
-    Raises:
-      UserError: it is not text.
-    """
+    """Returns the lines of a file, [] if there is none, or raises UserError."""
     if not os.path.isfile(path):
         return []
     try:
-        with open(path, encoding="utf-8-sig") as stream:
-            # Values may hold what `splitlines` takes for an end of line.
-            lines = stream.read().split("\n")
-            return lines if lines[-1] else lines[:-1]
+        text = pathlib.Path(path).read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path} is text in UTF-8, one line per entry; received bytes "
             f"that are not ({error.reason} at {error.start}). It was changed "
             "from outside; correct it, or take another --output_dir."
         ) from None
+    # Values may hold what `splitlines` takes for an end of line.
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def read_table(path: str) -> list[Line]:
-    """Returns the lines of a CSV file by column, [] if there is none.
-
-    Raises:
-      UserError: it is not text.
-    """
+    """Returns the lines of a CSV file by column; else as `read_lines`."""
     return list(csv.DictReader(read_lines(path)))
+
+
+def json_line(value: Mapping[str, Any]) -> str:
+    """Returns an object as a line of JSON, with its end."""
+    return json.dumps(value) + "\n"
 
 
 def table_text(
@@ -140,28 +124,17 @@ def table_text(
 
 
 class RunLines:
-    """A file that holds one JSON object per line, each of an epoch.
-
-    Args:
-      path: the file, which need not exist.
-      key: what every object has besides "epoch".
-    """
+    """A file, which need not exist, of JSON objects with `epoch` and a key."""
 
     def __init__(self, path: str, key: str) -> None:
-        self.path = path
-        self._key = key
+        self.path, self._key = path, key
 
     def read(self) -> list[dict[str, Any]]:
-        """Returns the objects.
-
-        Raises:
-          UserError: the file is not as a run writes it.
-        """
+        """Returns the objects, or raises UserError for a damaged file."""
         lines = read_lines(self.path)
         return [self._parse(n, line) for n, line in enumerate(lines, 1)]
 
     def _parse(self, number: int, line: str) -> dict[str, Any]:
-        # Among them RecursionError: brackets in brackets.
         wrong = ValueError, TypeError, KeyError, RecursionError
         with contextlib.suppress(*wrong):
             found = json.loads(line)
@@ -174,15 +147,11 @@ class RunLines:
 
     def add(self, objects: Iterable[dict[str, Any]]) -> None:
         """Adds objects to the end of the file."""
-        append(self.path, "".join(map(_line, objects)))
+        append(self.path, "".join(map(json_line, objects)))
 
     def keep(self, epochs: int) -> None:
         """Drops the objects of later epochs."""
         found = self.read()
         kept = [one for one in found if one["epoch"] <= epochs]
         if len(kept) < len(found):
-            write_whole(self.path, "".join(map(_line, kept)))
-
-
-def _line(value: dict[str, Any]) -> str:
-    return json.dumps(value) + "\n"
+            write_whole(self.path, "".join(map(json_line, kept)))

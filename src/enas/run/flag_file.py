@@ -28,30 +28,21 @@ def lines_of(config: Config, skip: Collection[str] = ()) -> list[str]:
     """Returns the flagfile of a run, a line per flag."""
     lines = []
     for name in _FIELDS:
-        if name in _NOT_REPEATED or name in skip:
-            continue
-        value = getattr(config, name)
-        values = value if isinstance(value, tuple) else (value,)
-        lines += [f"--{name}={v}" for v in values if v is not None]
+        if name not in (*_NOT_REPEATED, *skip):
+            value = getattr(config, name)
+            values = value if isinstance(value, tuple) else (value,)
+            lines += [f"--{name}={v}" for v in values if v is not None]
     return lines
 
 
 def keep(config: Config) -> None:
-    """Writes the flags of a run, its output_dir, into it.
-
-    Raises:
-      WriteError: the file cannot be written.
-    """
+    """Writes the flags of a run into it, or raises WriteError."""
     text = "\n".join(lines_of(config)) + "\n"
     write_whole(os.path.join(config.output_dir, FILE), text)
 
 
 def check_lines(config: Config) -> None:
-    """Refuses a value of several lines, of which flags.txt would make flags.
-
-    Raises:
-      UserError: there is one.
-    """
+    """Refuses, by a UserError, a value of several lines, each a flag then."""
     torn = [line for line in lines_of(config) if "\n" in line]
     if torn:
         raise UserError(
@@ -61,25 +52,23 @@ def check_lines(config: Config) -> None:
 
 
 def check(config: Config, trained: bool) -> None:
-    """Refuses to continue a run under other flags.
+    """Refuses to continue a run, perhaps a new one, under other flags.
 
     Args:
-      config: its output_dir is the run, which may be a new one.
       trained: whether it has a checkpoint.
 
     Raises:
-      UserError: a flag differs that may not, or what the checkpoints are of
-        is not known.
+      UserError: a flag differs that may not, or flags.txt of a trained run is
+        missing.
     """
     path = os.path.join(config.output_dir, FILE)
     lines = read_lines(path)
+    if not lines and trained:
+        raise UserError(
+            f"{path} says which flags its checkpoints were made with; it is "
+            "missing or empty. Put it back, or take another --output_dir."
+        )
     if not lines:
-        if trained:
-            raise UserError(
-                f"{path} says which flags its checkpoints were made with; it"
-                " is missing or empty. Put it back, or take another "
-                "--output_dir."
-            )
         return
     free = _FREE | (_IMAGES if config.data_changed == "allow" else set())
     new = in_force(lines_of(config, free))
@@ -106,9 +95,9 @@ def check(config: Config, trained: bool) -> None:
 
 
 def in_force(lines: Iterable[str]) -> set[str]:
-    """Returns flag lines as `spelled`; of several for one thing, the last."""
+    """Returns flag lines, paths in one spelling; of one thing the last."""
     last = {}
-    for line in map(spelled, lines):
+    for line in map(_spelled, lines):
         field = _FIELDS.get(_name(line))
         # --override and --op_setting say one thing per choice.
         several = field is not None and isinstance(field.default, tuple)
@@ -116,13 +105,12 @@ def in_force(lines: Iterable[str]) -> set[str]:
     return set(last.values())
 
 
-def spelled(line: str) -> str:
+def _spelled(line: str) -> str:
     """Returns a flag line with one spelling of every path.
 
-    Where a folder of images or a file of ops is, is left out: what is in
-    them is compared.
+    Not where folders of images and files of ops are: the contents are compared.
     """
-    name, equals, value = line.partition("=")
+    name, _, value = line.partition("=")
     field = _FIELDS.get(_name(line))
     kind = field and field.metadata.get("path")
     if kind == "full":

@@ -1,7 +1,6 @@
 """Keeps a second process out of a run directory. No TensorFlow here.
 
-The lock is on a file that names its holder. The kernel releases it however
-the process ends, so there is no stale lock to judge; NFS passes it on to other
+The kernel releases the lock however the process ends; NFS passes it on to other
 machines.
 """
 
@@ -16,40 +15,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from enas.errors import UserError, naming
-from enas.utils import Say
+from enas.utils import Say, quiet
 
 _FLAGS = os.O_RDWR | os.O_CREAT
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def check(path: str) -> None:
-    """Refuses a lock that another process holds; writes nothing.
-
-    Raises:
-      UserError: one does.
-    """
+    """Refuses a lock that another process holds, with a UserError."""
     if os.path.isfile(path):
-        descriptor, _ = _opened(path)
-        os.close(descriptor)
+        os.close(_opened(path, quiet))
 
 
 @contextlib.contextmanager
 def held(path: str, log: Say) -> Iterator[None]:
-    """Holds the lock and writes down who does; empties the file at the end.
-
-    Raises:
-      UserError: another process holds it.
-    """
-    descriptor, has_locks = _opened(path)
+    """Holds the lock, whose file says who does, or raises UserError."""
+    descriptor = _opened(path, log)
     try:
         with naming(path):
-            if not has_locks:
-                log(
-                    f"warning: {path} is on a file system without locks: "
-                    "nothing keeps a second process out of this run."
-                )
-            dead = _read(descriptor)
-            if dead:
+            if dead := _read(descriptor):
                 log(
                     f"Process {dead.get('pid')} on {dead.get('host')} ended "
                     "without releasing this run; taking it over"
@@ -83,9 +67,9 @@ def waited(path: str) -> Iterator[None]:
 
 
 def open_locked(path: str) -> int:
-    """Returns a descriptor of a file, which need not exist, and locks it.
+    """Returns a descriptor of a file, made if need be, that is locked.
 
-    The lock holds until it is closed, and in every process that inherits it.
+    The lock lasts until every process that has the descriptor closed it.
 
     Raises:
       BlockingIOError: another process holds it.
@@ -100,11 +84,11 @@ def open_locked(path: str) -> int:
     return descriptor
 
 
-def _opened(path: str) -> tuple[int, bool]:
-    """Returns a locked descriptor, and whether the file system has locks."""
+def _opened(path: str, log: Say) -> int:
+    """Returns a descriptor, locked if the file system has locks."""
     with naming(path):
         try:
-            return open_locked(path), True
+            return open_locked(path)
         except BlockingIOError:
             with open(path, "rb") as stream:
                 holder = _read(stream.fileno())
@@ -119,7 +103,11 @@ def _opened(path: str) -> tuple[int, bool]:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
-            return os.open(path, _FLAGS, 0o644), False
+            log(
+                f"warning: {path} is on a file system without locks: nothing "
+                "keeps a second process out of this run."
+            )
+            return os.open(path, _FLAGS, 0o644)
 
 
 def _read(descriptor: int) -> dict[str, Any]:

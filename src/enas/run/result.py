@@ -61,19 +61,16 @@ def _best(
             f"{reports.path} has no measured arc of epoch {best['epoch']}. "
             f"{ADVICE}"
         )
+    splits = ("train", "valid", "test")
     return {
         "best": best,
         "arc": arcs[0],
         "protocol": _protocol(search.config),
-        "images": {
-            name: len(getattr(search.data, name))
-            for name in ("train", "valid", "test")
-        },
+        "images": {name: len(getattr(search.data, name)) for name in splits},
     }
 
 
 def _protocol(config: Config) -> str:
-    """Returns in words what the accuracies of a run are."""
     profile = config.behaviour
     mode = {"eval": "evaluation", "train": "training"}[profile.evaluation_mode]
     size = config.eval_batch_size

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from enas.cifar10.metrics import COLUMNS, EpochNumbers
 from enas.errors import UserError
-from enas.run.files import (
-    ADVICE,
-    RunLines,
-    cut_torn_line,
-    read_lines,
-    table_text,
-    write_whole,
-)
+from enas.run import files
 
 if TYPE_CHECKING:  # It needs TensorFlow.
     from enas.cifar10.search import Search
@@ -29,21 +22,17 @@ class RunRows:
 
     def __init__(self, path: str) -> None:
         self._metrics = os.path.join(path, "metrics.csv")
-        self.arcs = RunLines(os.path.join(path, "arcs.jsonl"), "arc")
-        self.ops = RunLines(os.path.join(path, "ops.jsonl"), "counts")
+        self.arcs = files.RunLines(os.path.join(path, "arcs.jsonl"), "arc")
+        self.ops = files.RunLines(os.path.join(path, "ops.jsonl"), "counts")
 
     def repair(self) -> None:
         """Cuts off lines that a kill left half written."""
         for path in (self._metrics, self.arcs.path, self.ops.path):
-            cut_torn_line(path)
+            files.cut_torn_line(path)
 
     def rows(self) -> list[Row]:
-        """Returns the rows of metrics.csv, column -> number.
-
-        Raises:
-          UserError: it is not a table as a run writes it.
-        """
-        lines = read_lines(self._metrics)
+        """Returns the rows of metrics.csv, or raises UserError if damaged."""
+        lines = files.read_lines(self._metrics)
         try:
             rows = list(map(_numbers, csv.DictReader(lines, strict=True)))
             epochs = [row["epoch"] for row in rows]
@@ -53,7 +42,7 @@ class RunRows:
         except (csv.Error, ValueError) as error:
             raise UserError(
                 f"{self._metrics} is a table of numbers, an epoch in a row; "
-                f"received {error}. {ADVICE}"
+                f"received {error}. {files.ADVICE}"
             ) from None
         return rows
 
@@ -63,32 +52,26 @@ class RunRows:
         rows, *_ = self.rows(), self.arcs.read(), self.ops.read()
         kept = [row for row in rows if row["epoch"] <= epochs]
         if len(kept) < len(rows):
-            write_whole(self._metrics, table_text(kept, COLUMNS))
+            files.write_whole(self._metrics, files.table_text(kept, COLUMNS))
         self.arcs.keep(epochs)
         self.ops.keep(epochs)
 
     def add(
-        self,
-        search: "Search",
-        numbers: EpochNumbers,
-        reports: Sequence[dict[str, Any]],
+        self, search: "Search", numbers: EpochNumbers, reports: Sequence[dict]
     ) -> list[Row]:
         """Writes what an epoch adds to the tables; returns all rows."""
         rows = [*self.rows(), numbers.measured()]
-        write_whole(self._metrics, table_text(rows, COLUMNS))
+        files.write_whole(self._metrics, files.table_text(rows, COLUMNS))
         self.arcs.add(r | {"arc": str(r["arc"])} for r in reports)
-        if search.op_counts:
-            ran = {
-                "epoch": search.epoch,
-                "ops": search.search_space.kinds,
-                "counts": search.op_counts,
-            }
-            self.ops.add([ran])
+        if counts := search.op_counts:
+            ops = search.search_space.kinds
+            self.ops.add(
+                [{"epoch": search.epoch, "ops": ops, "counts": counts}]
+            )
         return rows
 
 
 def _numbers(row: dict[str, str]) -> Row:
-    """Returns a row of cells as numbers, without the empty cells."""
     if None in row or None in row.values():
         raise ValueError("a row of another length than the first line's")
     numbers: Row = {

@@ -31,20 +31,10 @@ LOCK = ".lock"
 KEPT_CHECKPOINTS = 2
 # What a run writes besides, all that a reset deletes; each may have a .part.
 # `exported.txt` stays: it says which exports, wherever they are, are its own.
-WRITTEN = {
-    "arcs.jsonl",
-    "best_arc.txt",
-    "checkpoints",
-    "data.jsonl",
-    "events",
-    "flags.txt",
-    "metrics.csv",
-    "ops.jsonl",
-    "result.json",
-    "stdout",
-    "user_ops",
-    "versions.jsonl",
-}
+WRITTEN = set(
+    "arcs.jsonl best_arc.txt checkpoints data.jsonl events flags.txt "
+    "metrics.csv ops.jsonl result.json stdout user_ops versions.jsonl".split()
+)
 
 
 class RunDir:
@@ -67,9 +57,8 @@ class RunDir:
         """Refuses a directory that a run may not use, before anything else.
 
         Raises:
-          UserError: the path is a file, or a directory with other things in
-            it than runs, or a run with other flags or other files of the
-            user's.
+          UserError: it is a file, holds other things than runs, or is a run
+            in use or with other flags or files of ops.
         """
         flag_file.check_lines(self.config)
         if not os.path.lexists(self.path):
@@ -122,9 +111,7 @@ class RunDir:
         with naming(self.file(FOLDER)):
             os.makedirs(self.file(FOLDER), exist_ok=True)
         self._unsettled = data
-        if data_record.changed(self.config, data):
-            data_record.check_whole_epoch(self.config)
-        else:
+        if not data_record.changed(self.config, data):
             self._settle()
         user_files.keep(self.config)
         cut_torn_line(self.file("stdout"))
@@ -132,10 +119,7 @@ class RunDir:
         versions.keep(self.path, log)
 
     def _settle(self) -> None:
-        """Writes down flags and images, if that was put off.
-
-        A run is not tied to other images before it has learned from them.
-        """
+        """Ties the run to flags and images, before it learns from them."""
         if self._unsettled is not None:
             flag_file.keep(self.config)
             data_record.keep(self.config, self._unsettled)
@@ -160,14 +144,13 @@ class RunDir:
                     os.remove(path)
 
     def resume(self, search: Search) -> bool:
-        """Sets a built search to the newest checkpoint that can be read.
+        """Sets a built search to the newest good checkpoint, if there is one.
 
-        Rows and events after it are dropped, damaged checkpoints are kept
-        under another name. Returns whether there was a checkpoint.
+        Rows and events after it are dropped, damaged ones get another name.
+        Returns whether there was one.
 
         Raises:
-          UserError: there are checkpoints and none can be read, or there were
-            some; a run starts from scratch only if it is asked to.
+          UserError: there are or were checkpoints, and none can be read.
         """
         self.tables.repair()
         # Checkpoints that were being written.
@@ -223,40 +206,39 @@ class RunDir:
         self._settle()
         rows = self.tables.add(search, numbers, reports)
         result.keep(search, rows, self.tables.arcs)
-        # What the share of poison is compared with.
-        space = search.search_space
+        space, row = search.search_space, numbers.measured()
         good = space.max_good_share(search.config.tanh_constant)
-        row = numbers.measured()
+        # What the share of poison is compared with.
         row["poison_share_uniform"] = space.uniform_poison_share
         row["poison_share_least"] = 1 - good
         self.events.add(row, search.defence.numbers())
         self.events.add_pictures(search, reports, self.tables.ops)
         self.save(search)
 
-    def save(self, search: Search) -> str:
+    def save(self, search: Search) -> None:
         """Writes a checkpoint and deletes those that nobody needs.
 
-        Kept are the last two whole epochs and, after them, the last two
-        within an epoch: the one before is there if the last is damaged.
+        Kept are the last two whole epochs and, after them, the last two within
+        an epoch: the one before is there if the last is damaged.
 
         Raises:
           NonFiniteError: a weight is not finite; nothing is written.
           WriteError: it cannot be written; the one before is untouched.
         """
         self._settle()
-        written = checkpoint.write(search, self.file(FOLDER))
+        checkpoint.write(search, self.file(FOLDER))
         whole, order = directories(self.path), positions(self.path)
         newer = order[order.index(whole[-1]) + 1 :] if whole else order
         kept = {*whole[-KEPT_CHECKPOINTS:], *newer[-KEPT_CHECKPOINTS:]}
         for path in set(order) - kept:
             with naming(path):
                 shutil.rmtree(path)
-        return written
 
     def save_unchecked(self, search: Search) -> str:
         """Saves a state from which nothing continues; returns its directory."""
         path = self.file(FOLDER, "nonfinite")
-        return checkpoint.write_unchecked(search, path)
+        checkpoint.write_unchecked(search, path)
+        return path
 
     def close(self) -> None:
         """Closes the event file and releases the directory."""
@@ -264,11 +246,7 @@ class RunDir:
 
 
 def check_parent(path: str, flag: str) -> None:
-    """Refuses a path that no directory can be made at.
-
-    Raises:
-      UserError: what holds it is not a directory or cannot be written to.
-    """
+    """Refuses a path that no directory can be made at, with a UserError."""
     parent = os.path.abspath(path)
     while not os.path.lexists(parent):
         parent = os.path.dirname(parent)
@@ -281,9 +259,8 @@ def check_parent(path: str, flag: str) -> None:
 
 def _holds_a_run(path: str) -> bool:
     """Says whether a path is a run or holds some, as a sweep does."""
-    place = pathlib.Path(path)
     # Where another process deletes at this moment there is nothing to find.
-    folders = () if place.is_symlink() else os.walk(place)
+    folders = () if os.path.islink(path) else os.walk(path)
     return any(MARKER in files for _, _, files in folders)
 
 

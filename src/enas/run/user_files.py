@@ -1,7 +1,6 @@
 """Copies of a user's op files in the run directory, which they explain.
 
-A run depends on what is in these files, so nothing continues it, or measures
-it, with other contents.
+Nothing continues a run, or measures it, with other contents of these files.
 """
 
 import os
@@ -15,13 +14,7 @@ FOLDER = "user_ops"
 
 
 def keep(config: Config) -> None:
-    """Copies the files that a search takes ops from into the run directory.
-
-    What `user_ops.load` ran is kept, whatever became of the files since.
-
-    Raises:
-      WriteError: a copy cannot be written.
-    """
+    """Copies the files of ops as `load` ran them, or raises WriteError."""
     for path, copy in copies(config).items():
         with naming(copy):
             os.makedirs(os.path.dirname(copy), exist_ok=True)
@@ -29,12 +22,9 @@ def keep(config: Config) -> None:
 
 
 def check(config: Config) -> None:
-    """Refuses files whose contents are not those that the run began with.
+    """Refuses, by a UserError, files that have changed since the run began.
 
     They were run by `user_ops.load`; the run may be a new one.
-
-    Raises:
-      UserError: a file has changed.
     """
     for path, copy in copies(config).items():
         if not os.path.isfile(copy):

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 import enas
-from enas.run.files import append, cut_torn_line
+from enas.run.files import append, cut_torn_line, json_line
 from enas.utils import Say
 
 FILE = "versions.jsonl"
@@ -19,13 +19,8 @@ OLD_FILE = "versions.json"
 
 
 def keep(folder: str, log: Say) -> None:
-    """Adds a line for this start and logs what differs from the last one.
-
-    Raises:
-      WriteError: the file cannot be written.
-    """
-    before, now = read(folder), _versions()
-    last = before[-1] if before else {}
+    """Adds a line, or raises WriteError, and logs what has changed."""
+    last, now = (read(folder) or [{}])[-1], _versions()
     changes = [
         f"{name} {last[name]} -> {value}"
         for name, value in now.items()
@@ -38,15 +33,12 @@ def keep(folder: str, log: Say) -> None:
         )
     path = os.path.join(folder, FILE)
     cut_torn_line(path)
-    line = {"start": time.strftime("%Y-%m-%d %H:%M:%S"), **now}
-    append(path, json.dumps(line) + "\n")
+    start = time.strftime("%Y-%m-%d %H:%M:%S")
+    append(path, json_line({"start": start, **now}))
 
 
 def read(folder: str) -> list[dict[str, Any]]:
-    """Returns what the starts of a run ran on, oldest first.
-
-    A line that cannot be read is left out: nothing depends on it.
-    """
+    """Returns what the starts of a run ran on, oldest first, if readable."""
     found = []
     for name in (OLD_FILE, FILE):
         path = pathlib.Path(folder, name)

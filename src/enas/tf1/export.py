@@ -1,7 +1,6 @@
 """Writes a checkpoint that the original TensorFlow 1 program can restore.
 
-Its directory is what the original calls --output_dir: the file `checkpoint`
-there names the checkpoint, and the original restores what that file names.
+It restores what the file `checkpoint` in its --output_dir names.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from enas.paths import check_loadable
 from enas.run import checkpoint
 from enas.run.files import append, read_lines
 from enas.run.run_dir import RunDir, check_parent
-from enas.tf1.files import move_in, write_aside
+from enas.tf1.files import write
 from enas.tf1.load import restart_state
 from enas.utils import Say
 
@@ -30,8 +29,8 @@ def check(run_dir: RunDir) -> None:
     """Refuses a place that an export may not be written to.
 
     Raises:
-      UserError: it is a directory, cannot be made, or another checkpoint is
-        there, which this run has not written.
+      UserError: it is a directory, cannot be made, or holds a checkpoint
+        that this run has not written.
     """
     prefix = run_dir.config.export_tf1_checkpoint
     if prefix is None:
@@ -59,15 +58,16 @@ def check(run_dir: RunDir) -> None:
 
 def export(search: Search, run_dir: RunDir, log: Say) -> None:
     """Writes the checkpoint that --export_tf1_checkpoint asks for."""
-    config = run_dir.config
-    if config.export_tf1_checkpoint is None:
+    asked = run_dir.config.export_tf1_checkpoint
+    if asked is None:
         return
-    prefix = os.path.abspath(config.export_tf1_checkpoint)
-    tensors = export_tensors(search)
-    index = write_aside(prefix, tensors)
-    append(run_dir.file(_RECORD), f"{_line(prefix, index)}\n")
-    move_in(prefix)
-    log(f"Exported {len(tensors)} tensors as {config.export_tf1_checkpoint}")
+    prefix, tensors = os.path.abspath(asked), export_tensors(search)
+
+    def record(index: str) -> None:
+        append(run_dir.file(_RECORD), f"{_line(prefix, index)}\n")
+
+    write(prefix, tensors, record)
+    log(f"Exported {len(tensors)} tensors as {asked}")
     space = search.config.poison, search.config.candidate_ops
     classes = search.data.num_classes
     if (*space, classes) != ("none", "enas6", 10) or search.profile != ENAS:
@@ -78,14 +78,12 @@ def export(search: Search, run_dir: RunDir, log: Say) -> None:
 
 
 def _is_own(run_dir: RunDir, prefix: str) -> bool:
-    """Says whether what is at a place is an export of this run."""
     lines, index = read_lines(run_dir.file(_RECORD)), f"{prefix}.index"
-    if not os.path.isfile(index):
-        return any(line.partition("\t")[0] == prefix for line in lines)
-    if any(line.startswith(f"{prefix}\t") for line in lines):
-        return _line(prefix, index) in lines
+    own = {line for line in lines if f"{line}\t".startswith(f"{prefix}\t")}
+    if not own or not os.path.isfile(index):
+        return bool(own)
     # An earlier version wrote down the place alone.
-    return prefix in lines
+    return own == {prefix} or _line(prefix, index) in own
 
 
 def _line(prefix: str, index: str) -> str:
@@ -97,7 +95,6 @@ def _line(prefix: str, index: str) -> str:
 def export_tensors(search: Search) -> dict[str, Any]:
     """Returns what the original saves, by name: variables and numbers."""
     variables, counters = checkpoint.search_tensors(search)
-    if search.config.restarts:
-        for name, value in restart_state(search.config, search.epoch).items():
-            counters[name] = np.int32(value)
-    return {**variables, **counters}
+    config = search.config
+    state = restart_state(config, search.epoch) if config.restarts else {}
+    return {**variables, **counters, **{n: np.int32(state[n]) for n in state}}

@@ -4,7 +4,7 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -17,8 +17,8 @@ def find_prefix(path: str) -> str:
     """Returns the path of a checkpoint's files without their endings.
 
     Args:
-      path: that path, one of the files, a folder with a `checkpoint`
-        file or a single checkpoint in it, or a run directory of this program.
+      path: that path, one of the files, a folder with a `checkpoint` file or
+        one checkpoint, or a run directory of this program.
 
     Raises:
       UserError: there is none, or more than one.
@@ -61,32 +61,25 @@ def _no_checkpoint(path: str, found: str) -> UserError:
     )
 
 
-def write_aside(prefix: str, tensors: Mapping[str, Any]) -> str:
+def write(
+    prefix: str, tensors: dict[str, Any], record: Callable[[str], None]
+) -> None:
     """Writes a checkpoint and the file `checkpoint` that names it.
 
     Args:
-      prefix: where `move_in` will move them, absolute.
-
-    Returns:
-      Path of the index, beside that place.
+      prefix: absolute; what is there is replaced.
+      record: gets the path of the written index before anything is replaced.
     """
     folder, name = os.path.split(prefix)
-    aside = f"{prefix}.part"
+    aside = pathlib.Path(f"{prefix}.part")
     shutil.rmtree(aside, ignore_errors=True)
-    os.makedirs(aside)
-    checkpoint.save(os.path.join(aside, name), dict(tensors))
+    aside.mkdir(parents=True)
+    checkpoint.save(str(aside / name), tensors)
     state = tf.compat.v1.train.generate_checkpoint_state_proto(folder, name)
-    pathlib.Path(aside, "checkpoint").write_text(str(state))
-    return os.path.join(aside, f"{name}.index")
-
-
-def move_in(prefix: str) -> None:
-    """Moves what was written aside to its place; what was there is replaced."""
-    folder, name = os.path.split(prefix)
-    aside = f"{prefix}.part"
+    (aside / "checkpoint").write_text(str(state))
+    record(str(aside / f"{name}.index"))
     # An index is what makes a checkpoint, so it leaves first and comes last.
-    if os.path.lexists(f"{prefix}.index"):
-        os.remove(f"{prefix}.index")
+    pathlib.Path(f"{prefix}.index").unlink(missing_ok=True)
     for part in (f"{name}.data-00000-of-00001", f"{name}.index", "checkpoint"):
-        os.replace(os.path.join(aside, part), os.path.join(folder, part))
-    os.rmdir(aside)
+        os.replace(aside / part, os.path.join(folder, part))
+    aside.rmdir()

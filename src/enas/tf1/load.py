@@ -13,28 +13,14 @@ from enas.errors import UserError
 from enas.run import checkpoint
 from enas.run.checkpoint_names import positions
 from enas.tf1.files import find_prefix
-from enas.tf1.names import (
-    OTHER,
-    PORT,
-    STATISTIC,
-    WEIGHT,
-    Entry,
-    Shape,
-    branch_of,
-    compare,
-    is_of_controller,
-    kind_of,
-)
+from enas.tf1.names import OTHER, PORT, STATISTIC, WEIGHT, Entry, Shape, compare
 from enas.utils import Say
 
 NAMES_SHOWN = 5
-Tensors = checkpoint.Tensors
 
 
 def start(search: Search, log: Say) -> None:
-    """Initialises a fresh run as --init_checkpoint says.
-
-    A run that has its own checkpoint continues from that.
+    """Initialises a run without a checkpoint of its own by --init_checkpoint.
 
     Raises:
       UserError: the checkpoint is not one, or not one of such a search.
@@ -70,19 +56,16 @@ def initialise(search: Search, log: Say) -> None:
     """Sets a search to a checkpoint, as far as its --init_* flags ask.
 
     Raises:
-      UserError: the checkpoint cannot be read; a tensor has another shape;
-        weights or statistics are missing or left over, poisonings apart; or
-        its counters are not those of a search with these flags.
+      UserError: the checkpoint cannot be read, has other tensors, poisonings
+        apart, or counters that no search with these flags has.
     """
     config = search.config
     prefix = find_prefix(cast(str, config.init_checkpoint))
     tensors = checkpoint.read_tensors(prefix)
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     entries = compare(shapes, wanted_shapes(search.compiled, config))
-    asked = [entry for entry in entries if _is_asked(entry.name, config)]
-    _check_child(asked, prefix)
-    _check_shapes(asked, prefix)
-    _check_names(asked, prefix, len(search.search_space.candidate_ops))
+    asked = [entry for entry in entries if _is_asked(entry, config)]
+    _check(asked, prefix, len(search.search_space.candidate_ops))
     if config.init_slots:
         _set_counters(search, tensors, prefix)
     loaded = {e.name: tensors[e.name] for e in asked if e.verdict == "matched"}
@@ -91,7 +74,7 @@ def initialise(search: Search, log: Say) -> None:
     log(f"Loaded: {len(loaded)}")
     unmatched = {"missing": "Missing, as initialised", "left over": "Left over"}
     for verdict, title in unmatched.items():
-        names = [entry.name for entry in asked if entry.verdict == verdict]
+        names = [e.name for e in asked if e.verdict == verdict]
         told = f" ({_first(names)})" if names else ""
         log(f"{title}: {len(names)}{told}")
     unread = sum(e.found is not None for e in entries if e not in asked)
@@ -102,18 +85,16 @@ def wanted_shapes(compiled: Compiled, config: Config) -> dict[str, Shape]:
     """Returns the shapes of what the port has, by TensorFlow 1's names."""
     variables = checkpoint.search_variables(compiled)
     counters = ["global_step", "train_step", "Variable"]
-    if config.restarts:
-        counters += ["last_reset", "T_i"]
+    counters += ["last_reset", "T_i"] if config.restarts else []
     shapes = {name: tuple(v.shape) for name, v in variables.items()}
-    return shapes | {name: () for name in counters}
+    return shapes | dict.fromkeys(counters, ())
 
 
 def restart_state(config: Config, epochs: int) -> dict[str, int]:
     """Returns the original's schedule variables after some epochs.
 
     last_reset is the epoch of the last restart, T_i the epochs of the period.
-    Both move in the first step of an epoch, so the restart of an epoch that
-    has not begun is not in them.
+    Both move in an epoch's first step: one that has not begun is not in them.
 
     Source: row 17, ENAS utils.py `get_train_ops`; same.
     """
@@ -123,27 +104,21 @@ def restart_state(config: Config, epochs: int) -> dict[str, int]:
     return {"last_reset": last, "T_i": period}
 
 
-def _is_asked(name: str, config: Config) -> bool:
-    if is_of_controller(name) and not config.init_controller:
+def _is_asked(entry: Entry, config: Config) -> bool:
+    if entry.is_of_controller and not config.init_controller:
         return False
-    return config.init_slots or kind_of(name) in (WEIGHT, STATISTIC, OTHER)
+    return config.init_slots or entry.kind in (WEIGHT, STATISTIC, OTHER)
 
 
-def _check_child(entries: Sequence[Entry], prefix: str) -> None:
-    if not any(
-        entry.verdict in ("matched", "shape differs")
-        and entry.name.startswith("child/")
-        and entry.kind == WEIGHT
-        for entry in entries
-    ):
+def _check(entries: Sequence[Entry], prefix: str, num_candidates: int) -> None:
+    """Refuses another network: only poisonings may be missing or extra."""
+    both = [e for e in entries if None not in (e.found, e.wanted)]
+    if not any(e.kind == WEIGHT and e.name.startswith("child/") for e in both):
         raise UserError(
             f"{prefix} holds none of the child's weights, such as "
             "child/stem_conv/w. It is not a checkpoint of ENAS macro search; "
             "name another."
         )
-
-
-def _check_shapes(entries: Sequence[Entry], prefix: str) -> None:
     wrong = [
         f"{entry.name} has {list(entry.found or ())}, needed "
         f"{list(entry.wanted or ())}"
@@ -158,18 +133,12 @@ def _check_shapes(entries: Sequence[Entry], prefix: str) -> None:
             "a search space with more op ids, --noinit_controller loads the "
             "child alone."
         )
-
-
-def _check_names(
-    entries: Sequence[Entry], prefix: str, num_candidates: int
-) -> None:
-    """Refuses another network: only poisonings may be missing or extra."""
     wrong = [
         f"{entry.name} is {entry.verdict}"
         for entry in entries
         if entry.verdict != "matched"
         and entry.kind not in (OTHER, PORT)
-        and not (branch_of(entry.name) or 0) >= num_candidates
+        and (entry.branch or 0) < num_candidates
         # Without them there is nothing to check the schedule by.
         and entry.name not in ("last_reset", "T_i")
     ]
@@ -182,7 +151,9 @@ def _check_names(
         )
 
 
-def _set_counters(search: Search, tensors: Tensors, prefix: str) -> None:
+def _set_counters(
+    search: Search, tensors: checkpoint.Tensors, prefix: str
+) -> None:
     """Sets what is counted, if it is where a search could be."""
     config = search.config
     step = int(tensors["global_step"])

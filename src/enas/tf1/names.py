@@ -1,11 +1,8 @@
-"""What the tensors of a TensorFlow 1 checkpoint are, judging by their names.
+"""What TensorFlow 1's tensors are, by their names. No TensorFlow here."""
 
-No TensorFlow here.
-"""
-
-import dataclasses
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
@@ -26,22 +23,25 @@ _COUNTERS = {
     "last_reset": "schedules.cosine_restarts",
     "T_i": "schedules.cosine_restarts",
 }
-# What the port remembers of weights that no step touched. It goes with slots.
-_PORT = re.compile(r"child/(copies/(matrices|squares)|weight_use)")
-_POWERS = ("beta1_power", "beta2_power")
 _SHADOW = re.compile(r"(.*/bn)/\1/(moving_\w+/(?:biased|local_step))")
-_STATISTIC = re.compile(r".*/moving_(mean|variance)(/biased|/local_step)?")
 _BRANCH = re.compile(r"child/layer_\d+/branch_(\d+)/.*")
+_OURS = "(child|controller)(/.*)?"
+# Kind -> the names of it that are of no kind before.
+_NAMES = {
+    COUNTER: "|".join(_COUNTERS),
+    # Of weights that no step touched. It goes with slots.
+    PORT: "child/(copies/(matrices|squares)|weight_use)",
+    SLOT: f"beta[12]_power|{_OURS}/(Momentum|Adam|Adam_1)",
+    STATISTIC: f"{_OURS}/moving_(mean|variance)(/biased|/local_step)?",
+    WEIGHT: "(child|controller)/.*",
+    OTHER: ".*",
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One tensor: in the checkpoint, in the port, or in both.
+class Entry(NamedTuple):
+    """A tensor by its TensorFlow 1 name.
 
-    Attributes:
-      name: TensorFlow 1's.
-      found: its shape in the checkpoint, or None.
-      wanted: its shape in the port, or None.
+    `found` is its shape in the checkpoint, `wanted` that in the port, or None.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """What the tensor is, one of the module's constants."""
+        """What the tensor is, one of `KINDS`."""
         return kind_of(self.name)
 
     @property
@@ -62,48 +62,31 @@ class Entry:
             return "left over"
         return "matched" if self.found == self.wanted else "shape differs"
 
+    @property
+    def is_of_controller(self) -> bool:
+        """Whether it belongs to the controller or its training."""
+        own = "train_step|Variable|beta[12]_power|controller/.*"
+        return bool(re.fullmatch(own, self.name, re.DOTALL))
+
+    @property
+    def branch(self) -> int | None:
+        """The branch that it belongs to, if it does to one."""
+        match = _BRANCH.fullmatch(self.name)
+        return int(match[1]) if match else None
+
 
 def compare(found: Shapes, wanted: Shapes) -> list[Entry]:
-    """Compares the tensors of a checkpoint with those of the port.
-
-    Both have TensorFlow 1's names. First come the port's in its order, then
-    what is left over.
-    """
+    """Returns first the port's tensors in its order, then what is left over."""
     names = [*wanted, *sorted(set(found) - set(wanted))]
     return [Entry(name, found.get(name), wanted.get(name)) for name in names]
 
 
 def kind_of(name: str) -> str:
     """Returns what a tensor is, by its TensorFlow 1 name."""
-    if name in _COUNTERS:
-        return COUNTER
-    if name in _POWERS:
-        return SLOT
-    if not name.startswith(("child/", "controller/")):
-        return OTHER
-    if _PORT.fullmatch(name):
-        return PORT
-    if name.endswith(("/Momentum", "/Adam", "/Adam_1")):
-        return SLOT
-    return STATISTIC if _STATISTIC.fullmatch(name) else WEIGHT
-
-
-def is_of_controller(name: str) -> bool:
-    """Returns whether a tensor belongs to the controller or its training."""
-    own = ("train_step", "Variable", *_POWERS)
-    return name in own or name.startswith("controller/")
-
-
-def branch_of(name: str) -> int | None:
-    """Returns the branch that a tensor belongs to, if it does to one."""
-    match = _BRANCH.fullmatch(name)
-    return int(match[1]) if match else None
+    forms = _NAMES.items()
+    return next(k for k, form in forms if re.fullmatch(form, name, re.DOTALL))
 
 
 def port_name(name: str) -> str:
-    """Returns what the port calls a tensor.
-
-    The same, but for the zero-debias shadows, which TensorFlow 1 puts under
-    the scope's name twice, and for the counters, which are attributes.
-    """
+    """Returns what the port calls a tensor: shadows and counters differ."""
     return _COUNTERS.get(name) or _SHADOW.sub(r"\1/\2", name)

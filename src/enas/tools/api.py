@@ -20,12 +20,14 @@ from enas.cifar10.flags import make_flags
 from enas.cifar10.main import run
 from enas.cifar10.readers.folder import PREFIX
 from enas.drawing.plan import Drawing
+from enas.drawing.text import describe
 from enas.errors import UserError
 from enas.paths import user_path
 from enas.run.autosave import StopSignals
 from enas.run.files import read_result
 from enas.tools import evaluate, export, open_run
 from enas.tools.open_run import MODES, SPLITS, check_word
+from enas.utils import Log
 
 if TYPE_CHECKING:
     import keras
@@ -57,13 +59,13 @@ def run_search(config: Config, quiet: bool = False) -> "Run":
             ' one, for example Config(dataset="shapes", num_epochs=2).'
         )
     tf_settings.start_tensorflow()
-    from enas.utils import Log
-
-    nothing, signals = contextlib.nullcontext(), StopSignals()
-    # Python hands signals to its main thread, and only that may ask for them.
-    main = threading.current_thread() is threading.main_thread()
-    silence = contextlib.redirect_stdout(io.StringIO())
-    with silence if quiet else nothing, signals if main else nothing:
+    signals = StopSignals()
+    with contextlib.ExitStack() as stack:
+        if quiet:
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        # Only Python's main thread may ask for signals.
+        if threading.current_thread() is threading.main_thread():
+            stack.enter_context(signals)
         code = run(config, Log(), signals)
     if code:
         raise RuntimeError(
@@ -118,11 +120,7 @@ class Run:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The contents of result.json.
-
-        Raises:
-          UserError: there is none yet, or it is damaged.
-        """
+        """The contents of result.json, or a UserError if there is none."""
         return read_result(os.path.join(self.path, "result.json"))
 
     @functools.cached_property
@@ -141,10 +139,7 @@ class Run:
         return self.arc()
 
     def arc(self, arc: AnyArc = None) -> Arc:
-        """Returns an `Arc` from text, lists or an `Arc`, checked.
-
-        Args:
-          arc: the best one by default, here as in all methods.
+        """Returns an `Arc` from text, lists or an `Arc`; None is the best one.
 
         Raises:
           UserError: it is none of this run's search space.
@@ -172,15 +167,12 @@ class Run:
 
     def describe(self, arc: AnyArc = None) -> str:
         """Returns the table of an arc as text."""
-        from enas.drawing.text import describe
-
         return "\n".join(describe(self._drawing(arc)))
 
     def _drawing(self, arc: AnyArc) -> Drawing:
         return Drawing.of_search(self.search, self.arc(arc))
 
     def _own(self, arc: AnyArc) -> Arc:
-        """Returns an arc that the run has weights for."""
         return open_run.parsed(self.search, str(self.arc(arc)))
 
     def accuracy(
@@ -188,9 +180,8 @@ class Run:
     ) -> float:
         """Returns the accuracy of an arc under the run's weights, in [0, 1].
 
-        Args:
-          split: "valid" or "test".
-          mode: "eval", or "train", with dropout and noise on.
+        `split` is "valid" or "test", `mode` "eval" or, with dropout and noise,
+        "train".
         """
         check_word("split", split, SPLITS)
         check_word("mode", mode, MODES)
@@ -200,8 +191,7 @@ class Run:
     def predict(self, images: np.ndarray, arc: AnyArc = None) -> np.ndarray:
         """Returns probabilities, float32 `[images, classes]`.
 
-        Args:
-          images: whole numbers from 0 to 255, `[images, size, size, 3]`.
+        The images are whole numbers from 0 to 255, `[images, size, size, 3]`.
         """
         images = _pixels(images, self.search.data.train.images.shape[1:])
         return evaluate.predict(self.search, self._own(arc), images)
@@ -216,10 +206,8 @@ class Run:
         """Returns an arc as a plain Keras model, see docs/EXPORT.md.
 
         Args:
-          target: where to save it: a .keras, .tflite or .onnx file, or a
-            folder; None saves nothing.
-          statistics: "moving", "batch" or "measured"; what the run evaluates
-            with by default.
+          target: .keras, .tflite or .onnx file or folder to save it in, if any.
+          statistics: "moving", "batch" or "measured"; by default the run's own.
           overwrite: whether to replace what this project has not written.
         """
         how = statistics or self.config.behaviour.bn_evaluation
@@ -238,9 +226,8 @@ def _pixels(images: Any, shape: tuple[int, ...]) -> np.ndarray:
     try:
         pixels = np.asarray(images)
     except ValueError as error:
-        raise UserError(
-            f"predict takes an array of images: {error}."
-        ) from error
+        text = f"predict takes an array of images: {error}."
+        raise UserError(text) from error
     whole = np.issubdtype(pixels.dtype, np.integer)
     if not whole or pixels.shape[1:] != shape or not len(pixels):
         wanted = ", ".join(map(str, shape))

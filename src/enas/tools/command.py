@@ -13,16 +13,15 @@ def run_tool(
     argv: Sequence[str] | None = None,
     usage: str = "",
 ) -> int:
-    """Prints what a tool says, line by line.
+    """Prints what a tool says, line by line; returns its exit code.
+
+    That is 0, 2 for a mistake of the user, or 1 for a file that cannot be
+    written or read, or numbers that are not finite.
 
     Args:
-      lines_of: function of the command line that returns or yields lines.
+      lines_of: returns or yields the lines, given the command line.
       argv: the program's name first; sys.argv by default.
       usage: what --help prints; "" if `lines_of` sees to that.
-
-    Returns:
-      Exit code: 0, 2 for a mistake of the user, or 1 for a file that cannot be
-      written or read, or numbers that are not finite.
     """
 
     def run() -> int:
@@ -41,14 +40,11 @@ def exit_code(run: Callable[[], int]) -> int:
         code = run()
         sys.stdout.flush()
         return code
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         # Who reads it, such as `head`, has had enough. What is left in the
         # buffer would be written, and fail, at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (OSError, NonFiniteError) as error:
+    except (UserError, OSError, NonFiniteError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UserError) else 1

@@ -1,9 +1,5 @@
-"""The program behind `python -m enas.cifar10.arc`: text and picture of an arc.
+"""The program behind `python -m enas.cifar10.arc`: table and picture of an arc.
 
-    python -m enas.cifar10.arc --draw outputs/best_arc.txt
-
-prints the architecture as a table and writes its picture next to it. The
-search space is that of the flags.txt next to it, or of the flags given.
 TensorFlow is imported only to run files of ops, matplotlib only to draw.
 """
 
@@ -76,13 +72,8 @@ def _run(argv: list[str]) -> Iterator[str]:
 
 
 def _classes(config: Config, run: str | None) -> Generator[str, None, int]:
-    """Returns the classes of the data set; yields a line if they are assumed.
-
-    Args:
-      run: the directory of the arc's run, or None.
-    """
-    seen = data_record.summary(run) if run else {}
-    if seen:
+    """Returns how many classes there are; yields a line if it is assumed."""
+    if seen := data_record.summary(run) if run else {}:
         return len(seen["classes"])
     if config.dataset.startswith("folder:"):
         yield "How many classes the folder has is not known; 10 are counted."
@@ -92,9 +83,7 @@ def _classes(config: Config, run: str | None) -> Generator[str, None, int]:
 def _load_ops(config: Config) -> Generator[str, None, Config]:
     """Runs the files of ops; yields a line for each that is not there.
 
-    Returns:
-      The config, without settings of ops if a file that declares them may be
-      missing.
+    Such a file may declare settings of ops: the config returned has none then.
     """
     with tf_settings.quiet_import():
         from enas.cifar10 import user_ops

@@ -1,9 +1,8 @@
-"""Measures architectures under the weights of a run, and classifies pictures.
+"""Errors of architectures under a run's weights, or what it takes pictures for.
 
     bash scripts/evaluate.sh --output_dir=outputs
 
-prints the errors of arcs and a table per class, or with --predict what a run
-takes pictures for. Writes nothing.
+Writes nothing.
 """
 
 import os
@@ -57,16 +56,15 @@ def _run(argv: list[str]) -> Iterator[str]:
     values = make_flags(arc=(), mode="eval", split="test", num_arcs=10)
     argv, images = _take_images(argv)
     config = open_run.read_config(values, argv)
-    check_word("mode", values.mode, MODES)
-    check_word("split", values.split, SPLITS)
-    if values.num_arcs < 1:
-        raise UserError(
-            f"--num_arcs is at least 1; received {values.num_arcs}."
-        )
-    if images and (values.mode, values.split) != ("eval", "test"):
+    mode, split, count = values.mode, values.split, values.num_arcs
+    check_word("mode", mode, MODES)
+    check_word("split", split, SPLITS)
+    if count < 1:
+        raise UserError(f"--num_arcs is at least 1; received {count}.")
+    if images and (mode, split) != ("eval", "test"):
         raise UserError(
             "--predict classifies pictures, in evaluation mode; received "
-            f"--mode={values.mode} --split={values.split}. Leave them out."
+            f"--mode={mode} --split={split}. Leave them out."
         )
     for path in images:
         if not os.path.isfile(path):
@@ -77,25 +75,24 @@ def _run(argv: list[str]) -> Iterator[str]:
     arcs = [open_run.parsed(search, text) for text in values.arc]
     if images:
         return _prediction_lines(search, arcs, images)
-    count = values.num_arcs
     arcs = arcs or open_run.sampled_arcs(search, count, "evaluate")
-    return _error_lines(search, arcs, values.split, values.mode)
+    return _error_lines(search, arcs, split, mode)
 
 
 def _take_images(argv: list[str]) -> tuple[list[str], list[str]]:
     """Returns argv without --predict and its files, and the files."""
     rest: list[str] = []
     images: list[str] = []
-    into, given = rest, False
+    into = rest
     for word in argv:
         flag, equals, value = word.partition("=")
         if flag == "--predict":
-            into, given = images, True
+            into = images
             images += [value] if equals else []
         else:
             into = rest if word.startswith("-") else into
             into.append(word)
-    if given and not images:
+    if rest != argv and not images:
         raise UserError(
             "--predict names one or more pictures; received none. For example "
             "--predict cat.png dog.png."
@@ -109,11 +106,11 @@ def _error_lines(
     images = open_run.images_of(search, split)
     tables = [count_answers(search, arc, images, mode) for arc in arcs]
     errors = [100 * (1 - np.trace(table) / table.sum()) for table in tables]
+    config = search.config
     yield (
-        f"{search.config.output_dir} after epoch {search.epoch}: "
-        f"{len(images)} images of the {split} set, mode {mode}, "
-        f"profile {search.config.profile}"
-        f"{''.join(f', {o}' for o in search.config.override)}"
+        f"{config.output_dir} after epoch {search.epoch}: {len(images)} images "
+        f"of the {split} set, mode {mode}, profile "
+        f"{', '.join([config.profile, *config.override])}"
     )
     for arc, error in zip(arcs, errors, strict=True):
         yield f"error {error:6.2f} %  {arc}"
@@ -121,7 +118,6 @@ def _error_lines(
         f"mean {np.mean(errors):.2f} %, lowest {min(errors):.2f} %, highest "
         f"{max(errors):.2f} % of {len(arcs)} arcs"
     )
-    # The table per class, over all arcs.
     table, names = np.sum(tables, axis=0), search.data.class_names
     width = max(map(len, names))
     yield ""
@@ -130,8 +126,7 @@ def _error_lines(
         if not row.sum():
             continue
         error = 100 * (1 - row[i] / row.sum())
-        wrong = np.where(np.arange(len(row)) == i, -1, row)
-        other = int(np.argmax(wrong))
+        other = int(np.argmax(np.where(np.arange(len(row)) == i, -1, row)))
         taken = f"{names[other]} ({100 * row[other] / row.sum():.1f} %)"
         taken = taken if row[other] else "-"
         count = row.sum() // len(arcs)
@@ -141,11 +136,7 @@ def _error_lines(
 def count_answers(
     search: "Search", arc: "Arc", images: "Split", mode: str = "eval"
 ) -> np.ndarray:
-    """Counts what an arc answers for the images of each class.
-
-    Returns:
-      int64 `[classes, classes]`: row: the label, column: the answer.
-    """
+    """Returns answers, int64 `[classes, classes]`: label, then answer."""
     classes = search.data.num_classes
     table = np.zeros((classes, classes), np.int64)
     for i, (batch, labels) in enumerate(search.evaluation.images_of(images)):
@@ -158,18 +149,18 @@ def _prediction_lines(
     search: "Search", arcs: Sequence["Arc"], paths: Sequence[str]
 ) -> Iterator[str]:
     images = np.stack([read_image(path, search.config) for path in paths])
+    names = search.data.class_names
     for arc in arcs or [open_run.best_arc(search)]:
         yield f"arc {arc}"
         answers = predict(search, arc, images)
         for path, shares in zip(paths, answers, strict=True):
             order = np.argsort(-shares)[:3]
-            names = search.data.class_names
             best = ", ".join(f"{names[i]} {shares[i]:.3f}" for i in order)
             yield f"{path}: {best}"
 
 
 def predict(search: "Search", arc: "Arc", images: np.ndarray) -> np.ndarray:
-    """Returns the probabilities of the classes of some images.
+    """Returns probabilities, the softmax, float32 `[images, classes]`.
 
     Where the profile normalises by the statistics of the batch, every image is
     evaluated in a batch with the first validation images, so that the answer
@@ -177,35 +168,24 @@ def predict(search: "Search", arc: "Arc", images: np.ndarray) -> np.ndarray:
 
     Args:
       images: uint8 `[images, size, size, 3]`.
-
-    Returns:
-      float32 `[images, classes]`, softmax of the logits.
     """
-    data = search.data
+    data, logits_of = search.data, search.evaluation.logits
     images = standardize(images, data.mean, data.std)
     if search.profile.bn_evaluation == "moving":
-        logits = search.evaluation.logits(images, arc)
-    else:
-        company = data.valid if len(data.valid) else data.test
-        others = company.images[: search.config.batch_size - 1]
-        others = standardize(others, data.mean, data.std)
-        alone = [np.concatenate([image[None], others]) for image in images]
-        logits = np.stack(
-            [search.evaluation.logits(batch, arc)[0] for batch in alone]
-        )
+        return softmax(logits_of(images, arc), axis=1)
+    company = data.valid if len(data.valid) else data.test
+    others = company.images[: search.config.batch_size - 1]
+    others = standardize(others, data.mean, data.std)
+    alone = [np.concatenate([image[None], others]) for image in images]
+    logits = np.stack([logits_of(batch, arc)[0] for batch in alone])
     return softmax(logits, axis=1)
 
 
 def read_image(path: str, config: Config) -> np.ndarray:
-    """Reads a picture as a run's child takes it.
+    """Reads a PNG, JPEG, GIF or BMP as uint8 `[size, size, 3]`.
 
-    Args:
-      path: a PNG, JPEG, GIF or BMP.
-      config: the run's: on a folder of images pictures are resized as these
-        were, else the largest centred square is cut out.
-
-    Returns:
-      uint8 `[size, size, 3]`.
+    It is resized as the images of the run's folder were; for other data sets
+    the largest centred square is cut out.
 
     Raises:
       UserError: it is not a picture.

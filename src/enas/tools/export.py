@@ -2,8 +2,8 @@
 
     bash scripts/export.sh --output_dir=outputs --to=network.keras
 
-It is made of standard Keras layers, takes pixels from 0 to 255 and returns
-logits; its files load where this package is not installed.
+Its layers are standard ones: its files load where this package is not
+installed.
 """
 
 import sys
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: list[str]) -> Iterator[str]:
     values = make_flags(to=(), arc=None, statistics=None, overwrite=False)
     config = open_run.read_config(values, argv)
-    targets, text = values.to, values.arc
+    targets = values.to
     statistics = values.statistics or config.behaviour.bn_evaluation
     if not targets:
         raise UserError(
@@ -66,8 +66,8 @@ def _run(argv: list[str]) -> Iterator[str]:
         )
     check(targets, statistics, values.overwrite)
     search = open_run.load(config, print)
-    if text:
-        arc = open_run.parsed(search, text)
+    if values.arc:
+        arc = open_run.parsed(search, values.arc)
     else:
         arc = open_run.best_arc(search)
     model = plain_model(search, arc, statistics)
@@ -83,9 +83,7 @@ def _run(argv: list[str]) -> Iterator[str]:
         yield from save(model, target, search.data.class_names)
 
 
-def check(
-    targets: Sequence[str], statistics: str, overwrite: bool = False
-) -> None:
+def check(targets: Sequence[str], statistics: str, overwrite: bool) -> None:
     """Refuses targets and statistics that are not legal, with a UserError."""
     open_run.check_word("statistics", statistics, STATISTICS)
     for target in targets:
@@ -95,15 +93,13 @@ def check(
 def _compared(
     search: "Search", arc: "Arc", model: "keras.Model", statistics: str
 ) -> str:
-    """Returns a line that says how far the model is from the run."""
     data = search.data
     pixels = data.test.images[:COMPARED_IMAGES].astype(np.float32)
     images = standardize(pixels, data.mean, data.std)
     wanted = search.evaluation.logits(images, arc)
     away = np.abs(np.asarray(model(pixels)) - wanted).max()
-    note = ""
-    if statistics != search.profile.bn_evaluation:
-        note = ", where other statistics are used, so that they differ"
+    note = ", where other statistics are used, so that they differ"
+    note = note if statistics != search.profile.bn_evaluation else ""
     return (
         f"Logits of {len(pixels)} test images: at most {away:.1e} from the "
         f"run's, the largest of which is {np.abs(wanted).max():.1f}{note}"
@@ -111,18 +107,16 @@ def _compared(
 
 
 def plain_model(search: "Search", arc: "Arc", statistics: str) -> "keras.Model":
-    """Builds a functional Keras model of standard layers.
+    """Builds a Keras model of standard layers with the weights of an arc.
+
+    It maps float32 pixels `[images, size, size, 3]` from 0 to 255 to logits
+    `[images, classes]`.
 
     Args:
-      search: `Search`, whose child's weights are copied.
       statistics: "moving", "batch" or "measured", what batch norm uses.
 
-    Returns:
-      Float32 pixels `[images, size, size, 3]` from 0 to 255 -> logits
-      `[images, classes]`.
-
     Raises:
-      UserError: the arc has an op from a user's own file.
+      UserError: the arc has an op from a user's own file without a form.
     """
     import keras
 

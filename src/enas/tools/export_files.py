@@ -41,11 +41,7 @@ def check_target(target: str, overwrite: bool = False) -> None:
 
 
 def save(model: Any, target: str, classes: Sequence[str]) -> list[str]:
-    """Writes a model to a target that `check_target` has passed.
-
-    Raises:
-      WriteError: it cannot be written.
-    """
+    """Writes a model to a target that was checked, or raises WriteError."""
     text = json.dumps({"program": MARK, "classes": list(classes)})
     target = os.path.normpath(target)
     unknown = _WRITE[_ending(target)](model, target, text)
@@ -160,15 +156,11 @@ def _without_news(part: Any, unknown: set[str]) -> Any:
     elif name and not name.startswith("__") and isinstance(config, dict):
         part["config"] = _known(name, config, unknown)
     news = ("build_config", "compile_config", "shared_object_id")
-    return {
-        key: _without_news(value, unknown)
-        for key, value in part.items()
-        if key not in news
-    }
+    old = {key: value for key, value in part.items() if key not in news}
+    return {key: _without_news(value, unknown) for key, value in old.items()}
 
 
 def _known(name: str, config: dict, unknown: set[str]) -> dict[str, Any]:
-    """Returns the fields of a class that Keras 3.0 knew."""
     import keras
 
     known = known_fields().get(name)

@@ -1,12 +1,11 @@
 """What each layer of a child is in standard Keras layers, with its weights.
 
-Every function takes a layer of the child, a symbolic map and the choices of
-the export, and returns the map after it. Maps are NHWC. Ops say it themselves,
-by `Branch.keras_form`.
+Maps are NHWC. Ops say it themselves, by `Branch.keras_form`.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -24,8 +23,7 @@ class Choices:
     """How maps are laid.
 
     Attributes:
-      statistics: "moving", batch norm by stored statistics, or "batch", by
-        those of the batch given.
+      statistics: of batch norm: "moving", the stored ones, or "batch".
       copy: which copy of a poisoning.
     """
 
@@ -36,7 +34,7 @@ class Choices:
         """Lays standard layers that compute what a layer of a child computes.
 
         Args:
-          layer: built layer of a `MacroChild` or `FinalChild`.
+          layer: built.
           x: symbolic tensor, or a list of them for a merge.
 
         Raises:
@@ -44,19 +42,21 @@ class Choices:
         """
         if isinstance(layer, Branch):
             return layer.keras_form(x, self)
-        for cls in type(layer).__mro__:
-            if cls in _LAY:
-                return _LAY[cls](layer, x, self)
-        raise TypeError(f"No standard layers are known for {type(layer)}.")
+        return _laid(layer, x, self)
+
+
+@functools.singledispatch
+def _laid(layer: Any, x: Any, choices: Choices) -> Any:
+    raise TypeError(f"No standard layers are known for {type(layer)}.")
 
 
 def _with_weights(layer: Any, x: Any, *weights: Any) -> Any:
-    """Returns layer(x), the layer's weights set."""
     y = layer(x)
     layer.set_weights([np.asarray(weight) for weight in weights])
     return y
 
 
+@_laid.register
 def _batch_norm(bn: image_ops.BatchNorm, x: Any, choices: Choices) -> Any:
     scale, offset = (
         np.asarray(of_copy(v, bn.copies, choices.copy))
@@ -83,13 +83,19 @@ def _conv(x: Any, kernel: Any, strides: int = 1, dilation: int = 1) -> Any:
     return _with_weights(plain, x, kernel)
 
 
-def _conv_bn(layer: image_ops.ConvBN, x: Any, choices: Choices) -> Any:
-    dilation = 1 if layer.centre_only else layer.dilation
-    x = _conv(x, layer.kernel(choices.copy), dilation=dilation)
+def _bn_relu(layer: Any, x: Any, choices: Choices) -> Any:
     x = _batch_norm(layer.bn, x, choices)
     return keras.layers.ReLU()(x) if layer.relu else x
 
 
+@_laid.register
+def _conv_bn(layer: image_ops.ConvBN, x: Any, choices: Choices) -> Any:
+    dilation = 1 if layer.centre_only else layer.dilation
+    x = _conv(x, layer.kernel(choices.copy), dilation=dilation)
+    return _bn_relu(layer, x, choices)
+
+
+@_laid.register
 def _separable(
     layer: image_ops.SeparableConvBN, x: Any, choices: Choices
 ) -> Any:
@@ -99,31 +105,23 @@ def _separable(
     # Stored [out, in].
     point = np.asarray(layer.w_point).T[None, None]
     x = _with_weights(plain, x, layer.w_depth, point)
-    x = _batch_norm(layer.bn, x, choices)
-    return keras.layers.ReLU()(x) if layer.relu else x
+    return _bn_relu(layer, x, choices)
 
 
+@_laid.register
 def _merge(layer: Merge, inputs: Sequence[Any], choices: Choices) -> Any:
     x = keras.layers.Concatenate()(inputs) if len(inputs) > 1 else inputs[0]
     return _conv_bn(layer, keras.layers.ReLU()(x), choices)
 
 
+@_laid.register
 def _reduction(layer: FactorizedReduction, x: Any, choices: Choices) -> Any:
     return _batch_norm(layer.bn, _conv(x, layer.kernel(), 2), choices)
 
 
+@_laid.register
 def _classifier(layer: image_ops.Classifier, x: Any, choices: Choices) -> Any:
     x = keras.layers.GlobalAveragePooling2D()(x)
     bias = () if layer.b is None else (layer.b,)
     plain = keras.layers.Dense(layer.w.shape[1], use_bias=bool(bias))
     return _with_weights(plain, x, layer.w, *bias)
-
-
-_LAY: dict[type, Callable[..., Any]] = {
-    image_ops.BatchNorm: _batch_norm,
-    image_ops.ConvBN: _conv_bn,
-    image_ops.SeparableConvBN: _separable,
-    FactorizedReduction: _reduction,
-    image_ops.Classifier: _classifier,
-    Merge: _merge,
-}

@@ -71,29 +71,24 @@ def read_config(
             f"--output_dir={run} is not a run directory: it holds no "
             "flags.txt. Name one that a search or a final training has made."
         )
-    arguments = [argv[0], f"--flagfile={path}", *argv[1:]]
-    config, _ = read_flags(values, [*arguments, f"--output_dir={run}"])
-    return config
+    place = [f"--flagfile={path}", *argv[1:], f"--output_dir={run}"]
+    return read_flags(values, [argv[0], *place])[0]
 
 
 def given(argv: Sequence[str], name: str) -> str | None:
     """Returns the last value given, as in a search; None if there is none."""
     value = None
     for i, word in enumerate(argv):
-        found = re.fullmatch(rf"--?{name}(?:=(.*))?", word)
-        if found:
+        if found := re.fullmatch(rf"--?{name}(?:=(.*))?", word):
             value = found[1] or "".join(argv[i + 1 : i + 2])
     return value
 
 
 def load(config: Config, log: Say = quiet) -> "Search":
-    """Returns the `Search` of a run, as its last checkpoint left it.
-
-    Args:
-      config: its output_dir is the run; behaviours may be changed.
+    """Returns the `Search` of a run, its output_dir, at its last checkpoint.
 
     Raises:
-      UserError: the run has no whole checkpoint, it is of another search, or
+      UserError: there is no whole checkpoint, or one of another search, or
         the images are not those that it has seen.
     """
     tf_settings.start_tensorflow()
@@ -123,29 +118,22 @@ def _newest_checkpoint(run: str) -> str:
 
 
 def best_arc(search: "Search") -> Arc:
-    """Returns the `Arc` that a run ended with: its fixed one or best_arc.txt.
-
-    Raises:
-      UserError: the run has measured none yet.
-    """
+    """Returns the fixed arc, or that of best_arc.txt; UserError without it."""
     if search.arcs.fixed_arc is not None:
         return search.arcs.fixed_arc
-    path = os.path.join(search.config.output_dir, "best_arc.txt")
+    run = search.config.output_dir
+    path = os.path.join(run, "best_arc.txt")
     if not os.path.isfile(path):
         raise UserError(
-            f"{search.config.output_dir} has no best_arc.txt, because it has "
-            "not measured any architecture yet. Give one by --arc."
+            f"{run} has no best_arc.txt, because it has not measured any "
+            "architecture yet. Give one by --arc."
         )
     text = read_text(path, "A run writes its best architecture as text")
     return parsed(search, text)
 
 
 def sampled_arcs(search: "Search", count: int, stream: str) -> list[Arc]:
-    """Returns arcs of the run's controller, or its one fixed arc.
-
-    Args:
-      stream: what the arcs are for; others are drawn for another use.
-    """
+    """Returns the fixed arc, or some of the controller, others per stream."""
     from enas.cifar10.evaluation import arc_of
 
     if search.arcs.fixed_arc is not None:
