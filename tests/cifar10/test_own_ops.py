@@ -102,8 +102,10 @@ def test_it_is_searched_drawn_counted_evaluated_exported_and_trained(
 
     file = pathlib.Path("my_mix.py")
     file.write_text(file.read_text() + "# another\n")
-    assert main([*search, "--num_epochs=2"]) == 2
-    assert "whose contents may not change" in capsys.readouterr().err
+    draw = ["arc", "--draw=run/arc.txt", "--overwrite"]
+    for program, words in (main, [*search, "--num_epochs=2"]), (arc.main, draw):
+        assert program(words) == 2
+        assert "whose contents may not change" in capsys.readouterr().err
 
 
 def test_sets_ops_and_files_stand_beside_each_other():

@@ -57,7 +57,7 @@ def _run(argv: list[str]) -> Iterator[str]:
     check_picture(target, values.overwrite)
     final = values.final or config.child_from_scratch
     if file_ops(config):
-        config = yield from _load_ops(config)
+        config = yield from _load_ops(config, bool(known))
     names = config.poison, config.q, config.poison_sharing, config.candidate_ops
     space = make_search_space(*names, [name for *_, name in file_ops(config)])
     # The number of layers follows from the text.
@@ -80,10 +80,13 @@ def _classes(config: Config, run: str | None) -> Generator[str, None, int]:
     return 100 if config.dataset == "cifar100" else 10
 
 
-def _load_ops(config: Config) -> Generator[str, None, Config]:
+def _load_ops(config: Config, of_run: bool) -> Generator[str, None, Config]:
     """Runs the files of ops; yields a line for each that is not there.
 
     Such a file may declare settings of ops: the config returned has none then.
+
+    Raises:
+      UserError: a file is not as the run, the arc's, has seen it.
     """
     with tf_settings.quiet_import():
         from enas.cifar10 import user_ops
@@ -95,6 +98,8 @@ def _load_ops(config: Config) -> Generator[str, None, Config]:
     if missing:
         return dataclasses.replace(config, op_setting=())
     user_ops.load_files(config, files)
+    if of_run:
+        user_files.check(config)
     return config
 
 
