@@ -61,7 +61,7 @@ def test_flags_of_the_readme_exist_and_are_in_their_group():
     text = (ROOT / "README.md").read_text()
     groups = {}
     for field in dataclasses.fields(Config):
-        group = groups.setdefault(Config.group_of(field.name).lower(), set())
+        group = groups.setdefault(field.metadata["group"].lower(), set())
         group.add(field.name)
     for group, names in groups.items():
         (row,) = re.findall(rf"^\| {group} \|(.*)\|$", text, flags=re.M)

@@ -7,12 +7,16 @@ says which defence still sees them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 from typing import Any
 
-from enas.cifar10.branches import Mode, describe, make_layer
-from enas.cifar10.ops import Op, add_ops
-from enas.cifar10.poison_ops import Identity, StretchedConv, Unchanged
+from enas.cifar10.branches import Ints, Map, Mode, describe, make_layer
+from enas.cifar10.poison_ops import (
+    Identity,
+    StretchedConv,
+    Unchanged,
+    register_poison,
+)
 from enas.drawing.costs import Cost
 from enas.lazy_modules import keras, tf
 
@@ -22,14 +26,12 @@ def spread(copy: tf.Tensor) -> tf.Tensor:
 
     The fractional parts of multiples of the golden ratio: any number of copies
     is spread evenly.
-
-    Args:
-      copy: int32 scalar.
     """
     golden = 0.6180339887498949
     return tf.math.floormod((tf.cast(copy, tf.float32) + 1.0) * golden, 1.0)
 
 
+@register_poison("jittered_identity", ("jittered_identity",))
 class JitteredIdentity(Unchanged):
     """x times 1 + e, e between -.05 and .05 and fixed for each copy."""
 
@@ -39,23 +41,20 @@ class JitteredIdentity(Unchanged):
         """Returns 1 + e, a float32 scalar."""
         return 1.0 + self.LARGEST * (2.0 * spread(copy) - 1.0)
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
         return x * tf.cast(self.factor(copy), x.dtype)
 
     def keras_form(self, x: Any, choices: Any) -> Any:
         return keras.layers.Rescaling(float(self.factor(choices.copy)))(x)
 
 
+@register_poison("jittered_dropout", ("jittered_dropout",))
 class JitteredDropout(Unchanged):
     """Dropout of a rate between .85 and .95, fixed for each copy."""
 
     LEAST, MOST = 0.85, 0.95
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
         if not training:
             return tf.identity(x)
         rate = self.LEAST + (self.MOST - self.LEAST) * spread(copy)
@@ -65,6 +64,7 @@ class JitteredDropout(Unchanged):
         return not training
 
 
+@register_poison("jittered_stretched_conv", ("jittered_stretched_conv",))
 class JitteredStretchedConv(StretchedConv):
     """A stretched convolution, which stands for dilations from 33 to 64.
 
@@ -76,18 +76,18 @@ class JitteredStretchedConv(StretchedConv):
     DILATION = 33
 
 
+@register_poison("disguised_identity", ("disguised_identity",))
 class DisguisedIdentity(Identity):
     """x + 0 relu(x): its input, behind operations that change its graph."""
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
         return x + 0.0 * tf.nn.relu(x)
 
     def returns_input(self, training: Mode) -> bool:
         return False
 
 
+@register_poison("mixed", ("mixed",))
 class Mixed(Unchanged):
     """Copy 0, 3, .. is a jittered identity, 1, 4, .. dropout, 2, 5, .. a conv.
 
@@ -104,14 +104,11 @@ class Mixed(Unchanged):
         for part in self.parts:
             part.build(shape)
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
-        def run(part: Any) -> Callable[[], tf.Tensor]:
-            return lambda: part(x, copy=copy, training=training, seed=seed)
-
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
+        given = {"copy": copy, "training": training, "seed": seed}
         kind = tf.math.floormod(copy, len(self.parts))
-        return tf.switch_case(kind, [run(part) for part in self.parts])
+        runs = [functools.partial(part, x, **given) for part in self.parts]
+        return tf.switch_case(kind, runs)
 
     def returns_input(self, training: Mode) -> bool:
         return False
@@ -123,17 +120,3 @@ class Mixed(Unchanged):
 
     def keras_form(self, x: Any, choices: Any) -> Any:
         return self.parts[choices.copy % len(self.parts)].keras_form(x, choices)
-
-
-add_ops(
-    *(
-        Op(name, cls, {}, (name,))
-        for name, cls in (
-            ("jittered_identity", JitteredIdentity),
-            ("jittered_dropout", JitteredDropout),
-            ("jittered_stretched_conv", JitteredStretchedConv),
-            ("disguised_identity", DisguisedIdentity),
-            ("mixed", Mixed),
-        )
-    )
-)

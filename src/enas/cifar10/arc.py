@@ -18,7 +18,7 @@ from enas.errors import UserError
 
 def num_decisions(num_layers: int) -> int:
     """Returns the length of a flat arc: one op id and k skip bits per layer."""
-    return num_layers + num_layers * (num_layers - 1) // 2
+    return num_layers * (num_layers + 1) // 2
 
 
 def layers_of(text: str) -> int:
@@ -39,13 +39,10 @@ def layers_of(text: str) -> int:
 
 
 def as_text(arc: object) -> str:
-    """Returns an arc as text: what a user gives as text, lists or an `Arc`.
-
-    Args:
-      arc: str, `Arc`, or (nested) sequences or arrays of whole numbers.
+    """Returns text, (nested) lists or arrays, or an `Arc` of a user as text.
 
     Raises:
-      UserError: it is none of these.
+      UserError: it is none of these, or not of whole numbers.
     """
     if isinstance(arc, (str, Arc)):
         return str(arc).replace("\ufeff", "")
@@ -71,7 +68,6 @@ def _whole(number: object) -> int:
 
 
 def _numbers(text: str) -> list[str]:
-    """Returns the words of an arc; each is a whole number."""
     words = re.sub(r"[\[\],\ufeff]", " ", text).split()
     for word in words:
         if not re.fullmatch(r"[0-9]{1,9}", word):
@@ -91,9 +87,9 @@ class Arc:
     that layer (row 5 says which output that is).
 
     Attributes:
-      op_ids: tuple of int, one per layer, in `[0, num_ops)`.
-      skips: tuple of int, 0 or 1, the bits of layer 1, 2, .. one after the
-        other; layer k's start at k(k-1)/2.
+      op_ids: one per layer, in `[0, num_ops)`.
+      skips: 0 or 1, the bits of layer 1, 2, .. one after the other; layer k's
+        start at k(k-1)/2.
 
     Source: rows 1 and 5; the flat form and its text are those of ENAS
     (`sample_arc`). Same, except that ids of different width are not padded.
@@ -108,9 +104,7 @@ class Arc:
     ) -> "Arc":
         """Builds an arc from ENAS's flat form and checks it.
 
-        Args:
-          values: length `num_layers + num_layers(num_layers-1)/2`: for
-            every layer its op id, then its skip bits.
+        It has for every layer its op id, then its skip bits.
 
         Raises:
           UserError: the length, an op id or a skip bit is not legal.
@@ -125,21 +119,19 @@ class Arc:
             )
         op_ids: list[int] = []
         skips: list[int] = []
-        start = 0
         for layer in range(num_layers):
-            op_ids.append(_checked_op(numbers[start], layer, num_ops))
-            bits = numbers[start + 1 : start + 1 + layer]
-            skips.extend(_checked_bits(bits, layer))
-            start += 1 + layer
+            op_id, *bits = numbers[num_decisions(layer) :][: layer + 1]
+            _check_layer(layer, op_id, bits, num_ops)
+            op_ids.append(op_id)
+            skips += bits
         return cls(tuple(op_ids), tuple(skips))
 
     @classmethod
     def parse(cls, text: str, num_layers: int, num_ops: int) -> "Arc":
         """Reads the text form of an arc: what `--child_fixed_arc` takes.
 
-        Args:
-          text: the numbers in ENAS's order, separated by blanks, commas or line
-            ends; brackets are allowed, so a copied log reads as well.
+        The numbers in ENAS's order, separated by blanks, commas or line ends;
+        brackets are allowed, so a copied log reads as well.
 
         Raises:
           UserError: something is not a number, or the arc is not legal.
@@ -175,24 +167,21 @@ class Arc:
         return "  ".join(" ".join(map(str, row)) for row in self.layers())
 
 
-def _checked_op(op_id: int, layer: int, num_ops: int) -> int:
+def _check_layer(
+    layer: int, op_id: int, bits: Sequence[int], num_ops: int
+) -> None:
     if not 0 <= op_id < num_ops:
         raise UserError(
             f"Op ids of this search space are 0 to {num_ops - 1}; received "
             f"{op_id} at layer {layer}. Give --poison and --q of the search "
             "that the arc is from, or fix the arc."
         )
-    return op_id
-
-
-def _checked_bits(bits: list[int], layer: int) -> list[int]:
     for bit in bits:
         if bit not in (0, 1):
             raise UserError(
                 f"Skip bits are 0 or 1; received {bit} at layer {layer}."
                 " An arc holds for layer k one op id, then k skip bits."
             )
-    return bits
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import functools
 import itertools
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -28,17 +28,11 @@ Result = TypeVar("Result")
 def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns mean and population std of images / 255, float32 `[1, 1, 1, 3]`.
 
-    The original takes `np.mean` and `np.std` of float32 images stored
-    plane by plane: NumPy adds up each plane pairwise, then the planes one
-    by one. This repeats those additions on a few images at a time. For CIFAR-10
-    the result, times 255, is 6e-4 from the exact one; NumPy on the same images
-    pixel by pixel would be 32 from it.
-
-    Args:
-        images: uint8 `[images, size, size, 3]`, at least one.
-
-    Returns:
-        Pair (mean, std), each float32 `[1, 1, 1, 3]`.
+    Images are uint8 `[images, size, size, 3]`, at least one. The original takes
+    `np.mean` and `np.std` of float32 images stored plane by plane: NumPy adds
+    up each plane pairwise, then the planes one by one. This repeats those
+    additions on a few images at a time. For CIFAR-10 the result, times 255, is
+    6e-4 from the exact one; pixel by pixel NumPy would be 32 from it.
 
     Source: row 29; original data_utils.py, `read_data`. Same, bit for bit.
     """
@@ -71,13 +65,8 @@ def standardize(
 ) -> np.ndarray:
     """Returns (images / 255 - mean) / std, computed in float32 in this order.
 
-    Args:
-        images: uint8 `[images, height, width, 3]`.
-        mean: float32 `[1, 1, 1, 3]`, in units of image / 255.
-        std: float32 `[1, 1, 1, 3]`, in units of image / 255.
-
-    Returns:
-        float32 `[images, height, width, 3]`.
+    Images are uint8 `[images, height, width, 3]`, the result is float32; mean
+    and std are float32 `[1, 1, 1, 3]`, in units of image / 255.
 
     Source: row 29; original data_utils.py, `read_data`. Same.
     """
@@ -99,20 +88,17 @@ def augment(
 ) -> np.ndarray:
     """Shifts, flips and blanks images, each at random.
 
-    Every image gets a border of one colour, 4 pixels wide at a side of 32 (an
-    eighth of it), and is cropped back to its size at one of 9 x 9 places (at
-    that side); half are flipped left to right; then a
-    square of zeros is laid on. The top left corner of the square is any pixel,
-    so it may stick out to the right and below.
+    Every image gets a border of one colour, an eighth of its side wide, and is
+    cropped back to its size at one of 9 x 9 places (at a side of 32); half are
+    flipped left to right; then a square of zeros is laid on. Its top left
+    corner is any pixel, so it may stick out to the right and below.
 
     Args:
-        images: float32 `[batch, height, width, channels]`, standardised.
+        images: float32 `[batch, height, width, channels]`, standardised, as is
+            the result, a new array.
         border: float32 `[1, 1, 1, channels]`: zeros, which are the mean colour,
             as in ENAS, or black, as in the paper's code.
         cutout_size: Side of the square, pixels, >= 0; 0 for none.
-
-    Returns:
-        float32 `[batch, height, width, channels]`, a new array.
 
     Source: row 29; original models.py, `_pre_process`, and the paper's
     dataset.py, which crops before it standardises. Same.
@@ -158,16 +144,19 @@ def _squares(
     return (y >= top) & (y < top + side) & (x >= left) & (x < left + side)
 
 
+def generator(seed: int, stream: str, number: int) -> np.random.Generator:
+    """Returns the generator of one use of random numbers."""
+    sequence = [seed, zlib.crc32(stream.encode()), number]
+    return np.random.default_rng(np.random.SeedSequence(sequence))
+
+
 # An epoch asks for the same permutation at every step, a reward batch for
 # another one in between.
 @functools.lru_cache(maxsize=8)
 def _permutation(
-    num_images: int, seed: int, stream: bytes, number: int
+    num_images: int, seed: int, stream: str, number: int
 ) -> np.ndarray:
-    sequence = np.random.SeedSequence([seed, zlib.crc32(stream), number])
-    order = np.random.default_rng(sequence).permutation(num_images)
-    order.flags.writeable = False
-    return order.astype(np.int64, copy=False)
+    return generator(seed, stream, number).permutation(num_images)
 
 
 def shuffled_indices(
@@ -175,51 +164,25 @@ def shuffled_indices(
 ) -> np.ndarray:
     """Returns a stretch of the endless row of shuffled passes over images.
 
-    Pass p is a permutation that depends on seed, stream and p alone, so the
-    stretch can start anywhere.
-
-    Args:
-        num_images: Images in a pass, >= 1.
-        seed: The run's, >= 0.
-        stream: The use; other streams are shuffled otherwise.
-        start: First position, >= 0.
-        count: Number of positions, >= 0.
-
-    Returns:
-        int64 `[count]`, in [0, num_images).
+    Pass p is a permutation that depends on seed, stream (the use) and p alone,
+    so the stretch can start anywhere. int64 `[count]`, in [0, num_images).
 
     Source: original models.py, `tf.train.shuffle_batch`. Deviates: its queue
     repeats and omits images (row 28e), here every image comes once per pass.
     """
-    name = stream.encode()
     passes, stop = [np.empty(0, np.int64)], start + count
     while start < stop:
         number, first = divmod(start, num_images)
-        last = min(num_images, first + stop - start)
-        passes.append(_permutation(num_images, seed, name, number)[first:last])
-        start += last - first
+        order = _permutation(num_images, seed, stream, number)
+        passes.append(order[first : first + stop - start])
+        start += len(passes[-1])
     return np.concatenate(passes)
 
 
-def _batch(
-    split: "Split",
-    data: "DataSet",
-    seed: int,
-    stream: str,
-    start: int,
-    count: int,
-) -> Batch:
-    chosen = shuffled_indices(len(split), seed, stream, start, count)
-    images = standardize(split.images[chosen], data.mean, data.std)
-    return images, split.labels[chosen]
-
-
-def generator(seed: int, stream: str, number: int) -> np.random.Generator:
-    """Returns the generator of one use of random numbers."""
-    sequence = np.random.SeedSequence(
-        [seed, zlib.crc32(stream.encode()), number]
-    )
-    return np.random.default_rng(sequence)
+def _batch(data: "DataSet", split: "Split", part: Any) -> Batch:
+    """Returns what an index or a slice selects of a split, standardised."""
+    images = standardize(split.images[part], data.mean, data.std)
+    return images, split.labels[part]
 
 
 def train_batch(
@@ -233,16 +196,13 @@ def train_batch(
     """Returns the augmented training batch of a step.
 
     Args:
-        batch_size: Images in a batch, >= 1.
-        seed: The run's, >= 0.
         step: Global step of the child, from 0, counted over all epochs.
         cutout_size: Side of the cutout square, pixels; 0 for none.
         partial: Whether the last batch of an epoch is what is left of the
             pass; else it is filled from the next pass.
 
     Returns:
-        Pair of images, float32 `[batch, size, size, 3]`, and labels, int32
-        `[batch]`.
+        Images, float32 `[batch, size, size, 3]`, and labels, int32 `[batch]`.
 
     Source: row 29; original models.py. Same: an epoch of 45,000 images is 352
     batches of 128, and the 56 images by which these are more are the next
@@ -254,7 +214,8 @@ def train_batch(
         epoch, number = divmod(step, num_train_batches(size, batch_size))
         start = epoch * size + number * batch_size
         count = min(batch_size, size - number * batch_size)
-    images, labels = _batch(data.train, data, seed, "train", start, count)
+    part = shuffled_indices(len(data.train), seed, "train", start, count)
+    images, labels = _batch(data, data.train, part)
     rng = generator(seed, "augment", step)
     return augment(images, rng, data.border, cutout_size), labels
 
@@ -268,21 +229,16 @@ def reward_batch(
 ) -> Batch:
     """Returns the shuffled validation batch that a reward is measured on.
 
-    Args:
-        batch_size: Images in a batch, >= 1; every batch is full.
-        seed: The run's, >= 0.
-        index: Number of the reward, from 0, counted over all epochs.
-        augmented: Whether images are shifted and flipped.
-
-    Returns:
-        Pair of images, float32 `[batch_size, size, size, 3]`, and labels, int32
-        `[batch_size]`.
+    As of `train_batch`; every batch is full. The index is the number of the
+    reward, from 0, counted over all epochs; augmented images are shifted and
+    flipped.
 
     Source: row 24; original models.py, `build_valid_rl`. Same. The paper's code
     shuffles again for every arc (row 28); here the passes continue.
     """
-    start = index * batch_size
-    images, labels = _batch(data.valid, data, seed, "reward", start, batch_size)
+    start, size = index * batch_size, len(data.valid)
+    part = shuffled_indices(size, seed, "reward", start, batch_size)
+    images, labels = _batch(data, data.valid, part)
     if augmented:
         rng = generator(seed, "augment_reward", index)
         images = augment(images, rng, data.border)
@@ -303,26 +259,19 @@ def eval_batches(
     batch_size: int = 100,
     rng: np.random.Generator | None = None,
 ) -> Iterator[Batch]:
-    """Yields a split once, in order and standardised.
+    """Yields a split once, in order and standardised, as `train_batch`.
 
-    Args:
-        batch_size: Images in a batch, >= 1; the last may have fewer.
-        rng: Shifts and flips images; None leaves them as they are.
-
-    Yields:
-        Pair of images, float32 `[batch, size, size, 3]`, and labels, int32
-        `[batch]`.
+    The last batch may have fewer images; an `rng` shifts and flips them.
 
     Source: row 30; original models.py. Deviates: its queues wrap round when
     the last batch is not full (row 28f); the paper's code leaves the last
     batch of the validation set out when it is not full.
     """
     for start in range(0, len(split), batch_size):
-        part = slice(start, start + batch_size)
-        images = standardize(split.images[part], data.mean, data.std)
+        images, labels = _batch(data, split, slice(start, start + batch_size))
         if rng is not None:
             images = augment(images, rng, data.border)
-        yield images, split.labels[part]
+        yield images, labels
 
 
 def prefetch(
@@ -332,10 +281,8 @@ def prefetch(
 
     One thread computes at most two results that have not been asked for. What
     the function raises is raised here, in its turn. When the consumer stops,
-    results not yet begun are dropped and the thread ends.
-
-    Args:
-        arguments: May be endless.
+    results not yet begun are dropped and the thread ends; so arguments may be
+    endless.
 
     Source: original models.py, the threads of its queues. Same purpose.
     """

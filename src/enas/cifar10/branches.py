@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from enas.cifar10.behaviours import ENAS, Profile
 from enas.drawing.costs import Cost
 from enas.errors import UserError
 from enas.lazy_modules import common_ops, keras, tf
 
-# Of `training`: a bool, or `image_ops.FROZEN`, which counts as true.
-Mode = bool | str
+# What `call` takes, see `Branch`: a feature map; `image_ops.FROZEN` counts as
+# true; int32.
+Map: TypeAlias = "tf.Tensor"
+Mode: TypeAlias = bool | str
+Ints: TypeAlias = "tf.Tensor"
 
 
 def _dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
@@ -33,9 +36,7 @@ class ChildOptions:
       keep_prob: in (0, 1], of the dropout before the classifier.
       op_settings: values of the ops' settings by name, see `Setting`; one that
         is not in it has its default.
-      num_classes: logits of an image.
       image_size: side of an image, pixels.
-      profile: the behaviours in force.
       dropout: function (x, rate, seed) -> x with a share zeroed; comparing
         with a recording puts the recorded masks here.
     """
@@ -73,8 +74,7 @@ class Setting:
         --op_setting=NAME=VALUE for one of a user's.
       default: its type is the type of the values.
       help: one or two sentences, with the unit.
-      lower: smallest legal value; None for no bound.
-      upper: largest legal value; None for no bound.
+      lower, upper: smallest and largest legal value; None for no bound.
       alias: another name of the flag, or None.
     """
 
@@ -99,10 +99,8 @@ class Branch:
     `returns_input` may use all of `keras.layers.Layer`. Layers inside are made
     and built in `build`.
 
-    Args:
-      name: ENAS's scope, `branch_<index>`.
-      copies: sets of weights to hold: above 1 for poisonings whose copies have
-        weights of their own.
+    Its name is ENAS's scope, `branch_<index>`. It holds `copies` sets of
+    weights: above 1 for poisonings whose copies have weights of their own.
 
     Call arguments:
       x: float32 `[batch, height, width, channels]` (or NCHW).
@@ -117,9 +115,7 @@ class Branch:
         self.options = options
         self.copies = copies
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
         raise NotImplementedError
 
     def returns_input(self, training: Mode) -> bool:
@@ -133,23 +129,16 @@ class Branch:
     def cost(self, channels: int, pixels: int) -> Cost:
         """Returns what the op costs on a map; unknown unless a class says it.
 
-        Args:
-          channels: of the map, in and out.
-          pixels: of the map, height times width.
+        The map has as many channels in as out; pixels are height times width.
         """
         return Cost(known=False)
 
     def keras_form(self, x: Any, choices: Any) -> Any:
         """Builds standard Keras layers that compute what the op evaluates.
 
-        Args:
-          x: NHWC map, a `keras.KerasTensor`.
-          choices: those of the export, `tools.keras_layers.Choices`:
-            `choices.lay(layer, x)` lays a layer of `image_ops`, `choices.copy`
-            is the copy of a poisoning.
-
-        Returns:
-          The map after them.
+        x is an NHWC `keras.KerasTensor`. Of `tools.keras_layers.Choices`,
+        `choices.lay(layer, x)` lays a layer of `image_ops`, and `choices.copy`
+        is the copy of a poisoning.
 
         Raises:
           UserError: the class does not say.
@@ -189,5 +178,4 @@ class _Named:
 
 
 def _mixed(cls: type, base: type) -> Any:
-    """Returns a class that is both."""
     return type(cls.__name__, (cls, base), {"__module__": cls.__module__})

@@ -44,29 +44,24 @@ def opened(config: Config, log: Log) -> Iterator[tuple[Search, RunDir]]:
     """
     run_dir = RunDir(config)
     try:
-        yield _open(config, run_dir, log), run_dir
+        search_space, fixed_arc = _choices(config)
+        # One spelling of an arc, on one line: flags.txt is compared and read.
+        text = str(fixed_arc) if fixed_arc else None
+        config = dataclasses.replace(config, child_fixed_arc=text)
+        run_dir.config = config
+        run_dir.check()
+        for line in describe_devices():
+            log(line)
+        tf1_export.check(run_dir)
+        data = read_data(config, log)
+        data_record.check(config, data, log)
+        search = build_search(config, search_space, data, log, fixed_arc)
+        tf1_checkpoint.start(search, log)
+        run_dir.open(log, data)
+        yield search, run_dir
     finally:
         run_dir.close()
         log.close()
-
-
-def _open(config: Config, run_dir: RunDir, log: Log) -> Search:
-    search_space, fixed_arc = _choices(config)
-    # One spelling of an arc, on one line: flags.txt is compared and read.
-    config = dataclasses.replace(
-        config, child_fixed_arc=str(fixed_arc) if fixed_arc else None
-    )
-    run_dir.config = config
-    run_dir.check()
-    for line in describe_devices():
-        log(line)
-    tf1_export.check(run_dir)
-    data = read_data(config, log)
-    data_record.check(config, data, log)
-    search = build_search(config, search_space, data, log, fixed_arc)
-    tf1_checkpoint.start(search, log)
-    run_dir.open(log, data)
-    return search
 
 
 def load_search(
@@ -75,8 +70,7 @@ def load_search(
 ) -> Search:
     """Builds the search of a run on its data; its directory is only read.
 
-    Args:
-      check_data: called with what was read, before anything is built.
+    `check_data` is called with what was read, before anything is built.
 
     Raises:
       UserError: a setting or the data is not legal, or an op of the user's is
@@ -94,8 +88,7 @@ def space_of(
 ) -> SearchSpace:
     """Returns the search space of a `Config`; ops of its files are loaded.
 
-    Args:
-      copies: as `user_ops.load` takes them.
+    `copies` are as `user_ops.load` takes them.
 
     Raises:
       UserError: a name or a number of copies is not legal.
@@ -110,9 +103,17 @@ def space_of(
 def _choices(config: Config) -> tuple[SearchSpace, Arc | None]:
     """Returns (search space, fixed arc or None), and checks the device."""
     search_space = space_of(config, user_files.copies(config))
-    _check_device(config)
-    fixed_arc = _fixed_arc(config, search_space)
-    if config.child_from_scratch and fixed_arc is None:
+    if config.data_format == "NCHW" and "GPU" not in find_devices():
+        raise UserError(
+            "--data_format=NCHW needs a GPU: the CPU has no kernels for it. "
+            "Received NCHW, found no GPU. Use --data_format=NHWC, which "
+            "computes the same."
+        )
+    fixed_arc: Arc | None = None
+    if config.child_fixed_arc is not None:
+        layers, num_ops = config.child_num_layers, search_space.num_ops
+        fixed_arc = Arc.parse(config.child_fixed_arc, layers, num_ops)
+    elif config.child_from_scratch:
         raise UserError(
             "--child_from_scratch trains one architecture; received no "
             '--child_fixed_arc. Give it, for example --child_fixed_arc="$(cat '
@@ -130,15 +131,13 @@ def build_search(
 ) -> Search:
     """Builds models, optimizers and search, and logs what they are.
 
-    Args:
-      fixed_arc: to train instead of searching, or None.
+    A `fixed_arc` is trained instead of searching.
     """
     log(DASHES)
     log("Build model child")
     for line in search_space.describe(config.tanh_constant):
         log(line)
-    classes = data.num_classes
-    child = build_child(config, search_space, classes, fixed_arc)
+    child = build_child(config, search_space, data.num_classes, fixed_arc)
     weights = sum(math.prod(v.shape) for v in child.trainable_variables)
     log(f"Model has {weights} params")
     log(DASHES)
@@ -183,10 +182,8 @@ def build_defence(
     images = standardize(data.train.images[:4], data.mean, data.std)
     twin = build_twin(config, search_space, child)
     functions = functions_of(twin, search_space, images)
-    names = config.defence.split(",")
-    return Combined(
-        names, functions, config.child_num_layers, search_space.num_ops
-    )
+    names, layers = config.defence.split(","), config.child_num_layers
+    return Combined(names, functions, layers, search_space.num_ops)
 
 
 def build_child(
@@ -195,11 +192,7 @@ def build_child(
     num_classes: int = 10,
     fixed_arc: Arc | None = None,
 ) -> MacroChild | FinalChild:
-    """Returns the built child of a `Config`.
-
-    Args:
-      fixed_arc: to train from scratch, if the config says so.
-    """
+    """Returns the built child; of one arc, if the config says so."""
     options = config.child_options(num_classes)
     with _precision(config.mixed_precision), _drawn_from(config.seed):
         if config.child_from_scratch:
@@ -215,10 +208,8 @@ def build_twin(
 ) -> MacroChild:
     """Returns a child of one layer to probe, in float32 and NHWC.
 
-    Probes compare answers to 1e-5 and take maps as they are.
-
-    Args:
-      child: `MacroChild` whose weights it gets, or None for those of the seed.
+    Probes compare answers to 1e-5 and take maps as they are. It gets the
+    weights of `child`, a `MacroChild`, or those of the seed.
     """
     plain = dataclasses.replace(
         config,
@@ -289,23 +280,6 @@ def build_controller(
     )
     controller.build()
     return controller
-
-
-def _fixed_arc(config: Config, search_space: SearchSpace) -> Arc | None:
-    if config.child_fixed_arc is None:
-        return None
-    return Arc.parse(
-        config.child_fixed_arc, config.child_num_layers, search_space.num_ops
-    )
-
-
-def _check_device(config: Config) -> None:
-    if config.data_format == "NCHW" and "GPU" not in find_devices():
-        raise UserError(
-            "--data_format=NCHW needs a GPU: the CPU has no kernels for it. "
-            "Received NCHW, found no GPU. Use --data_format=NHWC, which "
-            "computes the same."
-        )
 
 
 def data_dir() -> str:

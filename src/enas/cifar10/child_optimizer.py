@@ -10,10 +10,11 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import tensorflow as tf
+from tensorflow import Tensor
 
 from enas.cifar10.lazy_weights.copy_momentum import CopyMomentum
 from enas.cifar10.lazy_weights.copy_step import CopyStep
-from enas.cifar10.lazy_weights.lookup import Lookup
+from enas.cifar10.lazy_weights.lookup import Arc, Lookup
 from enas.cifar10.lazy_weights.unselected_weights import WeightUse
 from enas.optimizers import GradientRules, Momentum
 
@@ -22,15 +23,13 @@ class ChildOptimizer:
     """Momentum over a child, with the rules of its gradients.
 
     Args:
-      child: a built `MacroChild` or `FinalChild`.
-      rules: what happens to a gradient before it is applied.
+      child: built.
       unselected: "decay": weights that an arc does not use decay all the same;
         "wait": from the first arc on that uses them; "stay": never (row 12).
       lazy: whether weights of idle copies are moved when they are read; the
         same numbers but for rounding.
 
-    Attributes:
-      variables: what checkpoints hold, name -> tf.Variable.
+    `variables` are what checkpoints hold, name -> tf.Variable.
     """
 
     def __init__(
@@ -44,22 +43,17 @@ class ChildOptimizer:
         self.rules = rules
         self.unselected = unselected
         self.lookup = Lookup(child)
-        self.copies = None
+        self.copies = self.use = None
         if self.lookup.copied and lazy:
             self.copies = CopyMomentum(child, self.lookup)
         left_out = self.copies.variables if self.copies else ()
         self.momentum = Momentum(child, left_out)
         self.variables = dict(self.momentum.slots)
-        self.use = None
         if self.copies:
             self.variables |= self.copies.slots | self.copies.state
         if unselected != "decay":
             self.use = WeightUse(child)
             self.variables["child/weight_use"] = self.use.used
-
-    def begin(self, arc: tuple[tf.Tensor, tf.Tensor] | None) -> "Update":
-        """Begins a step in which the child runs an arc."""
-        return Update(self, arc)
 
     def settle(self) -> None:
         """Ends a phase of training steps: all weights are what they are."""
@@ -77,27 +71,23 @@ class ChildOptimizer:
 
 
 class Update:
-    """One step of a `ChildOptimizer`.
+    """One step of a `ChildOptimizer`, in which the child runs an arc.
 
     Attributes:
-      weights: list of tensors, what gradients are taken of.
+      weights: what gradients are taken of.
     """
 
-    def __init__(
-        self, optimizer: ChildOptimizer, arc: tuple[tf.Tensor, tf.Tensor] | None
-    ) -> None:
+    def __init__(self, optimizer: ChildOptimizer, arc: Arc | None) -> None:
         self._optimizer, self._arc = optimizer, arc
-        child, use = optimizer.child, optimizer.use
-        self.weights: Sequence[tf.Tensor] = [
-            v.value for v in child.trainable_variables
-        ]
-        self._decays: Sequence[tf.Tensor] | None = None
-        self._moves: Sequence[tf.Tensor] | None = None
+        use, trained = optimizer.use, optimizer.child.trainable_variables
+        self.weights: Sequence[Tensor] = [v.value for v in trained]
+        self._decays: Sequence[Tensor] | None = None
+        self._moves: Sequence[Tensor] | None = None
+        self._lazy = None
         if use and arc is not None:
             self._decays = use.add(arc)
             if optimizer.unselected == "stay":
                 self._moves = use.of(arc)
-        self._lazy = None
         if optimizer.copies and arc is not None:
             self._lazy = CopyStep(optimizer.copies, arc)
             self.weights, self._decays = self._lazy.narrow(
@@ -113,8 +103,8 @@ class Update:
             yield
 
     def regularise(
-        self, gradients: list[tf.Tensor | None]
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        self, gradients: list[Tensor | None]
+    ) -> tuple[list[Tensor], Tensor]:
         """Applies the rules; returns (gradients, norm before clipping)."""
         idle = self._lazy.idle if self._lazy else None
         gradients, self._norm = self._optimizer.rules.apply(
@@ -122,13 +112,8 @@ class Update:
         )
         return gradients, self._norm
 
-    def apply(self, gradients: Sequence[tf.Tensor], rate: tf.Tensor) -> None:
-        """Moves the weights.
-
-        Args:
-          gradients: as `regularise` returned them.
-          rate: float32 scalar, learning rate.
-        """
+    def apply(self, gradients: Sequence[Tensor], rate: Tensor) -> None:
+        """Moves the weights by what `regularise` returned, at a rate."""
         moves, momentum = self._moves, self._optimizer.momentum
         if self._lazy:
             rules = self._optimizer.rules

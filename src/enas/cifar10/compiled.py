@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow import Tensor
 
 from enas.cifar10.child_optimizer import ChildOptimizer
 from enas.cifar10.config import Config
@@ -22,9 +23,7 @@ from enas.optimizers import Adam, GradientRules
 class Compiled:
     """All steps of one search, traced once each whatever the arc.
 
-    Args:
-      child: a built `MacroChild` or `FinalChild`.
-      controller: a built `MacroController`.
+    The child, a `MacroChild` or `FinalChild`, and the controller are built.
     """
 
     def __init__(
@@ -48,35 +47,30 @@ class Compiled:
             controller, profile.adam_epsilon, rules
         )
         layers = config.child_num_layers
-        ids = tf.TensorSpec([layers], tf.int32)
-        bits = tf.TensorSpec([layers * (layers - 1) // 2], tf.int32)
-        side = config.image_size
-        images = tf.TensorSpec([None, side, side, 3], tf.float32)
-        labels = tf.TensorSpec([None], tf.int32)
-        pair = tf.TensorSpec([2], tf.int32)
-        rate = tf.TensorSpec([], tf.float32)
+        links = layers * (layers - 1) // 2
+        spec, side = tf.TensorSpec, config.image_size
+        images = spec([None, side, side, 3], tf.float32)
+        labels = spec([None], tf.int32)
+        arc = spec([layers], tf.int32), spec([links], tf.int32)
+        arcs = spec([None, layers], tf.int32), spec([None, links], tf.int32)
+        advantages, rate = spec([None], tf.float32), spec([], tf.float32)
+        number, seed = spec([], tf.int32), spec([2], tf.int32)
         self.train_child = CompiledStep(
-            self._train_child, [images, labels, ids, bits, rate, pair], False
+            self._train_child, [images, labels, *arc, rate, seed], False
         )
-        self.count_correct = CompiledStep(
-            self._count_correct, [images, labels, ids, bits]
-        )
+        count = self._count_correct
+        self.count_correct = CompiledStep(count, [images, labels, *arc])
         self.count_correct_in_training = CompiledStep(
-            self._count_correct, [images, labels, ids, bits, pair]
+            count, [images, labels, *arc, seed]
         )
-        self.logits = CompiledStep(self._logits, [images, ids, bits])
+        self.logits = CompiledStep(self._logits, [images, *arc])
         self.logits_in_training = CompiledStep(
-            self._logits, [images, ids, bits, pair]
+            self._logits, [images, *arc, seed]
         )
-        number = tf.TensorSpec([], tf.int32)
-        self.sample = CompiledStep(self._sample, [number, pair])
-        arcs = [
-            tf.TensorSpec([None, *spec.shape], tf.int32) for spec in (ids, bits)
-        ]
-        arcs.append(tf.TensorSpec([None], tf.float32))
-        self.score_arcs = CompiledStep(self._score_arcs, arcs)
+        self.sample = CompiledStep(self._sample, [number, seed])
+        self.score_arcs = CompiledStep(self._score_arcs, [*arcs, advantages])
         self.train_controller = CompiledStep(
-            self._train_controller, [*arcs, rate]
+            self._train_controller, [*arcs, advantages, rate]
         )
 
     def settle(self) -> None:
@@ -91,27 +85,18 @@ class Compiled:
         return graph
 
     def _train_child(
-        self,
-        images: tf.Tensor,
-        labels: tf.Tensor,
-        op_ids: tf.Tensor,
-        skips: tf.Tensor,
-        rate: tf.Tensor,
-        seed: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        self, images: Tensor, labels: Tensor, *choice: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns (loss, gradient norm, right answers) of one step."""
+        op_ids, skips, rate, seed = choice
         arc, given = (op_ids, skips), StepInput(rate, seed)
         batch, optimizer = (images, labels), self.child_optimizer
         step = child_step(self.child, optimizer, batch, arc, given)
         return step.loss, step.norm, _correct(step.logits, labels)
 
     def _logits(
-        self,
-        images: tf.Tensor,
-        op_ids: tf.Tensor,
-        skips: tf.Tensor,
-        *seed: tf.Tensor,
-    ) -> tf.Tensor:
+        self, images: Tensor, op_ids: Tensor, skips: Tensor, *seed: Tensor
+    ) -> Tensor:
         """Returns an arc's logits in evaluation; given a seed, in training.
 
         Measuring changes nothing: what an op of a user's moved is put back.
@@ -137,56 +122,44 @@ class Compiled:
         return [variable for variable in rest if id(variable) not in kept]
 
     def _count_correct(
-        self, images: tf.Tensor, labels: tf.Tensor, *choice: tf.Tensor
-    ) -> tf.Tensor:
+        self, images: Tensor, labels: Tensor, *choice: Tensor
+    ) -> Tensor:
         """Returns the right answers of the same, int32; -1 if not finite."""
         logits = self._logits(images, *choice)
         finite = tf.reduce_all(tf.math.is_finite(logits))
         return tf.where(finite, _correct(logits, labels), -1)
 
-    def _sample(self, n: tf.Tensor, seed: tf.Tensor) -> Sample:
+    def _sample(self, n: Tensor, seed: Tensor) -> Sample:
         """Returns a `Sample` of n arcs, without the logits."""
         sample = self.controller.sample(n, seed)
-        return Sample(*sample[:-2], op_logits=None, skip_logits=None)
+        return sample._replace(op_logits=None, skip_logits=None)
 
     def _score_arcs(
-        self, op_ids: tf.Tensor, skips: tf.Tensor, advantages: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+        self, op_ids: Tensor, skips: Tensor, advantages: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Returns (losses, gradient norm) of arcs; nothing is applied."""
+        model, optimizer = self.controller, self.controller_optimizer
         arcs = op_ids, skips
-        step = controller_gradients(
-            self.controller, self.controller_optimizer, arcs, advantages
-        )
-        return step.losses, step.norm
+        return controller_gradients(model, optimizer, arcs, advantages)[:2]
 
     def _train_controller(
-        self,
-        op_ids: tf.Tensor,
-        skips: tf.Tensor,
-        advantages: tf.Tensor,
-        rate: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+        self, op_ids: Tensor, skips: Tensor, advantages: Tensor, rate: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Returns (losses, gradient norm) of an update."""
-        arcs, optimizer = (op_ids, skips), self.controller_optimizer
-        step = controller_step(
-            self.controller, optimizer, arcs, advantages, rate
-        )
-        return step.losses, step.norm
+        model, optimizer = self.controller, self.controller_optimizer
+        arcs = op_ids, skips
+        return controller_step(model, optimizer, arcs, advantages, rate)[:2]
 
 
 class CompiledStep:
     """A function of tensors, traced once, at its first call.
 
-    Args:
-      signature: list of `tf.TensorSpec`, or nests of them, of each.
-      rewritten: whether TensorFlow rewrites the graph (`graph_rewriting`).
+    `signature` is a (nest of) `tf.TensorSpec` for each; `rewritten` says
+    whether TensorFlow rewrites the graph, see `rewrite`.
     """
 
     def __init__(
-        self,
-        function: Callable,
-        signature: Sequence[Any],
-        rewritten: bool = True,
+        self, function: Callable, signature: Sequence, rewritten: bool = True
     ) -> None:
         self._function = tf.function(
             function, input_signature=signature, autograph=False
@@ -203,6 +176,6 @@ class CompiledStep:
         return self.get_concrete_function()(*arguments)
 
 
-def _correct(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+def _correct(logits: Tensor, labels: Tensor) -> Tensor:
     answers = tf.argmax(logits, axis=1, output_type=tf.int32)
     return tf.reduce_sum(tf.cast(tf.equal(answers, labels), tf.int32))

@@ -20,16 +20,12 @@ from enas.errors import UserError
 # Of the paper's code, in pixel values (row 29).
 FIXED_MEAN = (125.3, 123.0, 113.9)
 FIXED_STD = (63.0, 62.1, 66.7)
+SPLITS = ("train", "valid", "test")
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images with their labels.
-
-    Attributes:
-        images: uint8 `[images, size, size, 3]`.
-        labels: int32 `[images]`, in [0, classes).
-    """
+    """Images, uint8 `[images, size, size, 3]`, with int32 labels."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -44,9 +40,7 @@ class DataSet:
 
     Attributes:
         source: A sentence that says which form was read from where.
-        train: What the child trains on.
         valid: The images that rewards are measured on.
-        test: What errors are reported on.
         mean: float32 `[1, 1, 1, 3]`, of the training images / 255, or the
             fixed one of profile paper.
         std: float32 `[1, 1, 1, 3]`, population, of the same.
@@ -72,14 +66,10 @@ class DataSet:
     @functools.cached_property
     def facts(self) -> dict[str, Any]:
         """What a run keeps of its data: fingerprint, place, classes, splits."""
-        splits = {
-            name: fingerprint.describe(split.images, split.labels)
-            for name, split in (
-                ("train", self.train),
-                ("valid", self.valid),
-                ("test", self.test),
-            )
-        }
+        splits = {}
+        for name in SPLITS:
+            split = getattr(self, name)
+            splits[name] = fingerprint.describe(split.images, split.labels)
         return {
             "fingerprint": fingerprint.fingerprint_of(splits, self.class_names),
             "place": self.source,
@@ -112,13 +102,8 @@ def read_data(
 
     Args:
         dataset: "cifar10", "cifar100", "shapes" or "folder:PATH".
-        data_path: Folder that is or holds CIFAR-10; None for none.
-        data_dir: Folder searched next and downloaded into.
-        num_train: Keep the first N training images; None for all.
-        num_valid: Keep the first N validation images; None for all.
-        num_test: Keep the first N test images; None for all.
-        num_valids: Training images of CIFAR-10 set aside for validation,
-            in [1, 49,999]. The shapes are drawn in three splits.
+        num_train: Keep the first N images, as num_valid and num_test.
+        num_valids: In [1, 49,999].
         all_train: Train on the validation images as well and leave
             that split empty, as for a final network.
         image_size: Side of the images, pixels, to which they are scaled.
@@ -131,8 +116,7 @@ def read_data(
 
     Source: row 29; original data_utils.py, `read_data`, and the paper's
     dataset.py. Same numbers and log lines; deviates: images stay uint8 and are
-    standardised batch by batch, and there are more forms than the Python
-    batches.
+    standardised batch by batch, and there are more forms.
     """
     log("-" * 80)
     log("Reading data")
@@ -158,16 +142,11 @@ def read_data(
     if all_train:
         splits[:2] = _joined(*splits[:2])
     counts = (num_train, num_valid, num_test)
-    splits = list(map(_first, ("train", "valid", "test"), splits, counts))
-    splits = [
-        Split(fitted_all(split.images, image_size), split.labels)
-        for split in splits
-    ]
-    statistics = _statistics(splits[0], profile, log)
-    train_split, valid, test_split = splits
-    return DataSet(
-        dataset, source, train_split, valid, test_split, *statistics, names
-    )
+    splits = list(map(_first, SPLITS, splits, counts))
+    splits = [Split(fitted_all(s.images, image_size), s.labels) for s in splits]
+    first, second, third = splits
+    statistics = _statistics(first, profile, log)
+    return DataSet(dataset, source, first, second, third, *statistics, names)
 
 
 def _statistics(

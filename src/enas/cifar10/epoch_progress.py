@@ -32,11 +32,8 @@ class EpochProgress:
     taken after a restart is then the same bit for bit.
 
     Attributes:
-      phase: which phase the epoch is in.
       numbers: of the phases that have ended, and the seconds so far.
-      losses: of the child steps done.
-      correct: right answers in them.
-      images: images in them.
+      losses: of the child steps done; so are right answers and images.
       updates: of the controller updates done, dicts of `UPDATE` -> np.float32.
       norms: column -> gradient norms of the phase in progress.
       op_counts: `[L, kinds]`, what the child ran; [] before its phase ended.
@@ -65,7 +62,7 @@ class EpochProgress:
     def take_mean_norm(self, column: str) -> float | None:
         """Takes the norms of a phase that has ended; returns their mean.
 
-        None if there are none, as after a checkpoint that kept none.
+        None after a checkpoint that kept none.
         """
         norms = self.norms.pop(column, [])
         return float(np.mean(norms)) if norms else None
@@ -97,11 +94,7 @@ class EpochProgress:
         if f"{_PREFIX}losses" not in tensors:
             return cls()
         correct, images = tensors[f"{_PREFIX}answers"].tolist()
-        row: dict[str, Any] = {
-            name.removeprefix(_ROW): float(value)
-            for name, value in tensors.items()
-            if name.startswith(_ROW)
-        }
+        row: dict[str, Any] = _below(_ROW, tensors)
         numbers = EpochNumbers(**row)
         return cls(
             phase=_phase_of(tensors, numbers),
@@ -113,11 +106,7 @@ class EpochProgress:
                 dict(zip(UPDATE, update, strict=True))
                 for update in tensors[f"{_PREFIX}updates"]
             ],
-            norms={
-                name.removeprefix(_NORMS): value.tolist()
-                for name, value in tensors.items()
-                if name.startswith(_NORMS)
-            },
+            norms=_below(_NORMS, tensors),
             op_counts=tensors.get(f"{_PREFIX}op_counts", np.array([])).tolist(),
         )
 
@@ -134,6 +123,15 @@ def _phase_of(tensors: dict[str, np.ndarray], numbers: EpochNumbers) -> Phase:
 def is_progress(name: str) -> bool:
     """Returns whether a tensor of this name belongs to an `EpochProgress`."""
     return name.startswith(_PREFIX)
+
+
+def _below(prefix: str, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Returns the tensors whose names begin so, as Python's numbers."""
+    return {
+        name.removeprefix(prefix): value.tolist()
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 class Stopwatch:

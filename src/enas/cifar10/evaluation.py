@@ -43,10 +43,8 @@ class Evaluation:
         fresh arc for every batch of 100, the paper's the best of the 10, in
         training mode. best_* are the whole-set accuracies of the best of the
         10 in evaluation mode. Where --readings asks for it, the other
-        readings of `metrics.READINGS` follow.
-
-        Returns:
-          The 10 architectures, with the keys of arcs.jsonl.
+        readings of `metrics.READINGS` follow. Returns the 10 architectures,
+        with the keys of arcs.jsonl.
 
         Source: row 30; same, except that ENAS's 10 are compared on the same
         batch and the best of them is measured as well.
@@ -57,9 +55,12 @@ class Evaluation:
         search.log(f"Epoch {search.epoch}: Eval")
         # What is printed is one of the readings, so it is measured once.
         read = functools.cache(functools.partial(self._read, best["arc"]))
+        resampled = self._profile.evaluation == "resampled"
+        arcs = "sampled" if resampled else "best"
+        printed = arcs, self._profile.evaluation_mode
         for name in SPLITS:
             search.log(f"Eval at {search.global_step}")
-            accuracy = read(self._printed_reading(), name)
+            accuracy = read(printed, name)
             setattr(numbers, f"{name}_acc", accuracy)
             search.log(f"{name}_accuracy: {accuracy:<6.4f}")
         for reading, name in itertools.product(self._readings(), SPLITS):
@@ -75,10 +76,9 @@ class Evaluation:
     def accuracy_of(self, arc: Arc, split: Split, mode: str = "eval") -> float:
         """Returns the accuracy of one arc over a whole split, in [0, 1].
 
-        Args:
-          mode: "eval", or "train", with dropout and noise on.
+        The mode is "eval", or "train", with dropout and noise on.
         """
-        return self._accuracy_over(split, itertools.repeat(_arrays(arc)), mode)
+        return self._accuracy_over(split, itertools.repeat(arrays(arc)), mode)
 
     def accuracy_on(self, batch: tuple, sample: Sample, i: int) -> float:
         """Returns the accuracy of the i-th arc of a sample on one batch."""
@@ -92,47 +92,37 @@ class Evaluation:
     ) -> np.ndarray:
         """Returns what an arc answers, float32 `[batch, classes]`.
 
-        Args:
-          images: float32 `[batch, height, width, 3]`, standardised.
-          mode: "eval", or "train", with dropout and noise on.
-          i: the batch's place in its set, for what is random.
+        Images are float32 `[batch, height, width, 3]`, standardised; i is the
+        batch's place in its set, for what is random; modes as `accuracy_of`.
         """
-        search = self._search
-        choice = _arrays(arc)
-        if mode == "eval":
-            logits = search.compiled.logits(images, *choice).numpy()
-        else:
-            seed = self._noise_seed(i)
-            step = search.compiled.logits_in_training
-            logits = step(images, *choice, seed).numpy()
+        choice = arrays(arc)
+        logits = self._step("logits", mode, i, images, *choice).numpy()
         self._check_finite(bool(np.isfinite(logits).all()), choice)
         return logits
+
+    def _step(self, name: str, mode: str, i: int, *given: Any) -> Any:
+        """Runs a compiled step on the i-th batch."""
+        compiled, epoch = self._search.compiled, self._search.epoch
+        if mode == "eval":
+            return getattr(compiled, name)(*given)
+        seed = seed_pair(self._config.seed, f"noise_{epoch}", i)
+        return getattr(compiled, f"{name}_in_training")(*given, seed)
 
     def images_of(self, split: Split) -> Iterator[tuple]:
         """Returns the batches of a split as the profile evaluates them."""
         search, rng = self._search, None
         augmented = self._profile.valid_images == "augmented"
         if augmented and split is search.data.valid:
-            rng = batches.generator(
-                self._config.seed, "augment_eval", search.epoch
-            )
+            seed = self._config.seed
+            rng = batches.generator(seed, "augment_eval", search.epoch)
         return batches.eval_batches(split, search.data, self.batch_size, rng)
 
     @property
     def batch_size(self) -> int:
         """Images in a batch of an evaluation."""
-        if self._config.eval_batch_size:
-            return self._config.eval_batch_size
-        if self._profile.evaluation == "resampled":
-            return EVAL_BATCH_SIZE
-        return self._config.batch_size
-
-    def _printed_reading(self) -> tuple[str, str]:
         resampled = self._profile.evaluation == "resampled"
-        return (
-            "sampled" if resampled else "best",
-            self._profile.evaluation_mode,
-        )
+        default = EVAL_BATCH_SIZE if resampled else self._config.batch_size
+        return self._config.eval_batch_size or default
 
     def _readings(self) -> list[tuple[str, str]]:
         """Returns the readings that this epoch is to record."""
@@ -172,30 +162,27 @@ class Evaluation:
             search.log(line)
         search.log(f"val_acc={accuracy:<6.4f}")
         search.log(DASHES)
-        poison = map(search.search_space.is_poison, arc.op_ids)
         return {
             "epoch": search.epoch,
             "arc": arc,
             "accuracy": accuracy,
             "images": len(batch[1]),
-            "poison_layers": sum(poison),
+            "poison_layers": sum(
+                map(search.search_space.is_poison, arc.op_ids)
+            ),
         }
 
     def _accuracy_over(
         self, split: Split, arcs: Iterable[tuple], mode: str
     ) -> float:
         """Returns the accuracy over a split; batch i runs the i-th arc."""
-        search, compiled, correct = self._search, self._search.compiled, 0
+        search, correct = self._search, 0
         steps = math.ceil(len(split) / self.batch_size)
         bar = search.bar(self.images_of(split), "evaluation", steps)
         for i, (batch, arc) in enumerate(zip(bar, arcs, strict=False)):
-            if mode == "eval":
-                right = compiled.count_correct(*batch, *arc)
-            else:
-                seed = self._noise_seed(i)
-                right = compiled.count_correct_in_training(*batch, *arc, seed)
-            self._check_finite(int(right) >= 0, arc)
-            correct += int(right)
+            right = int(self._step("count_correct", mode, i, *batch, *arc))
+            self._check_finite(right >= 0, arc)
+            correct += right
             search.after_step()
         return correct / len(split)
 
@@ -209,9 +196,6 @@ class Evaluation:
                 "there, or try a smaller --child_lr_max."
             )
 
-    def _noise_seed(self, i: int) -> tuple[int, int]:
-        return seed_pair(self._config.seed, f"noise_{self._search.epoch}", i)
-
 
 def arc_of(sample: Sample, i: int) -> Arc:
     """Returns the i-th `Arc` of a `Sample` of NumPy arrays."""
@@ -222,5 +206,6 @@ def _arc(op_ids: np.ndarray, skips: np.ndarray) -> Arc:
     return Arc(tuple(op_ids.tolist()), tuple(skips.tolist()))
 
 
-def _arrays(arc: Arc) -> tuple[np.ndarray, np.ndarray]:
+def arrays(arc: Arc) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the op ids and the skip bits of an arc, int32."""
     return np.array(arc.op_ids, np.int32), np.array(arc.skips, np.int32)

@@ -12,7 +12,7 @@ from typing import Any
 from absl import flags
 
 from enas.cifar10.config import Config
-from enas.cifar10.config.values import checked, kind_of, shown_default
+from enas.cifar10.config.values import checked, kind_of
 from enas.errors import UserError
 from enas.paths import check_not_empty, command_words
 
@@ -63,9 +63,8 @@ _DEFINE: dict[type, Callable[..., Any]] = {
 def make_flags(**own: Any) -> flags.FlagValues:
     """Returns one flag per field of `Config`, aliases, and idle flags.
 
-    Args:
-      **own: a program's own flags, name=default. The default says the type: a
-        tuple is of texts, None stands for text.
+    `own` are a program's own flags, name=default. The default says the type: a
+    tuple is of texts, None stands for text.
     """
     values = flags.FlagValues()
     for field in dataclasses.fields(Config):
@@ -88,15 +87,10 @@ def make_flags(**own: Any) -> flags.FlagValues:
 def read_flags(
     values: flags.FlagValues, argv: Sequence[str]
 ) -> tuple[Config, list[str]]:
-    """Parses a command line into a `Config`.
-
-    Args:
-      values: as `make_flags` returns them.
-      argv: the program's name first.
+    """Parses a command line, the program's name first, into a `Config`.
 
     Returns:
-      (config, idle): the `Config`, and the names of flags without effect
-      that were given.
+      (config, names of flags without effect that were given).
 
     Raises:
       UserError: a flag is unknown, cannot be read or is out of range.
@@ -116,13 +110,8 @@ def read_flags(
 def spelled_out(words: Sequence[str]) -> tuple[str, ...]:
     """Returns the settings that flags give, each once, in one spelling.
 
-    Flagfiles are read, paths are full ones, and so all holds in every folder.
-
-    Args:
-      words: flags without the program's name.
-
-    Returns:
-      Words --name=value in the order of `Config`, without idle flags.
+    Flagfiles are read and paths are full ones, so they hold in every folder.
+    They are words --name=value in the order of `Config`, without idle flags.
 
     Raises:
       UserError: as `read_flags`.
@@ -149,7 +138,11 @@ def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
             "All settings are given as --name=value; received the bare words "
             f"{' '.join(map(repr, rest))}. See --help."
         )
-    _check_not_empty(values)
+    for name in values:
+        given = values[name].value if values[name].present else []
+        for value in given if isinstance(given, list) else [given]:
+            if isinstance(value, str):
+                _check_text(name, value, values)
 
 
 def _without_flagfiles(
@@ -177,17 +170,9 @@ def _without_flagfiles(
         ) from error
 
 
-def _check_not_empty(values: flags.FlagValues) -> None:
-    for name in values:
-        given = values[name].value if values[name].present else []
-        for value in given if isinstance(given, list) else [given]:
-            if isinstance(value, str):
-                check_not_empty(f"--{name}", value)
-                _check_no_flag(name, value, values)
-
-
-def _check_no_flag(name: str, value: str, values: flags.FlagValues) -> None:
+def _check_text(name: str, value: str, values: flags.FlagValues) -> None:
     """Refuses a flag without a value, which takes the flag after it."""
+    check_not_empty(f"--{name}", value)
     if value.startswith("-") and value.strip("-").split("=")[0] in values:
         raise UserError(
             f"--{name} has no value: the word after it is {value}. Write "
@@ -196,34 +181,27 @@ def _check_no_flag(name: str, value: str, values: flags.FlagValues) -> None:
 
 
 def help_text(script: str) -> str:
-    """Returns what --help prints: all flags by group, with defaults.
-
-    Args:
-      script: the command to show in the usage line.
-    """
+    """Returns what --help of a script prints: all flags, with defaults."""
     lines = [f"Usage: {script} [--flag=value ..]", ""]
     group = None
     for field in dataclasses.fields(Config):
-        heading = Config.group_of(field.name)
-        if heading != group:
-            group = heading
+        rules = field.metadata
+        if rules["group"] != group:
+            group = rules["group"]
             lines += [f"{group}:"]
-        lines += [f"  --{field.name}={shown_default(field)}"]
-        lines += _indented(_help_of(field))
+        lines += [f"  --{field.name}={rules.get('shown', field.default)}"]
+        text = rules["help"]
+        if "choices" in rules:
+            text += f" One of: {', '.join(rules['choices'])}."
+        if "alias" in rules:
+            text += f" Also --{rules['alias']}."
+        lines += _indented(text)
     lines += ["Accepted from the original's scripts, without effect:"]
     return "\n".join(lines + _indented(", ".join(WITHOUT_EFFECT)))
 
 
-def _help_of(field: dataclasses.Field) -> str:
-    text = field.metadata["help"]
-    if "choices" in field.metadata:
-        text += f" One of: {', '.join(field.metadata['choices'])}."
-    if "alias" in field.metadata:
-        text += f" Also --{field.metadata['alias']}."
-    return text
-
-
 def _indented(text: str) -> list[str]:
+    margin = " " * 6
     return textwrap.wrap(
-        text, 80, initial_indent=" " * 6, subsequent_indent=" " * 6
+        text, 80, initial_indent=margin, subsequent_indent=margin
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow import Tensor
 
 from enas import common_ops
 from enas.cifar10.arc import Arc
@@ -26,10 +27,6 @@ from enas.drawing.plan import Node, plan, pool_layers
 
 class Pool(keras.layers.Layer):
     """Halves every cached output by a factorized reduction of its own.
-
-    Call arguments:
-      cache: list of tensors, see `EnasLayer`.
-      training: bool, or `image_ops.FROZEN`.
 
     Source: ENAS general_child.py `_model`, row 7; same. Reductions are named by
     place, the stem's is `from_0`; without the stem they start at `from_1`.
@@ -47,7 +44,7 @@ class Pool(keras.layers.Layer):
         for reduction in self.reductions:
             reduction.build(shape)
 
-    def call(self, cache: list, training: Mode = False) -> list[tf.Tensor]:
+    def call(self, cache: list, training: Mode = False) -> list[Tensor]:
         return [
             reduction(x, training=training)
             for reduction, x in zip(self.reductions, plain(cache), strict=True)
@@ -66,11 +63,9 @@ class EnasLayer(keras.layers.Layer):
       copy: int32 scalar, the copy of a poisoning.
       bits: list of lists of int32 scalars, the `layer_id` skip bits of this
         layer and those of all later ones up to the next pooling.
-      training: bool, or `image_ops.FROZEN`.
-      seed: int32 `[2]`.
+      training, seed: those of `MacroChild`.
 
-    Returns:
-      The cache with this layer's output at its end.
+    Returns the cache with this layer's output at its end.
 
     Source: ENAS general_child.py `_enas_layer`, rows 1 to 7; same, with every
     branch bound to its own function (docs/PORT.md, `branch_binding`).
@@ -104,19 +99,15 @@ class EnasLayer(keras.layers.Layer):
     def call(
         self,
         cache: list,
-        branch: tf.Tensor,
-        copy: tf.Tensor,
-        bits: Sequence[Sequence[tf.Tensor]],
+        branch: Tensor,
+        copy: Tensor,
+        bits: Sequence[Sequence[Tensor]],
         training: Mode,
-        seed: tf.Tensor,
+        seed: Tensor,
     ) -> list:
-        functions = [
-            functools.partial(
-                candidate, cache[-1], copy=copy, training=training, seed=seed
-            )
-            for candidate in self.branches
-        ]
-        out = tf.switch_case(branch, functions)
+        x, given = cache[-1], {"copy": copy, "training": training, "seed": seed}
+        runs = [functools.partial(run, x, **given) for run in self.branches]
+        out = tf.switch_case(branch, runs)
         out.set_shape(self.options.feature_shape)
         if self.skip is None:
             cache = [*cache, out]
@@ -134,10 +125,6 @@ class EnasLayer(keras.layers.Layer):
 class MacroChild(keras.Model):
     """The child of macro search: every architecture, with shared weights.
 
-    Args:
-      search_space: gives the branches and what an op id runs.
-      num_layers: at least 1.
-
     Call arguments:
       images: float32 `[batch, size, size, 3]`, standardised (always NHWC).
       arc: pair of int32 tensors: op ids `[num_layers]`, each in
@@ -148,8 +135,7 @@ class MacroChild(keras.Model):
         `image_ops.FROZEN`: as in training, moving statistics stay.
       seed: int32 `[2]`, of the step's random numbers; needed in training.
 
-    Returns:
-      float32 `[batch, classes]`, logits.
+    Returns logits, float32 `[batch, classes]`.
 
     Source: ENAS general_child.py, rows 1 to 13. Deviates in row 12: only the
     chosen op runs, so batch norm statistics of the others stay.
@@ -177,17 +163,13 @@ class MacroChild(keras.Model):
         self.copy_of = [search_space.copy(i) for i in ids]
 
     def build(self, input_shape: tuple | None = None) -> None:
-        channels: tuple[int | None, ...] = (None, 3, None, None)
-        if self.options.data_format == "NHWC":
-            channels = (None, None, None, 3)
-        self.stem_conv.build(channels)
+        # Three channels, whatever their axis.
+        self.stem_conv.build((None, 3, None, 3))
         for layer in self.enas_layers:
             layer.build(self.options.feature_shape)
         self.fc.build((self.options.filters, self.options.num_classes))
 
-    def branches_and_copies(
-        self, op_ids: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def branches_and_copies(self, op_ids: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the branch and the copy that each layer runs, int32 `[L]`."""
         branches = tf.gather(self.branch_of, op_ids)
         return branches, tf.gather(self.copy_of, op_ids)
@@ -218,11 +200,11 @@ class MacroChild(keras.Model):
 
     def call(
         self,
-        images: tf.Tensor,
-        arc: tuple[tf.Tensor, tf.Tensor],
+        images: Tensor,
+        arc: tuple[Tensor, Tensor],
         training: Mode = False,
-        seed: tf.Tensor | None = None,
-    ) -> tf.Tensor:
+        seed: Tensor | None = None,
+    ) -> Tensor:
         op_ids, skips = arc
         branches, copies = self.branches_and_copies(op_ids)
         seed = tf.zeros([2], tf.int32) if seed is None else seed
@@ -246,18 +228,16 @@ class MacroChild(keras.Model):
 
 
 def classify(
-    x: tf.Tensor,
+    x: Tensor,
     fc: image_ops.Classifier,
     options: ChildOptions,
     training: Mode,
-    seed: tf.Tensor,
+    seed: Tensor,
     place: int,
-) -> tf.Tensor:
+) -> Tensor:
     """Returns the logits after the last layer, float32 `[batch, classes]`.
 
-    Args:
-      seed: int32 `[2]`, of the step.
-      place: of the dropout among what is random in the step.
+    `place` is that of the dropout among what is random in the step, of `seed`.
 
     Source: row 9; same.
     """

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import tensorflow as tf
+from tensorflow import Tensor
 
 from enas import common_ops
 from enas.cifar10.behaviours import ENAS, Profile
@@ -21,38 +22,36 @@ class Sample(typing.NamedTuple):
     Attributes:
       op_ids: int32 `[n, L]`.
       skips: int32 `[n, L (L - 1) / 2]`, bits of layer k from k(k-1)/2.
-      neg_log_prob: float32 `[n]`, > 0, nats. ENAS calls it `sample_log_prob`,
-        although it is the negative of one (row 21).
+      neg_log_prob: float32 `[n]`, > 0, nats; ENAS's `sample_log_prob` (row 21).
       entropy: float32 `[n]`, nats (row 22): ENAS's is the sum of -p log p of
-        the decisions taken, not of the distributions, without gradient; the
-        paper's that of the distributions, with gradient.
+        the decisions taken, without gradient; the paper's is that of the
+        distributions, with gradient.
       skip_count: float32 `[n]`, skips chosen.
       skip_penalty: float32 `[n]`, mean over layers (row 23).
       op_logits: float32 `[n, L, num_ops]`.
       skip_logits: float32 `[n, L (L - 1) / 2, 2]`.
     """
 
-    op_ids: tf.Tensor
-    skips: tf.Tensor
-    neg_log_prob: tf.Tensor
-    entropy: tf.Tensor
-    skip_count: tf.Tensor
-    skip_penalty: tf.Tensor
-    op_logits: tf.Tensor
-    skip_logits: tf.Tensor
+    op_ids: Tensor
+    skips: Tensor
+    neg_log_prob: Tensor
+    entropy: Tensor
+    skip_count: Tensor
+    skip_penalty: Tensor
+    op_logits: Tensor
+    skip_logits: Tensor
 
 
 class ControllerOptions(typing.NamedTuple):
     """Sizes and constants of the controller.
 
     Attributes:
-      num_ops: op ids of the search space.
       tanh_constant: bound of the logits, or None.
       temperature: divisor of the logits, or None.
       skip_target: in (0, 1).
       skip_weight: factor on the skip penalty in the loss.
-      entropy_weight: factor on the entropy in the reward; it matters for the
-        loss where the entropy has a gradient (row 22).
+      entropy_weight: factor on the entropy in the reward, and so in the loss
+        where the entropy has a gradient (row 22).
       seed: of the initial weights.
     """
 
@@ -72,8 +71,7 @@ class ControllerOptions(typing.NamedTuple):
 class Weights(keras.layers.Layer):
     """Uniform weights under one scope, from a dict name -> shape.
 
-    Args:
-      **limits: name -> largest absolute value, where it is not .1.
+    `limits` are the largest absolute values by name, where they are not .1.
     """
 
     def __init__(self, name: str, seed: int, **limits: float) -> None:
@@ -88,7 +86,7 @@ class Weights(keras.layers.Layer):
             setattr(self, name, weight)
 
 
-_State = list[tuple[tf.Tensor, tf.Tensor]]
+_State = list[tuple[Tensor, Tensor]]
 
 
 class StackLSTM(keras.layers.Layer):
@@ -118,13 +116,11 @@ class StackLSTM(keras.layers.Layer):
         for cell in self.cells:
             cell.build(shapes)
 
-    def zero_state(self, n: int | tf.Tensor) -> _State:
-        """Returns the first state, a list of (c, h) per layer."""
-        zeros = tf.zeros([n, self.size])
-        return [(zeros, zeros) for _ in self.cells]
+    def step(self, x: Tensor, state: _State) -> tuple[Tensor, _State]:
+        """Returns (output float32 `[n, size]`, next state).
 
-    def step(self, x: tf.Tensor, state: _State) -> tuple[tf.Tensor, _State]:
-        """Returns (output float32 `[n, size]`, next state)."""
+        A state is a list of (c, h), float32 `[n, size]` each, per layer.
+        """
         next_state = []
         for cell, (prev_c, prev_h) in zip(self.cells, state, strict=True):
             biases = [getattr(cell, name).value for name in self.biases]
@@ -134,16 +130,18 @@ class StackLSTM(keras.layers.Layer):
 
 
 class _Decision(typing.NamedTuple):
-    logits: tf.Tensor
-    choice: tf.Tensor
+    logits: Tensor
+    choice: Tensor
+
+
+_Decisions = Sequence[_Decision]
 
 
 class MacroController(keras.layers.Layer):
     """The policy over arcs: per layer one op, then a bit per skip candidate.
 
-    Args:
-      prior: float32 `[num_layers, num_ops]`, added to the bounded op logits by
-        a defence; None for nothing.
+    A defence's prior, float32 `[num_layers, num_ops]`, is added to the bounded
+    op logits.
 
     Source: ENAS general_controller.py and the paper's controller.py, rows 18 to
     23; same, n arcs at once.
@@ -175,14 +173,10 @@ class MacroController(keras.layers.Layer):
             {"w_1": (size, size), "w_2": (size, size), "v": (size, 1)}
         )
 
-    def sample(self, n: int, seed: tf.Tensor) -> Sample:
-        """Draws n arcs.
+    def sample(self, n: int, seed: Tensor) -> Sample:
+        """Draws n arcs; the same seed, int32 `[2]`, and weights the same."""
 
-        Args:
-          seed: int32 `[2]`; the same seed and weights draw the same arcs.
-        """
-
-        def draw(logits: tf.Tensor, number: int) -> tf.Tensor:
+        def draw(logits: Tensor, number: int) -> Tensor:
             choice = tf.random.stateless_categorical(
                 logits, 1, common_ops.fold_in(seed, number), tf.int32
             )
@@ -190,30 +184,19 @@ class MacroController(keras.layers.Layer):
 
         return self._run(n, draw)
 
-    def score(self, op_ids: tf.Tensor, skips: tf.Tensor) -> Sample:
-        """Says the same of given arcs.
+    def score(self, op_ids: Tensor, skips: Tensor) -> Sample:
+        """Returns the `Sample` of given arcs, in the shapes that it has."""
 
-        Args:
-          op_ids: int32 `[n, L]`.
-          skips: int32 `[n, L (L - 1) / 2]`.
-
-        Returns:
-          A `Sample` with the given decisions.
-        """
-
-        def look_up(logits: tf.Tensor, number: int) -> tf.Tensor:
-            del logits
-            layer = number // 2
-            if number % 2 == 0:
+        def look_up(logits: Tensor, number: int) -> Tensor:
+            layer, is_skip = divmod(number, 2)
+            if not is_skip:
                 return op_ids[:, layer]
             start = layer * (layer - 1) // 2
             return tf.reshape(skips[:, start : start + layer], [-1])
 
         return self._run(tf.shape(op_ids)[0], look_up)
 
-    def loss(
-        self, op_ids: tf.Tensor, skips: tf.Tensor, advantages: tf.Tensor
-    ) -> tf.Tensor:
+    def loss(self, op_ids: Tensor, skips: Tensor, advantages: Tensor) -> Tensor:
         """Returns the REINFORCE loss of each arc, float32 `[n]`.
 
             loss = NLL * (reward - baseline) + skip_weight * skip penalty
@@ -222,10 +205,7 @@ class MacroController(keras.layers.Layer):
         entropy in the reward has a gradient (row 22), it reaches the loss
         through the advantage.
 
-        Args:
-          op_ids: int32 `[n, L]`.
-          skips: int32 `[n, L (L - 1) / 2]`.
-          advantages: float32 `[n]`, reward minus baseline.
+        Advantages, float32 `[n]`, are reward minus baseline.
 
         Source: row 26, ENAS general_controller.py `build_trainer`; same.
         """
@@ -237,7 +217,7 @@ class MacroController(keras.layers.Layer):
         return likelihood + self.options.skip_weight * arcs.skip_penalty
 
     def _run(
-        self, n: int | tf.Tensor, decide: Callable[[tf.Tensor, int], tf.Tensor]
+        self, n: int | Tensor, decide: Callable[[Tensor, int], Tensor]
     ) -> Sample:
         """Runs the policy; `decide(logits [m, choices], number)` decides.
 
@@ -245,13 +225,16 @@ class MacroController(keras.layers.Layer):
         """
         ops: list[_Decision] = []
         skips: list[_Decision] = []
-        anchors: list[tf.Tensor] = []
-        state = self.lstm.zero_state(n)
-        start = tf.broadcast_to(self.g_emb.value, [n, self.options.lstm_size])
+        anchors: list[Tensor] = []
+        size = self.options.lstm_size
+        state = [(tf.zeros([n, size]),) * 2] * self.options.lstm_num_layers
+        start = tf.broadcast_to(self.g_emb.value, [n, size])
         inputs = start
         for layer in range(self.options.num_layers):
             output, state = self.lstm.step(inputs, state)
-            logits = self._op_logits(output, layer)
+            logits = self._bounded(tf.matmul(output, self.softmax.w.value))
+            if self.prior is not None:
+                logits += self.prior[layer]
             ops.append(_Decision(logits, decide(logits, 2 * layer)))
             inputs = tf.gather(self.emb.w.value, ops[-1].choice)
             output, after = self.lstm.step(inputs, state)
@@ -267,14 +250,7 @@ class MacroController(keras.layers.Layer):
             anchors.append(output)
         return self._summary(n, ops, skips)
 
-    def _op_logits(self, output: tf.Tensor, layer: int) -> tf.Tensor:
-        """Returns the logits of a layer's ops, `[n, num_ops]`."""
-        logits = self._bounded(tf.matmul(output, self.softmax.w.value))
-        if self.prior is not None:
-            logits += self.prior[layer]
-        return logits
-
-    def _bounded(self, logits: tf.Tensor) -> tf.Tensor:
+    def _bounded(self, logits: Tensor) -> Tensor:
         """Applies temperature and c * tanh (row 20)."""
         if self.options.temperature is not None:
             logits /= self.options.temperature
@@ -282,9 +258,7 @@ class MacroController(keras.layers.Layer):
             logits = self.options.tanh_constant * tf.tanh(logits)
         return logits
 
-    def _skip_logits(
-        self, output: tf.Tensor, anchors: Sequence[tf.Tensor]
-    ) -> tf.Tensor:
+    def _skip_logits(self, output: Tensor, anchors: Sequence[Tensor]) -> Tensor:
         """Returns logits [-q, q] of every skip, `[n, layer, 2]`."""
         attention = self.attention
         keys = tf.stack(
@@ -295,33 +269,29 @@ class MacroController(keras.layers.Layer):
         return self._bounded(tf.concat([-query, query], axis=2))
 
     def _summary(
-        self,
-        n: int | tf.Tensor,
-        ops: Sequence[_Decision],
-        skips: Sequence[_Decision],
+        self, n: int | Tensor, ops: _Decisions, skips: _Decisions
     ) -> Sample:
         """Adds up what was decided, decision by decision."""
-        penalties = [self._penalty(decision.logits) for decision in skips]
-        no_bits = tf.zeros([n, 0], tf.int32)
-        chosen = tf.concat([d.choice for d in skips] or [no_bits], axis=1)
+        # What a single layer has, which has no skips.
+        chosen, logits = tf.zeros([n, 0], tf.int32), tf.zeros([n, 0, 2])
+        penalty = tf.zeros([n])
+        if skips:
+            chosen = tf.concat([d.choice for d in skips], axis=1)
+            logits = tf.concat([d.logits for d in skips], axis=1)
+            penalties = [self._penalty(d.logits) for d in skips]
+            penalty = tf.add_n(penalties) / len(penalties)
         return Sample(
             op_ids=tf.stack([d.choice for d in ops], axis=1),
             skips=chosen,
             neg_log_prob=_total(_nll, ops, skips),
             entropy=_total(self.entropy_of, ops, skips),
             skip_count=tf.reduce_sum(tf.cast(chosen, tf.float32), axis=1),
-            skip_penalty=(
-                tf.add_n(penalties) / len(penalties)
-                if penalties
-                else tf.zeros([n])
-            ),
+            skip_penalty=penalty,
             op_logits=tf.stack([d.logits for d in ops], axis=1),
-            skip_logits=tf.concat(
-                [d.logits for d in skips] or [tf.zeros([n, 0, 2])], axis=1
-            ),
+            skip_logits=logits,
         )
 
-    def _penalty(self, logits: tf.Tensor) -> tf.Tensor:
+    def _penalty(self, logits: Tensor) -> Tensor:
         """Returns one layer's skip penalty, `[n]` (row 23).
 
         Both logits go through a sigmoid of their own, although sampling is a
@@ -333,18 +303,18 @@ class MacroController(keras.layers.Layer):
         return tf.reduce_sum(kl, axis=[1, 2])
 
 
-def _nll(decision: _Decision) -> tf.Tensor:
+def _nll(decision: _Decision) -> Tensor:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(
         labels=decision.choice, logits=decision.logits
     )
 
 
-def _sampled_entropy(decision: _Decision) -> tf.Tensor:
+def _sampled_entropy(decision: _Decision) -> Tensor:
     nll = _nll(decision)
     return tf.stop_gradient(nll * tf.exp(-nll))
 
 
-def _exact_entropy(decision: _Decision) -> tf.Tensor:
+def _exact_entropy(decision: _Decision) -> Tensor:
     log_p = tf.nn.log_softmax(decision.logits)
     return -tf.reduce_sum(tf.exp(log_p) * log_p, axis=-1)
 
@@ -352,18 +322,14 @@ def _exact_entropy(decision: _Decision) -> tf.Tensor:
 _ENTROPY = {"sampled": _sampled_entropy, "exact": _exact_entropy}
 
 
-def _total(
-    function: Callable[[_Decision], tf.Tensor],
-    ops: Sequence[_Decision],
-    skips: Sequence[_Decision],
-) -> tf.Tensor:
+def _total(function: Callable, ops: _Decisions, skips: _Decisions) -> Tensor:
     """Returns the sum of a function over all decisions of each arc, `[n]`."""
     terms = [function(decision)[:, tf.newaxis] for decision in ops]
-    terms += [function(decision) for decision in skips]
+    terms += map(function, skips)
     return tf.reduce_sum(tf.concat(terms, axis=1), axis=1)
 
 
-def _mean_anchor(choice: tf.Tensor, anchors: Sequence[tf.Tensor]) -> tf.Tensor:
+def _mean_anchor(choice: Tensor, anchors: Sequence[Tensor]) -> Tensor:
     """Returns the sum of the chosen anchors over (1 + their number)."""
     chosen = tf.cast(choice, tf.float32)
     total = tf.einsum("nk,nks->ns", chosen, tf.stack(anchors, axis=1))

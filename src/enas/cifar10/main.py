@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a search from a command line.
-
-    Args:
-      argv: the program's name first; sys.argv by default.
+    """Runs a search from a command line, by default that of the program.
 
     Returns:
       The exit code: 0, 1 for a failure of the run, 2 for a mistake of
@@ -65,11 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _next(values: flags.FlagValues, saved: bool) -> str:
-    """Returns what is saved of a run that was cut off, and how it goes on.
-
-    Args:
-      saved: whether all that was done is.
-    """
+    """Returns what is saved of a run that was cut off, and how it goes on."""
     path = full_path(str(values["output_dir"].value))
     if not positions(path):
         return "Nothing was saved; the same command starts again."
@@ -100,9 +93,6 @@ def _run(config: Config, idle: list[str], signals: StopSignals) -> int:
 def run(config: Config, log: Log, signals: StopSignals) -> int:
     """Runs or continues the search of a `Config`, epoch by epoch.
 
-    Args:
-      signals: entered.
-
     Returns:
       Exit code: 0, or 1 if training met a number that is not finite.
 
@@ -126,12 +116,16 @@ def train(
 ) -> int:
     """Resumes a search where its directory left it and runs all its epochs.
 
-    Returns:
-      Exit code, as `run` returns it.
+    Returns the exit code, as `run` does.
     """
     config = search.config
     if run_dir.resume(search):
-        _log_place(search, log)
+        log(f"Continuing after epoch {search.whole_epochs}")
+        if search.progress.has_begun:
+            log(
+                f"and after child step {search.global_step}, controller step "
+                f"{search.train_step} of the next"
+            )
     search.after_step = autosave(search, run_dir, signals)
     if search.whole_epochs >= config.num_epochs:
         log(
@@ -178,15 +172,6 @@ def _audited(search: "Search") -> list[str]:
     except Exception as error:
         return [f"The search space could not be audited: {error}"]
     return short_lines(audit)
-
-
-def _log_place(search: "Search", log: Log) -> None:
-    log(f"Continuing after epoch {search.whole_epochs}")
-    if search.progress.has_begun:
-        log(
-            f"and after child step {search.global_step}, controller step "
-            f"{search.train_step} of the next"
-        )
 
 
 if __name__ == "__main__":

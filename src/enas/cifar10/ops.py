@@ -15,27 +15,15 @@ from typing import Any
 from enas.cifar10.branches import (
     Branch,
     ChildOptions,
+    Ints,
+    Map,
     Mode,
     Setting,
     describe,
     make_layer,
 )
 from enas.drawing.costs import Cost, conv_cost
-from enas.lazy_modules import image_ops, keras, tf
-
-__all__ = [
-    "OPS",
-    "Branch",
-    "ChildOptions",
-    "ConvBranch",
-    "Cost",
-    "Op",
-    "PoolBranch",
-    "Setting",
-    "add_ops",
-    "make_branch",
-    "poison_sets",
-]
+from enas.lazy_modules import image_ops, keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,42 +110,30 @@ class ConvBranch(Branch):
     scopes = "inp_conv_1", "out_conv_{}"
     masked_bn = relu = True
 
-    def __init__(
-        self,
-        name: str,
-        options: ChildOptions,
-        copies: int = 1,
-        size: int = 3,
-        separable: bool = False,
-    ):
-        super().__init__(name, options, copies)
-        self.size = size
-        self.separable = separable
+    def __init__(self, *given: Any, size: int = 3, separable: bool = False):
+        super().__init__(*given)
+        self.size, self.separable = size, separable
 
     def build(self, shape: tuple) -> None:
         inp, out = self.scopes
         kind = image_ops.SeparableConvBN if self.separable else image_ops.ConvBN
-        self.inp_conv = image_ops.ConvBN(inp, 1, self.options, relu=self.relu)
+        options, size, relu = self.options, self.size, self.relu
+        self.inp_conv = image_ops.ConvBN(inp, 1, options, relu=relu)
         self.out_conv = kind(
-            out.format(self.size),
-            self.size,
-            self.options,
-            masked_bn=self.masked_bn,
-            relu=self.relu,
+            out.format(size), size, options, self.masked_bn, relu
         )
         self.inp_conv.build(shape)
         self.out_conv.build(shape)
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
         x = self.inp_conv(x, training=training)
         return self.out_conv(x, training=training)
 
     def cost(self, channels: int, pixels: int) -> Cost:
         inner = channels * channels
-        outer = self.size**2 * (channels if self.separable else inner)
-        outer += inner if self.separable else 0
+        outer = self.size**2 * inner
+        if self.separable:
+            outer = self.size**2 * channels + inner
         inner_cost = conv_cost(inner, pixels, channels)
         return inner_cost + conv_cost(outer, pixels, channels)
 
@@ -173,14 +149,8 @@ class PoolBranch(Branch):
 
     scope = "conv_1"
 
-    def __init__(
-        self,
-        name: str,
-        options: ChildOptions,
-        copies: int = 1,
-        kind: str = "avg",
-    ):
-        super().__init__(name, options, copies)
+    def __init__(self, *given: Any, kind: str = "avg"):
+        super().__init__(*given)
         self.kind = kind
 
     def build(self, shape: tuple) -> None:
@@ -188,9 +158,7 @@ class PoolBranch(Branch):
         self.conv.build(shape)
         self.pool = image_ops.pool_3x3(self.kind, self.options)
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
         x = self.conv(x, training=training)
         return self.pool(x)
 
@@ -210,15 +178,12 @@ class PoolBranch(Branch):
         return keras.layers.AveragePooling2D(3, 1)(x)
 
 
+_SEPARABLE = {"separable": True}
 add_ops(
     Op("conv_3x3", ConvBranch, {"size": 3}, poison=False),
-    Op(
-        "sep_conv_3x3", ConvBranch, {"size": 3, "separable": True}, poison=False
-    ),
+    Op("sep_conv_3x3", ConvBranch, {"size": 3} | _SEPARABLE, poison=False),
     Op("conv_5x5", ConvBranch, {"size": 5}, poison=False),
-    Op(
-        "sep_conv_5x5", ConvBranch, {"size": 5, "separable": True}, poison=False
-    ),
+    Op("sep_conv_5x5", ConvBranch, {"size": 5} | _SEPARABLE, poison=False),
     Op("avg_pool_3x3", PoolBranch, {"kind": "avg"}, poison=False),
     Op("max_pool_3x3", PoolBranch, {"kind": "max"}, poison=False),
 )

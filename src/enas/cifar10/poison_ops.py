@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from enas.cifar10.branches import Branch, ChildOptions, Mode, Setting
+from enas.cifar10.branches import Branch, Ints, Map, Mode, Setting
 from enas.cifar10.ops import ConvBranch, Op, add_ops
 from enas.drawing.costs import Cost, conv_cost
 from enas.lazy_modules import common_ops, image_ops, keras, tf
@@ -28,10 +28,7 @@ def register_poison(
 ) -> Callable[[type[Branch]], type[Branch]]:
     """Adds a class to the table of ops as the poisoning `name`.
 
-    Args:
-      name: what --poison takes, and --candidate_ops.
-      poison_sets: names for --poison that stand for this op among others.
-      **arguments: further arguments of the class's constructor.
+    --poison and --candidate_ops take the name; of the rest see `Op`.
 
     Raises:
       ValueError: the name is taken.
@@ -60,9 +57,7 @@ class Identity(Unchanged):
     Source: paper, poisoning set P1; same.
     """
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
         return tf.identity(x)
 
     def returns_input(self, training: Mode) -> bool:
@@ -79,34 +74,24 @@ class TransposedConv(Branch):
     like ENAS's convolutions, since ENAS itself has no transposed one.
     """
 
-    def __init__(
-        self, name: str, options: ChildOptions, copies: int = 1, size: int = 3
-    ):
-        super().__init__(name, options, copies)
+    def __init__(self, *given: Any, size: int = 3):
+        super().__init__(*given)
         self.size = size
 
     def build(self, shape: tuple) -> None:
         filters = self.options.filters
+        kernel = self.size, self.size, filters, filters
         self.w = common_ops.child_weight(
-            self,
-            "w",
-            (self.size, self.size, filters, filters),
-            self.options,
-            "transposed_conv",
-            self.copies,
+            self, "w", kernel, self.options, "transposed_conv", self.copies
         )
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
-        return tf.nn.conv2d_transpose(
-            x,
-            common_ops.of_copy(self.w, self.copies, copy),
-            tf.shape(x),
-            1,
-            "SAME",
-            data_format=self.options.data_format,
-        )
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
+        w, layout = self.of_copy(copy), self.options.data_format
+        return tf.nn.conv2d_transpose(x, w, tf.shape(x), 1, "SAME", layout)
+
+    def of_copy(self, copy: tf.Tensor) -> tf.Tensor:
+        """Returns the weights of a copy, `[size, size, out, in]`."""
+        return common_ops.of_copy(self.w, self.copies, copy)
 
     def cost(self, channels: int, pixels: int) -> Cost:
         return conv_cost((self.size * channels) ** 2, pixels)
@@ -116,8 +101,7 @@ class TransposedConv(Branch):
             self.options.filters, self.size, padding="same", use_bias=False
         )
         y = form(x)
-        w = common_ops.of_copy(self.w, self.copies, choices.copy)
-        form.set_weights([w.numpy()])
+        form.set_weights([self.of_copy(choices.copy).numpy()])
         return y
 
 
@@ -138,9 +122,7 @@ class Dropout(Unchanged):
         alias="p",
     )
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
         if self.returns_input(training):
             return tf.identity(x)
         return self.options.dropout(x, self.rate, seed)
@@ -168,9 +150,7 @@ class RelativeGaussian(Unchanged):
         lower=0.0,
     )
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
         if self.returns_input(training):
             return tf.identity(x)
         noise = tf.random.stateless_normal(tf.shape(x), seed, dtype=x.dtype)
@@ -195,11 +175,9 @@ class StretchedConv(Branch):
     DILATION = 50
 
     def build(self, shape: tuple) -> None:
-        options, copies = self.options, self.copies
-        self.inp_conv = image_ops.ConvBN(
-            "inp_conv_1", 1, options, copies=copies
-        )
-        self.out_conv = image_ops.ConvBN(
+        conv, options, copies = image_ops.ConvBN, self.options, self.copies
+        self.inp_conv = conv("inp_conv_1", 1, options, copies=copies)
+        self.out_conv = conv(
             "out_conv_3",
             3,
             options,
@@ -210,9 +188,7 @@ class StretchedConv(Branch):
         self.inp_conv.build(shape)
         self.out_conv.build(shape)
 
-    def call(
-        self, x: tf.Tensor, copy: tf.Tensor, training: Mode, seed: tf.Tensor
-    ) -> tf.Tensor:
+    def call(self, x: Map, copy: Ints, training: Mode, seed: Ints) -> Map:
         x = self.inp_conv(x, training=training, copy=copy)
         return self.out_conv(x, training=training, copy=copy)
 

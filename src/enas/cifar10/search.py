@@ -14,12 +14,11 @@ import numpy as np
 
 from enas.cifar10 import batches
 from enas.cifar10.arc import Arc
-from enas.cifar10.arc_source import ArcSource
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet
 from enas.cifar10.epoch_progress import EpochProgress, Phase, Stopwatch
-from enas.cifar10.evaluation import Evaluation, arc_of
+from enas.cifar10.evaluation import Evaluation, arc_of, arrays
 from enas.cifar10.macro_controller import Sample
 from enas.cifar10.metrics import EpochNumbers
 from enas.cifar10.op_prior import OpPrior
@@ -29,12 +28,34 @@ from enas.schedules import learning_rate
 from enas.utils import child_line, controller_line, progress, seed_pair
 
 
+class ArcSource:
+    """Where the arcs of a search come from: the controller, or one fixed arc.
+
+    `draw` returns n of them as a `Sample` of NumPy arrays; it is draw `number`
+    of what the stream names.
+    """
+
+    def __init__(
+        self, compiled: Compiled, seed: int, fixed_arc: Arc | None = None
+    ) -> None:
+        self.fixed_arc = fixed_arc
+        self._compiled, self._seed = compiled, seed
+
+    def draw(self, n: int, stream: str, number: int) -> Sample:
+        if self.fixed_arc is not None:
+            op_ids, skips = (np.tile(x, (n, 1)) for x in arrays(self.fixed_arc))
+            return Sample(op_ids, skips, *[None] * 6)
+        seed = seed_pair(self._seed, stream, number)
+        sample = self._compiled.sample(n, seed)
+        return type(sample)(
+            *(None if part is None else part.numpy() for part in sample)
+        )
+
+
 class Search:
     """One search in progress: what it trains, on what, and how far it is.
 
-    Args:
-      fixed_arc: to train instead of searching, or None.
-      defence: the defence against a poisoned space.
+    A `fixed_arc` is trained instead of searching.
 
     Attributes:
       whole_epochs: epochs that have ended.
@@ -61,9 +82,7 @@ class Search:
         self.config = config
         self.profile = config.behaviour
         self.search_space = search_space
-        self.data = data
-        self.compiled = compiled
-        self.log = log
+        self.data, self.compiled, self.log = data, compiled, log
         self.arcs = ArcSource(compiled, config.seed, fixed_arc)
         self.defence = defence or OpPrior()
         self.evaluation = Evaluation(self)
@@ -71,10 +90,8 @@ class Search:
         self.steps_per_epoch = batches.num_train_batches(
             len(data.train), config.batch_size
         )
-        self.whole_epochs = 0
         self.progress = EpochProgress()
-        self.global_step = 0
-        self.train_step = 0
+        self.whole_epochs = self.global_step = self.train_step = 0
         self.baseline = np.float32(0.0)
         self.op_counts: list[list[int]] = []
         self.after_step: Callable[[], None] = lambda: None
@@ -92,11 +109,8 @@ class Search:
         """Runs the next epoch, or what is left of it, to its end.
 
         An evaluation changes nothing that it depends on, so one that was cut
-        off is done again.
-
-        Returns:
-          (numbers, reports): the epoch's numbers, and the architectures shown
-          in it, with the keys of arcs.jsonl.
+        off is done again. Returns the epoch's numbers, and the architectures
+        shown in it, with the keys of arcs.jsonl.
 
         Source: row 31; same order.
         """
@@ -113,7 +127,10 @@ class Search:
         if self._evaluation_is_due():
             with self._timed("seconds_eval"):
                 reports = self.evaluate()
-        return self._ended(), reports
+        numbers, self.op_counts = done.numbers, done.op_counts
+        self.whole_epochs = numbers.epoch = self.epoch
+        self.progress = EpochProgress()
+        return numbers, reports
 
     def _controller_is_due(self) -> bool:
         every = self.config.controller_train_every
@@ -122,12 +139,6 @@ class Search:
 
     def _evaluation_is_due(self) -> bool:
         return self.epoch % self.config.eval_every_epochs == 0
-
-    def _ended(self) -> EpochNumbers:
-        numbers, self.op_counts = self.progress.numbers, self.progress.op_counts
-        self.whole_epochs = numbers.epoch = self.epoch
-        self.progress = EpochProgress()
-        return numbers
 
     def train_child(self) -> None:
         """Trains the child for one epoch, a fresh arc every step.
@@ -153,7 +164,8 @@ class Search:
         numbers.child_lr = float(self._child_lr(steps - 1))
         numbers.child_loss = float(np.mean(losses))
         numbers.train_acc = done.correct / done.images
-        numbers.poison_share = self._poison_share(sample.op_ids)
+        poison = sample.op_ids >= len(self.search_space.candidate_ops)
+        numbers.poison_share = float(np.mean(poison))
         numbers.child_grad_norm = done.take_mean_norm("child_grad_norm")
 
     def _child_step(self, step: int, batch: tuple, sample: Sample) -> None:
@@ -161,26 +173,23 @@ class Search:
         arc = sample.op_ids[step], sample.skips[step]
         seed = seed_pair(self.config.seed, "dropout", self.global_step)
         measured = self.compiled.train_child(*batch, *arc, rate, seed)
-        loss, norm, correct = map(float, measured)
+        loss, norm, right = map(float, measured)
         numbers = {"loss": loss, "gradient norm": norm}
         self._check_finite(numbers, sample, step, rate)
+        correct, images = int(right), len(batch[1])
         self.global_step += 1
         self.progress.losses.append(loss)
         self.progress.add_norm("child_grad_norm", norm)
-        self.progress.correct += int(correct)
-        self.progress.images += len(batch[1])
-        if self.global_step % self.config.log_every == 0:
-            line = child_line(
-                self.global_step // self.steps_per_epoch,
-                self.global_step,
-                loss,
-                rate,
-                norm,
-                int(correct),
-                len(batch[1]),
-                self._minutes(),
+        self.progress.correct += correct
+        self.progress.images += images
+        ran, minutes = self.global_step, self._minutes()
+        if ran % self.config.log_every == 0:
+            epoch = ran // self.steps_per_epoch
+            self.log(
+                child_line(
+                    epoch, ran, loss, rate, norm, correct, images, minutes
+                )
             )
-            self.log(line)
 
     def train_controller(self) -> None:
         """Runs one controller phase: updates of some arcs each.
@@ -224,10 +233,11 @@ class Search:
             self.log(line)
         self.progress.add_norm("controller_grad_norm", float(norm))
         self.train_step += 1
+        links = max(1, sample.skips.shape[1])
         measured: dict[str, Any] = {
             "reward": np.mean(rewards),
             "entropy": np.mean(sample.entropy),
-            "skip_rate": np.mean(sample.skip_count) / self._num_links(),
+            "skip_rate": np.mean(sample.skip_count) / links,
             "controller_loss": np.mean(losses),
         }
         # As a checkpoint within the phase keeps them.
@@ -272,17 +282,12 @@ class Search:
         losses, norm = self.compiled.score_arcs(
             sample.op_ids[one], sample.skips[one], [advantage]
         )
-        line = controller_line(
-            self.train_step,
-            float(losses[0]),
-            sample.entropy[i],
-            self.config.controller_lr,
-            float(norm),
-            accuracy,
-            self.baseline,
-            self._minutes(),
+        loss, rate = float(losses[0]), self.config.controller_lr
+        measured = loss, sample.entropy[i], rate, float(norm), accuracy
+        minutes = self._minutes()
+        self.log(
+            controller_line(self.train_step, *measured, self.baseline, minutes)
         )
-        self.log(line)
 
     def evaluate(self) -> list[dict[str, Any]]:
         """Measures the search, see `Evaluation.run`."""
@@ -290,33 +295,20 @@ class Search:
 
     def train_batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns the images and labels of a child step."""
+        config, partial = self.config, self.profile.last_batch == "partial"
+        size, cutout = config.batch_size, config.child_cutout_size
         return batches.train_batch(
-            self.data,
-            self.config.batch_size,
-            self.config.seed,
-            step,
-            self.config.child_cutout_size,
-            partial=self.profile.last_batch == "partial",
+            self.data, size, config.seed, step, cutout, partial
         )
 
     def reward_batch(
         self, index: int, stream: str = "reward", size: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the validation images and labels of a reward.
-
-        Args:
-          index: which batch of the stream.
-          stream: what it is for.
-          size: images; --batch_size by default.
-        """
+        """Returns the images and labels of the stream's validation batch."""
         seed, _ = seed_pair(self.config.seed, stream, index)
-        return batches.reward_batch(
-            self.data,
-            size or self.config.batch_size,
-            seed,
-            index,
-            augmented=self.profile.valid_images == "augmented",
-        )
+        size = size or self.config.batch_size
+        augmented = self.profile.valid_images == "augmented"
+        return batches.reward_batch(self.data, size, seed, index, augmented)
 
     def bar(
         self, iterable: Iterable, phase: str, steps: int, done: int = 0
@@ -329,9 +321,6 @@ class Search:
     def _child_lr(self, step: int) -> np.float32:
         return learning_rate(self.config, self.epoch, step)
 
-    def _poison_share(self, op_ids: np.ndarray) -> float:
-        return float(np.mean(op_ids >= len(self.search_space.candidate_ops)))
-
     def _count_ops(self, op_ids: np.ndarray) -> list[list[int]]:
         """Returns how often each layer ran each kind of op, `[L, kinds]`."""
         space = self.search_space
@@ -340,10 +329,6 @@ class Search:
             np.bincount(column, minlength=len(space.kinds)).tolist()
             for column in kinds[op_ids].T
         ]
-
-    def _num_links(self) -> int:
-        layers = self.config.child_num_layers
-        return max(1, layers * (layers - 1) // 2)
 
     def _minutes(self) -> float:
         return (time.monotonic() - self._start) / 60
@@ -369,16 +354,13 @@ class Search:
         then past a bad step, so it is never trained on.
         """
         text = ", ".join(f"{name} {value}" for name, value in numbers.items())
+        at = f"child step {self.global_step}, controller step {self.train_step}"
         for what, value in numbers.items():
             if not math.isfinite(value):
                 raise NonFiniteError(
-                    f"The {what} is {value} at child step {self.global_step}, "
-                    f"controller step {self.train_step}, learning rate {rate}, "
+                    f"The {what} is {value} at {at}, learning rate {rate}, "
                     f'arc "{arc_of(sample, i)}" ({text}). Last finite values: '
                     f"{self._last_finite}. Training stops here; the last "
                     "checkpoint is good. Try a smaller --child_lr_max."
                 )
-        self._last_finite = (
-            f"{text} at child step {self.global_step}, controller step "
-            f"{self.train_step}"
-        )
+        self._last_finite = f"{text} at {at}"

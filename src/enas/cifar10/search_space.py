@@ -80,9 +80,9 @@ class SearchSpace:
 
     def kind(self, op_id: int) -> int:
         """Returns the index in `kinds` of an op id."""
-        start = len(self.candidate_ops)
         if not self.is_poison(op_id):
             return op_id
+        start = len(self.candidate_ops)
         return start + (op_id - start) // self.q
 
     def op_name(self, op_id: int) -> str:
@@ -90,10 +90,7 @@ class SearchSpace:
         return self.kinds[self.kind(op_id)]
 
     def described(self, op_name: str, options: ChildOptions) -> Branch:
-        """Returns an op without weights, to ask what it costs.
-
-        Of a name that is not in the table nothing is known.
-        """
+        """Returns an op without weights, of which the cost may be unknown."""
         return OPS.get(op_name, Op(op_name, Branch)).described(options)
 
     def branch(self, op_id: int) -> int:
@@ -101,10 +98,7 @@ class SearchSpace:
         return self.branches.index(self.op_name(op_id))
 
     def copy(self, op_id: int) -> int:
-        """Returns which copy of its poisoning an op id is, in [0, q).
-
-        A candidate op is copy 0.
-        """
+        """Returns which copy an op id is, in [0, q); a candidate op is 0."""
         if not self.is_poison(op_id):
             return 0
         return (op_id - len(self.candidate_ops)) % self.q
@@ -131,18 +125,12 @@ class SearchSpace:
     def max_good_share(self, tanh_constant: float | None) -> float:
         """Returns the largest probability of all good ops together.
 
-        The logits are bounded by +-tanh_constant, so at best every good op has
-        weight e^c and every poison op e^-c.
-
-        Args:
-          tanh_constant: bound c of the op logits; None for no bound.
-
-        Returns:
-          A number in (0, 1].
+        It is in (0, 1]. The logits are bounded by +-tanh_constant, or not if
+        it is None, so at best every good op has weight e^c and every poison
+        op e^-c.
 
         Source: the paper's Equation (1) with op logits at the bounds that
-          general_controller.py sets (`tanh_constant`); the paper has no such
-          number.
+          general_controller.py sets; the paper has no such number.
         """
         if tanh_constant is None or not self.poison_ops:
             return 1.0
@@ -156,9 +144,10 @@ class SearchSpace:
             f"Search space: {self.num_ops} op ids, "
             f"{len(self.branches)} branches per layer"
         ]
+        lines += [
+            f"  op id {i}: {op}" for i, op in enumerate(self.candidate_ops)
+        ]
         start = len(self.candidate_ops)
-        for op_id in range(start):
-            lines.append(f"  op id {op_id}: {self.op_name(op_id)}")
         for op in self.poison_ops:
             last = start + self.q - 1
             lines.append(
@@ -187,7 +176,6 @@ def make_search_space(
       poison: "none", or a comma list of sets of poisonings, of ops and of
         file:name, an op of a user's file.
       q: copies of every poisoning; None stands for "not given".
-      sharing: "shared" or "unique".
       candidate_ops: likewise, of the sets of `CANDIDATE_OPS` and of ops.
       registered: names that are legal although the table of ops lacks them.
 
@@ -216,12 +204,7 @@ def make_search_space(
 
 
 def expand(text: str, sets: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Returns the names of the ops that a comma list stands for.
-
-    Args:
-      text: words that are names of ops, keys of `sets`, or file:name, which
-        stands for the name.
-    """
+    """Returns the ops that a comma list stands for: names, sets, file:name."""
     names: tuple[str, ...] = ()
     for word in map(str.strip, text.split(",")):
         names += sets[word] if word in sets else (word.rpartition(":")[2],)

@@ -7,24 +7,20 @@ around them.
 import typing
 
 import tensorflow as tf
+from tensorflow import Tensor
 
-from enas.cifar10.child_optimizer import ChildOptimizer
+from enas.cifar10.child_optimizer import ChildOptimizer, Update
 from enas.cifar10.macro_controller import MacroController
 from enas.optimizers import Adam
 
-Arcs = tuple[tf.Tensor, tf.Tensor]
+Arcs = tuple[Tensor, Tensor]
 
 
 class StepInput(typing.NamedTuple):
-    """What differs from step to step besides batch and arc.
+    """Learning rate, float32 scalar, and seed of the step, int32 `[2]`."""
 
-    Attributes:
-      rate: float32 scalar, learning rate.
-      seed: int32 `[2]`, of everything random in the step.
-    """
-
-    rate: tf.Tensor
-    seed: tf.Tensor
+    rate: Tensor
+    seed: Tensor
 
 
 class ChildStep(typing.NamedTuple):
@@ -32,15 +28,15 @@ class ChildStep(typing.NamedTuple):
 
     Attributes:
       loss: float32 scalar, mean cross-entropy, nats, without l2.
-      norm: float32 scalar, global norm of the gradients, before clipping.
+      norm: float32 scalar, of all gradients, before clipping.
       logits: float32 `[batch, classes]`.
-      gradients: list of float32 tensors, what was applied.
+      gradients: float32, what was applied.
     """
 
-    loss: tf.Tensor
-    norm: tf.Tensor
-    logits: tf.Tensor
-    gradients: list[tf.Tensor]
+    loss: Tensor
+    norm: Tensor
+    logits: Tensor
+    gradients: list[Tensor]
 
 
 class ControllerStep(typing.NamedTuple):
@@ -48,19 +44,19 @@ class ControllerStep(typing.NamedTuple):
 
     Attributes:
       losses: float32 `[n]`, one for each arc.
-      norm: float32 scalar, global norm of the gradients, before clipping.
-      gradients: list of float32 tensors, of the mean loss, after the rules.
+      norm: float32 scalar, of all gradients, before clipping.
+      gradients: float32, of the mean loss, after the rules.
     """
 
-    losses: tf.Tensor
-    norm: tf.Tensor
-    gradients: list[tf.Tensor]
+    losses: Tensor
+    norm: Tensor
+    gradients: list[Tensor]
 
 
 def child_step(
     child: tf.Module,
     optimizer: ChildOptimizer,
-    batch: tuple[tf.Tensor, tf.Tensor],
+    batch: tuple[Tensor, Tensor],
     arc: Arcs | None,
     given: StepInput,
 ) -> ChildStep:
@@ -68,13 +64,12 @@ def child_step(
 
     Args:
       batch: images float32 `[batch, height, width, 3]`, labels int32 `[batch]`.
-      arc: op ids int32 `[L]`, skip bits int32 `[L (L - 1) / 2]`; None for a
-        network without switches (the benchmark's).
+      arc: as `MacroChild` takes it; None for a network without switches.
 
     Source: rows 12 and 14 to 16, ENAS general_child.py `_build_train`; same.
     """
     images, labels = batch
-    update = optimizer.begin(arc)
+    update = Update(optimizer, arc)
     with tf.GradientTape() as tape, update.reading(tape):
         logits = child(images, arc, training=True, seed=given.seed)
         loss = tf.reduce_mean(
@@ -89,8 +84,8 @@ def controller_step(
     controller: MacroController,
     optimizer: Adam,
     arcs: Arcs,
-    advantages: tf.Tensor,
-    rate: tf.Tensor,
+    advantages: Tensor,
+    rate: Tensor,
 ) -> ControllerStep:
     """Updates the controller by REINFORCE, if all numbers are finite.
 
@@ -109,17 +104,13 @@ def controller_step(
 
 
 def controller_gradients(
-    controller: MacroController,
-    optimizer: Adam,
-    arcs: Arcs,
-    advantages: tf.Tensor,
+    controller: MacroController, optimizer: Adam, arcs: Arcs, advantages: Tensor
 ) -> ControllerStep:
     """Computes what `controller_step` applies; arguments as it takes them."""
-    weights = [variable.value for variable in controller.trainable_variables]
+    weights = optimizer.variables
     with tf.GradientTape() as tape:
         losses = controller.loss(*arcs, advantages)
         loss = tf.reduce_mean(losses)
-    gradients, norm = optimizer.rules.apply(
-        tape.gradient(loss, weights), weights
-    )
+    gradients = tape.gradient(loss, weights)
+    gradients, norm = optimizer.rules.apply(gradients, weights)
     return ControllerStep(losses, norm, gradients)

@@ -25,9 +25,9 @@ from enas.cifar10.ops import OPS, Cost, Op, add_ops, make_branch
 from enas.cifar10.search_space import file_ops
 from enas.errors import UserError
 
-# Path -> names that its last run added, so that a notebook may load a file
-# again after an edit, or another one with an op of the same name.
-_ADDED: dict[str, set[str]] = {}
+# Names that the last load added, so that a notebook may load a file again
+# after an edit, or another one with an op of the same name.
+_ADDED: set[str] = set()
 # Path -> bytes of its last run: the file may be edited while a search starts.
 _SOURCES: dict[str, bytes] = {}
 _NO_COPIES: Mapping[str, str] = {}
@@ -37,11 +37,8 @@ MAP_SIZE = 8
 def load(config: Config, copies: Mapping[str, str] = _NO_COPIES) -> None:
     """Adds the ops that a search names in files to the table; tries each.
 
-    Args:
-      config: of its lists of ops only words such as my_ops.py:Blur are looked
-        at.
-      copies: path -> the run's copy of the file, which is run where the file
-        itself is no longer there.
+    `copies` are path -> the run's copy of the file, which is run where the
+    file itself is no longer there.
 
     Raises:
       UserError: there is no such file or class, the file fails, an op does
@@ -75,18 +72,13 @@ def paths(config: Config) -> list[str]:
 
 
 def source_of(path: str) -> bytes:
-    """Returns the contents of a file as it was last run.
-
-    Args:
-      path: absolute, of a file that `load` has run.
-    """
+    """Returns the contents of a file, by its full path, as `load` ran it."""
     return _SOURCES[path]
 
 
 def _forget_earlier_files() -> None:
-    for names in _ADDED.values():
-        for name in names:
-            OPS.pop(name, None)
+    for name in _ADDED:
+        OPS.pop(name, None)
     _ADDED.clear()
 
 
@@ -105,7 +97,7 @@ def _load_file(path: str, place: str, names: Iterable[str], flag: str) -> None:
             if name not in set(OPS) - before:
                 _add_class(module, name, path, flag)
     finally:
-        _ADDED[path] = set(OPS) - before
+        _ADDED.update(set(OPS) - before)
 
 
 def _run_file(path: str, flag: str) -> tuple[bytes, types.ModuleType]:
@@ -167,11 +159,10 @@ def _try(
     These are the size of an image, half and a quarter of it; the copies are
     the first two and the last of q.
     """
-    copies = q if unique else 1
     who = f"The op {name} of {path}"
     try:
         cost = OPS[name].described(options).cost(options.filters, MAP_SIZE**2)
-        branch = make_branch(name, 0, options, copies)
+        branch = make_branch(name, 0, options, q if unique else 1)
         branch.build(options.feature_shape)
     except Exception as error:
         raise UserError(
@@ -234,16 +225,12 @@ def _random_map(options: ChildOptions, side: int) -> np.ndarray:
     shape = [2, side, side, side]
     shape[3 if options.data_format == "NHWC" else 1] = options.filters
     x = np.random.default_rng(0).standard_normal(shape)
-    return tf.cast(x, _map_type()).numpy()
-
-
-def _map_type() -> str:
-    """Returns the type of the maps of a search, that of products."""
-    return keras.config.dtype_policy().compute_dtype
+    return tf.cast(x, keras.config.dtype_policy().compute_dtype).numpy()
 
 
 def _traced(branch: Any, mode: Mode, options: ChildOptions) -> Any:
-    signature = tf.TensorSpec(options.feature_shape, _map_type())
+    maps = keras.config.dtype_policy().compute_dtype
+    signature = tf.TensorSpec(options.feature_shape, maps)
     return tf.function(
         lambda x, copy: branch(
             x, copy=copy, training=mode, seed=tf.constant([0, 1])

@@ -6,32 +6,21 @@ of ENAS's scripts/cifar10_macro_search.sh. No TensorFlow here.
 """
 
 import dataclasses
-from typing import Any
 
 from enas.cifar10.arc import layers_of
 from enas.cifar10.behaviours import PROFILES, Profile, make_profile
 from enas.cifar10.branches import ChildOptions
-from enas.cifar10.config import op_settings, settings
+from enas.cifar10.config import op_settings
 from enas.cifar10.config.combinations import check_combinations
+from enas.cifar10.config.settings import Settings
 from enas.cifar10.config.values import checked
 from enas.cifar10.search_space import CANDIDATE_OPS
 
 
-# Fields come in the order of the bases, the last one first.
+# The fields of the last base come first.
 @dataclasses.dataclass(frozen=True)
-class Config(
-    op_settings.OpSettings,
-    settings.CheckpointSettings,
-    settings.RunSettings,
-    settings.ControllerSettings,
-    settings.ChildSettings,
-    settings.SpaceSettings,
-    settings.DataSettings,
-):
-    """One search, frozen.
-
-    Every field is documented by the help text of its flag, which states unit
-    and meaning; ranges are checked when a `Config` is made.
+class Config(op_settings.OpSettings, Settings):
+    """One search, frozen; the help text of its flag documents every field.
 
     Raises:
       UserError: a value is outside its range, or two values contradict.
@@ -47,14 +36,6 @@ class Config(
             object.__setattr__(self, field.name, value)
         _fill_in(self)
         check_combinations(self)
-
-    @classmethod
-    def group_of(cls, name: str) -> str:
-        """Returns the heading under which --help lists a setting."""
-        bases: tuple[Any, ...] = cls.__bases__
-        return next(
-            base.GROUP for base in bases if name in base.__dataclass_fields__
-        )
 
     @property
     def behaviour(self) -> Profile:

@@ -55,8 +55,7 @@ def check_combinations(config: Any) -> None:
             f"{checkpoints!r}. Leave them out."
         )
     make_profile(config.override)
-    _check_defence(config.defence)
-    _check_prune(config)
+    _check_defence(config)
     ops = len(expand(config.candidate_ops, CANDIDATE_OPS))
     number = config.child_num_branches
     if number not in (None, ops):
@@ -68,27 +67,21 @@ def check_combinations(config: Any) -> None:
         )
 
 
-def _check_defence(text: str) -> None:
-    names = text.split(",")
-    if text != "none" and (
-        not set(names) <= set(DEFENCES) or len(set(names)) != len(names)
-    ):
+def _check_defence(config: Any) -> None:
+    text, names = config.defence, config.defence.split(",")
+    known = set(names) <= set(DEFENCES) and len(set(names)) == len(names)
+    if text != "none" and not known:
         raise UserError(
             "--defence is none, or a comma list without blanks of "
             f"{', '.join(DEFENCES)}, each at most once; received {text!r}. "
             "For example --defence=deduplicate,prune."
         )
-
-
-def _check_prune(config: Any) -> None:
-    if "prune" not in config.defence:
-        return
-    if not config.controller_training:
+    if "prune" in names and not config.controller_training:
         raise UserError(
             "--defence=prune learns from the controller's updates; received "
             "--nocontroller_training, which has none. Leave one out."
         )
-    if config.controller_num_aggregate < 2:
+    if "prune" in names and config.controller_num_aggregate < 2:
         raise UserError(
             "--defence=prune compares the arcs of an update with each other, "
             "so --controller_num_aggregate must be at least 2; received "

@@ -19,21 +19,19 @@ SETTINGS = [each for op in OPS.values() for each in op.settings]
 
 def _field(each: Setting) -> Any:
     rules = {"lower": each.lower, "upper": each.upper, "alias": each.alias}
-    rules = {name: rule for name, rule in rules.items() if rule is not None}
-    return setting(each.default, each.help, **rules)
+    return setting(each.default, each.help, group="Settings of ops", **rules)
 
 
 # A field for every setting of the ops that ship.
 OpSettings: Any = dataclasses.make_dataclass(
     "OpSettings",
     [(each.name, type(each.default), _field(each)) for each in SETTINGS],
-    namespace={"GROUP": "Settings of ops"},
     frozen=True,
 )
 
 
 def values_of(config: Any) -> dict[str, Any]:
-    """Returns the values of all settings by name; see `child_options`."""
+    """Returns the values of all settings; raises as `child_options`."""
     values = {each.name: getattr(config, each.name) for each in SETTINGS}
     return values | dict(map(_of_user, config.op_setting))
 

@@ -41,17 +41,15 @@ def ops_paths(ops: str) -> str:
     Raises:
       UserError: a full path has a comma.
     """
-    parts = [word.strip().rpartition(":") for word in ops.split(",")]
-    words = [
-        f"{full_path(path)}:{name}" if colon else name
-        for path, colon, name in parts
-    ]
-    for word in words:
-        if "," in word:
+    words = []
+    for word in ops.split(","):
+        path, colon, name = word.strip().rpartition(":")
+        words.append(f"{full_path(path)}:{name}" if colon else name)
+        if "," in words[-1]:
             raise UserError(
                 "A list of ops is split at commas, so the full path of a file "
-                f"in it may have none; received {word}. Move the file, or run "
-                "from another folder."
+                f"in it may have none; received {words[-1]}. Move the file, or "
+                "run from another folder."
             )
     return ",".join(words)
 
@@ -65,18 +63,15 @@ _PATHS = {
 
 
 def setting(default: Any, text: str, **rules: Any) -> Any:
-    """Declares one setting.
+    """Declares one setting, of which the text is the help.
 
-    Args:
-      text: its help: unit, range and meaning.
-      **rules: lower, upper, choices; path ("full": kept as a full path;
-        "home": only `~` is expanded; "folder": the path in folder:PATH;
-        "ops": those in a list of ops);
-        logging (it may differ when a run continues); alias, another name;
-        shown, the default to show.
+    Rules are group (in --help); lower, upper, choices; path ("full": kept as a
+    full path; "home": only `~` is expanded; "folder": the path in folder:PATH;
+    "ops": those in a list of ops); logging (it may differ when a run
+    continues); alias, another name; shown, the default to show; None is none.
     """
-    metadata = {"help": text, **rules}
-    return dataclasses.field(default=default, metadata=metadata)
+    given = {name: rule for name, rule in rules.items() if rule is not None}
+    return dataclasses.field(default=default, metadata={"help": text, **given})
 
 
 def checked(field: dataclasses.Field, value: Any) -> Any:
@@ -140,11 +135,6 @@ def _wrong_type(field: dataclasses.Field, wanted: str, value: Any) -> UserError:
         f"--{field.name} is {wanted}; received {reprlib.repr(value)}, which is"
         f" of type {type(value).__name__}. {field.metadata['help']}"
     )
-
-
-def shown_default(field: dataclasses.Field) -> Any:
-    """Returns the default of a setting, to be shown."""
-    return field.metadata.get("shown", field.default)
 
 
 def _check_range(field: dataclasses.Field, value: Any) -> None:

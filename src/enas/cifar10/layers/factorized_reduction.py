@@ -5,6 +5,7 @@ Counterpart of `_factorized_reduction` in ENAS's src/cifar10/general_child.py.
 
 import keras
 import tensorflow as tf
+from tensorflow import Tensor
 
 from enas import common_ops
 from enas.cifar10.branches import ChildOptions, Mode
@@ -49,28 +50,27 @@ class FactorizedReduction(keras.layers.Layer):
         self.path2_conv.build((1, 1, channels, filters // 2))
         self.bn.build(self.options.feature_shape)
 
-    def kernel(self) -> tf.Tensor:
+    def kernel(self) -> Tensor:
         """Returns both paths as one 2x2 convolution, `[2, 2, in, out]`."""
         half = self.options.filters // 2
-        tap1 = tf.pad(self.path1_conv.w.value, _pad_tap(0, 0, half))
-        return tap1 + tf.pad(self.path2_conv.w.value, _pad_tap(1, half, 0))
+        first, second = [0, 1], [1, 0]
+        tap1 = [first, first, [0, 0], [0, half]]
+        tap2 = [second, second, [0, 0], [half, 0]]
+        path1, path2 = self.path1_conv.w.value, self.path2_conv.w.value
+        return tf.pad(path1, tap1) + tf.pad(path2, tap2)
 
-    def call(self, x: tf.Tensor, training: Mode = False) -> tf.Tensor:
-        data_format = self.options.data_format
-        if training and data_format == "NHWC":
+    def call(self, x: Tensor, training: Mode = False) -> Tensor:
+        layout = self.options.data_format
+        if training and layout == "NHWC":
             paths = self.path1_conv.w.value, self.path2_conv.w.value
             x = _reduce_lines(x, *map(tf.convert_to_tensor, paths))
         else:
             # In evaluation TensorFlow folds the batch norm into it.
-            x = tf.nn.conv2d(
-                x, self.kernel(), 2, "SAME", data_format=data_format
-            )
+            x = tf.nn.conv2d(x, self.kernel(), 2, "SAME", data_format=layout)
         return self.bn(x, training=training)
 
 
-def _reduce_lines(
-    x: tf.Tensor, path1: tf.Tensor, path2: tf.Tensor
-) -> tf.Tensor:
+def _reduce_lines(x: Tensor, path1: Tensor, path2: Tensor) -> Tensor:
     """Returns both paths of a reduction, NHWC.
 
     Two pixels side by side are one row of a matrix. Path 1 weighs its left half
@@ -80,20 +80,10 @@ def _reduce_lines(
     shape, channels = tf.shape(x), x.shape[3]
     left = tf.pad(path1[0, 0], [[0, channels], [0, 0]])
     right = tf.pad(path2[0, 0], [[channels, 0], [0, 0]])
-    even, odd = _lines(x)
+    lines = tf.reshape(x, [-1, 2, shape[2] // 2 * (2 * channels)])
+    even, odd = (
+        tf.reshape(part, [-1, 2 * channels])
+        for part in tf.unstack(lines, axis=1)
+    )
     y = tf.concat([tf.matmul(even, left), tf.matmul(odd, right)], axis=1)
     return tf.reshape(y, [-1, shape[1] // 2, shape[2] // 2, y.shape[1]])
-
-
-def _lines(x: tf.Tensor) -> list[tf.Tensor]:
-    """Returns the even and the odd lines, `[pairs of pixels, 2 * channels]`."""
-    pairs = 2 * x.shape[3]
-    lines = tf.reshape(x, [-1, 2, tf.shape(x)[2] // 2 * pairs])
-    return [tf.reshape(part, [-1, pairs]) for part in tf.unstack(lines, axis=1)]
-
-
-def _pad_tap(
-    at: int, channels_before: int, channels_after: int
-) -> list[list[int]]:
-    spatial = [at, 1 - at]
-    return [spatial, spatial, [0, 0], [channels_before, channels_after]]

@@ -3,7 +3,6 @@
 Counterpart of ENAS's src/cifar10/layers/image_ops.py.
 """
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow import Tensor
 
 from enas import common_ops, tf_settings
 from enas.cifar10.branches import ChildOptions, Mode
@@ -49,10 +49,8 @@ class BatchNorm(keras.layers.Layer):
       copies: sets of weights and statistics; above 1 they are stacked,
         for poisonings whose copies have their own.
 
-    Call arguments:
-      x: float32 `[batch, height, width, channels]` (or NCHW).
-      training: bool, or `FROZEN`.
-      copy: int32 scalar, which set, in [0, copies).
+    Call arguments: x, float32 `[batch, height, width, channels]` (or NCHW);
+    training, bool or `FROZEN`; copy, int32 scalar in [0, copies).
 
     Attributes:
       statistics: variable, a line each for mean and variance: moving, and if
@@ -61,8 +59,7 @@ class BatchNorm(keras.layers.Layer):
         they move in one go. Checkpoints have each by the original's name.
 
     Source: ENAS image_ops.py and TensorFlow 1 `assign_moving_average`, rows 10
-    and 11; same. In profile paper the moving statistics are kept as well,
-    though nothing reads them.
+    and 11; same. Nothing reads the moving statistics of profile paper.
     """
 
     def __init__(
@@ -80,14 +77,13 @@ class BatchNorm(keras.layers.Layer):
 
     def build(self, shape: tuple) -> None:
         copies = () if self.copies == 1 else (self.copies,)
-        channels = shape[channel_axis(self.data_format)]
+        channels = self.channels = shape[channel_axis(self.data_format)]
         self.offset = common_ops.add_weight(
             self, "offset", (channels,), "zeros", self.copies
         )
         self.scale = common_ops.add_weight(
             self, "scale", (channels,), "ones", self.copies
         )
-        self.channels = channels
         self.statistics = self.add_weight(
             name="moving" if self.masked else "statistics",
             shape=(*copies, 2, channels if self.masked else 2 * channels + 1),
@@ -97,19 +93,19 @@ class BatchNorm(keras.layers.Layer):
 
     def _first_statistics(
         self, shape: Sequence[int], dtype: Any = None
-    ) -> tf.Tensor:
+    ) -> Tensor:
         moving = tf.constant([[0.0], [1.0]], dtype)
         moving = tf.broadcast_to(moving, [*shape[:-1], self.channels])
         rest = tf.zeros([*shape[:-1], shape[-1] - self.channels], dtype)
         return tf.concat([moving, rest], axis=-1)
 
-    def moving(self, copy: int | tf.Tensor = 0) -> tf.Tensor:
+    def moving(self, copy: int | Tensor = 0) -> Tensor:
         """Returns moving mean and variance, float32 `[2, channels]`."""
         return self._own(self.statistics, copy)[:, : self.channels]
 
     def call(
-        self, x: tf.Tensor, training: Mode = False, copy: int | tf.Tensor = 0
-    ) -> tf.Tensor:
+        self, x: Tensor, training: Mode = False, copy: int | Tensor = 0
+    ) -> Tensor:
         by_batch = bool(training) or self.always_batch
         mean = variance = tf.zeros([0])
         if not by_batch:
@@ -125,26 +121,21 @@ class BatchNorm(keras.layers.Layer):
             is_training=by_batch,
         )
         if training and training != FROZEN:
-            self._move(tf.stack([mean, variance]), copy)
+            move = _average if self.masked else _debias
+            old = self._own(self.statistics, copy)
+            new = move(old, tf.stack([mean, variance]))
+            common_ops.set_copy(self.statistics, self.copies, copy, new)
         return y
 
-    def _own(
-        self, variable: keras.Variable, copy: int | tf.Tensor
-    ) -> tf.Tensor:
+    def _own(self, variable: keras.Variable, copy: int | Tensor) -> Tensor:
         return common_ops.of_copy(variable, self.copies, copy)
 
-    def _move(self, values: tf.Tensor, copy: int | tf.Tensor) -> None:
-        """Moves the statistics towards those of a batch, `[2, channels]`."""
-        old = self._own(self.statistics, copy)
-        new = _average(old, values) if self.masked else _debias(old, values)
-        common_ops.set_copy(self.statistics, self.copies, copy, new)
 
-
-def _average(old: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def _average(old: Tensor, values: Tensor) -> Tensor:
     return old - (old - values) * (1.0 - BN_DECAY)
 
 
-def _debias(old: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def _debias(old: Tensor, values: Tensor) -> Tensor:
     """Returns the next moving, biased and local_step, side by side."""
     channels = values.shape[1]
     _, biased, steps = tf.split(old, [channels, channels, 1], axis=1)
@@ -188,43 +179,34 @@ class ConvBN(keras.layers.Layer):
         self.bn = BatchNorm(options, masked_bn, copies)
 
     def build(self, shape: tuple) -> None:
-        channels = shape[channel_axis(self.options.data_format)]
-        filters = self.options.filters
+        options = self.options
+        channels = shape[channel_axis(options.data_format)]
+        kernel = self.size, self.size, channels, options.filters
         self.w = common_ops.child_weight(
-            self,
-            "w",
-            (self.size, self.size, channels, filters),
-            self.options,
-            copies=self.copies,
+            self, "w", kernel, options, copies=self.copies
         )
-        self.bn.build(self.options.feature_shape)
+        self.bn.build(options.feature_shape)
 
-    def kernel(self, copy: int | tf.Tensor) -> tf.Tensor:
+    def kernel(self, copy: int | Tensor) -> Tensor:
         """Returns what is convolved with, `[height, width, in, out]`."""
         w = common_ops.of_copy(self.w, self.copies, copy)
         middle = slice(self.size // 2, self.size // 2 + 1)
         return w[middle, middle] if self.centre_only else w
 
     def call(
-        self, x: tf.Tensor, training: Mode = False, copy: int | tf.Tensor = 0
-    ) -> tf.Tensor:
+        self, x: Tensor, training: Mode = False, copy: int | Tensor = 0
+    ) -> Tensor:
         kernel = self.kernel(copy)
         dilation = 1 if self.centre_only else self.dilation
         if dilation > 1 and not tf_settings.has_onednn():
             x, dilation = self._seen_by_taps(x), 1
             kernel = tf.reshape(kernel, [1, 1, -1, kernel.shape[3]])
-        x = tf.nn.conv2d(
-            x,
-            kernel,
-            1,
-            "SAME",
-            data_format=self.options.data_format,
-            dilations=dilation,
-        )
+        layout = self.options.data_format
+        x = tf.nn.conv2d(x, kernel, 1, "SAME", layout, dilation)
         x = self.bn(x, training=training, copy=copy)
         return tf.nn.relu(x) if self.relu else x
 
-    def _seen_by_taps(self, x: tf.Tensor) -> tf.Tensor:
+    def _seen_by_taps(self, x: Tensor) -> Tensor:
         """Returns what each tap of the kernel sees, side by side.
 
         Without oneDNN TensorFlow has no gradient of a dilated convolution on a
@@ -242,48 +224,33 @@ class ConvBN(keras.layers.Layer):
         return tf.concat(seen, channels)
 
 
-class SeparableConvBN(keras.layers.Layer):
+class SeparableConvBN(ConvBN):
     """Depthwise, then pointwise convolution, then one batch norm and ReLU.
+
+    It has one set of weights and no dilation.
 
     Source: ENAS general_child.py `_conv_branch`, row 2; same. `w_point` is
     stored [out, in], as ENAS stores it.
     """
 
-    def __init__(
-        self,
-        name: str,
-        size: int,
-        options: ChildOptions,
-        masked_bn: bool = True,
-        relu: bool = True,
-    ):
-        super().__init__(name=name)
-        self.size = size
-        self.options = options
-        self.relu = relu
-        self.bn = BatchNorm(options, masked_bn)
-
     def build(self, shape: tuple) -> None:
-        filters = self.options.filters
+        options, filters = self.options, self.options.filters
+        kernel = self.size, self.size, filters, 1
         self.w_depth = common_ops.child_weight(
-            self,
-            "w_depth",
-            (self.size, self.size, filters, 1),
-            self.options,
-            "depthwise",
+            self, "w_depth", kernel, options, "depthwise"
         )
         self.w_point = common_ops.child_weight(
-            self, "w_point", (filters, filters), self.options
+            self, "w_point", (filters, filters), options
         )
-        self.bn.build(self.options.feature_shape)
+        self.bn.build(options.feature_shape)
 
-    def call(self, x: tf.Tensor, training: Mode = False) -> tf.Tensor:
-        data_format = self.options.data_format
-        x = tf.nn.depthwise_conv2d(
-            x, self.w_depth.value, [1, 1, 1, 1], "SAME", data_format=data_format
-        )
+    def call(
+        self, x: Tensor, training: Mode = False, copy: int | Tensor = 0
+    ) -> Tensor:
+        w, layout = self.w_depth.value, self.options.data_format
+        x = tf.nn.depthwise_conv2d(x, w, [1, 1, 1, 1], "SAME", layout)
         point = tf.transpose(self.w_point.value)[tf.newaxis, tf.newaxis]
-        x = tf.nn.conv2d(x, point, 1, "SAME", data_format=data_format)
+        x = tf.nn.conv2d(x, point, 1, "SAME", layout)
         x = self.bn(x, training=training)
         return tf.nn.relu(x) if self.relu else x
 
@@ -304,44 +271,33 @@ class Classifier(keras.layers.Layer):
             self, "w", shape, self.options, "linear"
         )
         if self.options.profile.classifier_bias == "learned":
-            limit = 1.0 / math.sqrt(shape[0])
-            self.b = common_ops.uniform(
-                self, "b", (shape[1],), limit, self.options.seed
-            )
+            limit, seed = 1.0 / math.sqrt(shape[0]), self.options.seed
+            self.b = common_ops.uniform(self, "b", shape[1:], limit, seed)
 
-    def call(self, x: tf.Tensor) -> tf.Tensor:
+    def call(self, x: Tensor) -> Tensor:
         logits = tf.matmul(x, self.w.value)
         return logits if self.b is None else logits + self.b.value
 
 
-def pool_3x3(
-    kind: str, options: ChildOptions
-) -> Callable[[tf.Tensor], tf.Tensor]:
+def pool_3x3(kind: str, options: ChildOptions) -> Callable[[Tensor], Tensor]:
     """Returns 3x3 pooling with stride 1 and the same size.
 
-    Args:
-      kind: "max", or "avg", which leaves padding out of the mean or counts it
-        as zeros, as the profile says.
+    `kind` is "max", or "avg", which leaves padding out of the mean or counts
+    it as zeros, as the profile says.
 
     Source: ENAS general_child.py `_pool_branch`, row 3; same.
     """
+    layout = options.data_format
     if kind == "max":
-        return max_pool(options.data_format)
-    return functools.partial(_avg_pool, options=options)
-
-
-def _avg_pool(x: tf.Tensor, options: ChildOptions) -> tf.Tensor:
-    data_format = options.data_format
+        return max_pool(layout)
     if options.profile.avg_pool_padding == "excluded":
-        return tf.nn.avg_pool2d(x, 3, 1, "SAME", data_format=data_format)
-    border = [[0, 0], [1, 1], [1, 1], [0, 0]]
-    if data_format == "NCHW":
-        border = [[0, 0], [0, 0], [1, 1], [1, 1]]
-    x = tf.pad(x, border)
-    return tf.nn.avg_pool2d(x, 3, 1, "VALID", data_format=data_format)
+        return lambda x: tf.nn.avg_pool2d(x, 3, 1, "SAME", layout)
+    border = [[0, 0], [1, 1], [1, 1]]
+    border.insert(channel_axis(layout), [0, 0])
+    return lambda x: tf.nn.avg_pool2d(tf.pad(x, border), 3, 1, "VALID", layout)
 
 
-def global_avg_pool(x: tf.Tensor, data_format: str) -> tf.Tensor:
+def global_avg_pool(x: Tensor, data_format: str) -> Tensor:
     """Returns the mean over height and width, float32 `[batch, channels]`."""
     x = tf.cast(x, tf.float32)
     return tf.reduce_mean(x, [1, 2] if data_format == "NHWC" else [2, 3])

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow import Tensor
 
 from enas.cifar10.branches import ChildOptions, Mode
 from enas.cifar10.layers import image_ops
@@ -19,17 +20,13 @@ from enas.cifar10.layers import image_ops
 # a list, once for each of them.
 Cache = list[Any]
 # Whether each later layer chose each output, a row for every layer.
-Bits = Sequence[Sequence[tf.Tensor]]
+Bits = Sequence[Sequence[Tensor]]
 
 
 def _add_chosen(
-    total: tf.Tensor, bits: Sequence[tf.Tensor], candidates: Sequence[tf.Tensor]
-) -> tf.Tensor:
-    """Returns total + the candidates whose bit is 1, in their order.
-
-    Args:
-      bits: list of int32 scalars, 0 or 1, one for each candidate.
-    """
+    total: Tensor, bits: Sequence[Tensor], candidates: Sequence[Tensor]
+) -> Tensor:
+    """Returns total + the candidates whose bit, int32, is 1, in their order."""
     for bit, x in zip(bits, candidates, strict=True):
         total = tf.cond(
             bit > 0,
@@ -40,16 +37,16 @@ def _add_chosen(
 
 
 def _total(
-    out: tf.Tensor, bits: Sequence[tf.Tensor], candidates: Sequence[tf.Tensor]
-) -> tf.Tensor:
+    out: Tensor, bits: Sequence[Tensor], candidates: Sequence[Tensor]
+) -> Tensor:
     """Returns out + the chosen candidates.
 
     The gradient goes to all candidates, chosen or not; see `_readers`.
     """
 
     @tf.custom_gradient
-    def total(out: tf.Tensor, *candidates: tf.Tensor) -> Any:
-        def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def total(out: Tensor, *candidates: Tensor) -> Any:
+        def gradient(dy: Tensor) -> tuple[Tensor, ...]:
             return dy, *[dy for _ in candidates]
 
         return _add_chosen(out, bits, candidates), gradient
@@ -57,19 +54,16 @@ def _total(
     return total(out, *candidates)
 
 
-def _readers(x: tf.Tensor, bits: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+def _readers(x: Tensor, bits: Sequence[Tensor]) -> list[Tensor]:
     """Returns x for each layer that may choose it, and once more for the rest.
 
-    Of the gradients that come back, those of layers that did not choose it are
-    left out.
-
-    Args:
-      bits: list of int32 scalars, whether each layer chose it.
+    Of the gradients that come back, those of layers that did not choose it, of
+    which the bit is 0, are left out.
     """
 
     @tf.custom_gradient
-    def readers(x: tf.Tensor) -> Any:
-        def gradient(*parts: tf.Tensor) -> tf.Tensor:
+    def readers(x: Tensor) -> Any:
+        def gradient(*parts: Tensor) -> Tensor:
             return _add_chosen(parts[-1], bits, parts[:-1])
 
         return [tf.identity(x) for _ in range(len(bits) + 1)], gradient
@@ -77,7 +71,7 @@ def _readers(x: tf.Tensor, bits: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return readers(x)
 
 
-def plain(cache: Cache) -> list[tf.Tensor]:
+def plain(cache: Cache) -> list[Tensor]:
     """Returns the cache, every output as what follows its stage reads it."""
     return [x[-1] if isinstance(x, list) else x for x in cache]
 
@@ -85,15 +79,9 @@ def plain(cache: Cache) -> list[tf.Tensor]:
 class Skip(keras.layers.Layer):
     """Adds the chosen earlier outputs, then batch norm without ReLU.
 
-    Call arguments:
-      out: the op's output.
-      cache: see `EnasLayer`.
-      bits: see `EnasLayer`.
-      same: bool scalar, whether `out` is `cache[-1]` itself, untouched.
-      training: bool, or `image_ops.FROZEN`.
-
-    Returns:
-      The cache with the result at its end.
+    Call arguments: the op's output; cache, bits and training of `EnasLayer`;
+    same, bool scalar, whether `out` is `cache[-1]` itself, untouched. Returns
+    the cache with the result at its end.
 
     Source: ENAS general_child.py `_enas_layer`, rows 4 to 6; same result,
     different form: what is not chosen is not added as zeros. `InPlaceSkip` is
@@ -109,20 +97,19 @@ class Skip(keras.layers.Layer):
 
     def call(
         self,
-        out: tf.Tensor,
+        out: Tensor,
         cache: Cache,
         bits: Bits,
-        same: tf.Tensor,
+        same: Tensor,
         training: Mode = False,
     ) -> Cache:
         total, cache = self._sum(out, cache, bits, same)
         return [*cache, self.bn(total, training=training)]
 
     def _sum(
-        self, out: tf.Tensor, cache: Cache, bits: Bits, same: tf.Tensor
-    ) -> tuple[tf.Tensor, Cache]:
+        self, out: Tensor, cache: Cache, bits: Bits, same: Tensor
+    ) -> tuple[Tensor, Cache]:
         """Returns the sum, and the cache as later layers read it."""
-        del same
         # With the stem cached, the direct input is not a candidate (row 5).
         count = len(bits[0])
         total, left = _add_outputs(out, cache[:count], bits)
@@ -130,8 +117,8 @@ class Skip(keras.layers.Layer):
 
 
 def _add_outputs(
-    out: tf.Tensor, outputs: Cache, bits: Bits
-) -> tuple[tf.Tensor, Cache]:
+    out: Tensor, outputs: Cache, bits: Bits
+) -> tuple[Tensor, Cache]:
     """Returns the sum with the chosen ones, and what later layers read."""
     outputs = [
         x if isinstance(x, list) else _readers(x, [row[i] for row in bits])
@@ -154,22 +141,18 @@ class InPlaceSkip(Skip):
     """
 
     def _sum(
-        self, out: tf.Tensor, cache: Cache, bits: Bits, same: tf.Tensor
-    ) -> tuple[tf.Tensor, Cache]:
+        self, out: Tensor, cache: Cache, bits: Bits, same: Tensor
+    ) -> tuple[Tensor, Cache]:
         *earlier, stored = cache
         total, left = _add_outputs(out, earlier, bits)
+
+        def written(x: Tensor) -> Tensor:
+            keep = functools.partial(tf.identity, stored)
+            return tf.cond(same, functools.partial(tf.identity, x), keep)
+
         if len(bits[0]) > len(earlier):
-            direct = _pick(same, total, stored)
-            total = _add_chosen(total, bits[0][-1:], [direct])
-        return total, [*left, _pick(same, total, stored)]
-
-
-def _pick(condition: tf.Tensor, x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    return tf.cond(
-        condition,
-        functools.partial(tf.identity, x),
-        functools.partial(tf.identity, y),
-    )
+            total = _add_chosen(total, bits[0][-1:], [written(total)])
+        return total, [*left, written(total)]
 
 
 SKIPS = {"new": Skip, "in_place": InPlaceSkip}

@@ -12,28 +12,25 @@ moved. They move when an arc picks the copy again, and all of them before
 anything but a training step reads them. `copy_step.py` is the training step.
 """
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow import Tensor
 
 from enas.cifar10.lazy_weights.lookup import Lookup
 
 
 class CopyMomentum:
-    """The weights of a child that are stacked by copy, and their momentum.
-
-    Args:
-      child: a built `MacroChild` that has such weights.
+    """The weights of a built child that are stacked by copy, with momentum.
 
     Attributes:
-      variables: list of keras variables `[copies, ..]`, those weights.
-      slots: dict, TensorFlow 1 name of a slot -> tf.Variable.
-      pairs: list of (tf.Variable, tf.Variable), each weight and its slot.
+      variables: keras variables `[copies, ..]`, those weights.
+      slots: TensorFlow 1 name of a slot -> tf.Variable.
+      pairs: (tf.Variable, tf.Variable), each weight and its slot.
       starts: int32 `[weights]`, the first row of each.
-      families: list of slices of the weights, of one shape each.
+      families: slices of the weights, of one shape each.
       matrices: tf.Variable float64 `[rows, 2, 2]`, what (w, a) of each row is
         still to be multiplied with.
       squares: tf.Variable float64 `[rows, 3]`, sums of w w, w a and a a of
@@ -53,11 +50,11 @@ class CopyMomentum:
         self.pairs = list(zip(weights, slots, strict=True))
         self._counts = [v.shape[0] for v in self.variables]
         self.starts = np.cumsum([0, *self._counts[:-1]]).astype(np.int32)
-        self.families = _slices([tuple(v.shape) for v in self.variables])
+        self.families = _slices([v.shape for v in self.variables])
         rows = sum(self._counts)
         self.matrices = tf.Variable(identities(rows))
         self.squares = tf.Variable(tf.zeros([rows, 3], tf.float64))
-        self.measure()
+        self.reset()
 
     @property
     def state(self) -> dict[str, tf.Variable]:
@@ -66,11 +63,6 @@ class CopyMomentum:
             "child/copies/matrices": self.matrices,
             "child/copies/squares": self.squares,
         }
-
-    def measure(self) -> None:
-        """Sums up the squares of all rows, as they are stored."""
-        rows = [sums(*pair) for pair in self.pairs]
-        self.squares.assign(tf.concat(rows, axis=0))
 
     def settle(self) -> None:
         """Moves all rows to where training has brought them."""
@@ -84,14 +76,14 @@ class CopyMomentum:
     def reset(self) -> None:
         """Takes all rows to be where they are stored."""
         self.matrices.assign(identities(sum(self._counts)))
-        self.measure()
+        rows = [sums(*pair) for pair in self.pairs]
+        self.squares.assign(tf.concat(rows, axis=0))
 
 
 def _slices(shapes: Sequence[Any]) -> list[slice]:
     """Returns a slice for each run of equal shapes."""
     ends = [i for i in range(1, len(shapes)) if shapes[i] != shapes[i - 1]]
-    bounds = [0, *ends, len(shapes)]
-    return [slice(*pair) for pair in itertools.pairwise(bounds)]
+    return list(map(slice, [0, *ends], [*ends, len(shapes)]))
 
 
 def identities(count: int) -> np.ndarray:
@@ -99,14 +91,12 @@ def identities(count: int) -> np.ndarray:
     return np.tile(np.eye(2), [count, 1, 1])
 
 
-def spread(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+def spread(x: Tensor, like: Tensor) -> Tensor:
     """Returns `[n]` as `[n, 1, ..]`, to be multiplied with `like`."""
     return tf.reshape(x, [-1, *[1] * (like.shape.rank - 1)])
 
 
-def product(
-    matrices: tf.Tensor, w: tf.Tensor, a: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def product(matrices: Tensor, w: Tensor, a: Tensor) -> tuple[Tensor, Tensor]:
     """Returns matrices `[n, 2, 2]` times (w, a), both `[n, ..]`."""
     m = tf.cast(matrices, w.dtype)
     to_w, from_a, w_to_a, keep_a = (
@@ -115,7 +105,7 @@ def product(
     return to_w * w + from_a * a, w_to_a * w + keep_a * a
 
 
-def sums(w: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
+def sums(w: Tensor, a: Tensor) -> Tensor:
     """Returns float64 `[n, 3]`, sums of w w, w a and a a, both `[n, ..]`."""
     axes = range(1, w.shape.rank)
     sums = [tf.reduce_sum(x, axes) for x in (w * w, w * a, a * a)]

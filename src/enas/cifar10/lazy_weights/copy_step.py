@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import tensorflow as tf
+from tensorflow import Tensor
 
 from enas.cifar10.lazy_weights.copy_momentum import (
     CopyMomentum,
@@ -15,6 +16,7 @@ from enas.cifar10.lazy_weights.copy_momentum import (
     spread,
     sums,
 )
+from enas.cifar10.lazy_weights.lookup import Arc
 from enas.optimizers import nesterov
 
 
@@ -22,14 +24,12 @@ from enas.optimizers import nesterov
 class Idle:
     """Rows that a step does not pick: what one copy has of one weight each.
 
-    Attributes:
-      squares: float32 `[rows]`, the sum of squares of each; 0 for rows that
-        the step picks.
-      decays: float32 `[rows]`, factors on l2.
+    They have sums of squares, 0 for rows that the step picks, and factors on
+    l2, float32 `[rows]`.
     """
 
-    squares: tf.Tensor
-    decays: tf.Tensor
+    squares: Tensor
+    decays: Tensor
 
 
 class CopyStep:
@@ -37,22 +37,15 @@ class CopyStep:
 
     Of a branch that does not run some row is picked too; its gradient is zero.
 
-    Args:
-      arc: pair of int32 tensors, as `MacroChild` takes it.
-
     Attributes:
-      weights: list of float32 tensors, the picked rows, where training has
-        brought them.
+      weights: float32, the picked rows, where training has brought them.
       idle: `Idle`, once `narrow` was called.
     """
 
-    def __init__(
-        self, copies: CopyMomentum, arc: tuple[tf.Tensor, tf.Tensor]
-    ) -> None:
+    def __init__(self, copies: CopyMomentum, arc: Arc) -> None:
         self._copies = copies
-        trained = copies.child.trainable_variables
-        places = {id(variable): i for i, variable in enumerate(trained)}
-        self._places = [places[id(v)] for v in copies.variables]
+        trained = list(map(id, copies.child.trainable_variables))
+        self._places = [trained.index(id(v)) for v in copies.variables]
         rows = copies.lookup.rows(arc)
         self._rows = tf.unstack(rows)
         self._at = rows + copies.starts
@@ -64,7 +57,7 @@ class CopyStep:
         ]
         self.weights = [row for w, _ in self._pairs for row in tf.unstack(w)]
 
-    def _read(self, family: slice) -> list[tf.Tensor]:
+    def _read(self, family: slice) -> list[Tensor]:
         """Returns the rows as stored, of weights and of slots."""
         pairs, rows = self._copies.pairs[family], self._rows[family]
         return [
@@ -72,24 +65,20 @@ class CopyStep:
             for variables in zip(*pairs, strict=True)
         ]
 
-    def _write(self, family: slice, values: Sequence[tf.Tensor]) -> None:
+    def _write(self, family: slice, values: Sequence[Tensor]) -> None:
         pairs, rows = self._copies.pairs[family], self._rows[family]
-        for variables, value in zip(
-            zip(*pairs, strict=True), values, strict=True
-        ):
-            parts = tf.unstack(value)
-            for variable, row, part in zip(variables, rows, parts, strict=True):
+        parts = zip(*map(tf.unstack, values), strict=True)
+        for pair, row, new in zip(pairs, rows, parts, strict=True):
+            for variable, part in zip(pair, new, strict=True):
                 variable.scatter_update(tf.IndexedSlices(part, row))
 
     def narrow(
-        self, weights: Sequence[tf.Variable], decays: Sequence[tf.Tensor] | None
-    ) -> tuple[Sequence[tf.Tensor], Sequence[tf.Tensor] | None]:
+        self, weights: Sequence[tf.Variable], decays: Sequence[Tensor] | None
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor] | None]:
         """Puts picked rows in the places of whole weights.
 
-        Args:
-          weights: list, one for each trainable variable of the child.
-          decays: list of float32 tensors that broadcast to the variables, or
-            None for ones.
+        There is one of each for each trainable variable of the child; `decays`
+        are float32 and broadcast to them, None stands for ones.
         """
         self.idle = self._idle(decays)
         weights = self._replace(weights, self.weights)
@@ -98,21 +87,19 @@ class CopyStep:
         return weights, decays
 
     def _replace(
-        self, items: Sequence[tf.Tensor], own: Sequence[tf.Tensor]
-    ) -> list[tf.Tensor]:
-        items = list(items)
-        for place, item in zip(self._places, own, strict=True):
-            items[place] = item
-        return items
+        self, items: Sequence[Tensor], own: Sequence[Tensor]
+    ) -> list[Tensor]:
+        replaced = dict(zip(self._places, own, strict=True))
+        return [replaced.get(i, item) for i, item in enumerate(items)]
 
-    def _factors(self, factors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    def _factors(self, factors: Sequence[Tensor]) -> list[Tensor]:
         """Returns the scalars that tensors `[copies, 1, ..]` have for rows."""
         return [
             tf.gather(tf.reshape(factors[place], [-1]), row)
             for place, row in zip(self._places, self._rows, strict=True)
         ]
 
-    def _idle(self, decays: Sequence[tf.Tensor] | None) -> Idle:
+    def _idle(self, decays: Sequence[Tensor] | None) -> Idle:
         keeps, from_slot = tf.unstack(self._copies.matrices[:, 0], axis=1)
         ww, wa, aa = tf.unstack(self._copies.squares, axis=1)
         squares = keeps**2 * ww + 2 * keeps * from_slot * wa + from_slot**2 * aa
@@ -128,19 +115,16 @@ class CopyStep:
 
     def apply(
         self,
-        gradients: Sequence[tf.Tensor],
-        factors: tf.Tensor,
-        rate: tf.Tensor,
-        moves: Sequence[tf.Tensor] | None = None,
-    ) -> tuple[Sequence[tf.Tensor], Sequence[tf.Tensor] | None]:
+        gradients: Sequence[Tensor],
+        factors: Tensor,
+        rate: Tensor,
+        moves: Sequence[Tensor] | None = None,
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor] | None]:
         """Moves the picked rows, and keeps how the idle ones move.
 
-        Args:
-          gradients: list of float32 tensors, one for each trainable variable.
-          factors: float32 `[rows]`, f of the idle rows.
-          rate: float32 scalar, learning rate.
-          moves: None; or list of float32 tensors as `Momentum.apply_where`
-            takes it, and idle rows stay.
+        There is a gradient for each trainable variable; factors, float32
+        `[rows]`, are f of the idle rows, which stay where moves are given, as
+        `Momentum.apply_where` takes them.
 
         Returns:
           (gradients, moves): those of all other weights.
@@ -150,14 +134,11 @@ class CopyStep:
         new_sums = []
         for family, old in zip(self._copies.families, self._pairs, strict=True):
             w, a = old
-            a, step = nesterov(a, tf.stack(own[family]), rate)
-            new = w - step, a
+            next_a, step = nesterov(a, tf.stack(own[family]), rate)
+            new = w - step, next_a
             if moved is not None:
-                where = spread(moved[family] > 0, old[0])
-                new = tuple(
-                    tf.where(where, *pair)
-                    for pair in zip(new, old, strict=True)
-                )
+                where = spread(moved[family] > 0, w)
+                new = tf.where(where, new[0], w), tf.where(where, new[1], a)
             self._write(family, new)
             new_sums.append(sums(*new))
         if moves is None:
@@ -166,7 +147,7 @@ class CopyStep:
         self._copies.squares.scatter_update(slices)
         return self._others(gradients), moves and self._others(moves)
 
-    def _keep(self, factors: tf.Tensor, rate: tf.Tensor) -> None:
+    def _keep(self, factors: Tensor, rate: Tensor) -> None:
         """Multiplies the matrices of idle rows with that of this step."""
         matrices = self._copies.matrices
         to_w, to_a = tf.unstack(matrices, axis=1)
@@ -177,6 +158,5 @@ class CopyStep:
         fresh = identities(len(self._rows))
         matrices.scatter_update(tf.IndexedSlices(fresh, self._at))
 
-    def _others(self, items: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        places = set(self._places)
-        return [item for i, item in enumerate(items) if i not in places]
+    def _others(self, items: Sequence[Tensor]) -> list[Tensor]:
+        return [x for i, x in enumerate(items) if i not in self._places]

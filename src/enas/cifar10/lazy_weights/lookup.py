@@ -16,10 +16,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow import Tensor
 
 from enas import common_ops
 
-Arc = tuple[tf.Tensor, tf.Tensor]
+Arc = tuple[Tensor, Tensor]
 
 
 class Lookup:
@@ -28,13 +29,12 @@ class Lookup:
     The n-th weight of a shape in a branch is a counterpart of the n-th of that
     shape in every other branch.
 
-    Args:
-      child: built; one without `enas_layers` has no switches, and all its
-        weights are read as they are.
+    All weights of a child without `enas_layers`, so without switches, are read
+    as they are.
 
     Attributes:
-      copied: list of keras variables `[copies, ..]`, the weights that are
-        stacked by copy, those of one shape side by side.
+      copied: keras variables `[copies, ..]`, the weights that are stacked by
+        copy, those of one shape side by side.
     """
 
     def __init__(self, child: Any) -> None:
@@ -59,13 +59,12 @@ class Lookup:
         ]
 
     def scope(
-        self, arc: Arc | None, parts: Iterable[tf.Tensor] | None = None
+        self, arc: Arc | None, parts: Iterable[Tensor] | None = None
     ) -> contextlib.AbstractContextManager:
         """Returns a scope in which the layers read what was looked up.
 
-        Args:
-          parts: float32 tensors, what to read instead of `copied`; None for
-            the part of the copy that runs.
+        `parts`, float32, are read instead of `copied`; by default, those of
+        the copies that run.
         """
         if arc is None or not (self._families or self.copied):
             return contextlib.nullcontext()
@@ -84,11 +83,10 @@ class Lookup:
             scope.state_mapping[id(variable)] = part
         return scope
 
-    def rows(self, arc: Arc) -> tf.Tensor:
-        """Returns the copy whose part of each copied weight is read.
+    def rows(self, arc: Arc) -> Tensor:
+        """Returns the copy of which each copied weight is read, int32.
 
-        Returns:
-          int32 `[copied]`; 0 where the branch does not run.
+        0 where the branch does not run.
         """
         branches, copies = self._child.branches_and_copies(arc[0])
         runs = tf.gather(branches, self._layers) == self._branches
@@ -98,7 +96,7 @@ class Lookup:
 class _Scope(keras.StatelessScope):
     """Gives values to read; what a layer assigns, it assigns all the same."""
 
-    def add_update(self, update: tuple[keras.Variable, tf.Tensor]) -> None:
+    def add_update(self, update: tuple[keras.Variable, Tensor]) -> None:
         variable, value = update
         # Its value is a cast copy where layers compute in another type.
         variable._value.assign(tf.cast(value, variable._value.dtype))
@@ -120,8 +118,7 @@ def _rows(
 ) -> list[list[int]]:
     """Returns int `[layers][branches]`, the place of each among the members.
 
-    A branch without a counterpart does not read what is found, so that any
-    place will do for it.
+    Any will do for one without a counterpart, which does not read it.
     """
     places = {place: row for row, place in enumerate(members)}
     return [
@@ -132,13 +129,11 @@ def _rows(
 def _pick(
     members: Mapping[tuple[int, int], keras.Variable],
     rows: list[list[int]],
-    branches: tf.Tensor,
-) -> Iterable[tuple[keras.Variable, tf.Tensor]]:
-    """Returns pairs of a keras variable and a tensor, its value in the scope.
+    branches: Tensor,
+) -> Iterable[tuple[keras.Variable, Tensor]]:
+    """Returns the variables of a family by (layer, branch), and their values.
 
-    Args:
-      members: dict, (layer, branch) -> keras variable of a family.
-      branches: int32 `[layers]`.
+    `branches`, int32 `[layers]`, are those that run.
     """
     values = [tf.convert_to_tensor(v.value) for v in members.values()]
     if len({b for _, b in members}) > 1:

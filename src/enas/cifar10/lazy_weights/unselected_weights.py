@@ -6,12 +6,13 @@ unused weight does not change in any step.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
+from tensorflow import Tensor
 
 from enas import common_ops
+from enas.cifar10.lazy_weights.lookup import Arc
 
 
 class WeightUse:
@@ -20,9 +21,6 @@ class WeightUse:
     A weight belongs to a part of the child: a set of weights of a branch (each
     copy has its own where copies are unique), a factorized reduction, or the
     rest, which every arc uses.
-
-    Args:
-      child: a built `MacroChild`.
 
     Attributes:
       used: tf.Variable float32 `[parts]`, 1 for parts that some arc used.
@@ -51,65 +49,51 @@ class WeightUse:
                 scope = f"{layer.name}/{layer.pool.name}/{reduction.name}"
                 parts[scope] = count, 1
                 count += 1
-        self._rest = count
-        self._parts = [
-            self._part_of(variable.path, parts)
-            for variable in child.trainable_variables
-        ]
+        part = r"child/(layer_\d+/(branch_\d+|pool_at_\d+/from_\d+))/"
+        found = [re.match(part, v.path) for v in child.trainable_variables]
+        rest = count, 1
+        self._parts = [parts[each[1]] if each else rest for each in found]
         self.used = tf.Variable(tf.zeros([count + 1]))
 
-    def _part_of(
-        self, path: str, parts: Mapping[str, tuple[int, int]]
-    ) -> tuple[int, int]:
-        scope = re.match(
-            r"child/(layer_\d+/(branch_\d+|pool_at_\d+/from_\d+))/", path
-        )
-        return parts[scope[1]] if scope else (self._rest, 1)
-
-    def add(self, arc: tuple[tf.Tensor, tf.Tensor]) -> list[tf.Tensor]:
-        """Adds an arc to those seen.
-
-        Args:
-          arc: pair of int32 tensors, as `MacroChild` takes it.
+    def add(self, arc: Arc) -> list[Tensor]:
+        """Adds an arc, as `MacroChild` takes it, to those seen.
 
         Returns:
-          List of float32 tensors, one per trainable variable and broadcasting
-          to it: 1 for weights that this or an earlier arc used, else 0.
+          A float32 tensor per trainable variable that broadcasts to it: 1 for
+          weights that this or an earlier arc used, else 0.
         """
         used = tf.maximum(self.used, self.parts_of(arc))
         self.used.assign(used)
         return self._factors(used)
 
-    def of(self, arc: tuple[tf.Tensor, tf.Tensor]) -> list[tf.Tensor]:
+    def of(self, arc: Arc) -> list[Tensor]:
         """Returns the same of this arc alone."""
         return self._factors(self.parts_of(arc))
 
-    def _factors(self, used: tf.Tensor) -> list[tf.Tensor]:
-        return [
-            _factor(used, part, variable)
-            for part, variable in zip(
-                self._parts, self._child.trainable_variables, strict=True
-            )
-        ]
+    def _factors(self, used: Tensor) -> list[Tensor]:
+        pairs = zip(self._parts, self._child.trainable_variables, strict=True)
+        return [_factor(used, *pair) for pair in pairs]
 
-    def parts_of(self, arc: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    def parts_of(self, arc: Arc) -> Tensor:
         """Returns float32 `[parts]`, 1 for the parts that an arc uses."""
         op_ids, skips = arc
         sets = tf.one_hot(tf.gather(self._set_of, op_ids), self._num_sets)
         reductions = self._reductions(skips)
         return tf.concat([tf.reshape(sets, [-1]), reductions, [1.0]], 0)
 
-    def _reductions(self, skips: tf.Tensor) -> tf.Tensor:
+    def _reductions(self, skips: Tensor) -> Tensor:
         """Returns float32, 1 for each reduction that leads to the logits.
 
         Goes backwards: `needed` says of each cached output whether anything
         after it reads it.
         """
         bits = tf.cast(skips, tf.float32)
-        stages: list[tf.Tensor] = []
+        stages: list[Tensor] = []
         needed: list[Any] = []
+        stem = 0 if self._child.enas_layers[0].drops_stem else 1
         for k, layer in reversed(list(enumerate(self._child.enas_layers))):
-            needed = needed or [0.0] * self._cached_behind(k)
+            # One for each output that is cached behind the layer.
+            needed = needed or [0.0] * (k + 1 + stem)
             needed[-1] = 1.0
             if layer.pool is not None:
                 stages.insert(0, tf.stack([1.0 * part for part in needed]))
@@ -118,14 +102,10 @@ class WeightUse:
                 needed[i] = tf.maximum(needed[i], bits[k * (k - 1) // 2 + i])
         return tf.concat([*stages, tf.zeros([0])], 0)
 
-    def _cached_behind(self, k: int) -> int:
-        stem_stays = not self._child.enas_layers[0].drops_stem
-        return k + 1 + int(stem_stays)
-
 
 def _factor(
-    used: tf.Tensor, part: tuple[int, int], variable: tf.Variable
-) -> tf.Tensor:
+    used: Tensor, part: tuple[int, int], variable: tf.Variable
+) -> Tensor:
     start, count = part
     if count == 1:
         return used[start]
