@@ -10,7 +10,7 @@ import pytest
 import helpers
 from enas.cifar10 import main as program
 from enas.cifar10.config import Config
-from enas.cifar10.flags import WITHOUT_EFFECT, help_text
+from enas.cifar10.flags import WITHOUT_EFFECT, help_text, spelled_out
 from enas.cifar10.metrics import COLUMNS, TAGS
 from enas.errors import UserError
 from enas.paths import full_path
@@ -200,8 +200,13 @@ def test_flags_take_one_or_two_dashes_and_a_blank_or_a_sign():
 
 
 def test_search_for_a_number_stands_for_num_epochs():
-    config, _ = read("--search_for=150")
-    assert (config.search_for, config.num_epochs) == ("macro", 150)
+    for words in ["--search_for=150"], ["-search_for", "150"]:
+        config, _ = read(*words)
+        assert (config.search_for, config.num_epochs) == ("macro", 150)
+    # Of two numbers the last counts, as for every flag.
+    assert read("--search_for=300", "--num_epochs=10")[0].num_epochs == 10
+    assert read("--num_epochs=10", "--search_for=300")[0].num_epochs == 300
+    assert spelled_out(["--search_for=7"]) == ("--num_epochs=7",)
 
 
 def test_flagfiles_are_read_and_arguments_behind_them_win(tmp_path):

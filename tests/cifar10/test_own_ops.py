@@ -189,3 +189,18 @@ def test_the_old_names_of_an_op_file_hold():
     )
     user_ops.load(Config(poison="old.py:half", q=2))
     assert not OPS["half"].described(Config().child_options()).cost(4, 4).known
+
+
+def test_a_space_keeps_its_ops_whatever_files_are_read_later():
+    config = Config(candidate_ops="my_mix.py:Mix,conv_3x3")
+    user_ops.load(config)
+    space = make_search_space("none", None, "shared", config.candidate_ops)
+    pathlib.Path("other.py").write_text(
+        "from enas.cifar10.branches import Branch\n"
+        "class Mix(Branch):\n"
+        "    def call(self, x, copy, training, seed):\n"
+        "        return x * 0.5\n"
+    )
+    user_ops.load(Config(candidate_ops="other.py:Mix,conv_3x3"))
+    op = space.described("Mix", config.child_options())
+    assert op.cost(4, 64).known

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import enas.cifar10
 import helpers
+from enas import devices
 from enas.cifar10 import Config, Run, run_search
 from enas.errors import UserError
 
@@ -62,6 +63,28 @@ def test_the_lines_of_the_document_run(tmp_path, monkeypatch, capsys):
     exec(compile(code, "docs/PYTHON.md", "exec"), {})
     assert "multiply-adds" in capsys.readouterr().out
     assert (tmp_path / "network.keras").is_file()
+
+
+def test_a_deterministic_run_is_one_in_python_too(tmp_path, monkeypatch):
+    asked = []
+    # For real it would hold for all tests after this one.
+    monkeypatch.setattr(devices, "be_deterministic", lambda: asked.append(1))
+    small = Config(
+        dataset="shapes",
+        num_train=8,
+        num_valid=8,
+        num_test=8,
+        batch_size=8,
+        child_num_layers=1,
+        child_out_filters=4,
+        num_epochs=1,
+        controller_training=False,
+        deterministic=True,
+        pictures_every=0,
+        output_dir=str(tmp_path),
+    )
+    run_search(small, quiet=True)
+    assert asked
 
 
 def test_a_run_of_the_past(small_run, tmp_path):

@@ -4,9 +4,10 @@ Only `main.py` calls this; everything else receives a `Config`. No TensorFlow.
 """
 
 import dataclasses
+import itertools
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from absl import flags
@@ -100,9 +101,6 @@ def read_flags(
         field.name: values[field.name].value
         for field in dataclasses.fields(Config)
     }
-    if re.fullmatch(r"[0-9]{1,9}", settings["search_for"]):
-        settings["num_epochs"] = int(settings["search_for"])
-        settings["search_for"] = "macro"
     idle = [name for name in WITHOUT_EFFECT if values[name].present]
     return Config(**settings), idle
 
@@ -128,7 +126,7 @@ def spelled_out(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
-    words = _without_flagfiles(values, argv)
+    words = list(_with_epochs(_without_flagfiles(values, argv)))
     try:
         rest = values(words)[1:]
     except flags.Error as error:
@@ -143,6 +141,16 @@ def _parse(values: flags.FlagValues, argv: Sequence[str]) -> None:
         for value in given if isinstance(given, list) else [given]:
             if isinstance(value, str):
                 _check_text(name, value, values)
+
+
+def _with_epochs(words: Sequence[str]) -> Iterator[str]:
+    """Yields words with --search_for=300, of the paper, as --num_epochs=300."""
+    for word, following in itertools.zip_longest(words, words[1:]):
+        flag, equals, value = word.partition("=")
+        given = value if equals else str(following)
+        if flag.lstrip("-") == "search_for" and re.fullmatch(r"\d{1,9}", given):
+            word = word.replace("search_for", "num_epochs")
+        yield word
 
 
 def _without_flagfiles(

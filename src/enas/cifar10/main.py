@@ -77,8 +77,6 @@ def _run(config: Config, idle: list[str], signals: StopSignals) -> int:
     with tf_settings.quiet_import():
         from enas import devices
 
-        if config.deterministic:
-            devices.be_deterministic()
         devices.find_devices()
     log = Log()
     log(DASHES)
@@ -101,9 +99,12 @@ def run(config: Config, log: Log, signals: StopSignals) -> int:
       UserError: a setting, the data or the run directory is not legal.
       WriteError: a file cannot be written.
     """
+    from enas import devices
     from enas.cifar10 import build
     from enas.tf1 import export
 
+    if config.deterministic:
+        devices.be_deterministic()
     with build.opened(config, log) as (search, run_dir):
         code = train(search, run_dir, log, signals)
         if code == 0:

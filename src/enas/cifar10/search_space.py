@@ -52,6 +52,8 @@ class SearchSpace:
       q: copies of every poisoning; 0 without poison.
       sharing: "shared" if all copies of a poisoning in a layer share one set
         of weights, "unique" if every copy has its own.
+      ops: the table of ops when the space was made; another search may read
+        another file of a user's ops.
 
     Source: section 3 of the paper; row 1. Same as the paper's code, whose
     copies share one module, under "shared"; as its text (3.1.3) under "unique".
@@ -61,6 +63,9 @@ class SearchSpace:
     poison_ops: tuple[str, ...] = ()
     q: int = 0
     sharing: str = "shared"
+    ops: Mapping[str, Op] = dataclasses.field(
+        default_factory=OPS.copy, compare=False, repr=False
+    )
 
     @property
     def num_ops(self) -> int:
@@ -91,7 +96,7 @@ class SearchSpace:
 
     def described(self, op_name: str, options: ChildOptions) -> Branch:
         """Returns an op without weights, of which the cost may be unknown."""
-        return OPS.get(op_name, Op(op_name, Branch)).described(options)
+        return self.ops.get(op_name, Op(op_name, Branch)).described(options)
 
     def branch(self, op_id: int) -> int:
         """Returns the index in `branches` that an op id runs."""
