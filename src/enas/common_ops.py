@@ -1,7 +1,4 @@
-"""Weights and the LSTM, shared by child and controller.
-
-Counterpart of ENAS's src/common_ops.py.
-"""
+"""What child and controller share, as ENAS's src/common_ops.py."""
 
 import functools
 import math
@@ -24,8 +21,8 @@ Start = Callable[..., tf.Tensor]
 def weight_seed(layer: keras.layers.Layer, name: str, seed: int) -> Seed:
     """Returns the seed pair of one weight: the run's seed and its path.
 
-    The path, not the order of creation, decides: a poisoned child starts from
-    the same weights of the six ops as a clean one of the same seed.
+    Not the order of creation: a poisoned child starts from the same weights of
+    the six ops as a clean one of the same seed.
     """
     path = f"{layer.path}/{name}"
     return (seed, zlib.crc32(path.encode()) & 0x7FFFFFFF)
@@ -51,7 +48,10 @@ def child_weight(
     Source: row 13; same distributions, own random numbers.
     """
     seed = weight_seed(layer, name, options.seed)
-    start = _CHILD_INIT[options.profile.child_init](shape, kind, seed)
+    if options.profile.child_init == "he_normal":
+        start = _he_normal(shape, seed)
+    else:
+        start = _kaiming_uniform(shape, kind, seed)
     return add_weight(layer, name, shape, start, copies)
 
 
@@ -62,10 +62,7 @@ def add_weight(
     initializer: Start | str,
     copies: int = 1,
 ) -> keras.Variable:
-    """Adds a weight to a layer that is being built.
-
-    `shape` is that of one copy; above one the weight is `[copies, *shape]`.
-    """
+    """Adds a weight, of this shape for each copy, to a layer being built."""
     shape = shape if copies == 1 else (copies, *shape)
     variable = layer.add_weight(name=name, shape=shape, initializer=initializer)
     variable.enas_copies = copies
@@ -77,30 +74,26 @@ def is_copied(variable: keras.Variable) -> bool:
     return getattr(variable, "enas_copies", 1) > 1
 
 
-def _he_normal(shape: Sequence[int], kind: str, seed: Seed) -> Start:
+def _he_normal(shape: Sequence[int], seed: Seed) -> Start:
     """ENAS's: std sqrt(2 / fan-in), cut at two std and not rescaled.
 
     Cutting leaves a real std of 0.88 of the nominal one; Keras's own he_normal
-    makes up for it, TensorFlow up to 1.8 did not. The fan-in is the product of
-    all sizes but the last.
+    makes up for it, TensorFlow up to 1.8 did not.
     """
-    del kind
     stddev = math.sqrt(2.0 / math.prod(shape[:-1]))
     draw = tf.random.stateless_truncated_normal
     return functools.partial(draw, seed=seed, stddev=stddev)
 
 
 def _uniform(limit: float, seed: Seed) -> Start:
-    """Uniform on [-limit, limit)."""
     draw = tf.random.stateless_uniform
     return functools.partial(draw, seed=seed, minval=-limit, maxval=limit)
 
 
 def _kaiming_uniform(shape: Sequence[int], kind: str, seed: Seed) -> Start:
-    """The paper's code: +-sqrt(6 / fan-in) for convolutions.
+    """The paper's: +-sqrt(6 / fan-in), of one channel for a depthwise kernel.
 
-    Its classifier and transposed convolutions keep PyTorch's own start,
-    +-1 / sqrt(fan-in), and a depthwise kernel has the fan-in of one channel.
+    Classifier and transposed convolutions keep PyTorch's own, 1 / sqrt(fan-in).
     """
     if kind == "depthwise":
         shape = (*shape[:2], 1)
@@ -108,16 +101,10 @@ def _kaiming_uniform(shape: Sequence[int], kind: str, seed: Seed) -> Start:
     return _uniform(gain / math.sqrt(math.prod(shape[:-1])), seed)
 
 
-_CHILD_INIT = {"he_normal": _he_normal, "kaiming_uniform": _kaiming_uniform}
-
-
 def of_copy(
     variable: keras.Variable, copies: int, copy: tf.Tensor
 ) -> tf.Tensor:
-    """Returns one copy's part of a weight, `[copies, ..]` if copies > 1.
-
-    `copy` is an int32 scalar in [0, copies).
-    """
+    """Returns the part of a weight of a copy, an int32 in [0, copies)."""
     value = variable.value
     # While a step looks weights up, it already is one copy's part.
     if copies == 1 or len(value.shape) < len(variable.shape):
@@ -155,9 +142,7 @@ def fold_in(seed: tf.Tensor | Seed, number: int) -> tf.Tensor:
 def dropout(
     x: tf.Tensor, rate: float | tf.Tensor, seed: tf.Tensor | Seed
 ) -> tf.Tensor:
-    """Zeroes a share of the values and scales up the others.
-
-    y = x * keep / (1 - rate), keep drawn for every value.
+    """Zeroes a share of the values and divides the others by 1 - rate.
 
     Args:
       x: float32 of any shape.
@@ -183,15 +168,12 @@ def lstm(
     w: tf.Tensor,
     biases: Sequence[tf.Tensor] = (),
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """One LSTM step: one matrix, gates i, f, o, g.
+    """One LSTM step, gates i, f, o, g; returns (next_c, next_h).
 
     Args:
-      x: float32 `[n, size]`, as are cell state and hidden state.
+      x: float32 `[n, size]`, as are all states.
       w: float32 `[2 * size, 4 * size]`.
       biases: float32 `[4 * size]` each, added up; ENAS has none.
-
-    Returns:
-      (next_c, next_h), float32 `[n, size]` each.
 
     Source: ENAS common_ops.py `lstm`, row 18; same.
     """

@@ -26,11 +26,9 @@ def be_deterministic() -> None:
 def describe_devices() -> list[str]:
     """Returns lines for the log: the devices, and whether a GPU is idle."""
     gpus = tf.config.list_physical_devices("GPU")
-    names = [
-        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
-        for gpu in gpus
-    ]
-    if names:
+    details = map(tf.config.experimental.get_device_details, gpus)
+    if gpus:
+        names = [each.get("device_name", "GPU") for each in details]
         return [f"Devices: {', '.join(names)}"]
     lines = ["Devices: CPU, no GPU"]
     idle = _gpus_of_the_driver()

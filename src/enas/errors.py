@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 
 class UserError(ValueError):
-    """A mistake in flags, files or arcs, explained in one paragraph.
+    """A mistake in flags, files or arcs, which ends a program with code 2.
 
     The message says what was wrong, what is legal, what was received and what
-    to do. Programs print it without a traceback and exit with code 2.
+    to do; it is printed without a traceback.
     """
 
 
@@ -18,10 +18,7 @@ class DamagedError(UserError):
 
 
 class NonFiniteError(RuntimeError):
-    """A loss, reward or weight is not finite: training cannot continue.
-
-    Programs print it without a traceback and exit with code 1.
-    """
+    """A loss, reward or weight is not finite: programs exit with code 1."""
 
 
 class WriteError(OSError):
@@ -32,11 +29,7 @@ class WriteError(OSError):
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal, of this number, asked the program to end.
-
-    Attributes:
-      saved: whether all that was done is.
-    """
+    """A signal asked the program to end; `saved` is whether all done is."""
 
     def __init__(self, number: int, saved: bool = False) -> None:
         super().__init__(number)

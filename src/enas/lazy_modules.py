@@ -15,16 +15,15 @@ if typing.TYPE_CHECKING:
     from enas import common_ops
     from enas.cifar10.layers import image_ops
 
+else:
 
-class _Lazy:
-    def __init__(self, name: str):
-        self._name = name
+    class _Lazy:
+        def __init__(self, name: str):
+            self._name = name
 
-    def __getattr__(self, attribute: str) -> Any:
-        return getattr(importlib.import_module(self._name), attribute)
+        def __getattr__(self, attribute: str) -> Any:
+            return getattr(importlib.import_module(self._name), attribute)
 
-
-if not typing.TYPE_CHECKING:
     common_ops = _Lazy("enas.common_ops")
     image_ops = _Lazy("enas.cifar10.layers.image_ops")
     keras = _Lazy("keras")

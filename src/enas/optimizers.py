@@ -1,8 +1,8 @@
-"""Momentum and Adam as TensorFlow 1 applies them.
+"""Momentum and Adam as TensorFlow 1 applies them, by its kernels.
 
 Counterpart of `get_train_ops` in ENAS's src/utils.py. Keras's own SGD puts the
 learning rate inside the momentum slot and its Adam corrects epsilon, so both
-walk elsewhere when the rate changes; these two use the kernels of TensorFlow 1.
+walk elsewhere when the rate changes.
 """
 
 import dataclasses
@@ -17,10 +17,9 @@ class GradientRules:
     """What happens to a gradient between the loss and the optimizer.
 
     Attributes:
-      l2_reg: at least 0.
       l2: "in_loss", l2_reg * sum(w ** 2) is part of the loss, without 1/2, so
         its gradient is 2 * l2_reg * w and counts in norm and clipping; or
-        "weight_decay", l2_reg * w is added after them.
+        "weight_decay", l2_reg * w is added after them; l2_reg is at least 0.
       clip: "none"; "global", one factor for all gradients; "norm", one each.
       bound: largest norm after clipping.
 
@@ -43,9 +42,8 @@ class GradientRules:
         """Turns the gradients of a loss into what an optimizer applies.
 
         Args:
-          gradients: None stands for zero. A row of a sparse one that was looked
-            up twice counts twice in the norm, as in ENAS's log, unless
-            gradients are clipped.
+          gradients: None is zero. Unless they are clipped, a row of a sparse
+            one looked up twice counts twice in the norm, as in ENAS's log.
           decays: factors on l2, broadcast to the variables; None for ones.
           idle: `Idle`, weights that count in the norm but are not variables.
 
@@ -66,7 +64,7 @@ class GradientRules:
             rest = tf.reduce_sum(factors**2 * idle.squares)
             norm = tf.sqrt(norm**2 + rest)
         if self.clip == "global":
-            factor = _global_factor(norm, self.bound)
+            factor = self._global_factor(norm)
             gradients = [gradient * factor for gradient in gradients]
         elif self.clip == "norm":
             gradients = [tf.clip_by_norm(g, self.bound) for g in gradients]
@@ -77,17 +75,21 @@ class GradientRules:
     def idle_factors(self, idle: Any, norm: tf.Tensor) -> tf.Tensor:
         """Returns how many times itself the gradient of an idle weight is.
 
-        After clipping, float32 `[rows]`; `idle` and `norm` as of `apply`.
+        After clipping, float32 `[rows]`; arguments as of `apply`.
         """
         if self.l2 == "weight_decay":
             return self.l2_reg * idle.decays
         factors = 2 * self.l2_reg * idle.decays
         if self.clip == "global":
-            factors *= _global_factor(norm, self.bound)
+            factors *= self._global_factor(norm)
         elif self.clip == "norm":
             norms = factors * tf.sqrt(idle.squares)
             factors *= self.bound / tf.maximum(norms, self.bound)
         return factors
+
+    def _global_factor(self, norm: tf.Tensor) -> tf.Tensor:
+        """As PyTorch's, which adds 1e-6 to the norm."""
+        return tf.minimum(1.0, self.bound / (norm + 1e-6))
 
 
 def _add_l2(
@@ -98,22 +100,15 @@ def _add_l2(
 ) -> Sequence[tf.Tensor]:
     if not factor:
         return gradients
-    factors = [factor * decay for decay in decays or [1.0] * len(variables)]
-    terms = zip(gradients, factors, variables, strict=True)
-    return [gradient + f * variable for gradient, f, variable in terms]
-
-
-def _global_factor(norm: tf.Tensor, bound: float) -> tf.Tensor:
-    """As PyTorch's, which adds 1e-6 to the norm."""
-    return tf.minimum(1.0, bound / (norm + 1e-6))
+    decays = decays or [1.0] * len(variables)
+    terms = zip(gradients, decays, variables, strict=True)
+    return [g + factor * decay * variable for g, decay, variable in terms]
 
 
 class Momentum:
     """Nesterov momentum: a <- .9 a + g, then w <- w - lr g - lr .9 a.
 
-    Args:
-      model: a built keras layer or model; its trainable variables are trained.
-      without: those of them that are not.
+    Trains the trainable variables of a built keras model, `without` some.
 
     Attributes:
       variables: what is trained.
@@ -127,14 +122,14 @@ class Momentum:
         left = set(map(id, without))
         trained = [v for v in model.trainable_variables if id(v) not in left]
         self.variables = [v.value for v in trained]
-        names = (f"{v.path}/Momentum" for v in trained)
-        slots = (tf.Variable(tf.zeros(v.shape)) for v in trained)
-        self.slots = dict(zip(names, slots, strict=True))
+        self.slots = {
+            f"{v.path}/Momentum": tf.Variable(tf.zeros(v.shape))
+            for v in trained
+        }
 
     def apply(
         self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor
     ) -> None:
-        """Applies one step, of a gradient for each variable."""
         for variable, slot, gradient in zip(
             self.variables, self.slots.values(), gradients, strict=True
         ):
@@ -153,9 +148,9 @@ class Momentum:
         gradients: Sequence[tf.Tensor],
         learning_rate: tf.Tensor,
     ) -> None:
-        """Applies one step to some weights; the others and their slots stay.
+        """Applies one step to weights whose `moves` are 1, and not 0.
 
-        `moves` broadcast to the variables: 1 for weights that move, else 0.
+        The others and their slots stay; `moves` broadcast to the variables.
 
         Source: row 12, torch.optim.SGD where gradients of unused weights are
         None in every step, which is PyTorch's default since 2.0; same.
@@ -171,10 +166,7 @@ class Momentum:
 def nesterov(
     slot: tf.Tensor | tf.Variable, gradient: tf.Tensor, learning_rate: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes a step of Nesterov momentum; nothing is assigned.
-
-    Returns:
-      (the slot after it, what is to be subtracted from the weight).
+    """Returns (the slot after a step, what to subtract from the weight).
 
     Source: row 15; same.
     """
@@ -186,16 +178,12 @@ class Adam:
     """Adam with beta1 0, beta2 .999 and epsilon 1e-3.
 
     lr_t = lr sqrt(1 - .999 ** t); v <- .999 v + .001 g g;
-    w <- w - lr_t g / (sqrt(v) + e), where e is 1e-3 if epsilon is outside the
-    bias correction, and 1e-3 sqrt(1 - .999 ** t) if it is inside.
-
-    Args:
-      model: a built keras layer or model; its trainable variables are trained.
-      epsilon: "outside", as TensorFlow 1, or "inside", as PyTorch.
-      rules: what happens to a gradient before it is applied; who computes
-        gradients applies them.
+    w <- w - lr_t g / (sqrt(v) + e), where e is 1e-3 if epsilon is "outside" the
+    bias correction, as in TensorFlow 1, and 1e-3 sqrt(1 - .999 ** t) if it is
+    "inside", as in PyTorch. Trains the trainable variables of a built model.
 
     Attributes:
+      rules: who computes gradients applies them before `apply`.
       variables: what is trained.
       slots: TensorFlow 1 name -> tf.Variable: both moments of every weight,
         and `beta1_power`, `beta2_power`.
@@ -226,7 +214,6 @@ class Adam:
     def apply(
         self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor
     ) -> None:
-        """Applies one step, of a gradient for each variable."""
         *moments, beta1_power, beta2_power = self.slots.values()
         count = len(self.variables)
         first, second = moments[:count], moments[count:]

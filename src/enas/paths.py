@@ -1,8 +1,6 @@
-"""Paths and text files as users give them: one place for all programs.
+"""Paths and text files as users give them, the same for all programs.
 
-Whatever a user names - by a flag, in a flagfile, after a script or from
-Python - is read by these functions, so that `~`, byte order marks and files
-that must not be overwritten mean the same everywhere. No TensorFlow here.
+By a flag, in a flagfile, after a script or from Python. No TensorFlow here.
 """
 
 import os
@@ -20,10 +18,7 @@ PICTURES = (".png", ".svg", ".pdf")
 
 
 def user_path(path: str | os.PathLike[str]) -> str:
-    """Returns a path with `~` and `$NAME` expanded, as a shell does.
-
-    A shell leaves the `~` of `--output_dir=~/runs` alone, and flagfiles and
-    notebooks see none.
+    """Returns a path with `~` and `$NAME` expanded, where no shell did.
 
     Raises:
       UserError: it is not a path, or there is no such user or variable.
@@ -44,9 +39,7 @@ def user_path(path: str | os.PathLike[str]) -> str:
 
 
 def command_words(argv: Sequence[str]) -> list[str]:
-    """Returns the words of a command line, `~` and `$NAME` expanded.
-
-    Every program reads its own, whose name comes first, through this.
+    """Returns a command line, program first, with `~` and `$NAME` expanded.
 
     Raises:
       UserError: a word, or the value of a flag, is empty.
@@ -110,8 +103,6 @@ def check_free(
 ) -> None:
     """Refuses to overwrite what this project has not written.
 
-    What it writes carries a mark, so writing it again replaces it.
-
     Args:
       flag: the flag that names the path, such as "--picture".
       overwrite: whether the user gave --overwrite.
@@ -131,12 +122,14 @@ def check_free(
             f"{flag}={path} cannot be written: {parent} is not a folder that "
             f"you may write to. Name another place by {flag}."
         )
-    if os.path.lexists(path) and os.path.isdir(path) != folder:
+    if not os.path.lexists(path):
+        return
+    if os.path.isdir(path) != folder:
         wanted, found = ("folder", "file") if folder else ("file", "folder")
         raise UserError(
             f"{flag}={path} is a {found}. Name a {wanted} by {flag}."
         )
-    if os.path.lexists(path) and not (overwrite or _holds(path, mark)):
+    if not (overwrite or _holds(path, mark)):
         raise UserError(
             f"{flag}={path} exists, and this project has not written it. Name "
             f"another place by {flag}, or add --overwrite to replace it."

@@ -20,18 +20,12 @@ def cosine_restarts(
     t_0: int,
     t_mul: int,
 ) -> float:
-    """Cosine learning rate with restarts, one value per epoch.
+    """Cosine from lr_max to lr_min with restarts, one value per epoch from 0.
 
+    The first period has `t_0` epochs, each other `t_mul` times the last one's.
     The very first step of a restart epoch uses the old epoch count over the
     new period, cos(pi * T_curr / T_i) with T_curr / T_i = 1 / t_mul, because
     the original reads T_curr before it resets it.
-
-    Args:
-      epoch: from 0.
-      lr_max: rate at a restart.
-      lr_min: rate that a period ends near.
-      t_0: epochs of the first period.
-      t_mul: factor on the period at a restart.
 
     Source: row 17, ENAS utils.py `get_train_ops`; same, the quirk included.
     """
@@ -44,20 +38,6 @@ def cosine_restarts(
     return _cosine((epoch - last_reset) / period, lr_max, lr_min, PI)
 
 
-def cosine_wave(epoch: int, lr_max: float, lr_min: float, t_0: int) -> float:
-    """Cosine learning rate that rises as slowly as it fell, over and over.
-
-    Args:
-      epoch: from 0.
-      lr_max: rate at epoch 0.
-      lr_min: rate after the first half-wave, of `t_0` epochs.
-
-    Source: row 17, torch CosineAnnealingLR with T_max = t_0; same but for
-    rounding: PyTorch goes from epoch to epoch.
-    """
-    return _cosine(epoch / t_0, lr_max, lr_min, math.pi)
-
-
 def _cosine(share: float, lr_max: float, lr_min: float, pi: float) -> float:
     return lr_min + 0.5 * (lr_max - lr_min) * (1.0 + math.cos(share * pi))
 
@@ -65,10 +45,14 @@ def _cosine(share: float, lr_max: float, lr_min: float, pi: float) -> float:
 def learning_rate(
     config: "Config", epoch: int, step_in_epoch: int
 ) -> np.float32:
-    """Returns the child's learning rate of one step; both count from 0."""
+    """Returns the child's learning rate of one step; both count from 0.
+
+    Source: row 17; the wave is torch CosineAnnealingLR with T_max = T_0, same
+    but for rounding: PyTorch goes from epoch to epoch.
+    """
     bounds = config.child_lr_max, config.child_lr_min
     if config.child_lr_cosine and config.behaviour.lr_schedule == "wave":
-        rate = cosine_wave(epoch, *bounds, config.child_lr_T_0)
+        rate = _cosine(epoch / config.child_lr_T_0, *bounds, math.pi)
     elif config.child_lr_cosine:
         periods = config.child_lr_T_0, config.child_lr_T_mul
         rate = cosine_restarts(epoch, step_in_epoch == 0, *bounds, *periods)

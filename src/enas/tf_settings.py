@@ -26,9 +26,8 @@ def before_import(onednn: str = "1") -> None:
 
     TensorFlow leaves oneDNN's kernels out on CPUs without AVX-512, AMD's among
     them, where they halve the time of a convolution (docs/history/speed.md).
-    TF_ENABLE_ONEDNN_OPTS and TF_CPP_MIN_LOG_LEVEL in the environment decide
-    otherwise. "0" is for TensorFlow's own kernels, whose sums have the order of
-    those that made the golden recordings.
+    "0" is for TensorFlow's own kernels, whose sums have the order of those that
+    made the golden recordings.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", onednn)
@@ -44,8 +43,7 @@ def has_onednn() -> bool:
 def quiet_import(onednn: str = "1") -> Iterator[None]:
     """Sets what `before_import` sets, then keeps notes off the terminal.
 
-    What the block writes to stderr is held back and passed on, without the
-    notes, when the block ends, also by an exception.
+    What the block writes to stderr is passed on, without them, when it ends.
     """
     before_import(onednn)
     sys.stderr.flush()
@@ -62,10 +60,10 @@ def quiet_import(onednn: str = "1") -> Iterator[None]:
             notes = _NOTES
             if not os.path.exists("/dev/nvidiactl"):
                 notes += (_NO_DRIVER,)
-            note = re.compile("|".join(f"(?:{pattern})" for pattern in notes))
             text = held.read().decode(errors="replace")
             for line in text.splitlines(keepends=True):
-                if not note.fullmatch(line.rstrip("\n")):
+                whole = line.rstrip("\n")
+                if not any(re.fullmatch(note, whole) for note in notes):
                     sys.stderr.write(line)
 
 

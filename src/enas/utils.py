@@ -1,7 +1,6 @@
 """The log format of the original, and small helpers. No TensorFlow here.
 
-Counterpart of the printing parts of ENAS's src/utils.py and main.py. Tools
-that read the original's logs read these lines, so blanks matter.
+Tools that read the original's logs read these lines, so blanks matter.
 """
 
 import contextlib
@@ -35,19 +34,18 @@ def flag_lines(settings: Mapping[str, Any]) -> list[str]:
     ]
 
 
-# These return the log lines of a child step and of an arc in the controller
-# phase. Source: ENAS main.py `train`; same, blank for blank.
+# The log lines of a child step and of an arc in the controller phase. Source:
+# ENAS main.py `train`; same, blank for blank.
 #
 # Of the child: `epoch` is the global step // steps per epoch, so the last step
-# of epoch e (from 0) is printed as e + 1; `ch_step` is the global step, counted
-# after the step; |g| has l2 in it; then come right answers and images.
+# of epoch e (from 0) is printed as e + 1; `ch_step` is counted after the step;
+# |g| has l2 in it; then come right answers and images.
 child_line = (
     "epoch={:<6d}ch_step={:<6d} loss={:<8.6f} lr={:<8.4f} |g|={:<8.4f}"
     " tr_acc={:<3d}/{:>3d} mins={:<10.2f}"
 ).format
 # Of the controller: `ctrl_step` counts the updates done before; loss, entropy
-# (nats) and |g| are of this arc alone, the accuracy in [0, 1] is that on its
-# validation batch, the baseline is that after it.
+# (nats), |g| and accuracy in [0, 1] are of this arc, the baseline after it.
 controller_line = (
     "ctrl_step={:<6d} loss={:<7.3f} ent={:<5.2f} lr={:<6.4f} |g|={:<8.4f}"
     " acc={:<6.4f} bl={:<5.2f} mins={:<.2f}"
@@ -73,7 +71,6 @@ class Log:
         self._file: TextIO | None = None
 
     def __call__(self, line: object = "") -> None:
-        """Prints and records one line."""
         with naming("Standard output"):
             tqdm.tqdm.write(str(line), file=sys.stdout)
             sys.stdout.flush()
@@ -102,10 +99,7 @@ class Log:
 def progress(
     iterable: Iterable[T], text: str, total: int, done: int = 0
 ) -> Iterable[T]:
-    """Wraps an iterable in a progress bar, shown on a terminal only.
-
-    `total` counts the `done` ones from before too.
-    """
+    """Shows a progress bar on a terminal; `total` counts those `done` too."""
     return tqdm.tqdm(
         iterable,
         desc=text,
@@ -120,10 +114,7 @@ def progress(
 def seed_pair(seed: int, stream: str, number: int) -> tuple[int, int]:
     """Returns the seed of one draw: everything random comes from these.
 
-    Args:
-      number: which draw of the stream, such as the global step.
-
-    Returns:
-      Pair of numbers in [0, 2^31).
+    `number` is which draw of the stream, such as the global step; the first
+    number returned is in [0, 2^31).
     """
     return (seed ^ zlib.crc32(stream.encode())) & 0x7FFFFFFF, number

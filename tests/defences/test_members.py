@@ -160,7 +160,7 @@ def test_bounds_cover_the_mean_at_all_times():
     rng = np.random.default_rng(1)
     n = np.arange(1, 1001)
     means = np.cumsum(rng.normal(size=(400, 1000)), axis=1) / n
-    radius = sequence_radius(n.astype(float), 0.05, 200.0)
+    radius = sequence_radius(n.astype(float), 0.05)
     missed = (np.abs(means[:, 20:]) > radius[20:]).any(axis=1).sum()
     assert missed <= 32
 

@@ -9,14 +9,9 @@ from enas.cifar10.config import Config
 from enas.cifar10.search_space import SearchSpace
 from enas.errors import UserError
 from enas.paths import MARK
-from enas.probing.classes import OpClass
-from enas.probing.findings import (
-    Finding,
-    Measures,
-    chain_nonlinearity,
-    findings,
-    measured,
-)
+from enas.probing.classes import RELATIONS, OpClass
+from enas.probing.findings import Finding, Measures, findings, measured
+from enas.probing.judged import chain_nonlinearity
 from enas.probing.probes import feature_maps
 from enas.utils import Say, quiet
 
@@ -30,8 +25,7 @@ class ClassAudit:
       label: names for people; no verdict rests on them.
       share: probability at the uniform controller.
       least, most: probabilities that the bounded logits can reach.
-      findings: reasons for suspicion, [] for a function worth choosing.
-      measures: what they rest on.
+      findings: reasons for suspicion, which rest on the `measures`.
     """
 
     op_ids: tuple[int, ...]
@@ -55,14 +49,9 @@ class ClassAudit:
 
     @property
     def reasons(self) -> list[str]:
-        """All reasons in words."""
         reasons = [finding.text for finding in self.findings]
         if self.multiplicity > 1:
-            how = {
-                "same function": "equal answers",
-                "same computation": "one computation, separate weights",
-                "alike": "answers within 10 %",
-            }[self.relation]
+            how = RELATIONS[self.relation]
             reasons.append(f"{self.multiplicity} op ids are one choice: {how}")
         return reasons
 
@@ -73,8 +62,6 @@ class Audit:
 
     Attributes:
       classes: most suspicious first.
-      num_ops: op ids of the space.
-      num_layers: of the child.
       tanh_constant: bound of the op logits, or None.
       linear_chain: how far all linear functions, one after the other, are from
         an affine one; None without any.
@@ -88,7 +75,6 @@ class Audit:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is suspicious."""
         return not any(each.suspicious for each in self.classes)
 
     @property
@@ -103,18 +89,12 @@ class Audit:
         return bounded_share(bad, self.num_ops, self.tanh_constant)[0]
 
     def to_json(self) -> str:
-        """Returns everything for programs."""
-        content = dataclasses.asdict(self)
-        content |= {
-            "program": MARK,
-            "clean": self.clean,
-            "useless_share": self.useless_share,
-            "least_useless_share": self.least_useless_share,
-        }
+        content = dataclasses.asdict(self) | {"program": MARK}
+        for name in ("clean", "useless_share", "least_useless_share"):
+            content[name] = getattr(self, name)
         return json.dumps(content, indent=2)
 
     def __str__(self) -> str:
-        """Returns the table for people."""
         from enas.audit.report import lines_of
 
         return "\n".join(lines_of(self))
@@ -123,10 +103,7 @@ class Audit:
 def audit_space(config: Config, log: Say = quiet) -> Audit:
     """Audits the search space of a `Config` with a fresh child.
 
-    Args:
-      config: names the space, the sizes of the child and the images that go
-        through its stem.
-      log: function of a line, which says what data was read.
+    `log` takes the line that says what images went through its stem.
 
     Raises:
       UserError: a setting or the data is not legal.
@@ -143,12 +120,11 @@ def audit_space(config: Config, log: Say = quiet) -> Audit:
 def audit_child(
     child: Any, space: SearchSpace, config: Config, data: Any
 ) -> Audit:
-    """Audits the ops of a child, fresh or trained, by its first layer.
+    """Audits the ops of a child by its first layer.
 
     Args:
       child: a built `MacroChild`, or None for a fresh one.
-      config: its settings.
-      data: images that go through its stem.
+      data: `DataSet`, whose first images go through its stem.
 
     Raises:
       UserError: one architecture is trained from scratch.
@@ -190,11 +166,10 @@ def _class_audit(
 ) -> ClassAudit:
     count = len(found.op_ids)
     least, most = bounded_share(count, space.num_ops, config.tanh_constant)
-    names = dict.fromkeys(map(space.op_name, found.op_ids))
     return ClassAudit(
         op_ids=found.op_ids,
         relation=found.relation,
-        label=", ".join(names),
+        label=", ".join(dict.fromkeys(map(space.op_name, found.op_ids))),
         share=count / space.num_ops,
         least=least,
         most=most,
@@ -206,12 +181,9 @@ def _class_audit(
 def bounded_share(
     count: int, num_ops: int, tanh_constant: float | None
 ) -> tuple[float, float]:
-    """Returns the least and the most probability of some op ids together.
+    """Returns the least and the most probability of `count` op ids together.
 
-    Args:
-      count: how many they are.
-      num_ops: op ids in all.
-      tanh_constant: bound c of the logits, which reach from -c to c.
+    `tanh_constant` is the bound c of the logits, which reach from -c to c.
     """
     rest = num_ops - count
     if not count or not rest:

@@ -6,17 +6,12 @@ bash scripts/audit_space.sh --poison=identity --q=300
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from enas import tf_settings
-from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags, read_flags
 from enas.paths import check_free, check_picture
 from enas.tools import open_run
 from enas.tools.command import run_tool
-
-if TYPE_CHECKING:
-    from enas.audit.audit import Audit
 
 USAGE = """Usage: bash scripts/audit_space.sh [--poison=.. --q=..]
            [--candidate_ops=..] [--run=RUN] [--json=FILE] [--picture=FILE]
@@ -33,19 +28,12 @@ Probes every distinct op on feature maps of three sizes, in evaluation and in
 training mode, and says which op ids are one function, which are of little use
 and why, and how often a controller must choose them. Names of ops do not count.
 """
+# Exit code with --strict if something is suspicious.
 FOUND = 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the tool.
-
-    Args:
-      argv: the program's name first; sys.argv by default.
-
-    Returns:
-      Exit code: 0, 2 for a mistake of the user, or with --strict 3 if
-      something is found.
-    """
+    """Runs the tool; arguments and exit code as of `run_tool`, or `FOUND`."""
     found: list[bool] = []
     code = run_tool(lambda words: _run(words, found), argv, USAGE)
     return FOUND if not code and any(found) else code
@@ -64,7 +52,15 @@ def _run(argv: list[str], found: list[bool]) -> Iterator[str]:
         check_picture(values.picture, values.overwrite)
     if values.json:
         check_free(values.json, "--json", values.overwrite)
-    audit = _audit(config, run)
+    tf_settings.start_tensorflow()
+    from enas.audit.audit import audit_child, audit_space
+
+    if run:
+        search = open_run.load(config, print)
+        child = search.compiled.child
+        audit = audit_child(child, search.search_space, config, search.data)
+    else:
+        audit = audit_space(config, print)
     yield str(audit)
     if values.json:
         with open(values.json, "w", encoding="utf-8") as stream:
@@ -76,17 +72,6 @@ def _run(argv: list[str], found: list[bool]) -> Iterator[str]:
         draw(values.picture, audit)
         yield f"Picture: {values.picture}"
     found.append(bool(values.strict) and not audit.clean)
-
-
-def _audit(config: Config, run: str | None) -> "Audit":
-    tf_settings.start_tensorflow()
-    from enas.audit.audit import audit_child, audit_space
-
-    if not run:
-        return audit_space(config, print)
-    search = open_run.load(config, print)
-    child = search.compiled.child
-    return audit_child(child, search.search_space, config, search.data)
 
 
 if __name__ == "__main__":

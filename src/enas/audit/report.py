@@ -28,8 +28,7 @@ def _rows(each: ClassAudit, num_layers: int) -> Iterator[str]:
     cost = each.measures
     weights, mults = "?", "?"
     if cost.parameters is not None and cost.multiply_adds is not None:
-        weights = str(cost.parameters)
-        mults = f"{cost.multiply_adds / 1e6:.2f}"
+        weights, mults = f"{cost.parameters}", f"{cost.multiply_adds / 1e6:.2f}"
     head = (
         f"{textwrap.shorten(each.label, 28, placeholder=' ..'):28} "
         f"{each.multiplicity:6d} {100 * each.share:6.1f}% "
@@ -51,15 +50,14 @@ def short_lines(audit: Audit) -> list[str]:
     if repeated:
         ids = sum(each.multiplicity for each in repeated)
         lines.append(
-            f"{ids} of {audit.num_ops} op ids are only "
-            f"{_count(len(repeated), 'function')}."
+            f"{ids} of {audit.num_ops} op ids are only {_count(repeated)}."
         )
     useless = [each for each in audit.classes if each.findings]
     if useless:
         share, least = audit.useless_share, audit.least_useless_share
         layers = audit.num_layers
         lines.append(
-            f"Of little use: {_count(len(useless), 'function')}. The uniform "
+            f"Of little use: {_count(useless)}. The uniform "
             f"controller chooses such in {share * layers:.1f} of {layers} "
             f"layers ({100 * share:.1f} %); the bounded logits cannot get below"
             f" {least * layers:.1f} layers ({100 * least:.1f} %)."
@@ -72,15 +70,12 @@ def short_lines(audit: Audit) -> list[str]:
     return lines
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+def _count(functions: list[ClassAudit]) -> str:
+    return f"{len(functions)} function" + "s" * (len(functions) != 1)
 
 
 def draw(path: str, audit: Audit) -> None:
-    """Writes a .png, .svg or .pdf with a bar for each function.
-
-    A line in each bar shows how far the bounded logits let the controller go.
-    """
+    """Draws a bar for each function, and how far bounded logits can go."""
     from matplotlib.figure import Figure
 
     classes = audit.classes[::-1]

@@ -79,29 +79,29 @@ class Combined(OpPrior):
         ]
 
     def numbers(self) -> dict[str, float]:
-        """Returns what TensorBoard shows of an epoch, tag -> number."""
         prior = np.exp(self.prior.numpy().astype(float)).mean(axis=0)
         useless = [i for f in self.functions if f.useless for i in f.op_ids]
+        functions_alive = [self._is_alive(f) for f in self.functions]
         return {
             "defence/op_ids_alive": float(self.alive.sum()),
-            "defence/functions_alive": float(
-                sum(self.alive[list(f.op_ids)].any() for f in self.functions)
-            ),
+            "defence/functions_alive": float(sum(functions_alive)),
             "defence/useless_share_of_prior": float(
                 prior[useless].sum() / prior.sum()
             ),
         }
 
+    def _is_alive(self, function: Function) -> bool:
+        return bool(self.alive[list(function.op_ids)].any())
+
     def report(self) -> dict:
-        alive = self.alive
         return {
             "names": list(self.members),
-            "op_ids_alive": np.flatnonzero(alive).tolist(),
+            "op_ids_alive": np.flatnonzero(self.alive).tolist(),
             "functions": [
                 {
                     "op_ids": list(function.op_ids),
                     "useless": list(function.useless),
-                    "alive": bool(alive[list(function.op_ids)].any()),
+                    "alive": self._is_alive(function),
                 }
                 for function in self.functions
             ],
@@ -113,9 +113,7 @@ def functions_of(
 ) -> list[Function]:
     """Returns the functions of a space, by probing the child's first layer.
 
-    Args:
-      child: a built `MacroChild`, as it starts.
-      images: float32 `[images, height, width, 3]`, standardised.
+    `child` and `images` are those of `feature_maps`.
     """
     functions = []
     for found, measures in measured(child, space, feature_maps(child, images)):

@@ -2,8 +2,7 @@
 
 A defence sees the functions of the search space (`Function`), and after every
 update of the controller the arcs and their advantages. It answers with a prior
-`[num_layers, num_ops]` that is added to the bounded op logits. Several are
-applied one after the other.
+that is added to the bounded op logits.
 """
 
 import dataclasses
@@ -14,6 +13,8 @@ import numpy as np
 
 # Added to a logit, leaves a probability of exactly 0 in float32.
 REMOVED = -1e4
+# The bounds of `Prune` are tightest near this effective sample size.
+TUNED = 200.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +41,9 @@ class Member:
         self.state: dict[str, np.ndarray] = {}
 
     def apply(self, prior: np.ndarray) -> np.ndarray:
-        """Returns the prior with its own part.
+        """Returns the prior of the defences before it with its own part.
 
-        Args:
-          prior: float32 `[num_layers, num_ops]`, of the defences before it.
+        Both are float32 `[num_layers, num_ops]`.
         """
         raise NotImplementedError
 
@@ -66,9 +66,7 @@ class Deduplicate(Member):
 class Reweight(Member):
     """Every function has the same prior, whatever its number of op ids.
 
-    The logits get -log(multiplicity), so that at equal logits a function of
-    300 op ids is chosen as often as one of a single op id. Only op ids that
-    other defences leave count.
+    The logits get -log(multiplicity); op ids that are removed do not count.
     """
 
     last = True
@@ -83,11 +81,7 @@ class Reweight(Member):
 
 
 class Discard(Member):
-    """Functions that the audit finds to be of little use are left out.
-
-    If that left nothing, nothing is left out: a space of which every op is
-    suspicious is searched unchanged.
-    """
+    """Functions of little use are left out, unless nothing would be left."""
 
     def apply(self, prior: np.ndarray) -> np.ndarray:
         bad = [i for f in self.functions if f.useless for i in f.op_ids]
@@ -101,13 +95,12 @@ class Discard(Member):
 class Prune(Member):
     """Successive elimination: drops functions that lower the reward.
 
-    It does not ask what a function computes, only what choosing it did to the
-    advantage of the arcs, pooled over layers and over op ids that behave alike
-    (so that near copies share their evidence). The advantages of an update are
-    centred, and an arc counts for a function by the share of its layers that
-    chose it. A function is dropped when another one is better by more than the
-    confidence bound of their difference. At least one function that is not
-    linear stays, if there is one.
+    It asks only what choosing a function did to the advantage of the arcs,
+    pooled over layers and over op ids that behave alike. The advantages of an
+    update are centred, and an arc counts for a function by the share of its
+    layers that chose it. A function is dropped when another one is better by
+    more than the confidence bound of their difference. At least one function
+    that is not linear stays, if there is one.
 
     The bounds hold at all times at once (asymptotic confidence sequences), so
     looking after every update is allowed; the chance of ever dropping a
@@ -123,8 +116,6 @@ class Prune(Member):
     ERROR = 0.05
     # An effective sample size below which nothing is concluded.
     LEAST = 20.0
-    # The bounds are tightest near this effective sample size.
-    TUNED = 200.0
 
     def __init__(self, functions: Sequence[Function]) -> None:
         super().__init__(functions)
@@ -166,7 +157,7 @@ class Prune(Member):
         # Of a difference. Arcs that chose both make it larger, not smaller.
         size = 1 / (1 / size[:, None] + 1 / size)
         pairs = max(1.0, len(mean) * (len(mean) - 1) / 2)
-        radius = sequence_radius(size, self.ERROR / pairs, self.TUNED)
+        radius = sequence_radius(size, self.ERROR / pairs)
         count, squares = self.state["all"]
         deviation = math.sqrt(squares / max(1.0, count))
         margins = mean - mean[:, None] - deviation * radius
@@ -195,20 +186,18 @@ class Prune(Member):
         return lines
 
 
-def sequence_radius(size: np.ndarray, error: float, tuned: float) -> np.ndarray:
+def sequence_radius(size: np.ndarray, error: float) -> np.ndarray:
     """Returns the radius of an asymptotic confidence sequence of variance 1.
 
     Args:
       size: sample sizes, > 0.
       error: probability that the sequence ever misses the mean, two-sided.
-      tuned: sample size at which it is to be narrow.
     """
-    # Their rho^2, near the best for this size.
-    rho = (-2 * math.log(error) + math.log(-2 * math.log(error) + 1)) / tuned
+    # Their rho^2, near the best for the size at which it is to be narrow.
+    rho = (-2 * math.log(error) + math.log(-2 * math.log(error) + 1)) / TUNED
     inside = size * rho + 1
-    return np.sqrt(
-        2 * inside / (size**2 * rho) * np.log(np.sqrt(inside) / error)
-    )
+    logarithm = np.log(np.sqrt(inside) / error)
+    return np.sqrt(2 * inside / (size**2 * rho) * logarithm)
 
 
 def _ranges(ids: Sequence[int]) -> str:

@@ -4,6 +4,7 @@ Counterpart of `_fixed_layer` in ENAS's src/cifar10/general_child.py. Only what
 leads to the logits is built; nothing is switched.
 """
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Sequence
@@ -27,8 +28,7 @@ class FixedConv(ConvBranch):
     """ReLU, 1x1 conv-BN, ReLU, kxk conv-BN, plain or separable.
 
     Source: ENAS general_child.py `_fixed_layer`; same for op ids 0 and 2.
-    Deviates for 1 and 3, which the original runs as 0 and 2: they are
-    separable, as in the search.
+    Deviates for 1 and 3: separable, not run as 0 and 2.
     """
 
     scopes = "conv_1x1", "conv_{0}x{0}"
@@ -49,8 +49,7 @@ class FixedPool(PoolBranch):
     """ReLU, 1x1 conv-BN, ReLU, 3x3 pooling of stride 1.
 
     Source: row 3. Deviates: the original's fixed layer has no pooling ops and
-    ends with an error; this is the search's op after the ReLU that begins
-    every fixed layer.
+    ends with an error; this is the search's op after a ReLU.
     """
 
     scope = "conv_1x1"
@@ -64,8 +63,7 @@ class FixedPool(PoolBranch):
         return super().keras_form(keras.layers.ReLU()(x), choices)
 
 
-# What a candidate op is in a network trained from scratch; others are what
-# they are in the search.
+# The ops that are others in a network trained from scratch than in a search.
 FIXED = {ConvBranch: FixedConv, PoolBranch: FixedPool}
 
 
@@ -86,18 +84,6 @@ class Merge(image_ops.ConvBN):
         return super().call(x, training=training)
 
 
-class Scope(keras.layers.Layer):
-    """Some layers, each with the shape it is built for, under one name."""
-
-    def __init__(self, name: str, parts: Sequence[tuple[Any, Any]]):
-        super().__init__(name=name)
-        self.parts = list(parts)
-
-    def build(self, shape: tuple | None = None) -> None:
-        for part, part_shape in self.parts:
-            part.build(part_shape)
-
-
 class FinalChild(keras.Model):
     """The network of one arc, with its own weights.
 
@@ -110,9 +96,8 @@ class FinalChild(keras.Model):
     Returns:
       float32 `[batch, classes]`, logits.
 
-    Source: ENAS general_child.py `_model` with fixed_arc: every layer is op,
-    concatenation, ReLU, 1x1 convolution, batch norm; channels double at each
-    pooling. Same; deviates where `FixedConv` and `FixedPool` say so, and
+    Source: ENAS general_child.py `_model` with fixed_arc: channels double at
+    each pooling. Same; deviates where `FixedConv` and `FixedPool` say so, and
     reductions that nothing reads are not built.
     """
 
@@ -126,7 +111,6 @@ class FinalChild(keras.Model):
         self.nodes = plan(arc, search_space, options, final=True)
         layers = [self._layer(node) for node in self.nodes]
         self.steps = list(zip(self.nodes, layers, strict=True))
-        self.scopes = self._scopes()
 
     def _layer(self, node: Node) -> Any:
         options = dataclasses.replace(self.options, filters=node.channels)
@@ -137,8 +121,7 @@ class FinalChild(keras.Model):
         if node.kind == "merge":
             return Merge(options)
         if node.kind == "reduction":
-            name = node.name.rpartition("/")[2]
-            return FactorizedReduction(name, options)
+            return FactorizedReduction(node.name.rpartition("/")[2], options)
         return image_ops.Classifier(options)
 
     def _op(self, name: str, options: ChildOptions) -> Any:
@@ -149,35 +132,23 @@ class FinalChild(keras.Model):
         scope = f"branch_{self.search_space.branches.index(name)}"
         return make_layer(op.cls, scope, options, **op.arguments)
 
-    def _scopes(self) -> list[tuple[Any, Any]]:
-        """Returns (layer, shape) of the top level, in the order of steps."""
-        stem, *inner, head = [(x, self._shape(node)) for node, x in self.steps]
-        layers: dict[int, list] = {}
-        pools: dict[int, list] = {}
-        for node, part in zip(self.nodes[1:-1], inner, strict=True):
-            where = pools if node.kind == "reduction" else layers
-            where.setdefault(node.layer, []).append(part)
-        for k, parts in pools.items():
-            layers[k].append((Scope(f"pool_at_{k}", parts), None))
-        scopes = [(Scope(f"layer_{k}", layers[k]), None) for k in layers]
-        return [stem, *scopes, head]
-
     def _shape(self, node: Node) -> tuple[int | None, ...]:
         if node.kind == "head":
             return node.channels, self.options.num_classes
         merged = len(node.inputs) if node.kind == "merge" else 1
         channels = node.channels_in * merged
-        if self.options.data_format == "NHWC":
-            return None, None, None, channels
-        return None, channels, None, None
+        return dataclasses.replace(self.options, filters=channels).feature_shape
 
     def steps_of(self, arc: Arc) -> list[tuple[Node, Any]]:
         """Returns the steps of its one arc, as `MacroChild` does."""
         return self.steps
 
     def build(self, input_shape: tuple | None = None) -> None:
-        for layer, shape in self.scopes:
-            layer.build(shape)
+        for node, layer in self.steps:
+            with contextlib.ExitStack() as scopes:
+                for name in node.name.split("/")[:-1]:
+                    scopes.enter_context(keras.name_scope(name))
+                layer.build(self._shape(node))
 
     def call(
         self,
@@ -204,5 +175,4 @@ class FinalChild(keras.Model):
                 y = layer(inputs if node.kind == "merge" else inputs[0], **more)
             outputs[node.name] = y
         x = outputs[head.inputs[0]]
-        place = self.num_layers
-        return classify(x, fc, self.options, training, seed, place)
+        return classify(x, fc, self.options, training, seed, self.num_layers)

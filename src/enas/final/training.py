@@ -1,7 +1,6 @@
 """Training one architecture from scratch: the loop without a controller.
 
-Counterpart of ENAS's scripts/cifar10_macro_final.sh; the child is
-`final_child.FinalChild`.
+Counterpart of ENAS's scripts/cifar10_macro_final.sh.
 """
 
 import math

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from enas.cifar10.search_space import SearchSpace
 from enas.probing.graphs import signature
-from enas.probing.judged import judged, suspicious
+from enas.probing.judged import JUDGED, judged, loses_information
 from enas.probing.probes import Probed, Told, relative_distance
 
 # Largest relative distance of the answers of two ops that count as alike, and
@@ -18,8 +18,14 @@ from enas.probing.probes import Probed, Told, relative_distance
 ALIKE = 0.1
 NOISE = 0.2
 EXACT = 1e-5
-# From the closest on.
-RELATIONS = ("same function", "same computation", "alike")
+# How op ids can be one choice, from the closest on, and what is alike in them.
+RELATIONS = {
+    "one op id": "no other is like it",
+    "same function": "equal answers",
+    "same computation": "one computation, separate weights",
+    "alike": "answers within 10 %",
+}
+_rank = list(RELATIONS).index
 
 
 @dataclasses.dataclass(eq=False)
@@ -28,13 +34,12 @@ class OpClass:
 
     Attributes:
       op_ids: its members, in order; the first stands for all.
-      relation: "one op id"; "same function", equal answers; "same computation",
-        with separate weights; "alike", answers within 10 %.
+      relation: one of `RELATIONS`.
       claims: side of the square that its kernels span.
       probed: the first of them, to be measured.
       digest: of its computation, see `Signature`.
+      maps: what tells it from others, the smallest first.
       told: number of a map -> what the map tells of it.
-      map: the smallest one, number 0.
     """
 
     op_ids: tuple[int, ...]
@@ -42,15 +47,16 @@ class OpClass:
     claims: int
     probed: Probed
     digest: str
+    maps: Sequence[tf.Tensor]
     told: Callable[[int], Told]
-    map: tf.Tensor
 
     @functools.cached_property
     def suspicious(self) -> bool:
         """Whether the first of them is of little use on the smallest map."""
-        x, probed = self.map, self.probed
-        found = judged(probed, x, probed.evaluated(x), probed.trained(x, 1))
-        return suspicious(found, self.told(0).noise)
+        x, probed = self.maps[0], self.probed
+        found = judged(probed, x, probed.evaluated(x), probed.trained(x))
+        small = any(value <= JUDGED[name][1] for name, value in found.items())
+        return small or loses_information(*self.told(0).noise)
 
 
 def function_classes(
@@ -72,14 +78,13 @@ def function_classes(
     for branch, layer in enumerate(child.enas_layers[0].branches):
         op_ids = [i for i, b in enumerate(child.branch_of) if b == branch]
         for found in _classes_of(layer, op_ids, space, maps):
-            _join(classes, found, len(maps))
+            _join(classes, found)
     return sorted(classes, key=lambda each: each.op_ids)
 
 
 def _classes_of(
     layer: Any, op_ids: list[int], space: SearchSpace, maps: Sequence[tf.Tensor]
 ) -> list[OpClass]:
-    """Returns the classes within one branch."""
     if not op_ids:
         return []
     found = signature(layer, maps[0].shape[-1])
@@ -87,11 +92,9 @@ def _classes_of(
     def probe(op_ids: list[int], relation: str, digest: str) -> OpClass:
         probed = Probed(layer, space.copy(op_ids[0]), found.run)
         relation = relation if len(op_ids) > 1 else "one op id"
-        told = functools.cache(
-            lambda number: probed.told(maps[number], whole=number == 0)
-        )
-        made_of = tuple(op_ids), relation, found.claims, probed, digest, told
-        return OpClass(*made_of, maps[0])
+        told = functools.cache(lambda n: probed.told(maps[n], whole=n == 0))
+        of_graph = found.claims, probed, digest
+        return OpClass(tuple(op_ids), relation, *of_graph, maps, told)
 
     if found.copy != "more":
         separate = found.copy == "weights" and layer.copies > 1
@@ -101,40 +104,43 @@ def _classes_of(
     for op_id in op_ids:
         # Of one graph, but not of one computation: the copy decides.
         digest = f"{found.digest} of copy {op_id}"
-        _join(classes, probe([op_id], "one op id", digest), len(maps))
+        _join(classes, probe([op_id], "one op id", digest))
     return classes
 
 
-def _join(classes: list[OpClass], new: OpClass, num_maps: int) -> None:
+def _join(classes: list[OpClass], new: OpClass) -> None:
     """Adds a class to the one that it is the same as, or to the list."""
     for each in classes:
-        relation = _relation(each, new, num_maps)
+        relation = _relation(each, new)
         if relation:
-            given = [r for r in (each.relation, new.relation) if r in RELATIONS]
-            each.relation = max([relation, *given], key=RELATIONS.index)
+            relations = relation, each.relation, new.relation
+            each.relation = max(relations, key=_rank)
             each.op_ids = tuple(sorted(each.op_ids + new.op_ids))
             return
     classes.append(new)
 
 
-def _relation(a: OpClass, b: OpClass, num_maps: int) -> str | None:
+def _relation(a: OpClass, b: OpClass) -> str | None:
     """Returns how two classes are the same on all maps, or None."""
     found = []
-    for number in range(num_maps):
+    for number in range(len(a.maps)):
         told = a.told(number), b.told(number)
         relation = _relation_on_a_map(*told, a.digest == b.digest)
         if relation is None:
             return None
         found.append(relation)
-    closest = max(found, key=RELATIONS.index)
+    relation = max(found, key=_rank)
     # A copy that is worth choosing must not stand for those that are not.
-    if closest == "alike" and a.suspicious != b.suspicious:
+    if relation == "alike" and a.suspicious != b.suspicious:
         return None
-    return closest
+    return relation
 
 
 def _relation_on_a_map(a: Told, b: Told, same_graph: bool) -> str | None:
-    apart = max(relative_distance(a.answer, b.answer), _apart_in_training(a, b))
+    apart = relative_distance(a.answer, b.answer)
+    random = min(a.noise[0], b.noise[0]) < 1 - EXACT
+    if not random:
+        apart = max(apart, relative_distance(a.trained, b.trained))
     noise = np.abs(np.subtract(a.noise, b.noise)).max()
     reached = np.abs(np.subtract(a.reached, b.reached)).max()
     if max(apart, noise, reached) <= EXACT:
@@ -145,12 +151,3 @@ def _relation_on_a_map(a: Told, b: Told, same_graph: bool) -> str | None:
     if same_graph:
         return "same computation"
     return "alike" if apart <= ALIKE and noise <= NOISE else None
-
-
-def _apart_in_training(a: Told, b: Told) -> float:
-    """Returns how far training steps are apart; 0 where they are random."""
-    if a.trained is None or b.trained is None:
-        return 0.0
-    if min(a.noise[0], b.noise[0]) < 1 - EXACT:
-        return 0.0
-    return relative_distance(a.trained, b.trained)

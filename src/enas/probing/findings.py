@@ -10,23 +10,9 @@ import tensorflow as tf
 
 from enas.cifar10.search_space import SearchSpace
 from enas.drawing.costs import Cost
+from enas.probing import probes
 from enas.probing.classes import OpClass, function_classes
-from enas.probing.judged import (
-    IGNORES,
-    JUDGED,
-    LINEAR,
-    RETURNS_INPUT,
-    judged,
-    loses_information,
-    nonlinearity,
-)
-from enas.probing.probes import (
-    Probed,
-    Steps,
-    correlation,
-    noise_of,
-    relative_distance,
-)
+from enas.probing.judged import JUDGED, judged, loses_information
 
 UNMET = 0.01
 RANDOM = 1e-3
@@ -41,25 +27,24 @@ ABOVE_ALL = 5.0
 class Measures:
     """What an op does on the probes: at the map size where it does least.
 
+    Distances are relative, see `relative_distance`.
+
     Attributes:
-      input_distance: relative distance of its evaluation from its input.
-      nonlinearity: relative distance of f(a x + b y) from a f(x) + b f(y),
-        with a + b = 1, so that an affine op has 0.
-      response: relative distance of its evaluations of two maps.
-      training_response: the same of two training steps with one draw.
-      training_distance: relative distance of a training step from its input.
-      passed: share of the map that a gradient reaches, in evaluation or in
-        training, where it is less.
+      input_distance: of its evaluation from its input.
+      nonlinearity: of f(a x + b y) from a f(x) + b f(y), with a + b = 1, so
+        that an affine op has 0.
+      response: of its evaluations of two maps.
+      training_response: of two training steps with one draw.
+      training_distance: of a training step from its input.
+      passed: share of the map that a gradient reaches in both modes.
       correlation: of two training steps over one map.
-      random: relative distance of two evaluations of one map, the largest.
+      random: distance of two evaluations of one map, the largest.
       zeros: share of evaluation's values that training zeroes.
       variance_kept: squared correlation of training and evaluation.
-      unmet: weights whose gradient is 0 on all probes, in evaluation or in
-        training.
-      weights: trainable weights.
-      sees: side of the square of pixels that reach one output, by gradients.
+      unmet: of its trainable `weights`, those without a gradient in some mode.
+      sees: side of the square of pixels that reach one output, by gradients,
+        on a map of this `side`.
       claims: side of the square that its kernels span.
-      side: of the map that `sees` was measured on.
       finite: whether all its answers are.
       has_state: whether an evaluation changes what it is.
       parameters: of one copy, as the op states them; None if it does not.
@@ -94,8 +79,12 @@ class Measures:
     @property
     def linear(self) -> bool:
         """Whether it is linear on maps of every size."""
-        small = self.finite and self.nonlinearity <= LINEAR
+        small = self.finite and self.low("nonlinearity")
         return small and "nonlinearity" not in self.only_at
+
+    def low(self, name: str) -> bool:
+        """Whether one of the `JUDGED` is small enough for a finding."""
+        return getattr(self, name) <= JUDGED[name][1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,9 +100,7 @@ def measured(
 ) -> Iterator[tuple[OpClass, Measures]]:
     """Yields what the op ids of a space are, and what each of these does.
 
-    Args:
-      child: a built `MacroChild`, fresh or trained.
-      maps: see `feature_maps`.
+    Arguments as `function_classes` takes them.
     """
     pixels = child.options.image_size**2
     for found in function_classes(child, space, maps):
@@ -128,28 +115,25 @@ def _measure(found: OpClass, maps: Sequence[tf.Tensor], cost: Cost) -> Measures:
     if cost.known:
         stated["parameters"] = cost.parameters
         stated["multiply_adds"] = cost.multiply_adds
-    every = probed.still_and_moved(
-        functools.partial(_answer, probed, claims=found.claims), maps
-    )
+    every = probed.still_and_moved(functools.partial(_answer, found), maps)
     answers = every[: len(maps)]
     if not all(each.finite for each in answers):
         return Measures(finite=False, has_state=probed.has_state, **stated)
     # Weights may be moved to where they are of no use.
     every = [each for each in every if each.finite]
-    least, only_at = _least(every)
     # Of every weight, which of its numbers any map meets.
     met = [
         np.any(of_one, axis=0)
         for of_one in zip(*(answer.met for answer in every), strict=True)
     ]
-    training, zeros = noise_of(
-        [answer.steps for answer in answers],
-        [answer.plain for answer in answers],
+    training, zeros = probes.noise_of(
+        [a.steps for a in answers], [a.plain for a in answers]
     )
     kept = [
-        correlation(a.steps.first.numpy().ravel(), a.plain.numpy().ravel()) ** 2
+        probes.correlation(np.ravel(a.steps.first), np.ravel(a.plain)) ** 2
         for a in answers
     ]
+    least, only_at = _least(every)
     return Measures(
         **least,
         correlation=training,
@@ -170,7 +154,7 @@ class _Answer(NamedTuple):
     """What an op makes of one map; numbers are as those of `Measures`."""
 
     plain: tf.Tensor
-    steps: Steps
+    steps: probes.Steps
     side: int
     sees: int
     random: float
@@ -180,13 +164,12 @@ class _Answer(NamedTuple):
 
     @property
     def finite(self) -> bool:
-        return bool(
-            np.isfinite(self.plain).all()
-            and np.isfinite(self.steps.first).all()
-        )
+        both = self.plain, self.steps.first
+        return all(bool(np.isfinite(y).all()) for y in both)
 
 
-def _answer(probed: Probed, x: tf.Tensor, claims: int) -> _Answer:
+def _answer(found: OpClass, x: tf.Tensor) -> _Answer:
+    probed = found.probed
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
         y = probed.evaluated(x)
@@ -195,8 +178,8 @@ def _answer(probed: Probed, x: tf.Tensor, claims: int) -> _Answer:
     measures = judged(probed, x, y, steps.first)
     measures["passed"] = min(float(mode.mean()) for mode in reached[0])
     met = [evaluation & training for evaluation, training in reached[1:]]
-    sees = _sees(tape, x, y, claims)
-    random = relative_distance(y, probed.evaluated(x))
+    sees = _sees(tape, x, y, found.claims)
+    random = probes.relative_distance(y, probed.evaluated(x))
     return _Answer(y, steps, int(x.shape[1]), sees, random, measures, met)
 
 
@@ -220,25 +203,6 @@ def _least(
         if 0 < len(below) < len(sizes):
             only_at[name] = below
     return least, only_at
-
-
-def chain_nonlinearity(
-    chain: Sequence[Probed], maps: Sequence[tf.Tensor]
-) -> float:
-    """Returns how far ops, one after the other, are from an affine function.
-
-    Returns:
-      The largest relative distance of f(a x + b y) from a f(x) + b f(y).
-    """
-
-    def run(x: tf.Tensor) -> tf.Tensor:
-        for probed in chain:
-            x = probed.evaluated(x)
-        return x
-
-    pairs = [(x, tf.roll(x, 1, axis=0)) for x in maps]
-    found = (nonlinearity(run, x, y, run(x), run(y)) for x, y in pairs)
-    return max(0.0, *found)
 
 
 def _sees(
@@ -271,17 +235,17 @@ def findings(found: Measures) -> list[Finding]:
     if not found.finite:
         return [Finding("not_finite", "returns numbers that are not finite")]
     reasons = {}
-    if found.response <= IGNORES:
+    if found.low("response"):
         # Whatever else it seems to be follows from this.
         reasons["constant"] = "returns a constant, whatever its input is"
     else:
         reasons |= _of_evaluation(found)
-    if found.training_distance <= RETURNS_INPUT < found.input_distance:
+    if found.low("training_distance") and not found.low("input_distance"):
         reasons["returns_input_in_training"] = (
             "returns its input in training (relative distance "
             f"{found.training_distance:.3f})"
         )
-    if found.training_response <= IGNORES < found.response:
+    if found.low("training_response") and not found.low("response"):
         reasons["ignores_input"] = "ignores its input in training"
     if loses_information(found.correlation, found.zeros):
         zeros = f", {100 * found.zeros:.0f} % of its values are zeroed"
@@ -308,11 +272,11 @@ def findings(found: Measures) -> list[Finding]:
 def _of_evaluation(found: Measures) -> dict[str, str]:
     """Returns what evaluation says about an op that answers, kind -> text."""
     reasons = {}
-    if found.input_distance <= RETURNS_INPUT:
+    if found.low("input_distance"):
         reasons["returns_input"] = (
             f"returns its input (relative distance {found.input_distance:.3f})"
         )
-    if found.nonlinearity <= LINEAR:
+    if found.low("nonlinearity"):
         reasons["linear"] = (
             f"is linear (to {found.nonlinearity:.0e}): a child of such ops "
             "alone is an affine function of the image"
@@ -323,7 +287,7 @@ def _of_evaluation(found: Measures) -> dict[str, str]:
             f"{found.unmet} of its {found.weights} weights ({share:.0f} %) "
             "never meet a pixel"
         )
-    if not found.passed:
+    if found.low("passed"):
         reasons["no_gradient"] = (
             "passes no gradient on: what comes before it cannot learn"
         )

@@ -3,11 +3,11 @@
 Two ops of one signature compute the same, each with its own weights.
 """
 
-import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.function_def_to_graph import (
     function_def_to_graph,
@@ -30,17 +30,16 @@ _CUTS = _FOLLOWED | {
     "ExpandDims",
 }
 _USES = ("nothing", "weights", "more")
+_NO_SPAN = np.zeros(2, int)
 Place = tuple[str, int]
 
 
-@dataclasses.dataclass(frozen=True)
-class Signature:
+class Signature(NamedTuple):
     """What a branch computes.
 
     Attributes:
-      digest: of the canonical graphs in evaluation and in training mode: types
-        of operations, their attributes, shapes of weights, constants, values of
-        weights that are never trained.
+      digest: of the graphs in evaluation and in training: types of operations
+        and attributes, shapes of weights, values of those never trained.
       copy: what the number of the copy decides: "nothing", "weights", which of
         the stacked weights are read, or "more".
       claims: side of the square that its kernels span, one after the other.
@@ -53,8 +52,7 @@ class Signature:
     run: Mapping[bool, Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Weight:
+class _Weight(NamedTuple):
     """A variable that a graph reads; its text is what it is without a name."""
 
     text: str
@@ -68,7 +66,11 @@ def signature(branch: Any, channels: int) -> Signature:
     """Traces a built branch on maps of any size and returns its signature."""
     run = {mode: _traced(branch, channels, mode) for mode in (False, True)}
     trained = run[True].graph
-    moving = {id(o) for o, i in trained.captures if not _only_read(i)}
+    moving = {
+        id(outside)
+        for outside, inside in trained.captures
+        if any(op.type not in _READS for op in inside.consumers())
+    }
     digests, uses, claims = [], [], []
     for graph in (run[False].graph, trained):
         library = _library(graph)
@@ -80,7 +82,7 @@ def signature(branch: Any, channels: int) -> Signature:
         uses.append(_use_of(graph.inputs[1], weights))
         claims.append(max(_span(graph, weights, library)))
     copy = max(uses, key=_USES.index)
-    return Signature("-".join(digests), copy, max(claims) + 1, run)
+    return Signature("-".join(digests), copy, int(max(claims)) + 1, run)
 
 
 def _traced(branch: Any, channels: int, training: bool) -> Any:
@@ -100,10 +102,6 @@ def _place(tensor: Any) -> Place:
     return tensor.op.name, tensor.value_index
 
 
-def _only_read(inside: Any) -> bool:
-    return all(op.type in _READS for op in inside.consumers())
-
-
 def _weight(outside: Any, branch: Any, moving: set[int]) -> _Weight:
     """Describes a captured tensor; one that is trained or moves, by its shape.
 
@@ -115,10 +113,8 @@ def _weight(outside: Any, branch: Any, moving: set[int]) -> _Weight:
     if outside._handle_data is None:
         # A table: what is in it is not looked at, so each is one of its own.
         return _Weight(f"resource {id(outside)}", (), False)
-    ((shape, dtype),) = [
-        (tuple(dim.size for dim in each.shape.dim), each.dtype)
-        for each in outside._handle_data.shape_and_type
-    ]
+    (form,) = outside._handle_data.shape_and_type
+    shape = tuple(dim.size for dim in form.shape.dim)
     mine = {id(v.value.handle): v for v in branch.variables}
     variable = mine.get(id(outside))
     trainable = variable is not None and variable.trainable
@@ -128,7 +124,7 @@ def _weight(outside: Any, branch: Any, moving: set[int]) -> _Weight:
     own = shape[1:] if stacked else shape
     text = f"variable {own}"
     if fixed:
-        value = tf.raw_ops.ReadVariableOp(resource=outside, dtype=dtype)
+        value = tf.raw_ops.ReadVariableOp(resource=outside, dtype=form.dtype)
         text += f" {_value_of(value)}"
     return _Weight(text, own, stacked)
 
@@ -136,23 +132,19 @@ def _weight(outside: Any, branch: Any, moving: set[int]) -> _Weight:
 def _digest(
     graph: Any, weights: Mapping[Place, _Weight], library: Mapping[str, Any]
 ) -> str:
-    """Returns the digest of a graph's outputs."""
     known = {place: _hash(each.text) for place, each in weights.items()}
     for number, tensor in enumerate(graph.inputs):
         known.setdefault(_place(tensor), _hash(f"input {number}"))
     for op in graph.get_operations():
         inputs = [known[_place(tensor)] for tensor in op.inputs]
-        passes = op.type in _PASSES or _changes_no_number(op)
+        ends = [*op.inputs, *op.outputs]
+        floats = all(end.dtype.is_floating for end in ends)
+        passes = op.type in _PASSES or (op.type == "Cast" and floats)
         whole = "" if passes else _hash(op.type, *inputs, *_facts(op, library))
         for i in range(len(op.outputs)):
             text = inputs[i] if passes else _hash(whole, str(i))
             known.setdefault((op.name, i), text)
     return _hash(*(known[_place(tensor)] for tensor in graph.outputs))
-
-
-def _changes_no_number(op: Any) -> bool:
-    ends = [*op.inputs, *op.outputs]
-    return op.type == "Cast" and all(end.dtype.is_floating for end in ends)
 
 
 def _facts(op: Any, library: Mapping[str, Any]) -> Iterator[str]:
@@ -182,12 +174,9 @@ def _library(graph: Any) -> dict[str, Any]:
         }
 
 
-def _hash(*parts: Any) -> str:
-    made = hashlib.blake2b(digest_size=12)
-    for part in parts:
-        made.update(part.encode() if isinstance(part, str) else part)
-        made.update(b"\n")
-    return made.hexdigest()
+def _hash(*parts: str | bytes) -> str:
+    whole = b"\n".join(p.encode() if isinstance(p, str) else p for p in parts)
+    return hashlib.blake2b(whole, digest_size=12).hexdigest()
 
 
 def _value_of(tensor: Any) -> str:
@@ -219,52 +208,42 @@ def _source(tensor: Any, through: set[str] = _FOLLOWED) -> Place:
 
 def _span(
     graph: Any, weights: Mapping[Place, _Weight], library: Mapping[str, Any]
-) -> tuple[int, int]:
-    """Returns how many pixels beyond its own (height, width) a value may see.
+) -> np.ndarray:
+    """Returns how many pixels beyond its own a value may see, (height, width).
 
     Kernels one after the other add up, of those side by side the largest
     counts. A dilation is no part of it: a kernel claims what its taps do.
     """
-    reach: dict[str, tuple[int, int]] = {}
+    reach: dict[str, np.ndarray] = {}
     for op in graph.get_operations():
-        so_far = [reach.get(tensor.op.name, (0, 0)) for tensor in op.inputs]
+        before = [reach[t.op.name] for t in op.inputs if t.op.name in reach]
         own = [_own_span(op, weights)] if op.type in _KERNELS else []
         for value in op.node_def.attr.values():
             for called in _functions_in(value):
                 own.append(_span(library[called.name], {}, library))
-        before, within = _largest(so_far), _largest(own)
-        reach[op.name] = before[0] + within[0], before[1] + within[1]
+        reach[op.name] = _largest(before) + _largest(own)
     return _largest([reach[tensor.op.name] for tensor in graph.outputs])
 
 
-def _own_span(op: Any, weights: Mapping[Place, _Weight]) -> tuple[int, int]:
+def _largest(spans: list[np.ndarray]) -> np.ndarray:
+    return np.max([_NO_SPAN, *spans], axis=0)
+
+
+def _own_span(op: Any, weights: Mapping[Place, _Weight]) -> np.ndarray:
     """Returns how many pixels of its input beyond one an operation meets."""
     # What Keras makes of a convolution over something else than the map.
     if op.inputs[0].op.type == "ExpandDims":
-        return 0, 0
-    height, width = _kernel(op.inputs[1], weights)
-    if op.type != "Conv2DBackpropInput":
-        return height, width
-    # Each of its outputs meets every stride-th tap.
-    first = 1 if op.get_attr("data_format") == b"NHWC" else 2
-    strides = op.get_attr("strides")
-    return height // strides[first], width // strides[first + 1]
-
-
-def _largest(sides: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Returns the largest height and the largest width, (0, 0) of none."""
-    heights, widths = zip((0, 0), *sides, strict=True)
-    return max(heights), max(widths)
-
-
-def _kernel(kernel: Any, weights: Mapping[Place, _Weight]) -> tuple[int, int]:
-    """Returns height and width of a kernel, less one.
-
-    One that is cut out of a weight, as the only tap that meets a pixel, claims
-    what the weight does.
-    """
+        return _NO_SPAN
+    # A kernel that is cut out of a weight, as the only tap that meets a pixel,
+    # claims what the weight does.
+    kernel = op.inputs[1]
     weight = weights.get(_source(kernel, _CUTS))
     shape = list(weight.shape) if weight else []
     if len(shape) != 4:
         shape = kernel.shape.as_list() if kernel.shape.rank == 4 else [1, 1]
-    return max(0, (shape[0] or 1) - 1), max(0, (shape[1] or 1) - 1)
+    span = np.array([max(0, (side or 1) - 1) for side in shape[:2]])
+    if op.type != "Conv2DBackpropInput":
+        return span
+    # Each of its outputs meets every stride-th tap.
+    first = 1 if op.get_attr("data_format") == b"NHWC" else 2
+    return span // op.get_attr("strides")[first : first + 2]

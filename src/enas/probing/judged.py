@@ -1,23 +1,20 @@
 """What is judged on one map, and from which value on it is suspicious."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from enas.probing.probes import Probed, relative_distance
 
-RETURNS_INPUT = 0.1
-LINEAR = 1e-3
-IGNORES = 1e-6
 INDEPENDENT = 0.9
 ZEROED = 0.8
 # Measure -> kind of the finding, and the largest value that is one.
 JUDGED = {
-    "input_distance": ("returns_input", RETURNS_INPUT),
-    "nonlinearity": ("linear", LINEAR),
-    "response": ("constant", IGNORES),
-    "training_response": ("ignores_input", IGNORES),
-    "training_distance": ("returns_input_in_training", RETURNS_INPUT),
+    "input_distance": ("returns_input", 0.1),
+    "nonlinearity": ("linear", 1e-3),
+    "response": ("constant", 1e-6),
+    "training_response": ("ignores_input", 1e-6),
+    "training_distance": ("returns_input_in_training", 0.1),
     "passed": ("no_gradient", 0.0),
 }
 
@@ -27,13 +24,10 @@ def judged(
 ) -> dict[str, float]:
     """Returns what is judged, but for the gradient, see `Measures`.
 
-    Args:
-      x: a map.
-      y: its evaluation.
-      step: what a training step of draw 1 makes of it.
+    `y` is the evaluation of the map `x`, `step` its training step.
     """
     other = tf.roll(x, 1, axis=0)
-    of_other, of_other_step = probed.evaluated(other), probed.trained(other, 1)
+    of_other, of_other_step = probed.evaluated(other), probed.trained(other)
     return {
         "input_distance": relative_distance(x, y),
         "nonlinearity": nonlinearity(probed.evaluated, x, other, y, of_other),
@@ -53,17 +47,21 @@ def nonlinearity(
     )
 
 
+def chain_nonlinearity(
+    chain: Sequence[Probed], maps: Sequence[tf.Tensor]
+) -> float:
+    """Returns the largest `nonlinearity` of ops, one after the other."""
+
+    def run(x: tf.Tensor) -> tf.Tensor:
+        for probed in chain:
+            x = probed.evaluated(x)
+        return x
+
+    pairs = [(x, tf.roll(x, 1, axis=0)) for x in maps]
+    found = (nonlinearity(run, x, y, run(x), run(y)) for x, y in pairs)
+    return max(0.0, *found)
+
+
 def loses_information(training: float, zeros: float) -> bool:
     """Judges what `noise_of` returns."""
     return training < INDEPENDENT or zeros > ZEROED
-
-
-def suspicious(found: dict[str, float], noise: tuple[float, float]) -> bool:
-    """Says whether something that is judged is small enough for a finding.
-
-    Args:
-      found: see `judged`.
-      noise: see `noise_of`.
-    """
-    small = any(value <= JUDGED[name][1] for name, value in found.items())
-    return small or loses_information(*noise)

@@ -17,13 +17,14 @@ from enas.common_ops import is_copied
 BATCH = 4
 # A smaller gradient, over the size of the answers, counts as none.
 PASSES = 1e-3
-# Weights of this size and below, such as the scales of residual blocks, grow.
+# Weights of this size and below grow: a residual block whose last scale starts
+# near 0 is the identity at first only.
 SMALL = 0.02
 T = TypeVar("T")
 
 
 def feature_maps(child: Any, images: np.ndarray) -> list[tf.Tensor]:
-    """Returns maps of three sizes: random ones, and images through the stem.
+    """Returns maps of three sizes: images through the stem, then random ones.
 
     Args:
       child: a built `MacroChild`, fresh or trained.
@@ -47,11 +48,7 @@ def feature_maps(child: Any, images: np.ndarray) -> list[tf.Tensor]:
 
 
 class Steps(NamedTuple):
-    """What two training steps make of a map, and what they pass back.
-
-    Attributes:
-      reached: see `Probed.reached`.
-    """
+    """What two training steps make of a map; `reached` as `Probed.reached`."""
 
     first: tf.Tensor
     second: tf.Tensor
@@ -63,13 +60,13 @@ class Told(NamedTuple):
 
     Attributes:
       answer: its evaluation, with weights as they are and moved, as a vector.
-      trained: of a training step, or None where only an evaluation was asked.
+      trained: of a training step; empty where only an evaluation was asked.
       noise: see `noise_of`.
       reached: shares of the map and of the weights that training reaches.
     """
 
     answer: np.ndarray
-    trained: np.ndarray | None
+    trained: np.ndarray
     noise: tuple[float, float]
     reached: tuple[float, float]
 
@@ -78,12 +75,9 @@ class Told(NamedTuple):
 class Probed:
     """One op id, as a function of a map. Probing leaves it as it was.
 
-    Args:
-      branch: the built layer that it is.
-      copy: which copy of it.
-      run: whether in training -> the traced layer, see `Signature`.
-
     Attributes:
+      branch: the built layer that it is; `copy` is which copy of it.
+      run: whether in training -> the traced layer, see `Signature`.
       has_state: whether an evaluation has changed a variable of it.
     """
 
@@ -94,19 +88,24 @@ class Probed:
 
     def evaluated(self, x: tf.Tensor) -> tf.Tensor:
         """Returns what it makes of a map in evaluation."""
-        with self._as_it_was() as changed:
+        variables = self.branch.non_trainable_variables
+        with _restored(variables) as before:
             y = self._run(x, False, (0, 0))
-            self.has_state |= changed()
+            self.has_state |= any(
+                not np.array_equal(v.numpy(), old.numpy(), equal_nan=True)
+                for v, old in zip(variables, before, strict=True)
+            )
         return y
 
-    def trained(self, x: tf.Tensor, draw: int) -> tf.Tensor:
-        """Returns what a training step makes of a map."""
-        with self._as_it_was():
-            return self._run(x, True, (draw, draw))
+    def trained(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns what a training step makes of a map, always by one draw."""
+        with _restored(self.branch.non_trainable_variables):
+            return self._run(x, True, (1, 1))
 
     def two_steps(self, x: tf.Tensor) -> Steps:
         """Runs two training steps, one after the other, on a map."""
-        with self._as_it_was(), tf.GradientTape() as tape:
+        moving = self.branch.non_trainable_variables
+        with _restored(moving), tf.GradientTape() as tape:
             tape.watch(x)
             steps = self._run(x, True, (1, 1)), self._run(x, True, (2, 2))
             both = tf.concat(steps, 0)
@@ -124,15 +123,12 @@ class Probed:
             unconnected_gradients="zero",
         )
         small = PASSES * np.std(y.numpy(), dtype=np.float64)
-        met = [
-            self._own(tf.convert_to_tensor(gradient).numpy(), variable) != 0
-            for variable, gradient in zip(variables, of_weights, strict=True)
-        ]
-        return [np.abs(of_map.numpy()) > small, *met]
-
-    def _own(self, array: np.ndarray, variable: Any) -> np.ndarray:
-        """Returns the part of a weight that belongs to this copy."""
-        return array[self.copy] if is_copied(variable) else array
+        reached = [np.abs(of_map.numpy()) > small]
+        for variable, gradient in zip(variables, of_weights, strict=True):
+            values = tf.convert_to_tensor(gradient).numpy()
+            own = values[self.copy] if is_copied(variable) else values
+            reached.append(own != 0)
+        return reached
 
     def _run(
         self, x: tf.Tensor, training: bool, seed: tuple[int, int]
@@ -140,78 +136,53 @@ class Probed:
         y = self.run[training](x, tf.constant(self.copy), tf.constant(seed))
         return tf.cast(y, tf.float32)
 
-    @contextlib.contextmanager
-    def _as_it_was(self) -> Iterator[Callable[[], bool]]:
-        """Puts variables that move back; hands out whether one has moved."""
-        variables = self.branch.non_trainable_variables
-        with _restored(variables) as before:
-            yield lambda: any(
-                not np.array_equal(v.numpy(), old.numpy(), equal_nan=True)
-                for v, old in zip(variables, before, strict=True)
-            )
-
     def still_and_moved(
         self, function: Callable[[tf.Tensor], T], maps: Sequence[tf.Tensor]
     ) -> list[T]:
         """Returns a function of all maps, then again with weights moved."""
-        still = [function(x) for x in maps]
-        if not self.branch.trainable_variables:
-            return [*still, *still]
-        with self._moved():
-            return [*still, *(function(x) for x in maps)]
-
-    @contextlib.contextmanager
-    def _moved(self) -> Iterator[None]:
-        """Moves the weights a little, as training would, and back.
-
-        A block whose last scale starts near 0 is the identity at first only.
-        """
         variables = self.branch.trainable_variables
+        still = [function(x) for x in maps]
+        if not variables:
+            return [*still, *still]
         with _restored(variables) as before:
-            for i, (variable, old) in enumerate(
-                zip(variables, before, strict=True)
-            ):
+            # A little, as training would move them.
+            for i, old in enumerate(before):
                 size = tf.sqrt(tf.reduce_mean(old**2))
                 step = tf.where(size > SMALL, 0.1 * size, 0.5)
                 noise = tf.random.stateless_normal(old.shape, (i, 5))
                 # A scale or a variance may have to stay positive.
                 noise = tf.abs(noise) if tf.reduce_all(old > 0) else noise
-                variable.assign(old + step * noise)
-            yield
+                variables[i].assign(old + step * noise)
+            return [*still, *(function(x) for x in maps)]
 
     def told(self, x: tf.Tensor, whole: bool = True) -> Told:
         """Returns what one map tells of it, by one evaluation if not whole."""
         if not whole:
-            answer = self.evaluated(x).numpy().ravel()
-            return Told(answer, None, noise=(1.0, 0.0), reached=(1.0, 1.0))
+            answer, none = np.ravel(self.evaluated(x)), np.zeros(0)
+            return Told(answer, none, noise=(1.0, 0.0), reached=(1.0, 1.0))
         still, moved = self.still_and_moved(self.evaluated, [x])
         steps = self.two_steps(x)
-        answer = np.concatenate([y.numpy().ravel() for y in (still, moved)])
+        answer = np.concatenate([np.ravel(still), np.ravel(moved)])
         of_map, *met = steps.reached
-        of_weights = np.concatenate([np.ones(1), *(m.ravel() for m in met)])
+        of_weights = np.concatenate([np.ones(1), *map(np.ravel, met)])
         reached = float(of_map.mean()), float(of_weights.mean())
-        trained = steps.first.numpy().ravel()
-        return Told(answer, trained, noise_of([steps], [still]), reached)
+        noise = noise_of([steps], [still])
+        return Told(answer, np.ravel(steps.first), noise, reached)
 
 
 def noise_of(
     steps: Sequence[Steps], plain: Sequence[tf.Tensor]
 ) -> tuple[float, float]:
-    """Returns how random an op is in training.
-
-    Args:
-      steps: of every map.
-      plain: what evaluation makes of it.
+    """Returns how random an op is in training, by steps and evaluations.
 
     Returns:
       (correlation, zeros): of two steps over the same maps, in [-1, 1],
       1 for an op that draws nothing; and the share of evaluation's values
       that training zeroes.
     """
-    rows = [(s.first, s.second, y) for s, y in zip(steps, plain, strict=True)]
+    columns = [s.first for s in steps], [s.second for s in steps], plain
     first, second, evaluated = (
-        np.concatenate([y.numpy().ravel() for y in column])
-        for column in zip(*rows, strict=True)
+        np.concatenate([np.ravel(y) for y in column]) for column in columns
     )
     met = evaluated != 0
     zeros = np.mean(first[met] == 0) if met.any() else 0.0

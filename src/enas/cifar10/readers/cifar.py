@@ -1,9 +1,4 @@
-"""Finds CIFAR-10 and CIFAR-100, and reads them.
-
-Known are the unpacked Python and binary versions, prepared TFDS folders, an
-npz file, and the published archives, which are read as they are; and where
-Keras, torchvision and TFDS put them.
-"""
+"""Finds CIFAR-10 and CIFAR-100 in all their forms, and reads them."""
 
 import functools
 import os
@@ -31,7 +26,7 @@ class Found(NamedTuple):
 
     form: str
     place: pathlib.Path
-    read: Callable[[pathlib.Path, Say], Pairs]
+    read: Callable[[Published, pathlib.Path, Say], Pairs]
 
 
 def find_cifar(
@@ -39,14 +34,12 @@ def find_cifar(
 ) -> tuple[str, Pairs]:
     """Reads the first copy of a published data set that is found.
 
-    Args:
-        data_path: Folder or file searched first, or None.
-        data_dir: Folder searched next, and at last downloaded into.
+    Searched are `data_path`, a folder or file or None, then the folder
+    `data_dir`, which is at last downloaded into.
 
     Returns:
-        (source, pairs): a sentence that says what was taken, and images, uint8
-        `[images, 32, 32, 3]`, and labels, int32 `[images]`, of training and
-        test set in the order of the published files.
+        (source, pairs): a sentence that says what was taken, and what
+        `published.read_files` returns.
 
     Raises:
         UserError: None is found and none can be downloaded, or the one that
@@ -58,11 +51,10 @@ def find_cifar(
             f"--data_path={data_path} {_missing(data_path)} of the forms of "
             f"{what.title}; looking in {data_dir}"
         )
-    homes = (
-        full_path(os.path.join(os.environ.get(variable) or default, part))
-        for variable, default, part in HOMES
-    )
-    places = [data_dir, *homes]
+    places = [data_dir]
+    for variable, default, part in HOMES:
+        home = os.environ.get(variable) or default
+        places.append(full_path(os.path.join(home, part)))
     for place in places:
         found = found or _find(what, place)
     if found is None:
@@ -72,7 +64,7 @@ def find_cifar(
         raise _not_found(what, data_path, places, reason)
     source = f"{what.title} as {found.form}, from {found.place}"
     log(source)
-    return source, found.read(found.place, log)
+    return source, found.read(what, found.place, log)
 
 
 def holds(what: Published, place: str | os.PathLike[str]) -> bool:
@@ -81,7 +73,6 @@ def holds(what: Published, place: str | os.PathLike[str]) -> bool:
 
 
 def _find(what: Published, place: str | os.PathLike[str]) -> Found | None:
-    """Returns the first form in a place, or None, also if it is not ours."""
     try:
         return next(_forms(what, pathlib.Path(full_path(place))), None)
     except OSError:
@@ -98,36 +89,32 @@ def _forms(what: Published, path: pathlib.Path) -> Iterator[Found]:
             if any(
                 (folder / f"{file}{suffix}").is_file() for file in what.files
             ):
-                read = functools.partial(_read_folder, what, suffix)
+                read = functools.partial(_read_folder, suffix)
                 yield Found(form, folder, read)
     prepared = tfds.find(what, path)
     if prepared is not None:
-        read = functools.partial(tfds.read, what)
-        yield Found("prepared TFDS folder", prepared, read)
+        yield Found("prepared TFDS folder", prepared, tfds.read)
     for file in (path, path / f"{what.name}.npz", *_archives(what, path)):
         if file.suffix == ".npz" and file.is_file():
-            read = functools.partial(packed.read_npz, what)
-            yield Found("npz file", file, read)
+            yield Found("npz file", file, packed.read_npz)
         elif file.is_file() and packed.is_archive(file):
-            read = functools.partial(packed.read_archive, what)
-            yield Found("archive", file, read)
+            yield Found("archive", file, packed.read_archive)
 
 
 def _archives(what: Published, folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns what may be an archive of the data set, usual names first."""
     stem = what.title.lower()
     usual = (f"{stem}-python.tar.gz", f"{stem}-binary.tar.gz")
-    found = sorted(
-        folder.glob(f"{stem}-*"), key=lambda p: (p.name not in usual, p)
-    )
-    # Downloads that were broken off, and files for another program.
-    return [
-        p for p in found if p.suffix not in BROKEN and "matlab" not in p.name
+    found = [
+        path
+        for path in folder.glob(f"{stem}-*")
+        # Not downloads that were broken off, nor files for another program.
+        if path.suffix not in BROKEN and "matlab" not in path.name
     ]
+    return sorted(found, key=lambda path: (path.name not in usual, path))
 
 
 def _read_folder(
-    what: Published, suffix: str, folder: pathlib.Path, log: Say
+    suffix: str, what: Published, folder: pathlib.Path, log: Say
 ) -> Pairs:
     def contents() -> Iterator[tuple[pathlib.Path, str, bytes]]:
         for file in what.files:

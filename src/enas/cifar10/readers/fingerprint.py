@@ -18,9 +18,7 @@ IMAGES_PER_PART = 10_000
 def describe(images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Returns what a split is: how many images, of which shape, and a hash.
 
-    Args:
-        images: uint8 `[images, height, width, 3]`.
-        labels: int32 `[images]`.
+    Of uint8 `[images, height, width, 3]` and int32 `[images]`.
     """
     images = np.ascontiguousarray(images)
     starts = range(0, len(images), IMAGES_PER_PART)

@@ -1,7 +1,6 @@
 """Reads your own data set: a sub-folder of images for each class."""
 
 import concurrent.futures
-import functools
 import hashlib
 import os
 import struct
@@ -42,18 +41,13 @@ class Image(NamedTuple):
 def read_folder(
     dataset: str, size: int, how: str, log: Say
 ) -> tuple[str, list[tuple[np.ndarray, np.ndarray]], tuple[str, ...]]:
-    """Reads the images of a folder.
+    """Reads the images of folder:PATH, scaled as by `scaling.fitted`.
 
-    The folder holds a sub-folder for each class, or train, val (or valid, or
+    PATH holds a sub-folder for each class, or train, val (or valid, or
     validation) and test, which do. What there is no folder for is drawn from
     the training images: a tenth, by each image's own name, so that no image
     changes its split when others come and go. Images are in the order of a
     hash of their names, so that the first N are a mixture.
-
-    Args:
-        dataset: folder:PATH.
-        size: Side of the images, pixels; they are scaled.
-        how: As `scaling.fitted` takes it.
 
     Returns:
         (source, pairs, class_names): a sentence; images, uint8
@@ -69,10 +63,7 @@ def read_folder(
     skipped = Counts()
     folders = split_folders(path, skipped)
     names = class_names(folders, skipped)
-    images = {
-        split: _listed(folder, names, skipped)
-        for split, folder in folders.items()
-    }
+    images = {k: _listed(v, names, skipped) for k, v in folders.items()}
     origin = {k: os.path.basename(v) + "/" for k, v in folders.items()}
     if list(folders.values()) == [path]:
         origin = {"train": "the classes' folders"}
@@ -99,8 +90,7 @@ def read_folder(
 
 
 def _told(counts: Counts) -> str:
-    told = ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items()))
-    return _printable(told)
+    return _printable(", ".join(f"{n} {k}" for k, n in sorted(counts.items())))
 
 
 def _printable(name: str) -> str:
@@ -153,14 +143,12 @@ def _drawn(images: list[Image], split: str) -> list[Image]:
     if drawn or len(images) < 3:
         return drawn
     # Too few for a tenth by name to hold one: the one that comes closest.
-    return [min(images, key=functools.partial(_hash, split))]
+    return [min(images, key=lambda image: _hash(split, image))]
 
 
 def _read(
     images: list[Image], size: int, how: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns pixels and labels of images."""
-
     def read(image: Image) -> np.ndarray:
         return fitted(decoded(image.path), size, how)
 
@@ -171,10 +159,9 @@ def _read(
 
 
 def decoded(path: str) -> np.ndarray:
-    """Returns the pixels of a picture file, uint8 `[height, width, 3]`.
+    """Returns the pixels of a picture, uint8 `[height, width, 3]`.
 
-    Grey becomes three equal channels, transparency is dropped, of a moving
-    picture the first image is taken.
+    Without transparency, and of a moving picture the first image.
 
     Raises:
         UserError: It is none that can be read.
@@ -201,10 +188,7 @@ def decoded(path: str) -> np.ndarray:
 
 
 def _colours_of_bmp(content: bytes) -> np.ndarray:
-    """Returns the colours of a BMP of one byte per pixel, uint8 `[n, 3]`.
-
-    TensorFlow returns their numbers.
-    """
+    """Returns the colours of a BMP whose pixels are numbers, uint8 `[n, 3]`."""
     pixels, header = struct.unpack_from("<II", content, 10)
     if content[30] in (1, 2):
         raise ValueError("its rows are packed")

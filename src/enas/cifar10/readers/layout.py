@@ -56,6 +56,7 @@ def _sub_folders(folder: str, skipped: Counts) -> list[os.DirEntry[str]]:
 def split_folders(path: str, skipped: Counts) -> dict[str, str]:
     """Returns dict, split -> its folder; PATH itself as train without any."""
     legal = {name: split for split in SPLITS for name in SPLITS[split]}
+    # Of each split, names of its folders.
     found: dict[str, list[str]] = collections.defaultdict(list)
     rest: list[str] = []
     beside = Counts()
@@ -63,24 +64,22 @@ def split_folders(path: str, skipped: Counts) -> dict[str, str]:
         split = legal.get(entry.name.lower())
         # A class may be called train: it holds images and no folders.
         if split and _sub_folders(entry.path, Counts()):
-            found[split].append(entry.path)
+            found[split].append(entry.name)
         else:
             rest.append(entry.name + " (without sub-folders)" * bool(split))
     if not found:
         return {"train": path}
     skipped.update(beside)
-    doubled = any(len(folders) > 1 for folders in found.values())
+    doubled = any(len(names) > 1 for names in found.values())
     if doubled or rest or "train" not in found:
-        told = [
-            os.path.basename(f) for folders in found.values() for f in folders
-        ]
         raise UserError(
             "--dataset=folder:PATH takes a folder train and, if you like, one "
             "of val, valid and validation, and test, each with a sub-folder "
             f"per class, and no other folders; {path} has "
-            f"{', '.join(sorted([*told, *rest]))}. Rename or move the others."
+            f"{', '.join(sorted(sum(found.values(), rest)))}. Rename or move "
+            "the others."
         )
-    return {split: folders[0] for split, folders in found.items()}
+    return {split: os.path.join(path, found[split][0]) for split in found}
 
 
 def class_names(folders: dict[str, str], skipped: Counts) -> tuple[str, ...]:

@@ -39,9 +39,8 @@ def read_archive(what: Published, path: pathlib.Path, log: Say) -> Pairs:
         members = _members(what, archive)
         first = next(members, None)
         if first is None:
-            raise ContentError(
-                f"it holds {', '.join(what.files)}", "none of these"
-            )
+            legal = f"it holds {', '.join(what.files)}"
+            raise ContentError(legal, "none of these")
         suffix = ".bin" if first[1].endswith(".bin") else ""
         contents = (
             (f"{path}/{member}", name, content)
@@ -78,8 +77,7 @@ def read_npz(what: Published, path: pathlib.Path, log: Say) -> Pairs:
             labels = arrays[f"y_{split}"].reshape(-1)
             if images.shape in ((count, 3072), (count, 3, 32, 32)):
                 images = images.reshape(count, 3, 32, 32).transpose(0, 2, 3, 1)
-            shape = [count, 32, 32, 3]
-            check_pair(what, "images are", images, labels, shape)
-            images = np.ascontiguousarray(images)
-            pairs.append((images, labels.astype(np.int32)))
+            check_pair(what, "images are", images, labels, [count, 32, 32, 3])
+            pair = np.ascontiguousarray(images), labels.astype(np.int32)
+            pairs.append(pair)
     return pairs

@@ -18,9 +18,9 @@ def load(content: bytes) -> Any:
     try:
         return _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
     except (EOFError, LookupError) as error:
+        kind = type(error).__name__
         raise pickle.UnpicklingError(
-            "a pickle that is truncated, or none at all: "
-            f"{type(error).__name__}"
+            f"a pickle that is truncated, or none at all: {kind}"
         ) from error
 
 
@@ -43,19 +43,13 @@ def _pickled_buffer(buffer: bytes, dtype: np.dtype, *form: Any) -> np.ndarray:
     return np.frombuffer(buffer, dtype).reshape(shape, order=order)
 
 
-# The names in pickles of NumPy 1 and 2. None of NumPy's own functions is among
-# them, so that a file reaches only what is listed here.
+# The names in pickles of NumPy 1. None of NumPy's own functions is among them,
+# so that a file reaches only what is listed here.
 _ADMITTED = {
     ("_codecs", "encode"): _pickled_bytes,
-    **{
-        (f"{package}{module}", name): function
-        for package in ("numpy.core", "numpy._core")
-        for module, name, function in (
-            (".multiarray", "_reconstruct", lambda *_: np.empty(0, np.int8)),
-            (".multiarray", "scalar", lambda d, b: np.frombuffer(b, d)[0]),
-            (".numeric", "_frombuffer", _pickled_buffer),
-        )
-    },
+    ("numpy.core.multiarray", "_reconstruct"): lambda *_: np.empty(0, np.int8),
+    ("numpy.core.multiarray", "scalar"): lambda d, b: np.frombuffer(b, d)[0],
+    ("numpy.core.numeric", "_frombuffer"): _pickled_buffer,
     ("numpy", "dtype"): _pickled_dtype,
     # Only named as the class to be made, which is always an array.
     ("numpy", "ndarray"): None,
@@ -70,9 +64,11 @@ class _ArrayUnpickler(pickle._Unpickler):
     """
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
+        # NumPy 2 has renamed one package.
+        place = module.replace("numpy._core", "numpy.core"), name
+        if place not in _ADMITTED:
             raise pickle.UnpicklingError(
                 f"a pickle that asks for {module}.{name}, which was not run; "
                 "only arrays and plain containers are read"
             )
-        return _ADMITTED[module, name]
+        return _ADMITTED[place]

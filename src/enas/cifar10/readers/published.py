@@ -28,8 +28,8 @@ class Published:
         label_key: Where the labels are in the dictionary of a Python file.
         label_bytes: Bytes before the pixels of an image in a binary file, the
             last of which is the label.
-        folders: Suffix of the files of a version, "" for Python's and ".bin"
-            for the binary one -> what its archive unpacks to.
+        folders: Suffix of the files of a version, "" or ".bin" -> what its
+            archive unpacks to.
         url: Where TensorFlow Datasets downloads it from.
         class_names: In the order of the labels.
     """
@@ -50,37 +50,30 @@ class Published:
         return {"train": sum(train), "test": test}
 
 
-CIFAR100_NAMES = tuple(
-    """
-    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl
-    boy bridge bus butterfly camel can castle caterpillar cattle chair
-    chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
-    elephant flatfish forest fox girl hamster house kangaroo keyboard lamp
-    lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain
-    mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck
-    pine_tree plain plate poppy porcupine possum rabbit raccoon ray road
-    rocket rose sea seal shark shrew skunk skyscraper snail snake spider
-    squirrel streetcar sunflower sweet_pepper table tank telephone television
-    tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf
-    woman worm
-    """.split()
-)
+_CIFAR10_FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+_CIFAR10_NAMES = "airplane automobile bird cat deer dog frog horse ship truck"
+_CIFAR100_NAMES = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy
+bridge bus butterfly camel can castle caterpillar cattle chair chimpanzee clock
+cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
+forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion
+lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange
+orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
+possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper
+snail snake spider squirrel streetcar sunflower sweet_pepper table tank
+telephone television tiger tractor train trout tulip turtle wardrobe whale
+willow_tree wolf woman worm
+"""
 CIFAR = {
     "cifar10": Published(
         "cifar10",
         "CIFAR-10",
-        dict.fromkeys(
-            [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"], 10_000
-        ),
+        dict.fromkeys(_CIFAR10_FILES, 10_000),
         "labels",
         1,
         {"": "cifar-10-batches-py", ".bin": "cifar-10-batches-bin"},
         "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
-        tuple(
-            """
-            airplane automobile bird cat deer dog frog horse ship truck
-            """.split()
-        ),
+        tuple(_CIFAR10_NAMES.split()),
     ),
     "cifar100": Published(
         "cifar100",
@@ -90,7 +83,7 @@ CIFAR = {
         2,
         {"": "cifar-100-python", ".bin": "cifar-100-binary"},
         "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
-        CIFAR100_NAMES,
+        tuple(_CIFAR100_NAMES.split()),
     ),
 }
 
@@ -116,9 +109,7 @@ def reading(
 ) -> Iterator[None]:
     """Makes whatever goes wrong in the `with` block a `UserError` of a file.
 
-    Args:
-        whole: What is said if the file cannot be read at all.
-        part: Which part of it cannot.
+    `whole` is said if the file, or this `part` of it, cannot be read at all.
     """
     try:
         yield
@@ -171,17 +162,15 @@ def read_files(
         total += count
     images = np.empty((total, 32, 32, 3), np.uint8)
     labels = np.empty(total, np.int32)
-    place: object = ""
+    path: object = ""
     for path, name, content in contents:
-        place = path
         log(name)
         part = slots.pop(name.removesuffix(suffix))
-        planes, labels[part] = read_one(
-            what, path, content, suffix, part.stop - part.start
-        )
+        count = part.stop - part.start
+        planes, labels[part] = read_one(what, path, content, suffix, count)
         images[part] = planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     for name in slots:
-        folder = os.path.dirname(str(place))
+        folder = os.path.dirname(str(path))
         raise missing(what, os.path.join(folder, name + suffix))
     count = what.counts["train"]
     return [(images[:count], labels[:count]), (images[count:], labels[count:])]
@@ -190,11 +179,7 @@ def read_files(
 def read_one(
     what: Published, path: object, content: bytes, suffix: str, count: int
 ) -> Pair:
-    """Reads one file.
-
-    Args:
-        suffix: ".bin" for the binary version, "" for the Python version.
-        count: Images that it must hold.
+    """Reads one file, which must hold `count` images; `suffix` as above.
 
     Returns:
         (planes, labels): uint8 `[count, 3072]`, the red, green and blue plane
@@ -221,8 +206,7 @@ def check_pair(
 ) -> None:
     """Refuses all but uint8 images of a shape, and a label for each.
 
-    Args:
-        name: What a message calls the images, with its verb.
+    `name` is what a message calls the images, with its verb.
     """
     if images.dtype != np.uint8 or list(images.shape) != shape:
         received = f"{images.dtype} {list(images.shape)}"

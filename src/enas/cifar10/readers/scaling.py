@@ -1,7 +1,7 @@
 """Brings images to the side that the child takes. NumPy only.
 
-The area rule: a pixel of the result is the mean of the part of the image that
-it covers. It is computed in whole numbers, so every machine gets the same.
+A pixel of the result is the mean of the part of the image that it covers,
+computed in whole numbers, so every machine gets the same.
 """
 
 import functools
@@ -49,10 +49,9 @@ def fitted_all(images: np.ndarray, size: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=64)
 def _weights(old: int, new: int) -> np.ndarray:
-    """Returns how much of each old pixel is in each new one.
+    """Returns how much of each old pixel is in each new one, `[new, old]`.
 
-    In units in which an old pixel is `new` wide and a new one `old`: float32
-    `[new, old]`, whole numbers, each row adding up to `old`.
+    In units in which an old pixel is `new` wide and a new one `old`.
     """
     first, pixel = np.arange(new)[:, None] * old, np.arange(old) * new
     overlap = np.minimum(first + old, pixel + new) - np.maximum(first, pixel)

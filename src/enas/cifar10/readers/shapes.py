@@ -1,10 +1,9 @@
 """A small data set drawn from a seed, for trying the search without CIFAR-10.
 
-Every picture is a two-coloured pattern; the class is the pattern. The colours
-are drawn before and apart from the class, may be swapped, and each covers
-exactly half of the pixels. So the mean colour says nothing about the class, and
-a child without any ReLU, which sees only channel means, stays near chance,
-while one layer of convolution and ReLU sees the class at once. NumPy only.
+Every picture is a pattern, its class, in two colours that are drawn apart from
+the class and cover exactly half of the pixels each. So a child without any
+ReLU, which sees only channel means, stays near chance, while one layer of
+convolution and ReLU sees the class at once. NumPy only.
 """
 
 import numpy as np
@@ -43,11 +42,6 @@ def _stripes(rng: Rng, count: int, degrees: float | np.ndarray) -> np.ndarray:
     return np.sin(_coordinates(rng, count, 6.5, degrees)[1])
 
 
-def _diagonals(rng: Rng, count: int) -> np.ndarray:
-    # Both directions, so that a flipped picture stays in its class.
-    return _stripes(rng, count, rng.choice([-45.0, 45.0], (count, 1, 1)))
-
-
 def _checkers(rng: Rng, count: int, period: float) -> np.ndarray:
     along, across = _coordinates(rng, count, period)
     return np.sin(along) * np.sin(across)
@@ -71,7 +65,10 @@ def _rings(rng: Rng, count: int) -> np.ndarray:
 _FIELDS = {
     "rows": lambda rng, count: _stripes(rng, count, 0.0),
     "columns": lambda rng, count: _stripes(rng, count, 90.0),
-    "diagonals": _diagonals,
+    # Both directions, so that a flipped picture stays in its class.
+    "diagonals": lambda rng, count: _stripes(
+        rng, count, rng.choice([-45.0, 45.0], (count, 1, 1))
+    ),
     "fine checkers": lambda rng, count: _checkers(rng, count, 8.5),
     "coarse checkers": lambda rng, count: _checkers(rng, count, 17.0),
     "squares": _squares,
@@ -124,12 +121,9 @@ def make_shapes(
 ) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     """Draws the data set: ten patterns in random colours.
 
-    Every split has its own stream of random numbers, so the size of one does
-    not change the others. Classes are balanced to within one image.
-
-    Args:
-        seed: At least 0; the same seed gives the same bytes.
-        num_train, num_valid, num_test: Numbers of images, >= 1.
+    Every split has its own stream of random numbers, so the size of one, at
+    least 1, does not change the others. Classes are balanced to within one
+    image. The same seed, at least 0, gives the same bytes.
 
     Returns:
         Three pairs (train, valid, test) of uint8 images

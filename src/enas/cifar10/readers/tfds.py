@@ -1,7 +1,4 @@
-"""Prepared folders of TensorFlow Datasets, and the download that makes one.
-
-TensorFlow is imported only to read or download.
-"""
+"""Prepared folders of TensorFlow Datasets, and the download that makes one."""
 
 import contextlib
 import http.client
@@ -35,8 +32,8 @@ INFO = "dataset_info.json"
 def find(what: Published, place: pathlib.Path) -> pathlib.Path | None:
     """Returns the prepared folder in a place, the newest version, or None.
 
-    It need not be named after its version. One that is named after the data
-    set and describes another is returned as well: reading it says so.
+    One that is named after the data set and describes another is returned as
+    well: reading it says so.
     """
     folders = [
         path.parent
@@ -96,8 +93,7 @@ def _read_split(builder: Any, name: str, count: int, log: Say) -> Pair:
         log(file_name)
     images = np.empty((count, 32, 32, 3), np.uint8)
     labels = np.full(count, -1, np.int32)
-    start = 0
-    tfds = _import_tfds()
+    start, tfds = 0, _import_tfds()
     # In TensorFlow's cache the decoded images would be in memory twice.
     config = tfds.ReadConfig(try_autocache=False)
     rows = builder.as_dataset(
