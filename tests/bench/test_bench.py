@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from enas.bench import measure, processes, spaces
+from enas.bench import measure, processes
 from enas.bench.__main__ import main, read_options
-from enas.bench.spaces import (
+from enas.bench.measure import (
     MEASURED,
     Space,
     draw,
-    flat,
     measured,
+    poisoned,
     search_flags,
     without_copies,
 )
@@ -26,7 +26,7 @@ CASE = ["--poison=identity", "--q=3", "--yardstick_arcs=1", "--flat_arcs=1"]
 SMALLEST = ["--layers=1", "--flat_layers=1"]
 
 
-@pytest.mark.parametrize("space", flat(), ids=lambda space: space.name)
+@pytest.mark.parametrize("space", poisoned(), ids=lambda space: space.name)
 def test_arcs_of_one_copy_run_the_ops_of_many(space):
     few, many = space._replace(q=1).make(), space.make()
     arcs = draw(space, layers=5, count=20)
@@ -40,8 +40,8 @@ def test_arcs_of_one_copy_run_the_ops_of_many(space):
 
 def test_every_poison_set_is_compared_with_one_copy():
     # Both kinds of sharing of each set but "none".
-    assert len(flat()) == 2 * (len(POISON_SETS) - 1)
-    assert [space.q for space in flat("dropout")] == [300, 300]
+    assert len(poisoned()) == 2 * (len(POISON_SETS) - 1)
+    assert [space.q for space in poisoned("dropout")] == [300, 300]
 
 
 def test_spaces_are_named_and_flagged():
@@ -61,7 +61,7 @@ def test_spaces_are_named_and_flagged():
 def test_the_clean_space_can_be_measured_alone():
     options = read_options(["--poison=none"])
     assert [space.name for space in measured(options)] == ["clean"]
-    assert flat(options.poison) == []
+    assert poisoned(options.poison) == []
     for wrong in (["--poison=none", "--q=1"], ["--poison=dropout"], ["--q=2"]):
         with pytest.raises(UserError, match="together or not at all"):
             read_options(wrong)
@@ -153,8 +153,8 @@ def test_it_runs_and_writes_its_rows(tmp_path, capsys, monkeypatch):
 
 def test_many_copies_are_compared_with_one(monkeypatch):
     # One of the two ways of sharing, and q=1.
-    both = flat("identity")
-    monkeypatch.setattr(spaces, "flat", lambda poison: both[:1])
+    both = poisoned("identity")
+    monkeypatch.setattr(measure, "poisoned", lambda poison: both[:1])
     monkeypatch.setattr(measure, "start_workers", start_workers_here)
     rows = list(measure.flat(read_options([*SMOKE, *CASE, *SMALLEST])))
     assert [(each["what"], each["case"]) for each in rows] == [

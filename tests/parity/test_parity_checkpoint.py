@@ -8,8 +8,7 @@ import pytest
 
 import helpers
 from enas.errors import UserError
-from enas.parity.checkpoint_diff import add_arguments, run
-from enas.parity.checkpoint_sizes import read_sizes
+from enas.parity.checkpoint_diff import add_arguments, read_sizes, run
 from enas.run import checkpoint
 
 GOLDEN = helpers.GOLDEN / "enas/ckpt"
@@ -119,9 +118,14 @@ def test_sizes_are_read_off_the_original_at_its_real_size():
         name: tuple(int(size) for size in sizes.split(",") if size)
         for name, sizes in re.findall(r"^(\S+) \[(.*)\] \w+$", text, re.M)
     }
-    assert str(read_sizes(shapes, "real")) == (
-        "12 layers, 36 filters, 6 ops, 1 LSTM layer(s) of 64"
-    )
+    num_ops, sizes = read_sizes(shapes, "real")
+    assert num_ops == 6
+    assert sizes == {
+        "child_num_layers": 12,
+        "child_out_filters": 36,
+        "controller_lstm_size": 64,
+        "controller_lstm_num_layers": 1,
+    }
 
 
 @pytest.mark.parametrize(

@@ -21,18 +21,15 @@ from typing import Any
 import numpy as np
 
 from enas import tf_settings
-from enas.bench.spaces import Search
 from enas.cifar10.arc import Arc
 from enas.cifar10.flags import make_flags, read_flags
 from enas.errors import UserError
 
 # A search that does all that a search does, once.
-SEARCH = (
-    "--num_epochs=1",
-    "--controller_train_steps=1",
-    "--log_every=1",
-    "--readings=printed",
-)
+SEARCH = ["--num_epochs=1", "--controller_train_steps=1", "--log_every=1"]
+SEARCH += ["--readings=printed"]
+# The flags of a search, and the arcs on which it is timed.
+Search = tuple[list[str], list[Arc]]
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -84,17 +81,15 @@ def run_search(search: Sequence[str]) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         command.append(f"--output_dir={folder}/run")
         start, times = time.perf_counter(), []
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True
-        ) as process:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdout=pipe, text=True) as process:
             for line in process.stdout or ():
                 if "ch_step=1 " in line:
                     times.append(time.perf_counter() - start)
             _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode or not times:
-        text = f"The search ended with {process.returncode}, see above."
-        raise UserError(text)
+            code = process.returncode = os.waitstatus_to_exitcode(status)
+    if code or not times:
+        raise UserError(f"The search ended with {code}, see above.")
     return times[0], usage.ru_maxrss / 1e6
 
 

@@ -37,9 +37,9 @@ class TimedSearch:
     def __init__(self, config: Config, arcs: Sequence[Arc]) -> None:
         search = self._search = build.load_search(config)
         self._steps, self._drawn = search.compiled, arcs
-        pairs = [(arc.op_ids, arc.skips) for arc in arcs]
         self._arcs = [
-            tuple(np.array(a, np.int32) for a in arc) for arc in pairs
+            (np.array(arc.op_ids, np.int32), np.array(arc.skips, np.int32))
+            for arc in arcs
         ]
         self._batch = search.train_batch(0)
         self._reward_batch = search.reward_batch(0)
@@ -98,10 +98,9 @@ class TimedSearch:
         n = config.controller_num_aggregate
 
         def update() -> None:
-            sample = self._search.arcs.draw(n, "controller", 0)
-            arcs, rewards = (sample.op_ids, sample.skips), np.zeros(n, "f")
-            train = self._steps.train_controller
-            float(train(*arcs, rewards, config.controller_lr)[1])
+            arcs = self._search.arcs.draw(n, "controller", 0)[:2]
+            given = np.zeros(n, "f"), config.controller_lr
+            float(self._steps.train_controller(*arcs, *given)[1])
 
         update()
         return statistics.median(_seconds(update) for _ in range(5))
@@ -158,5 +157,5 @@ def static_step(compiled: Compiled, arc: Arc, example: tuple) -> CompiledStep:
         batch = images, labels
         return child_step(static, optimizer, batch, None, StepInput(*draw))[:3]
 
-    signature = [tf.type_spec_from_value(value) for value in example]
+    signature = list(map(tf.type_spec_from_value, example))
     return CompiledStep(step, signature, rewritten=False)

@@ -1,9 +1,8 @@
 """Parameters and multiply-adds of an architecture. No TensorFlow here.
 
 Counted are the multiply-adds of convolutions and of the last matrix for one
-image, and the trainable weights, scale and offset of batch norm included, that
-this architecture uses. Batch norm, ReLU, pooling and sums cost no multiply-add
-here.
+image (batch norm, ReLU, pooling and sums cost none), and the trainable weights
+that this architecture uses, scale and offset of batch norm included.
 """
 
 from __future__ import annotations
@@ -59,15 +58,15 @@ def cost_of(node: Node, options: Any) -> Cost:
         weights = c * options.num_classes
         learned = options.profile.classifier_bias == "learned"
         return Cost(weights + options.num_classes * learned, weights)
-    before = {
+    if node.kind in ("op", "sum"):
+        return node.op_cost
+    rows = {
         "stem": 3 * 9,
         "merge": len(node.inputs) * c,
         "reduction": node.channels_in,
         "norm": 0,
     }
-    if node.kind not in before:
-        return node.op_cost
-    return conv_cost(before[node.kind] * c, node.size**2, c)
+    return conv_cost(rows[node.kind] * c, node.size**2, c)
 
 
 def layer_costs(nodes: Sequence[Node], options: Any) -> dict[Any, Cost]:
@@ -78,10 +77,8 @@ def layer_costs(nodes: Sequence[Node], options: Any) -> dict[Any, Cost]:
     """
     costs: dict[Any, Cost] = {}
     for node in nodes:
-        part: Any = node.layer
-        if node.kind in ("stem", "head"):
-            part = node.kind
-        elif node.kind == "reduction":
-            part = "pool", node.layer
+        pool = "pool", node.layer
+        parts = {"stem": "stem", "head": "head", "reduction": pool}
+        part: Any = parts.get(node.kind, node.layer)
         costs[part] = costs.get(part, Cost()) + cost_of(node, options)
     return costs

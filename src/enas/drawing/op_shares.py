@@ -29,14 +29,13 @@ def heat_map(first: int, shares: np.ndarray, search_space: Any) -> Figure:
     figure, grid, beside = _grid(across, down, kinds)
     extent = first - 0.5, first + epochs - 0.5, kinds - 0.5, -0.5
     # By the root, since most shares are far below 1.
-    style = {"norm": PowerNorm(0.5, 0, 1), "interpolation": "nearest"}
+    style: dict[str, Any] = {"norm": PowerNorm(0.5, 0, 1)}
+    style |= {"interpolation": "nearest", "aspect": "auto"}
     for layer, axes in enumerate(grid.flat):
         if layer >= layers:
             axes.axis("off")
             continue
-        image = axes.imshow(
-            shares[layer], aspect="auto", extent=extent, **style
-        )
+        image = axes.imshow(shares[layer], extent=extent, **style)
         axes.set_title(f"layer {layer}", size=9, pad=3)
         axes.xaxis.get_major_locator().set_params(integer=True)
         _name_ops(axes, search_space, named=layer % across == 0)
@@ -52,14 +51,9 @@ def _grid(across: int, down: int, kinds: int) -> tuple[Figure, Any, Axes]:
     width, height = 2.6 + 2.6 * across, 0.6 + down * (0.4 + 0.17 * kinds)
     figure = Figure(figsize=(width, height))
     # Set by hand: a layout that measures all texts takes a second.
-    figure.subplots_adjust(
-        1.7 / width,
-        0.45 / height,
-        1 - 0.9 / width,
-        1 - 0.25 / height,
-        wspace=0.08,
-        hspace=0.35 / (0.17 * kinds),
-    )
+    edges = 1.7 / width, 0.45 / height, 1 - 0.9 / width, 1 - 0.25 / height
+    gap = 0.35 / (0.17 * kinds)
+    figure.subplots_adjust(*edges, wspace=0.08, hspace=gap)
     beside = figure.add_axes((1 - 0.75 / width, 0.2, 0.12 / width, 0.6))
     return figure, figure.subplots(down, across, squeeze=False), beside
 

@@ -23,7 +23,7 @@ HALF_WIDTH, HALF_HEIGHT = 1.15, 0.3
 # Inches of a unit to the right and of a unit down.
 WIDE, HIGH = 0.75, 0.42
 CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
-# Three are as wide as the page of TensorBoard leaves room for.
+# Pictures in a row of a sheet: what the page of TensorBoard leaves room for.
 ACROSS = 3
 # Units to the left and right of the middle of the boxes.
 LEFT, RIGHT = -1.3, 3.4
@@ -44,8 +44,7 @@ def picture(drawing: Drawing) -> Figure:
     figure = Figure(figsize=(7.8 * WIDE, (depth + 3.5) * HIGH))
     axes = figure.add_axes((0, 0, 1, 1))
     _graph(axes, places, drawing)
-    axes.set_xlim(-4.2, 3.6)
-    axes.set_ylim(depth + 2.3, -1.2)
+    axes.set(xlim=(-4.2, 3.6), ylim=(depth + 2.3, -1.2))
     _cost_column(axes, places, drawing.costs)
     _legend(axes, drawing)
     return figure
@@ -65,8 +64,7 @@ def sheet(
     for i, (drawing, (title, red)) in enumerate(pairs, 1):
         axes = figure.add_subplot(down, ACROSS, i)
         _graph(axes, places, drawing)
-        axes.set_xlim(LEFT, RIGHT)
-        axes.set_ylim(depth + 0.6, -1.3)
+        axes.set(xlim=(LEFT, RIGHT), ylim=(depth + 0.6, -1.3))
         colour = POISON if red else "black"
         axes.text(LEFT + 0.2, -0.8, title, size=8, weight="bold", color=colour)
     return figure
@@ -83,7 +81,10 @@ def _graph(axes: Axes, places: Places, drawing: Drawing) -> None:
     _box(axes, places["head"], "mean, matrix", OTHER)
     for k in sorted(pool_layers(arc.num_layers)):
         _pool(axes, places[f"layer {k}"] + 0.9, drawing.pool(k))
-    _arrows(axes, places)
+    style = {"arrowstyle": "->", "color": "#333333", "lw": 1.0}
+    for above, below in itertools.pairwise(places.values()):
+        ends = (0, below - HALF_HEIGHT), (0, above + HALF_HEIGHT)
+        axes.annotate("", *ends, arrowprops=style)
     for k in range(arc.num_layers):
         for source in skip_sources(arc, k, options.profile):
             target = places[f"layer {k}"]
@@ -118,16 +119,6 @@ def _box(axes: Axes, y: float, text: str, colour: str) -> None:
     axes.text(0, y, text, size=7.5, color=ink, zorder=4, **CENTRED)
 
 
-def _arrows(axes: Axes, places: Places) -> None:
-    for above, below in itertools.pairwise(places.values()):
-        axes.annotate(
-            "",
-            (0, below - HALF_HEIGHT),
-            (0, above + HALF_HEIGHT),
-            arrowprops={"arrowstyle": "->", "color": "#333333", "lw": 1.0},
-        )
-
-
 def _skip(axes: Axes, source: float, target: float, depth: float) -> None:
     """Draws an arc on the right, the wider the farther it goes."""
     distance = target - source
@@ -135,20 +126,12 @@ def _skip(axes: Axes, source: float, target: float, depth: float) -> None:
     # arc3 bends by a share of the distance, and a unit down is shorter than
     # one to the right.
     bend = 2 * width / distance * WIDE / HIGH
-    axes.add_patch(
-        FancyArrowPatch(
-            (HALF_WIDTH, source),
-            (HALF_WIDTH, target),
-            connectionstyle=f"arc3,rad={-bend}",
-            arrowstyle="->",
-            mutation_scale=7,
-            color=colormaps["viridis"](0.85 * source / depth),
-            alpha=0.8,
-            linewidth=1.0,
-            shrinkA=0,
-            shrinkB=0,
-        )
-    )
+    ends = (HALF_WIDTH, source), (HALF_WIDTH, target)
+    arrow = FancyArrowPatch(*ends, arrowstyle="->", shrinkA=0, shrinkB=0)
+    arrow.set(connectionstyle=f"arc3,rad={-bend}", mutation_scale=7)
+    colour = colormaps["viridis"](0.85 * source / depth)
+    arrow.set(color=colour, alpha=0.8, linewidth=1.0)
+    axes.add_patch(arrow)
 
 
 def _pool(axes: Axes, y: float, maps: Sequence[Node]) -> None:
@@ -167,8 +150,7 @@ def _cost_column(axes: Axes, places: Places, costs: dict[Any, Cost]) -> None:
         pooled = isinstance(part, tuple)
         y = places[f"layer {part[1]}"] + 0.9 if pooled else places[name]
         lines.append((y, *cost.texts(short=True)))
-    total = sum(costs.values(), Cost())
-    parameters, multiply_adds = total.texts(short=True)
+    parameters, multiply_adds = sum(costs.values(), Cost()).texts(short=True)
     lines.append((places["head"] + 1.0, f"total {parameters}", multiply_adds))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 2.5}
     for y, *texts in lines:
@@ -185,11 +167,7 @@ def _legend(axes: Axes, drawing: Drawing) -> None:
         POISON: f"poison: {poison} layers",
         SKIP: f"skips: {sum(arc.skips)} of {len(arc.skips)}",
     }
-    axes.legend(
-        handles=[Patch(color=c, label=text) for c, text in labels.items()],
-        loc="lower center",
-        bbox_to_anchor=(0.5, 0.0),
-        ncols=4,
-        fontsize=7,
-        frameon=False,
-    )
+    patches = [Patch(color=c, label=text) for c, text in labels.items()]
+    style: dict[str, Any] = {"ncols": 4, "fontsize": 7, "frameon": False}
+    style |= {"loc": "lower center", "bbox_to_anchor": (0.5, 0.0)}
+    axes.legend(handles=patches, **style)

@@ -1,13 +1,13 @@
 """What one architecture computes, as a list of steps. No TensorFlow here.
 
-The steps are those of `MacroChild` under a profile, or of the network that is
-trained from scratch, with everything left out that does not lead to the logits.
+The steps are those of `MacroChild`, or of the network trained from scratch.
 Costs, pictures and exported models are read off them.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -26,12 +26,9 @@ class Node:
       layer: the layer it belongs to; -1 for the stem.
       inputs: names of the steps it reads; one may stand twice.
       size: side of the map it gives out, pixels.
-      channels: channels of the map it gives out.
-      channels_in: channels of each input.
-      op: name of the computation of an "op".
-      op_id: what the controller emitted for it.
-      copy: which copy of a poisoning it is.
-      op_cost: what an "op" costs.
+      channels: those of the map it gives out; `channels_in` of each input.
+      op: name of what an "op" computes; its `op_id`, `copy` and `op_cost`
+        follow.
     """
 
     name: str
@@ -66,8 +63,8 @@ class Drawing(NamedTuple):
     @classmethod
     def of_search(cls, search: Any, arc: Any) -> Drawing:
         """Returns the drawing of an arc of a `Search`."""
-        final = search.config.child_from_scratch
         options = search.compiled.child.options
+        final = search.config.child_from_scratch
         return cls.of(arc, search.search_space, options, final)
 
     @property
@@ -77,8 +74,8 @@ class Drawing(NamedTuple):
 
     def pool(self, layer: int) -> list[Node]:
         """Returns the reductions after a layer."""
-        own = "reduction", layer
-        return [node for node in self.nodes if (node.kind, node.layer) == own]
+        pools = [node for node in self.nodes if node.kind == "reduction"]
+        return [node for node in pools if node.layer == layer]
 
 
 def pool_layers(num_layers: int) -> set[int]:
@@ -96,12 +93,9 @@ def skip_sources(arc: Any, layer: int, profile: Any) -> list[str]:
     Args:
       profile: `Profile`; its skip_candidates says what a bit means (row 5).
     """
-    first = 1 if profile.skip_candidates == "stem" else 0
-    return [
-        f"layer {i - first}" if i >= first else "stem"
-        for i, bit in enumerate(arc.layer_skips(layer))
-        if bit
-    ]
+    candidates = ["stem"] if profile.skip_candidates == "stem" else []
+    candidates += [f"layer {k}" for k in range(layer)]
+    return list(itertools.compress(candidates, arc.layer_skips(layer)))
 
 
 def plan(
@@ -111,16 +105,13 @@ def plan(
     final: bool = False,
     whole: bool = False,
 ) -> list[Node]:
-    """Lists the steps of an architecture.
+    """Lists the steps of an architecture, every one after its inputs.
 
     Args:
       options: `ChildOptions`; its filters are those of the stem.
       final: whether it is the network trained from scratch: skips are
         concatenated and convolved, and channels double at every pooling.
       whole: also what does not lead to the logits, as `MacroChild` runs it.
-
-    Returns:
-      The steps, every one after its inputs.
 
     Source: rows 4 to 7; ENAS general_child.py `_enas_layer`, `_fixed_layer`.
     """
@@ -170,31 +161,25 @@ class _Steps:
         what["op_cost"] = op.cost(self.channels, self.size**2)
         out = self.add(f"layer_{k}/op", "op", k, cache[-1:], **what)
         if k > 0 or self.profile.first_layer == "normed":
-            bits = self.arc.layer_skips(k)
-            chosen = [x for x, bit in zip(cache, bits, strict=False) if bit]
+            terms = [out, *itertools.compress(cache, self.arc.layer_skips(k))]
             if self.final:
-                parts = [*chosen, out]
+                parts = [*terms[1:], out]
                 out = self.add(f"layer_{k}/skip", "merge", k, parts)
             else:
                 in_place = self.profile.skip_sum == "in_place"
                 overwrites = in_place and op.returns_input(False)
-                out = self._sum(cache, chosen, out, k, overwrites)
+                out = self._sum(cache, terms, k, overwrites)
         drops_stem = k == 0 and self.profile.skip_candidates == "direct"
         return [*cache, out][drops_stem:]
 
     def _sum(
-        self,
-        cache: list[str],
-        chosen: list[str],
-        out: str,
-        k: int,
-        overwrites: bool,
+        self, cache: list[str], terms: list[str], k: int, overwrites: bool
     ) -> str:
-        """Adds the skips and batch norm; changes the cache where in place."""
-        # The layer's own input is among the skips.
-        doubled = overwrites and chosen[-1:] == cache[-1:]
-        terms = [out, *chosen[: len(chosen) - doubled]]
-        total = out
+        """Adds up op and skips, then batch norm; in place in the cache too."""
+        doubled = overwrites and terms[-1] == cache[-1]
+        if doubled:  # The layer's own input is among the skips.
+            terms = terms[:-1]
+        total = terms[0]
         if len(terms) > 1:
             total = self.add(f"layer_{k}/sum", "sum", k, terms)
         if doubled:

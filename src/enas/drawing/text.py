@@ -16,8 +16,8 @@ def describe(drawing: Drawing) -> list[str]:
     costs = drawing.costs
     sizes = {node.layer: node.size for node in nodes if node.kind == "op"}
     head = ("", "op id", "op", "map", "parameters", "multiply-adds", "skips")
-    stem = f"{nodes[0].size}x{nodes[0].size}"
-    rows = [head, ("stem", "", "conv_3x3", stem, *costs["stem"].texts(), "")]
+    size = f"{nodes[0].size}x{nodes[0].size}"
+    rows = [head, ("stem", "", "conv_3x3", size, *costs["stem"].texts(), "")]
     for k, op_id in enumerate(arc.op_ids):
         name = search_space.label(op_id)
         poison = "  POISON" if search_space.is_poison(op_id) else ""

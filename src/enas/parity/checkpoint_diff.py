@@ -5,8 +5,9 @@ arcs under its weights. The sizes of the network are read off the checkpoint.
 """
 
 import argparse
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from enas import tf_settings
 from enas.cifar10.arc import Arc
@@ -14,19 +15,28 @@ from enas.cifar10.behaviours import PROFILES
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace, expand
 from enas.errors import UserError
-from enas.parity.checkpoint_sizes import Sizes, read_sizes
 from enas.tf1.names import KINDS, STATISTIC, WEIGHT, Entry, compare, port_name
 from enas.tools.open_run import SPLITS, sampled_arcs
 from enas.utils import quiet
 
 if TYPE_CHECKING:
     from enas.cifar10.compiled import Compiled
+    from enas.cifar10.search import Search
 
 NUM_ARCS = 10
 # Arguments that are settings of a search by the same name.
 _TEXTS = ("profile", "poison", "poison_sharing", "dataset", "data_path")
 _SETTINGS = dict.fromkeys(_TEXTS, str) | {"q": int, "seed": int}
 _VERDICTS = ("matched", "missing", "left over", "shape differs")
+# Tensors whose shapes give the sizes of the network.
+Shapes = Mapping[str, Sequence[int]]
+_STEM = "child/stem_conv/w"
+_SOFTMAX = "controller/softmax/w"
+_LSTM = "controller/lstm/layer_0/w"
+_SIZES = (
+    "{child_num_layers} layers, {child_out_filters} filters, {} ops, "
+    "{controller_lstm_num_layers} LSTM layer(s) of {controller_lstm_size}"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no_accuracy", action="store_true", help="only the mapping")
     legal = {"profile": tuple(PROFILES), "dataset": ("cifar10", "shapes")}
     for name, kind in _SETTINGS.items():
-        choices, default = legal.get(name), getattr(Config, name)
-        text = "as in the search"
-        add(f"--{name}", type=kind, choices=choices, default=default, help=text)
+        of = {"choices": legal.get(name), "default": getattr(Config, name)}
+        add(f"--{name}", type=kind, help="as in the search", **of)
     text = "change one behaviour of the port, choice=value"
     add("--override", action="append", default=[], help=text)
 
@@ -52,14 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints the mapping and the accuracies.
 
-    Returns:
-      0 if every weight of child and controller matched, else 1.
+    Returns 0 if every weight of child and controller matched, else 1.
 
     Raises:
       UserError: the checkpoint, an arc, the data or a setting is not legal.
     """
     tf_settings.start_tensorflow()
-    from enas.parity.recorded_quantities.enas_tables import build_models
+    from enas.cifar10.build import read_data
+    from enas.cifar10.search import Search
     from enas.run import checkpoint
     from enas.tf1 import files
     from enas.tf1.load import wanted_shapes
@@ -67,22 +76,24 @@ def run(arguments: argparse.Namespace) -> int:
     prefix = files.find_prefix(arguments.path)
     tensors = checkpoint.read_tensors(prefix)
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    sizes = read_sizes(shapes, prefix)
+    num_ops, sizes = read_sizes(shapes, prefix)
     config = _config(arguments, sizes)
-    search_space = _search_space(config, sizes.num_ops)
+    search_space = _search_space(config, num_ops)
     ids = config.child_num_layers, search_space.num_ops
     arcs = [Arc.parse(text, *ids) for text in arguments.arc or ()]
     compiled = build_models(config, search_space)
     entries = compare(shapes, wanted_shapes(compiled, config))
-    print(f"{prefix}: {len(tensors)} tensors; {sizes}")
+    told = _SIZES.format(num_ops, **sizes)
+    print(f"{prefix}: {len(tensors)} tensors; {told}")
     _print_mapping(entries)
     if not arguments.no_accuracy:
         if reason := _why_no_accuracy(entries, config):
             print(f"Accuracy: not measured, {reason}.")
         else:
             checkpoint.assign(compiled, tensors)
-            models = config, search_space, compiled
-            _print_accuracies(models, arcs, arguments.split)
+            data = read_data(config, quiet)
+            search = Search(config, search_space, data, compiled, quiet)
+            _print_accuracies(search, arcs, arguments.split)
     return int(_wrong(entries, (WEIGHT,)) > 0)
 
 
@@ -92,8 +103,7 @@ def _why_no_accuracy(entries: Sequence[Entry], config: Config) -> str:
     from enas.cifar10.readers.cifar import holds
     from enas.cifar10.readers.published import CIFAR
 
-    wrong = _wrong(entries, (WEIGHT, STATISTIC))
-    if wrong:
+    if wrong := _wrong(entries, (WEIGHT, STATISTIC)):
         return f"{wrong} tensors do not match"
     # A search would download the images; a look at a file should not.
     given = config.dataset != "cifar10" or config.data_path is not None
@@ -103,13 +113,11 @@ def _why_no_accuracy(entries: Sequence[Entry], config: Config) -> str:
 
 
 def _wrong(entries: Sequence[Entry], kinds: Sequence[str]) -> int:
-    """Returns how many tensors of some kinds do not match."""
-    return sum(
-        entry.kind in kinds and entry.verdict != "matched" for entry in entries
-    )
+    asked = [entry for entry in entries if entry.kind in kinds]
+    return sum(entry.verdict != "matched" for entry in asked)
 
 
-def _config(arguments: argparse.Namespace, sizes: Sizes) -> Config:
+def _config(arguments: argparse.Namespace, sizes: dict[str, Any]) -> Config:
     if arguments.num_images is not None and arguments.num_images < 1:
         raise UserError(
             "--num_images is how many images to measure on, at least 1; "
@@ -117,8 +125,8 @@ def _config(arguments: argparse.Namespace, sizes: Sizes) -> Config:
         )
     settings = {name: getattr(arguments, name) for name in _SETTINGS}
     settings[f"num_{arguments.split}"] = arguments.num_images
-    override = tuple(arguments.override)
-    return Config(override=override, **sizes.settings, **settings)
+    settings["override"] = tuple(arguments.override)
+    return Config(**sizes, **settings)
 
 
 def _search_space(config: Config, num_ops: int) -> SearchSpace:
@@ -145,9 +153,9 @@ def _print_mapping(entries: Sequence[Entry]) -> None:
         shape = str(wanted if entry.found is None else list(entry.found))
         if entry.verdict == "shape differs":
             shape += f", port {wanted} "
-        port = port_name(entry.name)
-        other = port != entry.name and entry.wanted is not None
-        name = f"{entry.name} ({port})" if other else entry.name
+        name, port = entry.name, port_name(entry.name)
+        if port != name and entry.wanted is not None:
+            name += f" ({port})"
         print(row(entry.verdict, entry.kind, shape, name))
     row = ("{:18}" + "{:>15}" * len(_VERDICTS)).format
     print(row("", *_VERDICTS))
@@ -156,22 +164,66 @@ def _print_mapping(entries: Sequence[Entry]) -> None:
         print(row(kind, *map(found.count, _VERDICTS)))
 
 
-def _print_accuracies(
-    models: tuple[Config, SearchSpace, "Compiled"], arcs: list[Arc], split: str
-) -> None:
-    from enas.cifar10.build import read_data
+def _print_accuracies(search: "Search", arcs: list[Arc], split: str) -> None:
     from enas.cifar10.readers.fingerprint import told
-    from enas.cifar10.search import Search
 
-    config, search_space, compiled = models
-    data = read_data(config, log=quiet)
-    print(f"Data: {told(data.facts)}")
-    search = Search(config, search_space, data, compiled, quiet)
+    print(f"Data: {told(search.data.facts)}")
     arcs = arcs or sampled_arcs(search, NUM_ARCS, "checkpoint")
-    images = getattr(data, split)
+    images = getattr(search.data, split)
     accuracies = [search.evaluation.accuracy_of(arc, images) for arc in arcs]
     print(f"Accuracy on {len(images)} images of the {split} set")
     for arc, accuracy in zip(arcs, accuracies, strict=True):
         print(f"{accuracy:<6.4f}  {arc}")
     mean = sum(accuracies) / len(accuracies)
     print(f"mean {mean:.4f}, best {max(accuracies):.4f}")
+
+
+def read_sizes(shapes: Shapes, prefix: str) -> tuple[int, dict[str, Any]]:
+    """Returns the sizes of a checkpoint, from shapes by TensorFlow 1 name.
+
+    A controller that is not there gets the original's LSTM, so that all of
+    it is reported missing. `prefix` is for the message.
+
+    Returns:
+      (op ids of the controller, or branches without one; the other sizes as
+      settings of a search).
+
+    Raises:
+      UserError: it is not a checkpoint of macro search.
+    """
+    layers = _count(shapes, r"child/layer_(\d+)/.*")
+    branches = _count(shapes, r"child/layer_\d+/branch_(\d+)/.*")
+    if len(shapes.get(_STEM, ())) != 4 or not branches:
+        raise UserError(
+            f"{prefix} has no child of ENAS macro search: that has {_STEM} of "
+            "four dimensions and child/layer_0/branch_0/..; it has "
+            f"{', '.join(sorted(shapes)[:3]) or 'nothing'}, .. Name another "
+            "checkpoint."
+        )
+    lstm_layers = _count(shapes, r"controller/lstm/layer_(\d+)/w")
+    sizes = {
+        "child_num_layers": layers,
+        "child_out_filters": shapes[_STEM][-1],
+        "controller_lstm_size": _last(shapes, _LSTM, 4 * 64) // 4,
+        "controller_lstm_num_layers": max(1, lstm_layers),
+    }
+    return _last(shapes, _SOFTMAX, branches), sizes
+
+
+def build_models(config: Config, space: SearchSpace) -> "Compiled":
+    """Returns a child and a controller with their optimizers."""
+    from enas.cifar10 import build, compiled
+
+    child = build.build_child(config, space)
+    controller = build.build_controller(config, space)
+    return compiled.Compiled(child, controller, config)
+
+
+def _last(shapes: Shapes, name: str, default: int) -> int:
+    return shapes[name][-1] if shapes.get(name) else default
+
+
+def _count(shapes: Shapes, pattern: str) -> int:
+    """Returns 1 + the largest number that a pattern finds, or 0."""
+    matches = (re.fullmatch(pattern, name) for name in shapes)
+    return max((int(match[1]) + 1 for match in matches if match), default=0)

@@ -11,6 +11,8 @@ NOISE_FACTOR = 10.0
 
 # Turns a recorded first weight into the one to start from.
 Nudge = Callable[[np.ndarray], np.ndarray]
+# Name -> array, or what becomes one.
+ByName = Mapping[str, Any]
 
 
 def unchanged(weight: np.ndarray) -> np.ndarray:
@@ -21,47 +23,33 @@ def unchanged(weight: np.ndarray) -> np.ndarray:
 class Quantity(NamedTuple):
     """What one line of the table compares.
 
-    Attributes:
-      name: of the line.
-      pairs: name of an array -> (recorded, computed here).
-      chain: of quantities that rounding can change by more than itself,
-        through the kink of a ReLU, which a gradient feels, and over the steps;
-        each follows from those before it. Empty if there is no such thing.
+    A `chain` is of quantities that rounding can change by more than itself,
+    through the kink of a ReLU, which a gradient feels, and over the steps; each
+    follows from those before it.
     """
 
     name: str
-    pairs: dict[str, tuple[np.ndarray, np.ndarray]]
+    pairs: dict[str, tuple[np.ndarray, np.ndarray]]  # recorded, ours
     chain: str = ""
 
     @classmethod
     def of(
-        cls,
-        name: str,
-        recorded: Mapping[str, np.ndarray],
-        ours: Mapping[str, Any],
-        chain: str = "",
+        cls, name: str, recorded: ByName, ours: ByName, chain: str = ""
     ) -> "Quantity":
         """Pairs up all that was recorded with ours of the same names."""
         pairs = {key: (a, np.asarray(ours[key])) for key, a in recorded.items()}
         return cls(name, pairs, chain)
 
 
-Measure = Callable[[Nudge], list[Quantity]]
-
-
 class Verdict(NamedTuple):
-    """One line of the table: absolute numbers, and where the tolerance is from.
-
-    Attributes:
-      worst: the array with the largest difference.
-    """
+    """One line of the table, in absolute numbers."""
 
     quantity: str
     difference: float
     magnitude: float
     tolerance: float
-    rule: str
-    worst: str = ""
+    rule: str  # where the tolerance is from
+    worst: str = ""  # the array with the largest difference
 
     @property
     def passes(self) -> bool:
@@ -69,32 +57,30 @@ class Verdict(NamedTuple):
         return bool(self.difference <= self.tolerance)
 
 
-def compare(measure: Measure) -> list[Verdict]:
+def compare(measure: Callable[[Nudge], list[Quantity]]) -> list[Verdict]:
     """Compares all that is measured.
 
     A chain with a miss is computed again from weights nudged by one part in
     100,000, which is how far two right implementations are apart on the logits;
-    what that changes here, in this or an earlier quantity of the chain, times
-    ten, is then the tolerance.
+    what that changes in this or an earlier quantity of the chain, times ten, is
+    then the tolerance.
     """
     quantities = measure(unchanged)
     verdicts = {quantity.name: _verdict(quantity) for quantity in quantities}
-    missed = {q.chain for q in quantities if not verdicts[q.name].passes}
-    chaotic = [q for q in quantities if q.chain and q.chain in missed]
+    missed = {q.chain for q in quantities if not verdicts[q.name].passes} - {""}
+    chaotic = [q for q in quantities if q.chain in missed]
     changes = _sensitivity(measure, chaotic) if chaotic else {}
+    rule = f"{NOISE_FACTOR:g} x own change when weights move by {NUDGE:g}"
     for name, change in changes.items():
-        if not verdicts[name].passes:
-            tolerance = max(verdicts[name].tolerance, NOISE_FACTOR * change)
-            verdicts[name] = verdicts[name]._replace(
-                tolerance=tolerance,
-                rule=f"{NOISE_FACTOR:g} x own change when weights move by"
-                f" {NUDGE:g}",
-            )
+        verdict = verdicts[name]
+        if not verdict.passes:
+            tolerance = max(verdict.tolerance, NOISE_FACTOR * change)
+            verdicts[name] = verdict._replace(tolerance=tolerance, rule=rule)
     return list(verdicts.values())
 
 
 def _verdict(quantity: Quantity) -> Verdict:
-    recorded = [np.asarray(array) for array, _ in quantity.pairs.values()]
+    recorded = [array for array, _ in quantity.pairs.values()]
     magnitude = max(map(_largest, recorded))
     # Float32 has 7 digits, so tolerances grow with the numbers.
     tolerance = 1e-5 * max(1.0, magnitude)
@@ -104,16 +90,12 @@ def _verdict(quantity: Quantity) -> Verdict:
     elif "logits" in quantity.name:
         tolerance = 1e-4 * max(1.0, magnitude / 40)
         rule = "1e-4 on logits of up to 40, of a deep network"
-    differences = {
-        name: _largest(np.asarray(ours) - array)
-        for name, (array, ours) in quantity.pairs.items()
-    }
+    pairs = quantity.pairs.items()
+    found = {name: _largest(ours - array) for name, (array, ours) in pairs}
     # NaN is larger than anything.
-    worst = max(
-        differences, key=lambda name: np.nan_to_num(differences[name], nan=1e38)
-    )
-    found = differences[worst], magnitude, tolerance
-    return Verdict(quantity.name, *found, rule, worst)
+    worst = max(found, key=lambda name: np.nan_to_num(found[name], nan=1e38))
+    numbers = found[worst], magnitude, tolerance
+    return Verdict(quantity.name, *numbers, rule, worst)
 
 
 def _largest(array: np.ndarray) -> float:
@@ -121,17 +103,17 @@ def _largest(array: np.ndarray) -> float:
     return float(np.max(np.abs(array))) if array.size else 0.0
 
 
-def _sensitivity(measure: Measure, chaotic: list[Quantity]) -> dict[str, float]:
+def _sensitivity(
+    measure: Callable, chaotic: list[Quantity]
+) -> dict[str, float]:
     """Returns quantity -> largest change under a nudge, so far in its chain."""
-    nudged = [
-        {quantity.name: quantity.pairs for quantity in measure(_nudge(seed))}
-        for seed in range(NUDGED_RUNS)
-    ]
+    runs = (measure(_nudge(seed)) for seed in range(NUDGED_RUNS))
+    nudged = [{q.name: q.pairs for q in run} for run in runs]
     changes: dict[str, float] = {}
     so_far: dict[str, float] = {}
     for name, pairs, chain in chaotic:
         moved = (
-            _largest(run[name][key][1] - np.asarray(ours))
+            _largest(run[name][key][1] - ours)
             for key, (_, ours) in pairs.items()
             for run in nudged
         )
@@ -141,6 +123,4 @@ def _sensitivity(measure: Measure, chaotic: list[Quantity]) -> dict[str, float]:
 
 def _nudge(seed: int) -> Nudge:
     noise = np.random.default_rng(seed).standard_normal
-    return lambda weight: np.float32(
-        weight * (1 + NUDGE * noise(np.shape(weight)))
-    )
+    return lambda w: np.float32(w * (1 + NUDGE * noise(np.shape(w))))

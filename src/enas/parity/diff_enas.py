@@ -1,8 +1,7 @@
 """The comparison program: finds the verb, then runs its module.
 
-A verb's module has `add_arguments(parser)` and `run(arguments)`, which
-returns the exit code. It is imported when its verb is called, so that help
-needs no TensorFlow.
+That has `add_arguments(parser)` and `run(arguments)`, which returns the exit
+code. It is imported when its verb is called, so that help needs no TensorFlow.
 """
 
 import importlib
@@ -52,7 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     if argv and argv[0] in ("--help", "-h"):
-        print(_help())
+        verbs = columns([(f"  {v}", t) for v, (_, t) in VERBS.items()], "<<")
+        print(
+            f"usage: {PROGRAM} VERB ...", "", ABOUT, *verbs, "", MORE, sep="\n"
+        )
         return 0
     if not argv or argv[0] not in VERBS:
         received = f"received {argv[0]!r}" if argv else "received none"
@@ -60,7 +62,7 @@ def _run(argv: Sequence[str]) -> int:
             f"the first argument is a verb, one of {', '.join(VERBS)}; "
             f"{received}. `{PROGRAM} --help` says what they do."
         )
-    verb, words = argv[0], argv[1:]
+    verb, *words = argv
     place, summary = VERBS[verb]
     module = importlib.import_module(place)
     about = f"Verb {verb}: {summary}."
@@ -71,12 +73,6 @@ def _run(argv: Sequence[str]) -> int:
     except SystemExit:  # argparse's way to end --help
         return 0
     return module.run(arguments)
-
-
-def _help() -> str:
-    verbs = columns([(f"  {v}", text) for v, (_, text) in VERBS.items()], "<<")
-    lines = f"usage: {PROGRAM} VERB ...", "", ABOUT, *verbs, "", MORE
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -83,17 +83,15 @@ def lines_of(data: bytes) -> list[str]:
 
 def events_of(line: str) -> tuple[list[Event], bool]:
     """Returns the records of a line, and whether what starts as one is none."""
-    starts = list(_STARTS.finditer(line))
-    events = [e for start in starts if (e := _event_at(line, start.start()))]
+    starts, events = list(_STARTS.finditer(line)), []
+    for start in starts:
+        for kind, dialect, pattern in _PATTERNS:
+            if match := pattern.match(line, start.start()):
+                found = match.groupdict().items()
+                numbers = {name: _number(text) for name, text in found}
+                events.append((kind, dialect, numbers))
+                break
     return events, not events and any(start[1] for start in starts)
-
-
-def _event_at(line: str, place: int) -> Event | None:
-    for kind, dialect, pattern in _PATTERNS:
-        if match := pattern.match(line, place):
-            found = match.groupdict().items()
-            return kind, dialect, {k: _number(v) for k, v in found}
-    return None
 
 
 def _number(text: str) -> float:
@@ -161,14 +159,23 @@ def read_log(path: str) -> Log:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise UserError(f"{path} cannot be read: {error}. {LEGAL}") from None
     events, remarks = _events(lines)
-    return Log(path, _dialect(path, events), events, rows, remarks)
+    kinds = {kind for kind, _, _ in events}
+    if not kinds & {"child", "controller", "evaluation"}:
+        raise UserError(f"No record of any dialect found in {path}. {LEGAL}")
+    dialects = {dialect for _, dialect, _ in events if dialect} or {"enas"}
+    if len(dialects) > 1:
+        raise UserError(
+            f"{path} holds lines of both dialects, the original's and the "
+            "paper's. A log is of one program; split the file."
+        )
+    return Log(path, dialects.pop(), events, rows, remarks)
 
 
 def _events(lines: list[str]) -> tuple[list[Event], list[str]]:
     """Returns records and remarks; the last line is unfinished or empty."""
     read = [events_of(line) for line in lines[:-1]]
     full = [i for i, (found, _) in enumerate(read) if found]
-    broken = [i + 1 for i, (_, is_broken) in enumerate(read) if is_broken]
+    broken = [i for i, (_, is_broken) in enumerate(read, 1) if is_broken]
     others = len(read) - len(full) - len(broken)
     remarks = [f"{len(full)} lines read, {others} hold no numbers"]
     if broken:
@@ -183,19 +190,6 @@ def _events(lines: list[str]) -> tuple[list[Event], list[str]]:
         remarks.append(f"{len(counts)} ranks, of which {first} counts")
         full = [i for i in full if ranks.get(i, first) == first]
     return [event for i in full for event in read[i][0]], remarks
-
-
-def _dialect(path: str, events: list[Event]) -> str:
-    kinds = {kind for kind, _, _ in events}
-    if not kinds & {"child", "controller", "evaluation"}:
-        raise UserError(f"No record of any dialect found in {path}. {LEGAL}")
-    found = {dialect for _, dialect, _ in events if dialect} or {"enas"}
-    if len(found) > 1:
-        raise UserError(
-            f"{path} holds lines of both dialects, the original's and the "
-            "paper's. A log is of one program; split the file."
-        )
-    return found.pop()
 
 
 def step_bounds(log: Log) -> tuple[int, float]:

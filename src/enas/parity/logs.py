@@ -1,7 +1,6 @@
 """The verb logs: compares two training logs. docs/DIFF_LOGS.md explains it."""
 
 import argparse
-import csv
 import math
 import os
 import pathlib
@@ -14,6 +13,7 @@ from enas import tf_settings
 from enas.errors import UserError, naming
 from enas.parity.log_file import Log, Series, place, read_log, step_bounds
 from enas.paths import check_free
+from enas.run.files import table_text
 from enas.utils import columns
 
 _TITLES = "quantity,points,mean A,mean B,B - A,largest,where,last,spread"
@@ -52,8 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
       UserError: a log cannot be read, a file or directory not be written, or
         the logs have nothing in common.
     """
-    path, header = arguments.csv, ",".join(Point._fields)
+    path = arguments.csv
     if path:
+        header = ",".join(Point._fields)
         check_free(path, "--csv", arguments.overwrite, mark=header)
     logs = _read([arguments.a, arguments.b, *arguments.again])
     steps, placed = _place(logs)
@@ -65,20 +66,19 @@ def run(arguments: argparse.Namespace) -> int:
             "and epoch in common. Legal are two logs of the same part of a "
             "search; their epochs are listed above."
         )
-    rows = [
-        (some, spread(some, [p for found in again for p in found.get(key, ())]))
-        for key, some in points.items()
-    ]
+    cells = [_TITLES.split(",")]
+    for key, some in points.items():
+        chance = [point for found in again for point in found.get(key, ())]
+        cells.append(_cells(some, spread(some, chance)))
     of = f"from run to run, by A and {len(again)} --again"
-    cells = [_TITLES.split(","), *(_cells(*row) for row in rows)]
     table = columns(cells, "<<>>>><>>")
     print("", *table, _LEGEND + (of if again else _OF_POINTS), sep="\n")
     if logs[0].dialect != logs[1].dialect:
         print(_DIALECTS)
     if path:
+        found = (p._asdict() for some in points.values() for p in some)
         with naming(path), open(path, "w", encoding="utf-8") as stream:
-            found = [Point._fields, *(p for some, _ in rows for p in some)]
-            csv.writer(stream, lineterminator="\n").writerows(found)
+            stream.write(table_text(found, Point._fields))
         print(f"Aligned points: {path}")
     if arguments.tensorboard != "none":
         names = f"a_{_name(arguments.a)}", f"b_{_name(arguments.b)}"
@@ -195,7 +195,7 @@ def _pairs(a: dict, b: dict, exact: bool) -> list[tuple]:
     common = sorted(a.keys() & b.keys()) if exact else []
     if 2 * len(common) >= min(len(a), len(b)):
         return [(place, a[place], b[place]) for place in common]
-    return [(None, *(statistics.fmean(log.values()) for log in (a, b)))]
+    return [(None, statistics.fmean(a.values()), statistics.fmean(b.values()))]
 
 
 def spread(points: list[Point], again: list[Point]) -> float | None:
@@ -211,24 +211,20 @@ def spread(points: list[Point], again: list[Point]) -> float | None:
 
 
 def _cells(points: list[Point], spread: float | None) -> list[str]:
-    """Returns a line of the table."""
     far, last = max(points, key=lambda p: abs(p.b - p.a)), points[-1]
-    mean_a = statistics.fmean(p.a for p in points)
-    mean_b = statistics.fmean(p.b for p in points)
+    a = statistics.fmean(p.a for p in points)
+    b = statistics.fmean(p.b for p in points)
+    # Rounded: float arithmetic adds something far beyond the printed digits.
+    differences = (b - a, far.b - far.a, last.b - last.a)
+    signed = [f"{round(each, 12) + 0.0:+.3g}" for each in differences]
     means = sum(p.position is None for p in points)
     counts = (len(points) - means, "lines"), (means, "means")
     return [
         f"{far.phase} {far.quantity}",
         ", ".join(f"{n} {what}" for n, what in counts if n),
-        *(f"{mean_a:.5g}", f"{mean_b:.5g}", _signed(mean_b - mean_a)),
-        *(_signed(far.b - far.a), _where(far), _signed(last.b - last.a)),
+        *(f"{a:.5g}", f"{b:.5g}", *signed[:2], _where(far), signed[2]),
         "-" if spread is None else f"{spread:.3g}",
     ]
-
-
-def _signed(difference: float) -> str:
-    """Without what float arithmetic adds far beyond the printed digits."""
-    return f"{round(difference, 12) + 0.0:+.3g}"
 
 
 def _where(point: Point) -> str:

@@ -9,11 +9,9 @@ from enas.errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
-    parser.add_argument(
-        "directory",
-        help="a directory of recordings, with enas/*.npz and paper/*.npz; the "
-        "script gives those of this project, tests/golden, if you name none",
-    )
+    text = "a directory of recordings, with enas/*.npz and paper/*.npz; the "
+    text += "script gives those of this project, tests/golden, if you name none"
+    parser.add_argument("directory", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,8 +22,14 @@ def run(arguments: argparse.Namespace) -> int:
     """
     # The recordings were made without oneDNN, whose sums have another order.
     tf_settings.start_tensorflow(onednn="0")
-    paths = find_recordings(arguments.directory)
-    missed = sum(_print_table(path) for path in paths)
+    paths = sorted(pathlib.Path(arguments.directory).rglob("*.npz"))
+    if not paths:
+        raise UserError(
+            f"{arguments.directory} holds no recordings. Legal is a directory "
+            "with enas/*.npz or paper/*.npz, such as tests/golden of this "
+            "project."
+        )
+    missed = sum(map(_print_table, paths))
     print(f"{len(paths)} recordings, {missed} quantities missed")
     return int(missed > 0)
 
@@ -46,18 +50,3 @@ def _print_table(path: pathlib.Path) -> int:
             word, why = "MISS", f"{verdict.rule}; {verdict.worst}"
         print(line(verdict.quantity, *shown, word, why), flush=True)
     return sum(not verdict.passes for verdict in verdicts)
-
-
-def find_recordings(directory: str) -> list[pathlib.Path]:
-    """Returns the paths of all recordings in a directory, sorted.
-
-    Raises:
-      UserError: there is none.
-    """
-    paths = sorted(pathlib.Path(directory).rglob("*.npz"))
-    if not paths:
-        raise UserError(
-            f"{directory} holds no recordings. Legal is a directory with "
-            "enas/*.npz or paper/*.npz, such as tests/golden of this project."
-        )
-    return paths

@@ -1,7 +1,7 @@
 """What was recorded of the originals, and how the port computes the same.
 
 What a file holds is told from its name; sizes, ops and poisonings from its
-arrays. Each module computes what one kind of file holds.
+arrays.
 """
 
 import functools
@@ -22,8 +22,7 @@ from enas.parity.recorded_quantities.arrays import Arrays
 
 # Name of a file without .npz -> what computes the same.
 _KINDS: dict[str, Callable[[Arrays, Nudge], list[Quantity]]] = {
-    r"child_intended.*": enas_child.intended,
-    r"child_published.*": enas_child.published,
+    r"child_(intended|published).*": enas_child.passes,
     r"train_step.*": enas_child.steps,
     r"controller_L\d+_b\d+.*": paper_controller.updates,
     r"controller.*": enas_controller.samples_and_updates,
@@ -44,18 +43,15 @@ _NOT_COMPARED = re.compile(
 def compare_file(path: pathlib.Path) -> list[Verdict]:
     """Compares one .npz file, named as the project's are.
 
-    Returns:
-      Its verdicts; the last counts arrays that nothing was compared with, if
-      there are any.
+    The last verdict counts arrays that nothing was compared with, if any.
 
     Raises:
       UserError: the file cannot be read, has an unknown name, or lacks what
         recordings of its name have.
     """
     arrays = Arrays(path)
-    kinds = (k for name, k in _KINDS.items() if re.fullmatch(name, path.stem))
-    measure = next(kinds, None)
-    if measure is None:
+    kinds = [k for name, k in _KINDS.items() if re.fullmatch(name, path.stem)]
+    if not kinds:
         raise UserError(
             f"{path} has no known form. Names of recordings begin with "
             "child_intended, child_published, train_step, controller, "
@@ -63,15 +59,15 @@ def compare_file(path: pathlib.Path) -> list[Verdict]:
             "a checkpoint; rename or remove it."
         )
     try:
-        verdicts = compare(functools.partial(measure, arrays))
+        verdicts = compare(functools.partial(kinds[0], arrays))
     except (KeyError, IndexError) as error:
         raise UserError(
             f"{path} is not a whole recording: it lacks {error}. "
             "docs/DIFF_RECORDINGS.md says what each file holds."
         ) from error
-    unread = sorted(arrays.keys() - arrays.used)
+    unread = arrays.keys() - arrays.used
     unknown = [name for name in unread if not _NOT_COMPARED.fullmatch(name)]
     if unknown:
-        rule = f"arrays of an unknown meaning, such as {unknown[0]}"
+        rule = f"arrays of an unknown meaning, such as {min(unknown)}"
         verdicts.append(Verdict("not compared", len(unknown), 0.0, 0.0, rule))
     return verdicts

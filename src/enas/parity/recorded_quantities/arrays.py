@@ -1,24 +1,18 @@
-"""The arrays of a recording, and their names."""
+"""The arrays of a recording, and what is compared by their names."""
 
 import collections
 import pathlib
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
 
 import keras
 import numpy as np
 
 from enas.errors import UserError
-from enas.parity.comparison import Quantity
+from enas.parity.comparison import ByName, Quantity
 
 
 class Arrays(dict[str, np.ndarray]):
-    """Name -> array; keeps which of them were read.
-
-    Attributes:
-      path: the file.
-      used: the names that were read.
-    """
+    """The arrays of the file `path` by name; `used` are the names read."""
 
     def __init__(self, path: pathlib.Path) -> None:
         """Reads an .npz file of plain arrays, else raises a UserError."""
@@ -35,7 +29,6 @@ class Arrays(dict[str, np.ndarray]):
         self.used: set[str] = set()
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Returns an array, and notes that it was read."""
         self.used.add(name)
         return super().__getitem__(name)
 
@@ -45,9 +38,9 @@ class Arrays(dict[str, np.ndarray]):
         return {name[len(prefix) :]: self[name] for name in names}
 
     def compared(
-        self, ours: Mapping[str, Any], chains: Collection[str] = ()
+        self, ours: ByName, chains: Collection[str] = ()
     ) -> list[Quantity]:
-        """Returns a quantity for each of ours; `chains` as in `quantities`."""
+        """Returns a quantity for each of ours; `chains` as `quantities`."""
         recorded = {name: self[name] for name in ours}
         return quantities(recorded, ours, chains=chains)
 
@@ -59,17 +52,15 @@ def named(model: keras.layers.Layer, arrays: Iterable) -> dict[str, np.ndarray]:
 
 
 def quantities(
-    recorded: Mapping[str, np.ndarray],
-    ours: Mapping,
+    recorded: ByName,
+    ours: ByName,
     group: Callable[[str], str] = str,
     title: str = "{}",
     chains: Collection[str] = (),
 ) -> list[Quantity]:
-    """Pairs up what was recorded with ours, one quantity a group.
+    """Pairs up what was recorded with ours, one quantity a group of names.
 
-    Args:
-      group: function of an array's name; without it, each is a group.
-      chains: the groups that are links of a chain, named after them.
+    `chains` are the groups that are links of a chain, named after them.
     """
     groups: dict[str, dict] = collections.defaultdict(dict)
     for name, array in recorded.items():

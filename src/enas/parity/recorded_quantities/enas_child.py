@@ -18,7 +18,7 @@ from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
 from enas.cifar10.train_steps import StepInput, child_step
 from enas.optimizers import GradientRules
-from enas.parity.comparison import Nudge, Quantity
+from enas.parity.comparison import ByName, Nudge, Quantity
 from enas.parity.recorded_quantities.arrays import Arrays, named, quantities
 from enas.run.checkpoint import model_variables
 from enas.schedules import learning_rate
@@ -43,10 +43,7 @@ def arcs_of(
 
 
 def build_child(
-    weights: dict[str, np.ndarray],
-    layers: int,
-    nudge: Nudge,
-    profile: Profile = ENAS,
+    weights: ByName, layers: int, nudge: Nudge, profile: Profile = ENAS
 ) -> MacroChild:
     """Returns a child with recorded weights, the trainable ones nudged."""
     filters = weights["child/stem_conv/w"].shape[-1]
@@ -59,24 +56,18 @@ def build_child(
     return child
 
 
-def intended(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
-    """Compares a child whose branches are bound as they were meant.
+def passes(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
+    """Compares all arcs in evaluation and in training, at the same weights.
+
+    A published child, with late binding left in, has those of its intended
+    twin, whose branches are bound as they were meant.
 
     Source: rows 1 to 11 and 14 of profile enas; section 2.
     """
-    return _passes(arrays, arrays, nudge, ENAS)
-
-
-def published(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
-    """Compares one with late binding left in; its twin has the weights."""
-    twin = arrays.path.name.replace("child_published", "child_intended")
-    weights = Arrays(arrays.path.with_name(twin))
-    return _passes(arrays, weights, nudge, PUBLISHED)
-
-
-def _passes(
-    arrays: Arrays, weights: Arrays, nudge: Nudge, profile: Profile
-) -> list[Quantity]:
+    profile, weights, name = ENAS, arrays, arrays.path.name
+    if name.startswith("child_published"):
+        twin = name.replace("child_published", "child_intended")
+        profile, weights = PUBLISHED, Arrays(arrays.path.with_name(twin))
     images, labels = batch = arrays["_images"], arrays["_labels"]
     arcs = list(zip(*arcs_of(arrays["_arcs"]), strict=True))
     child = build_child(weights, len(arcs[0][0]), nudge, profile)
@@ -111,13 +102,12 @@ def steps(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
     for t, arc in enumerate(zip(*arcs, strict=True)):
         batch = arrays["_images"][t], arrays["_labels"][t]
         rate = float(learning_rate(Config(), t, 0))
-        step = child_step(
-            child, optimizer, batch, arc, StepInput(rate, NO_SEED)
-        )
+        given = StepInput(rate, NO_SEED)
+        step = child_step(child, optimizer, batch, arc, given)
         if t == 0:
-            gradients = named(child, step.gradients)
-            name, recorded = "gradients of step 1", arrays.below("grad1/")
-            found.append(Quantity.of(name, recorded, gradients, name))
+            pair = arrays.below("grad1/"), named(child, step.gradients)
+            name = "gradients of step 1"
+            found.append(Quantity.of(name, *pair, name))
         ours: dict[str, Any] = {
             "loss": step.loss,
             "grad_norm": step.norm,

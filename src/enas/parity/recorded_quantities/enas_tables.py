@@ -1,12 +1,13 @@
 """lr_schedule.npz, preprocessing.npz, and values.npz of a checkpoint."""
 
+from typing import Any
+
 import numpy as np
 
-from enas.cifar10 import batches, build
-from enas.cifar10.compiled import Compiled
+from enas.cifar10 import batches
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
-from enas.parity.checkpoint_sizes import read_sizes
+from enas.parity.checkpoint_diff import build_models, read_sizes
 from enas.parity.comparison import Nudge, Quantity
 from enas.parity.recorded_quantities.arrays import Arrays, quantities
 from enas.run import checkpoint
@@ -26,30 +27,22 @@ def schedule(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
     all_steps = np.repeat(rest, steps)
     all_steps[::steps] = first
     every = [name for name in arrays if name.startswith("lr_all_steps")]
-    ours = {
-        "lr_first_step": first,
-        "lr_rest": rest,
-        "T_i": [state["T_i"] for state in states],
-        "last_reset": [state["last_reset"] for state in states],
-        **dict.fromkeys(every, all_steps),
-    }
-    return arrays.compared(ours)
+    ours: dict[str, Any] = {"lr_first_step": first, "lr_rest": rest}
+    ours |= {name: [s[name] for s in states] for name in ("T_i", "last_reset")}
+    return arrays.compared(ours | dict.fromkeys(every, all_steps))
 
 
 def preprocessing(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
     """Compares mean, standard deviation, standardised images (row 29)."""
-    # Rows as the CIFAR-10 files have them.
-    images = {
-        split: np.ascontiguousarray(
-            arrays[f"raw_{split}"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        )
-        for split in ("train", "valid", "test")
-    }
+    images = {}
+    for split in ("train", "valid", "test"):
+        # Rows as the CIFAR-10 files have them.
+        rows = arrays[f"raw_{split}"].reshape(-1, 3, 32, 32)
+        images[split] = np.ascontiguousarray(rows.transpose(0, 2, 3, 1))
     mean, std = batches.channel_statistics(images["train"])
-    ours = {"mean": mean, "std": std} | {
-        f"{split}_first4": batches.standardize(some[:4], mean, std)
-        for split, some in images.items()
-    }
+    ours = {"mean": mean, "std": std}
+    for split, some in images.items():
+        ours[f"{split}_first4"] = batches.standardize(some[:4], mean, std)
     return arrays.compared(ours)
 
 
@@ -61,18 +54,9 @@ def checkpoint_values(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
     prefix = find_prefix(str(arrays.path.parent))
     tensors = checkpoint.read_tensors(prefix)
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    sizes = read_sizes(shapes, prefix)
-    space = SearchSpace(CANDIDATE_OPS["enas6"][: sizes.num_ops])
-    compiled = build_models(Config(**sizes.settings), space)
+    num_ops, sizes = read_sizes(shapes, prefix)
+    space = SearchSpace(CANDIDATE_OPS["enas6"][:num_ops])
+    compiled = build_models(Config(**sizes), space)
     checkpoint.assign(compiled, tensors)
     held = tensors | checkpoint.search_variables(compiled)
     return quantities(arrays.below(""), held, lambda n: f"{kind_of(n)}s")
-
-
-def build_models(config: Config, space: SearchSpace) -> Compiled:
-    """Returns a child and a controller with their optimizers."""
-    return Compiled(
-        build.build_child(config, space),
-        build.build_controller(config, space),
-        config,
-    )

@@ -38,15 +38,14 @@ def search_space(arrays: Arrays) -> SearchSpace:
     """
     masked = {name.rsplit(".", 1)[-1] for name in arrays if "_mask/" in name}
     first, num_ops = len(CANDIDATE_OPS["enas6"]), int(arrays["cfg"][3])
-    poison: tuple[str, ...] = ()
-    if f"sd/layers.0.branch_{first}.weight" in arrays:
-        poison = POISON_SETS["transposed_conv"]
-    elif f"sd/layers.0.branch_{first + 1}.weight" in arrays:
-        poison = POISON_SETS["grouped"]
-    elif f"branch_{first}" in masked:
-        poison = POISON_SETS["dropout"]
-    elif num_ops > first:
-        poison = POISON_SETS["identity"]
+    shown = {
+        "transposed_conv": f"sd/layers.0.branch_{first}.weight" in arrays,
+        "grouped": f"sd/layers.0.branch_{first + 1}.weight" in arrays,
+        "dropout": f"branch_{first}" in masked,
+        "identity": num_ops > first,
+        "none": True,
+    }
+    poison = POISON_SETS[next(name for name, is_so in shown.items() if is_so)]
     q = (num_ops - first) // max(1, len(poison))
     return SearchSpace(CANDIDATE_OPS["enas6"], poison, q)
 
@@ -86,10 +85,14 @@ class RecordedChild:
         sizes = ChildOptions(filters, profile=profile, **options)
         child = MacroChild(search_space(self.arrays), layers, sizes)
         child.build()
+        self.assign(child)
+        return child
+
+    def assign(self, child: MacroChild, nudge: Nudge = unchanged) -> None:
+        """Sets a child to the recorded weights, nudged."""
         weights = self.weights(child)
         for variable in child.trainable_variables:
-            variable.assign(weights[variable.path])
-        return child
+            variable.assign(nudge(weights[variable.path]))
 
     def weights(self, child: MacroChild, at: str = "sd/") -> dict:
         """Returns the arrays below `at` by the names of a child's weights."""
@@ -115,9 +118,9 @@ class RecordedChild:
         return self.arrays.compared(ours)
 
     def _masks(self) -> Callable[..., tf.Tensor]:
-        """Returns dropout by what was recorded, in the order of drawing.
+        """Returns dropout by the recorded masks, in the order of drawing.
 
-        Masks are uint8, NCHW or `[batch, channels]`.
+        They are uint8, NCHW or `[batch, channels]`.
         """
         masks = (
             np.float32(mask)
@@ -136,9 +139,7 @@ class RecordedChild:
     def steps(self, kind: str, nudge: Nudge) -> list[Quantity]:
         """Compares one step per recorded loss; step t runs arc t."""
         child, optimizer, step = _trainer(self.arrays.path, kind)
-        weights = self.weights(child)
-        for variable in child.trainable_variables:
-            variable.assign(nudge(weights[variable.path]))
+        self.assign(child, nudge)
         for state in optimizer.variables.values():
             state.assign(tf.zeros_like(state))
         names = f"steps_loss_{kind}", f"steps_gnorm_{kind}"
@@ -148,13 +149,10 @@ class RecordedChild:
             # Recorded with zeros in the first step, with None in the last.
             if t == (0 if kind == "zero" else last):
                 found += self._loss_gradients(child, kind, t)
-            ours = step(*self.arcs[t])
-            found += quantities(
-                {name: self.arrays[name][t] for name in names},
-                dict(zip(names, ours, strict=True)),
-                title=f"{{}}[{t}]",
-                chains=names,
-            )
+            ours = dict(zip(names, step(*self.arcs[t]), strict=True))
+            recorded = {name: self.arrays[name][t] for name in names}
+            title = f"{{}}[{t}]"
+            found += quantities(recorded, ours, title=title, chains=names)
         name = f"sd_after_{kind}"
         ours = named(child, child.trainable_variables)
         recorded = self.weights(child, f"{name}/")
@@ -167,24 +165,19 @@ class RecordedChild:
         recorded = self.weights(child, f"grad_step{t}/")
         if not recorded:
             return []
-        weights = [v.value for v in child.trainable_variables]
-        with tf.GradientTape() as tape:
-            logits = child(self.images, self.arcs[t], training=FROZEN)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                self.labels, logits
-            )
-            loss = tf.reduce_mean(losses)
         norm = np.sqrt(sum(np.sum(np.square(a)) for a in recorded.values()))
         clip = "global" if norm <= 1.001 * RULES.bound else "none"
         rules = GradientRules(clip=clip, bound=RULES.bound)
-        gradients, _ = rules.apply(tape.gradient(loss, weights), weights)
-        name, ours = f"grad_step{t}_{kind}", named(child, gradients)
+        batch, given = (self.images, self.labels), StepInput(0.0, (0, 0))
+        optimizer = ChildOptimizer(child, rules)
+        step = child_step(child, optimizer, batch, self.arcs[t], given)
+        name, ours = f"grad_step{t}_{kind}", named(child, step.gradients)
         return [Quantity.of(name, recorded, ours, name)]
 
 
 @functools.lru_cache(maxsize=len(UNUSED))
 def _trainer(path: pathlib.Path, kind: str) -> tuple:
-    """Returns a recording's child, its optimizer and their step of an arc.
+    """Returns a child, its optimizer and their step of an arc.
 
     The step is on the recorded batch, and traced once for all nudges.
     """
@@ -195,7 +188,6 @@ def _trainer(path: pathlib.Path, kind: str) -> tuple:
     batch = tf.constant(recorded.images), tf.constant(recorded.labels)
 
     def step(*arc: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns loss and gradient norm."""
         given = StepInput(RATE, (0, 0))
         return child_step(child, optimizer, batch, arc, given)[:2]
 

@@ -10,7 +10,7 @@ from enas.cifar10.macro_controller import (
     MacroController,
     Sample,
 )
-from enas.cifar10.train_steps import ControllerStep, controller_gradients
+from enas.cifar10.train_steps import controller_gradients
 from enas.optimizers import Adam, GradientRules
 from enas.parity.comparison import Nudge, Quantity
 from enas.parity.recorded_quantities.arrays import Arrays, named
@@ -32,7 +32,8 @@ def updates(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
     baselines = np.zeros(0, np.float32)
     per_arc: dict[str, list] = collections.defaultdict(list)
     found: list[Quantity] = []
-    for first in range(0, len(op_ids), ARCS_PER_UPDATE):
+    firsts = range(0, len(op_ids), ARCS_PER_UPDATE)
+    for number, first in enumerate(firsts, 1):
         rows = slice(first, first + ARCS_PER_UPDATE)
         arcs = op_ids[rows], skips[rows]
         sample = controller.score(*arcs)
@@ -52,10 +53,16 @@ def updates(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
         }
         for name, value in values.items():
             per_arc[name].extend(np.asarray(value))
-        found += _logits(arrays, sample) if first == 0 else []
+        if first == 0:
+            found += _logits(arrays, sample)
         adam.apply(step.gradients, RATE)
-        number = first // ARCS_PER_UPDATE + 1
-        found += _update(arrays, controller, number, step)
+        found += arrays.compared({f"gnorm{number}": step.norm})
+        weights = controller.trainable_variables
+        after = {"grad": step.gradients, "sd_after": weights}
+        for name, values in after.items():
+            if recorded := arrays.below(f"{name}{number}/"):
+                pair = controller_arrays(recorded), named(controller, values)
+                found.append(Quantity.of(f"{name}{number}", *pair))
     return found + arrays.compared(per_arc)
 
 
@@ -75,37 +82,19 @@ def _baselines(
     last: np.ndarray, accuracy: np.ndarray, reward: np.ndarray
 ) -> np.ndarray:
     """Returns the baseline after each arc, row 25; the last one may be none."""
-    moved = [*last]
-    for one_accuracy, one_reward in zip(accuracy, reward, strict=True):
-        step = np.float32(0.01) * (moved[-1] - one_reward) if moved else 0
-        moved.append(moved[-1] - step if moved else np.float32(one_accuracy))
-    return np.array(moved[len(last) :], np.float32)
+    moved = [*(last if last.size else np.float32(accuracy[:1]))]
+    for one in reward[len(moved) - last.size :]:
+        moved.append(moved[-1] - np.float32(0.01) * (moved[-1] - one))
+    return np.array(moved[last.size :], np.float32)
 
 
 def _logits(arrays: Arrays, sample: Sample) -> list[Quantity]:
-    ours = {"op_pre_tanh": sample.op_logits}
-    ours["skip_query"] = sample.skip_logits[..., 1]
+    skips = sample.skip_logits[..., 1]
+    ours = {"op_pre_tanh": sample.op_logits, "skip_query": skips}
     found = []
     for name in arrays:
         kind, _, arc = name.rpartition("_")
         if kind in ours:
             pair = 1.5 * np.tanh(arrays[name]), ours[kind][int(arc)].numpy()
             found.append(Quantity(f"logits of {name}", {name: pair}))
-    return found
-
-
-def _update(
-    arrays: Arrays,
-    controller: MacroController,
-    number: int,
-    step: ControllerStep,
-) -> list[Quantity]:
-    found = arrays.compared({f"gnorm{number}": step.norm})
-    weights = controller.trainable_variables
-    for name, values in (("grad", step.gradients), ("sd_after", weights)):
-        recorded = arrays.below(f"{name}{number}/")
-        if recorded:
-            ours = named(controller, values)
-            theirs = controller_arrays(recorded)
-            found.append(Quantity.of(f"{name}{number}", theirs, ours))
     return found

@@ -26,21 +26,15 @@ _FORMS = (
 
 
 def torch_child_names(names: Sequence[str]) -> dict[str, str]:
-    """Returns our name -> PyTorch's, of a child's trainable variables.
-
-    Args:
-      names: ours, in the child's order.
-    """
-    reductions: dict[str, str] = {}
+    """Returns our name -> PyTorch's, of a child's weights in its order."""
+    scopes = [re.match(r"child/.*/from_\d+", name) for name in names]
+    reductions = list(dict.fromkeys(scope[0] for scope in scopes if scope))
     found = {}
-    for name in names:
-        theirs = re.sub(
-            r"child/layer_\d+/pool_at_\d+/from_\d+",
-            lambda scope: reductions.setdefault(
-                scope[0], f"pooled_layers/{len(reductions)}"
-            ),
-            name,
-        )
+    for name, scope in zip(names, scopes, strict=True):
+        theirs = name
+        if scope:
+            number = reductions.index(scope[0])
+            theirs = f"pooled_layers/{number}{name[scope.end() :]}"
         for ours, form in _FORMS:
             theirs = re.sub(ours, form, theirs)
         found[name] = theirs
@@ -68,9 +62,7 @@ def _our_layout(name: str, array: np.ndarray) -> np.ndarray:
         return array[:, :, 0, 0]
     if name.endswith("/w_depth"):
         return array.transpose(2, 3, 0, 1)
-    if array.ndim == 4:
-        return array.transpose(2, 3, 1, 0)
-    return array.T
+    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array.T
 
 
 def controller_arrays(
@@ -80,14 +72,12 @@ def controller_arrays(
 
     PyTorch orders the gates i, f, g, o; here they are i, f, o, g.
     """
-    scope = "controller/lstm/layer_0"
-    matrix = np.concatenate(
-        [arrays[f"w_lstm.weight_{part}_l0"].T for part in ("ih", "hh")]
-    )
+    scope, lstm = "controller/lstm/layer_0", "w_lstm.{}_l0".format
+    parts = [arrays[lstm(f"weight_{part}")].T for part in ("ih", "hh")]
     return {
-        f"{scope}/w": _gates(matrix),
-        f"{scope}/b_ih": _gates(arrays["w_lstm.bias_ih_l0"]),
-        f"{scope}/b_hh": _gates(arrays["w_lstm.bias_hh_l0"]),
+        f"{scope}/w": _gates(np.concatenate(parts)),
+        f"{scope}/b_ih": _gates(arrays[lstm("bias_ih")]),
+        f"{scope}/b_hh": _gates(arrays[lstm("bias_hh")]),
         "controller/g_emb": arrays["g_emb.weight"],
         "controller/emb/w": arrays["w_emb.weight"],
         "controller/softmax/w": arrays["w_soft.weight"].T,
