@@ -4,6 +4,7 @@ Tools that read the original's logs read these lines, so blanks matter.
 """
 
 import contextlib
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +18,14 @@ DASHES = "-" * 80
 T = TypeVar("T")
 # What takes a line: a `Log`, print, or `quiet`.
 Say = Callable[[str], None]
+
+
+def forget_reader() -> None:
+    """Lets output go nowhere after who read it, such as `head`, has ended.
+
+    What is left in the buffer would be written, and fail, at the end.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def quiet(line: str = "") -> None:

@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import re
+import subprocess
+import sys
 import typing
 
 import pytest
@@ -197,6 +199,23 @@ def test_a_flag_given_twice_takes_its_last_value():
 
 def test_flags_take_one_or_two_dashes_and_a_blank_or_a_sign():
     assert read("-q", "3", "--poison", "identity")[0].q == 3
+
+
+def test_help_shows_what_a_script_gives(capsys):
+    given = ["--child_from_scratch", "--num_epochs=310", "--child_fixed_arc=0"]
+    assert program.main(["main", *given, "--child_lr_min=0.001", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "cifar10_macro_final.sh" in text
+    assert "--num_epochs=310\n" in text and "--child_lr_min=0.001\n" in text
+    assert "--batch_size=128\n" in text
+
+
+def test_a_reader_that_ends_is_no_failure_of_help():
+    words = [sys.executable, "-m", "enas.cifar10.main", "--help"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as shown:
+        shown.stdout.close()
+        assert (shown.stderr.read(), shown.wait()) == ("", 0)
 
 
 def test_search_for_a_number_stands_for_num_epochs():

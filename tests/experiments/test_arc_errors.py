@@ -35,23 +35,28 @@ def test_any_layer_may_be_the_good_one():
 
 
 def test_a_run_is_measured_as_its_own_evaluation_does(tmp_path, capsys):
-    words = ["arc_errors", str(MADE), "--machine=m", "--arcs=1"]
+    words = ["arc_errors", str(MADE), "--machine=m", "--arcs=3"]
     words += ["--images=24", f"--into={tmp_path}"]
     assert arc_errors.main(words) == 0
     lines = read_table(str(tmp_path / "arc_errors.csv"))
-    assert [line["good_layers"] for line in lines] == ["0", "1", "2", "3"]
+    layers = [line["good_layers"] for line in lines]
+    assert layers == [layer for layer in "0123" for _ in range(3)]
     assert {line["images"] for line in lines} == {"24"}
     (variant,) = {line["variant"] for line in lines}
     assert variant.startswith("dataset=shapes num_train=")
     run = Run(MADE)
-    test = run.search.data.test
+    test, accuracy_of = run.search.data.test, run.search.evaluation.accuracy_of
     images = type(test)(test.images[:24], test.labels[:24])
-    for line in lines:
-        # In training mode, as the profile measures.
-        accuracy = run.search.evaluation.accuracy_of(
-            run.arc(line["arc"]), images, "train"
-        )
-        assert line["test_error"] == f"{100 - 100 * accuracy:.2f}"
+    errors = {
+        mode: [
+            f"{100 - 100 * accuracy_of(run.arc(line['arc']), images, mode):.2f}"
+            for line in lines
+        ]
+        for mode in ("eval", "train")
+    }
+    # In evaluation mode, that of the rewards, which another mode is not.
+    assert [line["test_error"] for line in lines] == errors["eval"]
+    assert errors["eval"] != errors["train"]
 
 
 def test_a_training_of_one_architecture_is_refused(tmp_path, capsys):

@@ -179,6 +179,18 @@ def test_a_training_from_scratch_is_a_line_of_its_own_table(tmp_path):
     assert not (tmp_path / "tables/runs.csv").exists()
 
 
+def test_a_training_that_did_not_measure_its_end_is_refused(tmp_path, capsys):
+    write_run(tmp_path / "a", 69)
+    path = tmp_path / "a/result.json"
+    result = json.loads(path.read_text())
+    result["settings"]["child_from_scratch"] = True
+    result |= {"arc": "0  7 1", "parameters": 5, "last": {"epoch": 3}}
+    path.write_text(json.dumps(result))
+    words = ["c", str(tmp_path / "a"), "--machine=m", f"--into={tmp_path}/t"]
+    assert collect.main(words) == 2
+    assert "has not measured its last epoch" in capsys.readouterr().err
+
+
 def test_trainings_of_two_architectures_are_two_lines(tmp_path):
     for number, arc in enumerate(["0  7 1", "1  2 0"]):
         folder = tmp_path / f"mine{number}"

@@ -15,6 +15,7 @@ from enas.cifar10.config import Config
 from enas.errors import UserError
 from enas.experiments import plan as plans
 from enas.experiments import tables
+from enas.experiments.figures import Measured, draw_figures
 from enas.experiments.jobs import (
     Job,
     flips,
@@ -22,6 +23,7 @@ from enas.experiments.jobs import (
     read_config,
     retrain_jobs,
 )
+from enas.experiments.run_state import read_state
 from enas.experiments.summary import share_of
 from enas.experiments.sweep import Group, Sweep, read_sweep
 from enas.experiments.table1 import main
@@ -249,8 +251,9 @@ def test_another_table_or_row_is_refused(tmp_path):
     other = tmp_path / "epochs.csv"
     other.write_text("row,seed,epoch\n1d,70,1\n")
     plan = plans.Plan(scale=plans.RETRAIN, only=("1d",), seeds=(70,))
-    with pytest.raises(UserError, match="is not a runs.csv"):
-        retrain_jobs(plan, str(tmp_path), str(other), 0)
+    for table in other, tmp_path / "missing.csv":
+        with pytest.raises(UserError, match="is not a runs.csv"):
+            retrain_jobs(plan, str(tmp_path), str(table), 0)
     with pytest.raises(UserError, match="--only is a comma list of"):
         retrained(tmp_path, only=("1d", "1x"), seeds=(70,))
 
@@ -298,6 +301,23 @@ def test_sweeps_that_start_at_once_keep_each_others_rows(tmp_path, monkeypatch):
         list(pool.map(remember, rows))
     _, jobs = plans.load_jobs(directory)
     assert sorted(job.row for job in jobs) == sorted(rows)
+
+
+def test_a_run_that_began_elsewhere_is_finished_by_its_checkpoint(tmp_path):
+    plan = plans.Plan("smoke", only=("1a",))
+    (job,) = make_jobs(plan, str(tmp_path))
+    wanted = config_of(job).num_epochs
+    (pathlib.Path(job.directory) / f"checkpoints/epoch-{wanted}").mkdir(
+        parents=True
+    )
+    state = read_state(job)
+    assert state.finished and state.rows == []
+
+
+def test_of_searches_that_are_no_row_there_is_no_figure(tmp_path):
+    measured = Measured({"valid": {}, "test": {}}, lambda *_: [], 2, "", None)
+    assert draw_figures(measured, str(tmp_path)) == []
+    assert not list(tmp_path.iterdir())
 
 
 def test_help_names_every_flag(capsys):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import helpers
+from enas.cifar10.arc import Arc
 from enas.errors import UserError
 from enas.parity.checkpoint_diff import add_arguments, read_sizes, run
 from enas.run import checkpoint
@@ -110,6 +111,18 @@ def test_a_poisoned_search_of_ours_needs_its_flags(tmp_path, capsys):
     code, lines = verb(capsys, prefix, *flags)
     assert code == 0
     assert total(lines, "slot") == [250, 0, 0, 4]
+
+
+def test_a_controller_with_a_defence_draws_what_it_may(tmp_path, capsys):
+    prior = np.full((6, 6), -1e4, np.float32)
+    prior[:, 2] = 0
+    path = saved(tmp_path, {"defence/prior": prior})
+    shapes = "--dataset=shapes", "--num_images=8"
+    code, lines = verb(capsys, path, *shapes)
+    assert code == 0
+    arcs = [line.split(None, 1)[1] for line in lines if line.startswith("0.")]
+    op_ids = [Arc.parse(arc, 6, 6).op_ids for arc in arcs]
+    assert op_ids == [(2,) * 6] * 10
 
 
 def test_sizes_are_read_off_the_original_at_its_real_size():

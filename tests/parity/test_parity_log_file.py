@@ -157,6 +157,30 @@ def test_what_a_killed_run_logs_twice_counts_once(tmp_path):
     assert series["evaluation", "arc_accuracy"] == {0: {0: 0.0, 1: 0.1, 2: 0.2}}
 
 
+def test_the_ten_of_an_epoch_without_a_controller_are_its_own(tmp_path):
+    lines, ten = ["log_every....2"], "Here are 10 architectures"
+    for epoch in 1, 2, 3:
+        lines += [child(4 * epoch - 2)] if epoch == 3 else []
+        lines += [ten, f"val_acc=0.{epoch}", f"val_acc=0.{epoch + 5}"]
+        lines += [f"Epoch {epoch}: Eval", "valid_accuracy: 0.1"]
+    series = placed(write(tmp_path / "log", *lines))
+    assert series["evaluation", "arc_accuracy"] == {
+        0: {0: 0.1, 1: 0.6},
+        1: {0: 0.2, 1: 0.7},
+        2: {0: 0.3, 1: 0.8},
+    }
+
+
+def test_log_every_may_change_within_a_phase(tmp_path):
+    head = [child(2), "Epoch 1: Training controller"]
+    before = [ctrl(1.0, arc // 4) for arc in range(0, 12, 2)]
+    after = [ctrl(2.0, arc // 4) for arc in (12, 18)]
+    lines = ["log_every....2", *head, *before, "log_every....6", *after]
+    series = placed(write(tmp_path / "log", *lines))
+    (arcs,) = series["controller", "loss"].values()
+    assert list(arcs) == [0, 2, 4, 6, 8, 10, 12, 18]
+
+
 def ctrl(loss, step=0):
     return controller_line(step, loss, 7.0, 1e-3, 0.1, 0.2, 0.1, 0.1)
 

@@ -188,8 +188,11 @@ def _check_text(name: str, value: str, values: flags.FlagValues) -> None:
         )
 
 
-def help_text(script: str) -> str:
-    """Returns what --help of a script prints: all flags, with defaults."""
+def help_text(script: str, values: flags.FlagValues | None = None) -> str:
+    """Returns what --help of a script prints: all flags, with defaults.
+
+    Those of a script are what it gives before the user's, in `values`.
+    """
     lines = [f"Usage: {script} [--flag=value ..]", ""]
     group = None
     for field in dataclasses.fields(Config):
@@ -197,7 +200,12 @@ def help_text(script: str) -> str:
         if rules["group"] != group:
             group = rules["group"]
             lines += [f"{group}:"]
-        lines += [f"  --{field.name}={rules.get('shown', field.default)}"]
+        shown = rules.get("shown", field.default)
+        if values and values[field.name].present:
+            shown = values[field.name].value
+        # The arc of the original's final script has many lines.
+        shown = textwrap.shorten(str(shown), 60, placeholder=" ..")
+        lines += [f"  --{field.name}={shown}"]
         text = rules["help"]
         if "choices" in rules:
             text += f" One of: {', '.join(rules['choices'])}."

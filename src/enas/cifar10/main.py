@@ -19,7 +19,7 @@ from enas.errors import NonFiniteError, Stopped, UserError
 from enas.paths import full_path
 from enas.run.autosave import StopSignals, autosave
 from enas.run.checkpoint_names import positions
-from enas.utils import DASHES, Log, flag_lines
+from enas.utils import DASHES, Log, flag_lines, forget_reader
 
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
@@ -38,13 +38,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         config, idle = read_flags(values, sys.argv if argv is None else argv)
         if values["help"].value:
             kind = "final" if config.child_from_scratch else "search"
-            print(help_text(f"bash scripts/cifar10_macro_{kind}.sh"))
+            script = f"bash scripts/cifar10_macro_{kind}.sh"
+            print(help_text(script, values), flush=True)
             return 0
         with StopSignals() as signals:
             return _run(config, idle, signals)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        forget_reader()
+        if values["help"].value:
+            return 0
+        print(
+            "error: What read the output has ended, and so the search does. "
+            f"{_next(values, saved=False)}",
+            file=sys.stderr,
+        )
+        return 1
     except OSError as error:
         print(
             f"error: {str(error).rstrip('.')}. Free space or fix the "
@@ -79,10 +90,6 @@ def _run(config: Config, idle: list[str], signals: StopSignals) -> int:
 
         devices.find_devices()
     log = Log()
-    log(DASHES)
-    for line in flag_lines(dataclasses.asdict(config)):
-        log(line)
-    log(DASHES)
     for name in idle:
         log(f"--{name} has no effect: {WITHOUT_EFFECT[name][1]}.")
     return run(config, log, signals)
@@ -105,6 +112,10 @@ def run(config: Config, log: Log, signals: StopSignals) -> int:
 
     if config.deterministic:
         devices.be_deterministic()
+    log(DASHES)
+    for line in flag_lines(dataclasses.asdict(config)):
+        log(line)
+    log(DASHES)
     with build.opened(config, log) as (search, run_dir):
         code = train(search, run_dir, log, signals)
         if code == 0:

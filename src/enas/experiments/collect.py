@@ -121,6 +121,12 @@ def _retrained_line(
     kind = " ".join([kind, *(word for word in others if word not in usual)])
     layers = settings["child_num_layers"]
     arc = Arc.parse(result["arc"], layers, result["op_ids"])
+    if "test_acc" not in result["last"]:
+        raise UserError(
+            f"{path.parent} has not measured its last epoch, so it has no line "
+            "in a table. Leave its folder out; trainings of which "
+            "--eval_every_epochs divides --num_epochs can be collected."
+        )
     return {
         **of_run(settings),
         "defence": (defence or "none").replace("+", ","),

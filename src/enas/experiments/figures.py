@@ -69,7 +69,8 @@ class Measured:
     def caption(self) -> str:
         """Scale, reading and n of final errors, one line."""
         n, clean = self.seeds, len(self.errors["test"].get(BASELINE, {}))
-        bars = "; bars: 95 % intervals" if n != "1" or clean > 1 else ""
+        several = n not in ("0", "1") or clean > 1
+        bars = "; bars: 95 % intervals" if several else ""
         seeds = f"n = {n} seeds a row, {clean} clean searches"
         return f"{self.scale}, mean of sampled arcs, {seeds}{bars}"
 
@@ -84,7 +85,13 @@ class Measured:
 
 
 def draw_figures(measured: Measured, directory: str) -> list[str]:
-    """Draws all but the defences into a directory; returns the paths."""
+    """Draws all but the defences into a directory; returns the paths.
+
+    Of searches that are no rows of Table 1 there is nothing to draw.
+    """
+    _, *poisoned = read_rows()
+    if not any(measured.curve(row.name, "train_acc") for row in poisoned):
+        return []
     with matplotlib.rc_context(STYLE):
         paths = _save(_damage(measured), directory, "damage")
         for name, (draw, label, title) in _PANELS.items():
@@ -167,8 +174,10 @@ def _figure4(measured: Measured, number: str, panel: Any) -> None:
     last = measured.num_epochs
     for row, colour, label in _chosen(measured, number):
         curve = measured.curve(row.name, "valid_acc")
-        if len(curve) < last:
-            label += f" ({len(curve)} of {last} epochs)"
+        # Every epoch trains; not every one need be evaluated.
+        done, _ = measured.curve(row.name, "train_acc")[-1]
+        if done < last:
+            label += f" ({done} of {last} epochs)"
         epochs = [epoch for epoch, _ in curve]
         errors = [100 * (1 - accuracy) for _, accuracy in curve]
         panel.plot(epochs, errors, color=colour, alpha=0.25, linewidth=1)

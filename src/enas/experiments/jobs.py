@@ -209,11 +209,13 @@ def retrain_jobs(
       UserError: the table has none of these searches, or a flag is not legal.
     """
     lines = read_table(full_path(table))
-    if lines and not lines[0].keys() >= {"row", "best_arc", "variant"}:
+    columns = {"row", "seed", "defence", "variant", "poison", "q", "best_arc"}
+    if not (lines and lines[0].keys() >= columns):
         raise UserError(
             f"--retrain={table} is not a runs.csv as "
             "`python -m enas.experiments.collect` writes it. Name one."
         )
+    seeds = list(map(str, plan.seeds))
     known = set(table1_rows.all_rows()) | {run["row"] for run in lines}
     if not known >= set(plan.only):
         raise UserError(
@@ -225,16 +227,16 @@ def retrain_jobs(
         for run in lines
         if run["best_arc"]
         and not run["variant"]
-        and int(run["seed"]) in plan.seeds
+        and run["seed"] in seeds
         and (not plan.only or run["row"] in plan.only)
         and run["defence"].replace(",", "+") in (plan.defences or ("none",))
     }
     if not runs:
         raise UserError(
             f"--retrain={table} has no finished search with an architecture "
-            f"of --seeds={','.join(map(str, plan.seeds))} and the rows of "
-            "--only. `python -m enas.experiments.collect` adds those of a "
-            "sweep to a table."
+            f"of --seeds={','.join(seeds)} and the rows of --only that has the "
+            "settings of these rows, so no variant. `python -m "
+            "enas.experiments.collect` adds those of a sweep to a table."
         )
     rows = list(plan.only) or sorted({row for row, _, _ in runs})
     jobs = [

@@ -53,7 +53,7 @@ def _run(argv: list[str]) -> Iterator[str]:
     )
 
 
-main = functools.partial(run_tool, _run)
+main = functools.partial(run_tool, _run, usage=str(__doc__))
 
 if __name__ == "__main__":
     sys.exit(main())

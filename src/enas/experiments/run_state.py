@@ -25,19 +25,17 @@ class RunState:
 
     Attributes:
       num_epochs: wanted.
-      rows: of metrics.csv, one per epoch that has a checkpoint.
+      epochs: those that a checkpoint has made safe.
+      rows: of metrics.csv, of these epochs; a run that began with another's
+        checkpoint has none of that one's.
       notes: what the engine noted: state, exit_code, attempts, lines.
     """
 
     job: Job
     num_epochs: int
+    epochs: int
     rows: list[dict[str, float]]
     notes: dict[str, Any]
-
-    @property
-    def epochs(self) -> int:
-        """Those that a checkpoint has made safe."""
-        return len(self.rows)
 
     @property
     def finished(self) -> bool:
@@ -86,7 +84,7 @@ def read_state(job: Job) -> RunState:
     safe = last_whole_epoch(job.directory)
     rows = [r for r in RunRows(job.directory).rows() if r["epoch"] <= safe]
     wanted = read_config(job.arguments).num_epochs
-    return RunState(job, wanted, rows, _read_notes(job))
+    return RunState(job, wanted, safe, rows, _read_notes(job))
 
 
 def _read_notes(job: Job) -> dict[str, Any]:

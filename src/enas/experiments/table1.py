@@ -18,6 +18,7 @@ from enas.experiments.local_engine import forget_the_dead, run_local
 from enas.experiments.run_state import StatusTable, read_state
 from enas.parser import Parser
 from enas.paths import command_words, full_path
+from enas.tools.command import exit_code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,12 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     try:
-        return _run(_read_arguments(argv))
+        return exit_code(lambda: _run(_read_arguments(argv)))
     except SystemExit as leaving:  # argparse's way to end --help
         return int(leaving.code or 0)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2 if isinstance(error, UserError) else 1
     except KeyboardInterrupt:
         print(
             "\nInterrupted. The same command resumes every run after its "

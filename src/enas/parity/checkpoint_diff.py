@@ -91,6 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"Accuracy: not measured, {reason}.")
         else:
             checkpoint.assign(compiled, tensors)
+            # What a search with a defence may choose.
+            compiled.controller.prior = tensors.get("defence/prior")
             data = read_data(config, quiet)
             search = Search(config, search_space, data, compiled, quiet)
             _print_accuracies(search, arcs, arguments.split)

@@ -254,6 +254,17 @@ def place(log: Log, steps: int) -> tuple[Series, list[str]]:
     return series, [f"{n} {what} left out" for what, n in left_out.items()]
 
 
+def _headers_after(events: list[Event]) -> list[int | None]:
+    """Returns the epoch of the header after each, None if steps come first."""
+    header: int | None = None
+    found = []
+    for kind, _, fields in reversed(events):
+        found.append(header)
+        if kind in ("phase", "child"):
+            header = fields["epoch"] if kind == "phase" else None
+    return found[::-1]
+
+
 def _moments(log: Log, steps: int) -> Iterator[tuple[str, int, int, dict]]:
     """Yields (phase, epoch, position, numbers); -1 for what is unknown."""
     paper = log.dialect == "paper"
@@ -262,11 +273,12 @@ def _moments(log: Log, steps: int) -> Iterator[tuple[str, int, int, dict]]:
     counts_arcs = min(log.printed_steps("controller"), default=0) > 1
     epoch = -1  # of the phase whose header was read last
     ten = itertools.count()
-    # The ctrl_step of the phase's lines so far, and whether the phase began
+    # (ctrl_step, arc) of the phase's lines so far, and whether the phase began
     # again: a run that was killed logs some updates twice.
-    arcs: list[int] = []
+    arcs: list[tuple[int, int]] = []
     again = False
-    for kind, _, fields in log.events:
+    followed = zip(log.events, _headers_after(log.events), strict=True)
+    for (kind, _, fields), header in followed:
         values = dict(fields)
         if kind == "log_every":
             log_every = values["value"]
@@ -290,15 +302,22 @@ def _moments(log: Log, steps: int) -> Iterator[tuple[str, int, int, dict]]:
             arc = (step + 1) * (1 if counts_arcs else 20) - 1
             if not paper:
                 if again:
-                    arcs, again = arcs[: bisect.bisect_left(arcs, step)], False
+                    first = bisect.bisect_left(arcs, (step,))
+                    arcs, again = arcs[:first], False
                 # Not by ctrl_step, which lags behind in the original (row 28).
-                arc = len(arcs) * log_every if log_every else -1
-                arcs.append(step)
+                arc = arcs[-1][1] if arcs else -1
+                arc = (arc // log_every + 1) * log_every if log_every else -1
+                arcs.append((step, arc))
             yield kind, epoch, arc, values
         elif kind == "evaluation":
             ((name, value),) = values.items()
             one_of_ten = name == "arc_accuracy"
-            yield kind, epoch, next(ten) if one_of_ten else 0, values
+            # An epoch without a controller has no header before them.
+            place = (epoch, 0)
+            if one_of_ten:
+                of = epoch if header is None else header - (not paper)
+                place = (of, next(ten))
+            yield kind, *place, values
             if paper and not one_of_ten and epoch >= 0:
                 # What the paper's code prints is what metrics.csv calls so.
                 column = f"best_{name.removesuffix('uracy')}"

@@ -74,6 +74,14 @@ def _protocol(config: Config) -> str:
     profile = config.behaviour
     mode = {"eval": "evaluation", "train": "training"}[profile.evaluation_mode]
     size = config.eval_batch_size
+    images = f"Validation images are {profile.valid_images}."
+    if config.child_fixed_arc is not None:
+        return (
+            "valid_acc and test_acc: the fixed arc, under weights that were "
+            f"trained for it alone, in {mode} mode. best_valid_acc and "
+            f"best_test_acc: the same in evaluation mode. {images} best: the "
+            "epoch with the highest best_valid_acc."
+        )
     printed = f"a fresh arc sampled for every batch of {size or 100}"
     if profile.evaluation == "best_of_10":
         printed = (
@@ -84,7 +92,6 @@ def _protocol(config: Config) -> str:
         f"valid_acc and test_acc: {printed}, under the shared weights, in "
         f"{mode} mode. best_valid_acc and best_test_acc: 10 arcs sampled, the "
         "best on one validation batch measured on the whole validation and "
-        "test sets, in evaluation mode. Validation images are "
-        f"{profile.valid_images}. best: the epoch with the highest "
-        "best_valid_acc; arc: that epoch's best arc."
+        f"test sets, in evaluation mode. {images} best: the epoch with the "
+        "highest best_valid_acc; arc: that epoch's best arc."
     )

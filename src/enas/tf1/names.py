@@ -29,8 +29,8 @@ _OURS = "(child|controller)(/.*)?"
 # Kind -> the names of it that are of no kind before.
 _NAMES = {
     COUNTER: "|".join(_COUNTERS),
-    # Of weights that no step touched. It goes with slots.
-    PORT: "child/(copies/(matrices|squares)|weight_use)",
+    # Of weights that no step touched, which goes with slots, and of defences.
+    PORT: "child/(copies/(matrices|squares)|weight_use)|defence/.*",
     SLOT: f"beta[12]_power|{_OURS}/(Momentum|Adam|Adam_1)",
     STATISTIC: f"{_OURS}/moving_(mean|variance)(/biased|/local_step)?",
     WEIGHT: "(child|controller)/.*",

@@ -1,11 +1,11 @@
 """How a small program prints its lines and reports mistakes. No TensorFlow."""
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from enas.errors import NonFiniteError, UserError
 from enas.paths import command_words
+from enas.utils import forget_reader
 
 
 def run_tool(
@@ -41,9 +41,7 @@ def exit_code(run: Callable[[], int]) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # Who reads it, such as `head`, has had enough. What is left in the
-        # buffer would be written, and fail, at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_reader()
         return 0
     except (UserError, OSError, NonFiniteError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -98,8 +98,11 @@ def _compared(
     images = standardize(pixels, data.mean, data.std)
     wanted = search.evaluation.logits(images, arc)
     away = np.abs(np.asarray(model(pixels)) - wanted).max()
-    note = ", where other statistics are used, so that they differ"
-    note = note if statistics != search.profile.bn_evaluation else ""
+    note = ""
+    if statistics != search.profile.bn_evaluation:
+        note = ", where other statistics are used, so that they differ"
+    elif search.config.mixed_precision != "none":
+        note = ", which rounds to bfloat16; the model is float32"
     return (
         f"Logits of {len(pixels)} test images: at most {away:.1e} from the "
         f"run's, the largest of which is {np.abs(wanted).max():.1f}{note}"

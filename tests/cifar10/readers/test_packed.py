@@ -160,6 +160,10 @@ def test_the_folder_of_keras_is_known(case, tmp_path, monkeypatch):
     shutil.move(tmp_path / "home/.keras", "elsewhere")
     monkeypatch.setenv("KERAS_HOME", "elsewhere")
     assert str(tmp_path / "elsewhere/datasets") in read()[0].source
+    # What another program's variable says hides no images.
+    monkeypatch.setenv("KERAS_HOME", "~nobody_of_that_name")
+    shutil.move("elsewhere/datasets", "x")
+    assert_published(read("x")[0])
 
 
 def test_every_form_has_one_fingerprint(tmp_path):

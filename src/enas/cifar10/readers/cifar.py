@@ -54,7 +54,10 @@ def find_cifar(
     places = [data_dir]
     for variable, default, part in HOMES:
         home = os.environ.get(variable) or default
-        places.append(full_path(os.path.join(home, part)))
+        try:
+            places.append(full_path(os.path.join(home, part)))
+        except UserError as error:
+            log(f"{variable} is passed over: {error}")
     for place in places:
         found = found or _find(what, place)
     if found is None:
