@@ -361,6 +361,7 @@ class Search:
                     f"The {what} is {value} at {at}, learning rate {rate}, "
                     f'arc "{arc_of(sample, i)}" ({text}). Last finite values: '
                     f"{self._last_finite}. Training stops here; the last "
-                    "checkpoint, if there is one, is good. Try a smaller --child_lr_max."
+                    "checkpoint, if there is one, is good. Try a smaller "
+                    "--child_lr_max."
                 )
         self._last_finite = f"{text} at {at}"

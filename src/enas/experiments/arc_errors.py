@@ -9,12 +9,13 @@ be ranked against training from scratch. Each is measured on test images in
 evaluation mode, that of the rewards, and is a line of arc_errors.csv in --into.
 """
 
+import argparse
 import functools
 import os
 import pathlib
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,12 +32,13 @@ from enas.tools import open_run
 from enas.tools.command import run_tool
 
 if TYPE_CHECKING:
+    from enas.cifar10.data_utils import Split
     from enas.cifar10.search import Search
 
 KEY = ("row", "seed", "defence", "variant", "kind", "commit", "machine")
 
 
-def _run(argv: list[str]) -> Iterator[str]:
+def _read_arguments(words: list[str]) -> argparse.Namespace:
     parser = Parser(prog="python -m enas.experiments.arc_errors")
     add = parser.add_argument
     add("run", help="a run directory")
@@ -45,12 +47,17 @@ def _run(argv: list[str]) -> Iterator[str]:
     add("--images", type=int, default=10_000, help="the first so many")
     add("--retrained", metavar="RETRAINED.csv", help="measure its arcs")
     add("--into", default="docs/table1", help="folder of arc_errors.csv")
-    given = parser.parse_words(argv[1:])
+    given = parser.parse_words(words)
     if min(given.arcs, given.images) < 1:
         raise UserError(
             "--arcs and --images are at least 1; received "
             f"{given.arcs} and {given.images}."
         )
+    return given
+
+
+def _run(argv: list[str]) -> Iterator[str]:
+    given = _read_arguments(argv[1:])
     config = open_run.read_config(make_flags(), ["run"], given.run)
     if config.child_from_scratch:
         raise UserError(
@@ -70,18 +77,23 @@ def _run(argv: list[str]) -> Iterator[str]:
     images = type(test)(test.images[:count], test.labels[:count])
     lines = []
     for kind, arc in arcs:
-        poison = sum(map(search.search_space.is_poison, arc.op_ids))
-        error = collect.error_of(search.evaluation.accuracy_of(arc, images))
-        measured = {
-            "images": len(images),
-            "good_layers": arc.num_layers - poison,
-            "test_error": error,
-            "arc": collect.short(str(arc)),
-        }
+        measured = _measured(search, arc, images)
         lines.append(run | {"kind": kind} | made | measured)
-        yield f"{kind}: test error {error} %  {arc}"
+        yield f"{kind}: test error {measured['test_error']} %  {arc}"
     os.makedirs(given.into, exist_ok=True)
     collect.merge(os.path.join(given.into, "arc_errors.csv"), lines, KEY)
+
+
+def _measured(search: "Search", arc: Arc, images: "Split") -> dict[str, Any]:
+    poison = sum(map(search.search_space.is_poison, arc.op_ids))
+    return {
+        "images": len(images),
+        "good_layers": arc.num_layers - poison,
+        "test_error": collect.error_of(
+            search.evaluation.accuracy_of(arc, images)
+        ),
+        "arc": collect.short(str(arc)),
+    }
 
 
 def _of_table(search: "Search", table: list[Line]) -> list[tuple[str, Arc]]:
