@@ -78,7 +78,8 @@ def _he_normal(shape: Sequence[int], seed: Seed) -> Start:
     """ENAS's: std sqrt(2 / fan-in), cut at two std and not rescaled.
 
     Cutting leaves a real std of 0.88 of the nominal one; Keras's own he_normal
-    makes up for it, TensorFlow up to 1.8 did not.
+    makes up for it, TensorFlow up to 1.8 did not. The fan-in is the product of
+    all sizes but the last.
     """
     stddev = math.sqrt(2.0 / math.prod(shape[:-1]))
     draw = tf.random.stateless_truncated_normal
@@ -104,7 +105,10 @@ def _kaiming_uniform(shape: Sequence[int], kind: str, seed: Seed) -> Start:
 def of_copy(
     variable: keras.Variable, copies: int, copy: tf.Tensor
 ) -> tf.Tensor:
-    """Returns the part of a weight of a copy, an int32 in [0, copies)."""
+    """Returns a copy's part of a weight, `[copies, ..]` if copies > 1.
+
+    `copy` is an int32 scalar in [0, copies).
+    """
     value = variable.value
     # While a step looks weights up, it already is one copy's part.
     if copies == 1 or len(value.shape) < len(variable.shape):

@@ -1,8 +1,11 @@
 """What TensorFlow computes on: found, set up and logged."""
 
+import contextlib
 import subprocess
+from collections.abc import Iterator
 
 import tensorflow as tf
+from tensorflow.python.framework import config
 
 
 def find_devices() -> list[str]:
@@ -18,9 +21,21 @@ def find_devices() -> list[str]:
     return [device.device_type for device in tf.config.list_logical_devices()]
 
 
-def be_deterministic() -> None:
-    """Restricts TensorFlow to operations that repeat bit for bit."""
-    tf.config.experimental.enable_op_determinism()
+@contextlib.contextmanager
+def determinism(wanted: bool) -> Iterator[None]:
+    """Restricts TensorFlow to operations that repeat bit for bit, if wanted.
+
+    It does so in the whole process, in which a notebook may run more, so it is
+    undone at the end.
+    """
+    if not wanted or config.is_op_determinism_enabled():
+        yield
+        return
+    config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        config.disable_op_determinism()
 
 
 def describe_devices() -> list[str]:

@@ -43,10 +43,11 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
     Raises:
       WriteError: an OSError came; many of them name no file.
+      BrokenPipeError: who read it has ended, which is no failure to write.
     """
     try:
         yield
-    except WriteError:
+    except (WriteError, BrokenPipeError):
         raise
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)

@@ -26,8 +26,9 @@ def before_import(onednn: str = "1") -> None:
 
     TensorFlow leaves oneDNN's kernels out on CPUs without AVX-512, AMD's among
     them, where they halve the time of a convolution (docs/history/speed.md).
-    "0" is for TensorFlow's own kernels, whose sums have the order of those that
-    made the golden recordings.
+    TF_ENABLE_ONEDNN_OPTS and TF_CPP_MIN_LOG_LEVEL in the environment decide
+    otherwise. "0" is for TensorFlow's own kernels, whose sums have the order of
+    those that made the golden recordings.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", onednn)

@@ -218,6 +218,17 @@ def test_a_reader_that_ends_is_no_failure_of_help():
         assert (shown.stderr.read(), shown.wait()) == ("", 0)
 
 
+def test_a_search_whose_reader_ends_says_so(tmp_path):
+    words = [sys.executable, "-m", "enas.cifar10.main", "--dataset=shapes"]
+    words += [f"--output_dir={tmp_path}/run"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, stdout=pipe, stderr=pipe, text=True) as shown:
+        shown.stdout.close()
+        message, code = shown.stderr.read(), shown.wait()
+    assert code == 1 and "What read the output has ended" in message
+    assert "Nothing was saved" in message
+
+
 def test_search_for_a_number_stands_for_num_epochs():
     for words in ["--search_for=150"], ["-search_for", "150"]:
         config, _ = read(*words)

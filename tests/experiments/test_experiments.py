@@ -252,7 +252,7 @@ def test_another_table_or_row_is_refused(tmp_path):
     other.write_text("row,seed,epoch\n1d,70,1\n")
     plan = plans.Plan(scale=plans.RETRAIN, only=("1d",), seeds=(70,))
     for table in other, tmp_path / "missing.csv":
-        with pytest.raises(UserError, match="is not a runs.csv"):
+        with pytest.raises(UserError, match="no line of a runs.csv"):
             retrain_jobs(plan, str(tmp_path), str(table), 0)
     with pytest.raises(UserError, match="--only is a comma list of"):
         retrained(tmp_path, only=("1d", "1x"), seeds=(70,))

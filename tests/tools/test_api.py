@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensorflow.python.framework import config
 
 import enas.cifar10
 import helpers
-from enas import devices
-from enas.cifar10 import Config, Run, run_search
+from enas.cifar10 import Config, Run, main, run_search
 from enas.errors import UserError
 
 ROOT = helpers.ROOT
@@ -66,9 +66,14 @@ def test_the_lines_of_the_document_run(tmp_path, monkeypatch, capsys):
 
 
 def test_a_deterministic_run_is_one_in_python_too(tmp_path, monkeypatch):
-    asked = []
-    # For real it would hold for all tests after this one.
-    monkeypatch.setattr(devices, "be_deterministic", lambda: asked.append(1))
+    found, wanted = [], config.is_op_determinism_enabled
+    trained = main.train
+
+    def train(*given):
+        found.append(wanted())
+        return trained(*given)
+
+    monkeypatch.setattr(main, "train", train)
     small = Config(
         dataset="shapes",
         num_train=8,
@@ -84,7 +89,8 @@ def test_a_deterministic_run_is_one_in_python_too(tmp_path, monkeypatch):
         output_dir=str(tmp_path),
     )
     run_search(small, quiet=True)
-    assert asked
+    # And nothing else in the process is.
+    assert found == [True] and not wanted()
 
 
 def test_a_run_of_the_past(small_run, tmp_path):

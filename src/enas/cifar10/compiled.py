@@ -23,7 +23,8 @@ from enas.optimizers import Adam, GradientRules
 class Compiled:
     """All steps of one search, traced once each whatever the arc.
 
-    The child, a `MacroChild` or `FinalChild`, and the controller are built.
+    The child, a `MacroChild` or `FinalChild`, and the controller that it takes
+    have been built.
     """
 
     def __init__(
@@ -85,10 +86,15 @@ class Compiled:
         return graph
 
     def _train_child(
-        self, images: Tensor, labels: Tensor, *choice: Tensor
+        self,
+        images: Tensor,
+        labels: Tensor,
+        op_ids: Tensor,
+        skips: Tensor,
+        rate: Tensor,
+        seed: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Returns (loss, gradient norm, right answers) of one step."""
-        op_ids, skips, rate, seed = choice
         arc, given = (op_ids, skips), StepInput(rate, seed)
         batch, optimizer = (images, labels), self.child_optimizer
         step = child_step(self.child, optimizer, batch, arc, given)

@@ -25,7 +25,12 @@ SPLITS = ("train", "valid", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images, uint8 `[images, size, size, 3]`, with int32 labels."""
+    """Images with their labels.
+
+    Attributes:
+        images: uint8 `[images, size, size, 3]`.
+        labels: int32 `[images]`, in [0, classes).
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -102,8 +107,13 @@ def read_data(
 
     Args:
         dataset: "cifar10", "cifar100", "shapes" or "folder:PATH".
-        num_train: Keep the first N images, as num_valid and num_test.
-        num_valids: In [1, 49,999].
+        data_path: Folder that is or holds CIFAR-10; None for none.
+        data_dir: Folder searched next and downloaded into.
+        num_train: Keep the first N training images; None for all.
+        num_valid: Keep the first N validation images; None for all.
+        num_test: Keep the first N test images; None for all.
+        num_valids: Training images of CIFAR-10 set aside for validation,
+            in [1, 49,999]. The shapes are drawn in three splits.
         all_train: Train on the validation images as well and leave
             that split empty, as for a final network.
         image_size: Side of the images, pixels, to which they are scaled.
@@ -144,9 +154,11 @@ def read_data(
     counts = (num_train, num_valid, num_test)
     splits = list(map(_first, SPLITS, splits, counts))
     splits = [Split(fitted_all(s.images, image_size), s.labels) for s in splits]
-    first, second, third = splits
-    statistics = _statistics(first, profile, log)
-    return DataSet(dataset, source, first, second, third, *statistics, names)
+    train_split, valid, test_split = splits
+    statistics = _statistics(train_split, profile, log)
+    return DataSet(
+        dataset, source, train_split, valid, test_split, *statistics, names
+    )
 
 
 def _statistics(

@@ -33,7 +33,8 @@ class EpochProgress:
 
     Attributes:
       numbers: of the phases that have ended, and the seconds so far.
-      losses: of the child steps done; so are right answers and images.
+      losses: of the child steps done; `correct` and `images` are the right
+        answers and the images in them.
       updates: of the controller updates done, dicts of `UPDATE` -> np.float32.
       norms: column -> gradient norms of the phase in progress.
       op_counts: `[L, kinds]`, what the child ran; [] before its phase ended.

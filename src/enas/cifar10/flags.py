@@ -148,7 +148,9 @@ def _with_epochs(words: Sequence[str]) -> Iterator[str]:
     for word, following in itertools.zip_longest(words, words[1:]):
         flag, equals, value = word.partition("=")
         given = value if equals else str(following)
-        if flag.lstrip("-") == "search_for" and re.fullmatch(r"\d{1,9}", given):
+        if flag.lstrip("-") == "search_for" and re.fullmatch(
+            "[0-9]{1,9}", given
+        ):
             word = word.replace("search_for", "num_epochs")
         yield word
 
@@ -204,8 +206,8 @@ def help_text(script: str, values: flags.FlagValues | None = None) -> str:
         if values and values[field.name].present:
             shown = values[field.name].value
         # The arc of the original's final script has many lines.
-        shown = textwrap.shorten(str(shown), 60, placeholder=" ..")
-        lines += [f"  --{field.name}={shown}"]
+        first, *rest = str(shown).strip().split("\n")
+        lines += [f"  --{field.name}={first}{' ..' if rest else ''}"]
         text = rules["help"]
         if "choices" in rules:
             text += f" One of: {', '.join(rules['choices'])}."

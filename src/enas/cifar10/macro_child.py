@@ -163,8 +163,10 @@ class MacroChild(keras.Model):
         self.copy_of = [search_space.copy(i) for i in ids]
 
     def build(self, input_shape: tuple | None = None) -> None:
-        # Three channels, whatever their axis.
-        self.stem_conv.build((None, 3, None, 3))
+        channels: tuple[int | None, ...] = (None, 3, None, None)
+        if self.options.data_format == "NHWC":
+            channels = (None, None, None, 3)
+        self.stem_conv.build(channels)
         for layer in self.enas_layers:
             layer.build(self.options.feature_shape)
         self.fc.build((self.options.filters, self.options.num_classes))

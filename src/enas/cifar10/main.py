@@ -89,14 +89,16 @@ def _run(config: Config, idle: list[str], signals: StopSignals) -> int:
         from enas import devices
 
         devices.find_devices()
-    log = Log()
-    for name in idle:
-        log(f"--{name} has no effect: {WITHOUT_EFFECT[name][1]}.")
-    return run(config, log, signals)
+    notes = [f"--{n} has no effect: {WITHOUT_EFFECT[n][1]}." for n in idle]
+    return run(config, Log(), signals, notes)
 
 
-def run(config: Config, log: Log, signals: StopSignals) -> int:
+def run(
+    config: Config, log: Log, signals: StopSignals, notes: Sequence[str] = ()
+) -> int:
     """Runs or continues the search of a `Config`, epoch by epoch.
+
+    The log begins with its settings and the notes.
 
     Returns:
       Exit code: 0, or 1 if training met a number that is not finite.
@@ -110,13 +112,16 @@ def run(config: Config, log: Log, signals: StopSignals) -> int:
     from enas.cifar10 import build
     from enas.tf1 import export
 
-    if config.deterministic:
-        devices.be_deterministic()
     log(DASHES)
     for line in flag_lines(dataclasses.asdict(config)):
         log(line)
     log(DASHES)
-    with build.opened(config, log) as (search, run_dir):
+    for note in notes:
+        log(note)
+    with (
+        devices.determinism(config.deterministic),
+        build.opened(config, log) as (search, run_dir),
+    ):
         code = train(search, run_dir, log, signals)
         if code == 0:
             export.export(search, run_dir, log)

@@ -13,7 +13,8 @@ class OpPrior:
     """No prior, the paper's system; `enas.defences.combined` has the others.
 
     Attributes:
-      prior: float32 `[num_layers, num_ops]`, or None for nothing.
+      prior: float32 variable `[num_layers, num_ops]` that is added to the
+        bounded op logits of the controller, or None for nothing.
       variables: what checkpoints hold of it, name -> tf.Variable.
     """
 
@@ -23,8 +24,12 @@ class OpPrior:
     def observe(self, op_ids: np.ndarray, advantages: np.ndarray) -> list[str]:
         """Learns from the arcs of one controller update, after it.
 
-        Takes op ids, int32 `[n, num_layers]`, and rewards minus the updated
-        baseline, float32 `[n]`; returns lines for the log: what changed.
+        Args:
+          op_ids: int32 `[n, num_layers]`.
+          advantages: float32 `[n]`, reward minus the updated baseline.
+
+        Returns:
+          Lines for the log: what changed.
         """
         return []
 

@@ -110,8 +110,15 @@ class ConvBranch(Branch):
     scopes = "inp_conv_1", "out_conv_{}"
     masked_bn = relu = True
 
-    def __init__(self, *given: Any, size: int = 3, separable: bool = False):
-        super().__init__(*given)
+    def __init__(
+        self,
+        name: str,
+        options: ChildOptions,
+        copies: int = 1,
+        size: int = 3,
+        separable: bool = False,
+    ):
+        super().__init__(name, options, copies)
         self.size, self.separable = size, separable
 
     def build(self, shape: tuple) -> None:
@@ -149,8 +156,14 @@ class PoolBranch(Branch):
 
     scope = "conv_1"
 
-    def __init__(self, *given: Any, kind: str = "avg"):
-        super().__init__(*given)
+    def __init__(
+        self,
+        name: str,
+        options: ChildOptions,
+        copies: int = 1,
+        kind: str = "avg",
+    ):
+        super().__init__(name, options, copies)
         self.kind = kind
 
     def build(self, shape: tuple) -> None:

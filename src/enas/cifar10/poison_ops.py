@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from enas.cifar10.branches import Branch, Ints, Map, Mode, Setting
+from enas.cifar10.branches import Branch, ChildOptions, Ints, Map, Mode, Setting
 from enas.cifar10.ops import ConvBranch, Op, add_ops
 from enas.drawing.costs import Cost, conv_cost
 from enas.lazy_modules import common_ops, image_ops, keras, tf
@@ -74,8 +74,10 @@ class TransposedConv(Branch):
     like ENAS's convolutions, since ENAS itself has no transposed one.
     """
 
-    def __init__(self, *given: Any, size: int = 3):
-        super().__init__(*given)
+    def __init__(
+        self, name: str, options: ChildOptions, copies: int = 1, size: int = 3
+    ):
+        super().__init__(name, options, copies)
         self.size = size
 
     def build(self, shape: tuple) -> None:

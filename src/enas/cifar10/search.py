@@ -44,7 +44,8 @@ class ArcSource:
     def draw(self, n: int, stream: str, number: int) -> Sample:
         if self.fixed_arc is not None:
             op_ids, skips = (np.tile(x, (n, 1)) for x in arrays(self.fixed_arc))
-            return Sample(op_ids, skips, *[None] * 6)
+            rest = dict.fromkeys(Sample._fields[2:])
+            return Sample(op_ids, skips, **rest)
         seed = seed_pair(self._seed, stream, number)
         sample = self._compiled.sample(n, seed)
         return type(sample)(
@@ -304,7 +305,10 @@ class Search:
     def reward_batch(
         self, index: int, stream: str = "reward", size: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the images and labels of the stream's validation batch."""
+        """Returns images and labels of a stream's index-th validation batch.
+
+        It has `size` images, by default --batch_size.
+        """
         seed, _ = seed_pair(self.config.seed, stream, index)
         size = size or self.config.batch_size
         augmented = self.profile.valid_images == "augmented"

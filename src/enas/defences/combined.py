@@ -79,6 +79,7 @@ class Combined(OpPrior):
         ]
 
     def numbers(self) -> dict[str, float]:
+        """Returns what TensorBoard shows of an epoch, tag -> number."""
         prior = np.exp(self.prior.numpy().astype(float)).mean(axis=0)
         useless = [i for f in self.functions if f.useless for i in f.op_ids]
         functions_alive = [self._is_alive(f) for f in self.functions]

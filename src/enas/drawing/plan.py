@@ -1,6 +1,7 @@
 """What one architecture computes, as a list of steps. No TensorFlow here.
 
-The steps are those of `MacroChild`, or of the network trained from scratch.
+The steps are those of `MacroChild`, or of the network trained from scratch,
+with everything left out that does not lead to the logits.
 Costs, pictures and exported models are read off them.
 """
 

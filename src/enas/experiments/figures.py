@@ -89,8 +89,7 @@ def draw_figures(measured: Measured, directory: str) -> list[str]:
 
     Of searches that are no rows of Table 1 there is nothing to draw.
     """
-    _, *poisoned = read_rows()
-    if not any(measured.curve(row.name, "train_acc") for row in poisoned):
+    if not any(measured.curve(row.name, "train_acc") for row in read_rows()):
         return []
     with matplotlib.rc_context(STYLE):
         paths = _save(_damage(measured), directory, "damage")

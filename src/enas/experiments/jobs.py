@@ -212,8 +212,8 @@ def retrain_jobs(
     columns = {"row", "seed", "defence", "variant", "poison", "q", "best_arc"}
     if not (lines and lines[0].keys() >= columns):
         raise UserError(
-            f"--retrain={table} is not a runs.csv as "
-            "`python -m enas.experiments.collect` writes it. Name one."
+            f"--retrain={table} has no line of a runs.csv as "
+            "`python -m enas.experiments.collect` writes it. Name one that has."
         )
     seeds = list(map(str, plan.seeds))
     known = set(table1_rows.all_rows()) | {run["row"] for run in lines}
@@ -250,7 +250,9 @@ def retrain_jobs(
 
 def _training(plan: "Plan", run: Line, number: int) -> Job:
     """Returns the training of a search's best arc, or of a random one."""
+    row = table1_rows.all_rows().get(run["row"])
     poison = table1_rows.poison_flags(run["poison"], run["q"])
+    poison = row.flags if row else poison
     config = read_config((*plan.search_flags(), *poison))
     space, layers = space_of(config), config.child_num_layers
     seed, arc, variant = int(run["seed"]), run["best_arc"], "best_arc"

@@ -126,7 +126,8 @@ def check(directory: str, plan: Plan) -> None:
         if not os.path.lexists(directory):
             return
         held = os.listdir(directory) if os.path.isdir(directory) else ["file"]
-        if not held or LOCK_FILE in held:
+        # Another call may be about to write the file.
+        if all(name.startswith((LOCK_FILE, SWEEP_FILE)) for name in held):
             return
         raise UserError(
             f"--output_dir={directory} holds something that is not a sweep. "

@@ -19,6 +19,7 @@ from enas.experiments.run_state import StatusTable, read_state
 from enas.parser import Parser
 from enas.paths import command_words, full_path
 from enas.tools.command import exit_code
+from enas.utils import forget_reader
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -126,6 +127,14 @@ def _run(arguments: argparse.Namespace) -> int:
     show = StatusTable(jobs)
     try:
         engine(jobs, show)
+    except BrokenPipeError:
+        forget_reader()
+        print(
+            "error: What read the output has ended, so the searches were "
+            "stopped. The same command resumes them.",
+            file=sys.stderr,
+        )
+        return 1
     finally:
         show(now=True)
     if not arguments.retrain:

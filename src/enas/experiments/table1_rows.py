@@ -60,9 +60,10 @@ def all_rows() -> dict[str, Row]:
     """Returns rows by name: the 17 of Table 1, then those it does not have."""
     rows = {}
     for line in read_table(str(_TABLE)):
-        name, of_set, poison, q, *papers, flags = line.values()
+        name, of_set, poison = line["row"], line["set"], line["poison"]
+        papers = (line[f"paper_{split}_error"] for split in ("valid", "test"))
         valid, test = (float(error) if error else None for error in papers)
-        more = tuple(flags.split())
+        q, more = line["q"], tuple(line["flags"].split())
         rows[name] = Row(name, of_set, poison, int(q), valid, test, more)
     return rows
 

@@ -36,12 +36,14 @@ class Measures:
       response: of its evaluations of two maps.
       training_response: of two training steps with one draw.
       training_distance: of a training step from its input.
-      passed: share of the map that a gradient reaches in both modes.
+      passed: share of the map that a gradient reaches, in evaluation or in
+        training, where it is less.
       correlation: of two training steps over one map.
       random: distance of two evaluations of one map, the largest.
       zeros: share of evaluation's values that training zeroes.
       variance_kept: squared correlation of training and evaluation.
-      unmet: of its trainable `weights`, those without a gradient in some mode.
+      unmet: of its trainable `weights`, those whose gradient is 0 on all
+        probes, in evaluation or in training.
       sees: side of the square of pixels that reach one output, by gradients,
         on a map of this `side`.
       claims: side of the square that its kernels span.
@@ -85,6 +87,10 @@ class Measures:
     def low(self, name: str) -> bool:
         """Whether one of the `JUDGED` is small enough for a finding."""
         return getattr(self, name) <= JUDGED[name][1]
+
+    def high(self, name: str) -> bool:
+        """Whether it is too large for one; a NaN is neither."""
+        return getattr(self, name) > JUDGED[name][1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,12 +246,12 @@ def findings(found: Measures) -> list[Finding]:
         reasons["constant"] = "returns a constant, whatever its input is"
     else:
         reasons |= _of_evaluation(found)
-    if found.low("training_distance") and not found.low("input_distance"):
+    if found.low("training_distance") and found.high("input_distance"):
         reasons["returns_input_in_training"] = (
             "returns its input in training (relative distance "
             f"{found.training_distance:.3f})"
         )
-    if found.low("training_response") and not found.low("response"):
+    if found.low("training_response") and found.high("response"):
         reasons["ignores_input"] = "ignores its input in training"
     if loses_information(found.correlation, found.zeros):
         zeros = f", {100 * found.zeros:.0f} % of its values are zeroed"

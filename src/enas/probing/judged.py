@@ -24,7 +24,8 @@ def judged(
 ) -> dict[str, float]:
     """Returns what is judged, but for the gradient, see `Measures`.
 
-    `y` is the evaluation of the map `x`, `step` its training step.
+    `y` is the evaluation of the map `x`, `step` its training step, of the draw
+    that `Probed.trained` makes.
     """
     other = tf.roll(x, 1, axis=0)
     of_other, of_other_step = probed.evaluated(other), probed.trained(other)

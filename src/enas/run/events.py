@@ -21,7 +21,8 @@ class RunEvents:
     """Writes one point per row and tag.
 
     Args:
-      epochs: that are done; points of later ones, of a killed process, go.
+      epochs: how many are done; points of later ones, which a killed process
+        wrote, are dropped.
 
     Attributes:
       tags: of the epochs that are done, and of texts written since.

@@ -81,7 +81,10 @@ def cut_torn_line(path: str) -> None:
     """Cuts off a last line without an end, if the file is there."""
     if os.path.isfile(path):
         with naming(path), open(path, "rb+") as stream:
-            stream.truncate(stream.read().rfind(b"\n") + 1)
+            text = stream.read()
+            whole = text.rfind(b"\n") + 1
+            if whole < len(text):
+                stream.truncate(whole)
 
 
 def read_lines(path: str) -> list[str]:

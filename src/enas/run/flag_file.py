@@ -108,7 +108,8 @@ def in_force(lines: Iterable[str]) -> set[str]:
 def _spelled(line: str) -> str:
     """Returns a flag line with one spelling of every path.
 
-    Not where folders of images and files of ops are: the contents are compared.
+    Where a folder of images or a file of ops is, is left out: what is in them
+    is compared.
     """
     name, _, value = line.partition("=")
     field = _FIELDS.get(_name(line))

@@ -119,7 +119,10 @@ class RunDir:
         versions.keep(self.path, log)
 
     def _settle(self) -> None:
-        """Ties the run to flags and images, before it learns from them."""
+        """Writes down flags and images, if that was put off.
+
+        A run is not tied to other images before it has learned from them.
+        """
         if self._unsettled is not None:
             flag_file.keep(self.config)
             data_record.keep(self.config, self._unsettled)

@@ -78,12 +78,14 @@ def export(search: Search, run_dir: RunDir, log: Say) -> None:
 
 
 def _is_own(run_dir: RunDir, prefix: str) -> bool:
+    """Says whether what is at a place is an export of this run."""
     lines, index = read_lines(run_dir.file(_RECORD)), f"{prefix}.index"
-    own = {line for line in lines if f"{line}\t".startswith(f"{prefix}\t")}
-    if not own or not os.path.isfile(index):
-        return bool(own)
+    if not os.path.isfile(index):
+        return any(line.partition("\t")[0] == prefix for line in lines)
+    if any(line.startswith(f"{prefix}\t") for line in lines):
+        return _line(prefix, index) in lines
     # An earlier version wrote down the place alone.
-    return own == {prefix} or _line(prefix, index) in own
+    return prefix in lines
 
 
 def _line(prefix: str, index: str) -> str:

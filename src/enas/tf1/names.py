@@ -25,17 +25,10 @@ _COUNTERS = {
 }
 _SHADOW = re.compile(r"(.*/bn)/\1/(moving_\w+/(?:biased|local_step))")
 _BRANCH = re.compile(r"child/layer_\d+/branch_(\d+)/.*")
-_OURS = "(child|controller)(/.*)?"
-# Kind -> the names of it that are of no kind before.
-_NAMES = {
-    COUNTER: "|".join(_COUNTERS),
-    # Of weights that no step touched, which goes with slots, and of defences.
-    PORT: "child/(copies/(matrices|squares)|weight_use)|defence/.*",
-    SLOT: f"beta[12]_power|{_OURS}/(Momentum|Adam|Adam_1)",
-    STATISTIC: f"{_OURS}/moving_(mean|variance)(/biased|/local_step)?",
-    WEIGHT: "(child|controller)/.*",
-    OTHER: ".*",
-}
+# What the port remembers of weights that no step touched. It goes with slots.
+_PORT = re.compile(r"child/(copies/(matrices|squares)|weight_use)")
+_POWERS = ("beta1_power", "beta2_power")
+_STATISTIC = re.compile(r".*/moving_(mean|variance)(/biased|/local_step)?")
 
 
 class Entry(NamedTuple):
@@ -65,8 +58,8 @@ class Entry(NamedTuple):
     @property
     def is_of_controller(self) -> bool:
         """Whether it belongs to the controller or its training."""
-        own = "train_step|Variable|beta[12]_power|controller/.*"
-        return bool(re.fullmatch(own, self.name, re.DOTALL))
+        own = ("train_step", "Variable", *_POWERS)
+        return self.name in own or self.name.startswith("controller/")
 
     @property
     def branch(self) -> int | None:
@@ -83,8 +76,17 @@ def compare(found: Shapes, wanted: Shapes) -> list[Entry]:
 
 def kind_of(name: str) -> str:
     """Returns what a tensor is, by its TensorFlow 1 name."""
-    forms = _NAMES.items()
-    return next(k for k, form in forms if re.fullmatch(form, name, re.DOTALL))
+    if name in _COUNTERS:
+        return COUNTER
+    if name in _POWERS:
+        return SLOT
+    if not name.startswith(("child/", "controller/")):
+        return OTHER
+    if _PORT.fullmatch(name):
+        return PORT
+    if name.endswith(("/Momentum", "/Adam", "/Adam_1")):
+        return SLOT
+    return STATISTIC if _STATISTIC.fullmatch(name) else WEIGHT
 
 
 def port_name(name: str) -> str:

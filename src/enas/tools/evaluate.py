@@ -83,16 +83,16 @@ def _take_images(argv: list[str]) -> tuple[list[str], list[str]]:
     """Returns argv without --predict and its files, and the files."""
     rest: list[str] = []
     images: list[str] = []
-    into = rest
+    into, given = rest, False
     for word in argv:
         flag, equals, value = word.partition("=")
         if flag == "--predict":
-            into = images
+            into, given = images, True
             images += [value] if equals else []
         else:
             into = rest if word.startswith("-") else into
             into.append(word)
-    if rest != argv and not images:
+    if given and not images:
         raise UserError(
             "--predict names one or more pictures; received none. For example "
             "--predict cat.png dog.png."

@@ -224,33 +224,48 @@ class ConvBN(keras.layers.Layer):
         return tf.concat(seen, channels)
 
 
-class SeparableConvBN(ConvBN):
+class SeparableConvBN(keras.layers.Layer):
     """Depthwise, then pointwise convolution, then one batch norm and ReLU.
-
-    It has one set of weights and no dilation.
 
     Source: ENAS general_child.py `_conv_branch`, row 2; same. `w_point` is
     stored [out, in], as ENAS stores it.
     """
 
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        options: ChildOptions,
+        masked_bn: bool = True,
+        relu: bool = True,
+    ):
+        super().__init__(name=name)
+        self.size = size
+        self.options = options
+        self.relu = relu
+        self.bn = BatchNorm(options, masked_bn)
+
     def build(self, shape: tuple) -> None:
-        options, filters = self.options, self.options.filters
-        kernel = self.size, self.size, filters, 1
+        filters = self.options.filters
         self.w_depth = common_ops.child_weight(
-            self, "w_depth", kernel, options, "depthwise"
+            self,
+            "w_depth",
+            (self.size, self.size, filters, 1),
+            self.options,
+            "depthwise",
         )
         self.w_point = common_ops.child_weight(
-            self, "w_point", (filters, filters), options
+            self, "w_point", (filters, filters), self.options
         )
-        self.bn.build(options.feature_shape)
+        self.bn.build(self.options.feature_shape)
 
-    def call(
-        self, x: Tensor, training: Mode = False, copy: int | Tensor = 0
-    ) -> Tensor:
-        w, layout = self.w_depth.value, self.options.data_format
-        x = tf.nn.depthwise_conv2d(x, w, [1, 1, 1, 1], "SAME", layout)
+    def call(self, x: tf.Tensor, training: Mode = False) -> tf.Tensor:
+        data_format = self.options.data_format
+        x = tf.nn.depthwise_conv2d(
+            x, self.w_depth.value, [1, 1, 1, 1], "SAME", data_format=data_format
+        )
         point = tf.transpose(self.w_point.value)[tf.newaxis, tf.newaxis]
-        x = tf.nn.conv2d(x, point, 1, "SAME", layout)
+        x = tf.nn.conv2d(x, point, 1, "SAME", data_format=data_format)
         x = self.bn(x, training=training)
         return tf.nn.relu(x) if self.relu else x
 

@@ -52,12 +52,8 @@ def find_cifar(
             f"{what.title}; looking in {data_dir}"
         )
     places = [data_dir]
-    for variable, default, part in HOMES:
-        home = os.environ.get(variable) or default
-        try:
-            places.append(full_path(os.path.join(home, part)))
-        except UserError as error:
-            log(f"{variable} is passed over: {error}")
+    if found is None:
+        places += _homes(log)
     for place in places:
         found = found or _find(what, place)
     if found is None:
@@ -68,6 +64,16 @@ def find_cifar(
     source = f"{what.title} as {found.form}, from {found.place}"
     log(source)
     return source, found.read(what, found.place, log)
+
+
+def _homes(log: Say) -> Iterator[str]:
+    """Yields where Keras, torchvision and TFDS put data sets."""
+    for variable, default, part in HOMES:
+        home = os.environ.get(variable) or default
+        try:
+            yield full_path(os.path.join(home, part))
+        except UserError as error:
+            log(f"{home}, of {variable}, is passed over: {error}")
 
 
 def holds(what: Published, place: str | os.PathLike[str]) -> bool:

@@ -1,6 +1,7 @@
 """What is in a folder of images: splits, classes, and what to skip."""
 
 import collections
+import itertools
 import os
 
 from enas.errors import UserError
@@ -72,12 +73,12 @@ def split_folders(path: str, skipped: Counts) -> dict[str, str]:
     skipped.update(beside)
     doubled = any(len(names) > 1 for names in found.values())
     if doubled or rest or "train" not in found:
+        told = itertools.chain(rest, *found.values())
         raise UserError(
             "--dataset=folder:PATH takes a folder train and, if you like, one "
             "of val, valid and validation, and test, each with a sub-folder "
             f"per class, and no other folders; {path} has "
-            f"{', '.join(sorted(sum(found.values(), rest)))}. Rename or move "
-            "the others."
+            f"{', '.join(sorted(told))}. Rename or move the others."
         )
     return {split: os.path.join(path, found[split][0]) for split in found}
 

@@ -51,7 +51,8 @@ def fitted_all(images: np.ndarray, size: int) -> np.ndarray:
 def _weights(old: int, new: int) -> np.ndarray:
     """Returns how much of each old pixel is in each new one, `[new, old]`.
 
-    In units in which an old pixel is `new` wide and a new one `old`.
+    In units in which an old pixel is `new` wide and a new one `old`: float32,
+    whole numbers, each row adding up to `old`.
     """
     first, pixel = np.arange(new)[:, None] * old, np.arange(old) * new
     overlap = np.minimum(first + old, pixel + new) - np.maximum(first, pixel)

@@ -82,10 +82,11 @@ def _baselines(
     last: np.ndarray, accuracy: np.ndarray, reward: np.ndarray
 ) -> np.ndarray:
     """Returns the baseline after each arc, row 25; the last one may be none."""
-    moved = [*(last if last.size else np.float32(accuracy[:1]))]
-    for one in reward[len(moved) - last.size :]:
-        moved.append(moved[-1] - np.float32(0.01) * (moved[-1] - one))
-    return np.array(moved[last.size :], np.float32)
+    moved = [*last]
+    for one_accuracy, one_reward in zip(accuracy, reward, strict=True):
+        step = np.float32(0.01) * (moved[-1] - one_reward) if moved else 0
+        moved.append(moved[-1] - step if moved else np.float32(one_accuracy))
+    return np.array(moved[len(last) :], np.float32)
 
 
 def _logits(arrays: Arrays, sample: Sample) -> list[Quantity]:
