@@ -14,7 +14,7 @@ from enas.cifar10.behaviours import ENAS, PAPER
 from enas.cifar10.config import Config
 from enas.errors import UserError
 from enas.experiments import plan as plans
-from enas.experiments import tables
+from enas.experiments import table1, tables
 from enas.experiments.figures import Measured, draw_figures
 from enas.experiments.jobs import (
     Job,
@@ -318,6 +318,28 @@ def test_of_searches_that_are_no_row_there_is_no_figure(tmp_path):
     measured = Measured({"valid": {}, "test": {}}, lambda *_: [], 2, "", None)
     assert draw_figures(measured, str(tmp_path)) == []
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_whose_reader_ends_says_so(tmp_path, monkeypatch, capsys):
+    def engine(jobs, show):
+        raise BrokenPipeError
+
+    forgotten = []
+    monkeypatch.setattr(table1, "_engine", lambda unused: engine)
+    monkeypatch.setattr(table1, "forget_reader", lambda: forgotten.append(1))
+    words = ["--scale=smoke", "--only=1a", f"--output_dir={tmp_path}/sweep"]
+    assert main(words) == 1 and forgotten
+    assert "The same command resumes them" in capsys.readouterr().err
+
+
+def test_a_folder_of_something_else_is_no_sweep(tmp_path):
+    plan, sweep = plans.Plan("smoke"), tmp_path / "sweep"
+    (sweep / "runs").mkdir(parents=True)
+    (sweep / plans.LOCK_FILE).write_text("")
+    with pytest.raises(UserError, match="is not a sweep"):
+        plans.check(str(sweep), plan)
+    (sweep / "runs").rmdir()
+    plans.check(str(sweep), plan)
 
 
 def test_help_names_every_flag(capsys):
