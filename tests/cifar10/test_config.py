@@ -4,6 +4,8 @@ import dataclasses
 import json
 import os
 import pathlib
+import subprocess
+import sys
 import typing
 
 import numpy as np
@@ -117,3 +119,21 @@ def test_a_network_from_scratch_has_the_layers_of_its_arc():
     assert Config(child_fixed_arc="0 3 0").child_num_layers == 12
     again = dataclasses.replace(made, seed=1)
     assert again.child_num_layers == 3
+
+
+def test_two_ops_that_ship_may_share_a_setting():
+    # Only at the first import of the settings is such an op one that ships.
+    code = """
+from enas.cifar10.poison_ops import Dropout, register_poison
+
+@register_poison("weak", ("weak",))
+class Weak(Dropout):
+    pass
+
+from enas.cifar10.config import Config
+print(Config(poison_dropout_rate=0.5, poison="weak", q=2).child_options())
+"""
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert "'poison_dropout_rate': 0.5" in shown.stdout, shown.stderr

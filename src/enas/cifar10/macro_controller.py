@@ -2,6 +2,7 @@
 
 Counterpart of ENAS's src/cifar10/general_controller.py. The original samples
 one arc per session run; here n arcs are one batch, each with its own state.
+Rows are those of docs/PORT.md.
 """
 
 import math

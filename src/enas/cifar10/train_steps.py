@@ -1,7 +1,7 @@
 """ONE step of the child and ONE update of the controller.
 
 Plain functions of (model, optimizer, batch); `compiled.py` puts tf.function
-around them.
+around them. Rows are those of docs/PORT.md.
 """
 
 import typing

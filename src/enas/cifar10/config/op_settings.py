@@ -13,8 +13,14 @@ from enas.cifar10.config.values import checked, setting
 from enas.cifar10.ops import OPS
 from enas.errors import UserError
 
+
+def _declared() -> dict[str, Setting]:
+    """Returns the settings of all ops by name; ops may share one."""
+    return {each.name: each for op in OPS.values() for each in op.settings}
+
+
 # Settings of the built-in ops, each with its own flag.
-SETTINGS = [each for op in OPS.values() for each in op.settings]
+SETTINGS = list(_declared().values())
 
 
 def _field(each: Setting) -> Any:
@@ -39,7 +45,7 @@ def values_of(config: Any) -> dict[str, Any]:
 def _of_user(text: str) -> tuple[str, Any]:
     """Returns (name, value) of a word of --op_setting."""
     name, _, value = text.partition("=")
-    known = {each.name: each for op in OPS.values() for each in op.settings}
+    known = _declared()
     for each in SETTINGS:
         del known[each.name]
     if name not in known:
