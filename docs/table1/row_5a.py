@@ -42,7 +42,7 @@ def main():
         arc = arcs.op_ids[step], arcs.skips[step]
         draw = seed_pair(given.seed, "dropout", step)
         batch, rate = search.train_batch(step), search._child_lr(step)
-        _, norm, _ = search.compiled.train_child(*batch, *arc, rate, draw)
+        _, norm, _ = search.compiled.child_step(*batch, *arc, rate, draw)
         first = "dropout" if int(arc[0][0]) == DROPOUT else "any other op"
         norms[first].append(float(norm))
         if not np.isfinite(norm):

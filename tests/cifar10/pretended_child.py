@@ -46,7 +46,7 @@ class Pretended:
         }
         return Sample(**parts)
 
-    def train_child(self, images, labels, op_ids, skips, lr, seed):
+    def child_step(self, images, labels, op_ids, skips, lr, seed):
         self.calls.append(("train", tuple(op_ids), float(lr), seed))
         return self.loss, self.norm, 3
 
@@ -65,7 +65,7 @@ class Pretended:
         self.calls.append(("shown", np.array(advantages)))
         return np.zeros(len(op_ids)), 0.5
 
-    def train_controller(self, op_ids, skips, advantages, rate):
+    def controller_step(self, op_ids, skips, advantages, rate):
         self.calls.append(("score", np.array(advantages)))
         self.calls.append(("update", rate))
         return np.zeros(len(op_ids)), 0.5

@@ -45,7 +45,7 @@ def test_every_arc_runs_through_one_trace_at_any_q(q, sharing, monkeypatch):
     for op_id in (0, 1, 2, space.num_ops - 1):
         arc = np.int32([op_id, 0]), np.int32([op_id % 2])
         seed = np.int32([0, op_id])
-        steps.train_child(*BATCH, *arc, np.float32(0.01), seed)
+        steps.child_step(*BATCH, *arc, np.float32(0.01), seed)
         steps.count_correct(*BATCH, *arc)
     assert traced == [True, False]
     # What is not finite is told, in whichever image of the batch.
@@ -101,6 +101,6 @@ def test_measuring_moves_nothing_and_training_does(monkeypatch):
     ]
     np.testing.assert_array_equal(drawn[0], drawn[2])
     assert np.abs(drawn[0] - drawn[1]).max() > 0
-    steps.train_child(*batch, *arc, np.float32(0.01), seed)
+    steps.child_step(*batch, *arc, np.float32(0.01), seed)
     moved = {v.name for v in child.non_trainable_variables if v.numpy().any()}
     assert {"calls", "moving_mean"} <= moved

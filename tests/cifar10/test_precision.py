@@ -45,7 +45,7 @@ def trained(steps, ops=None):
     """Returns losses of a step on each arc, and logits behind them."""
     num_ops = steps.child.search_space.num_ops
     losses = [
-        float(steps.train_child(IMAGES, LABELS, *arc, RATE, SEED)[0])
+        float(steps.child_step(IMAGES, LABELS, *arc, RATE, SEED)[0])
         for arc in arcs(num_ops)
     ]
     logits = [steps.logits(IMAGES, *arc).numpy() for arc in arcs(num_ops)]

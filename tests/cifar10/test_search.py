@@ -156,7 +156,7 @@ def test_a_controller_update_that_is_not_finite_names_its_arc(monkeypatch):
         return losses, 0.5
 
     monkeypatch.setattr(search.arcs, "draw", kept)
-    monkeypatch.setattr(search.compiled, "train_controller", update)
+    monkeypatch.setattr(search.compiled, "controller_step", update)
     with pytest.raises(NonFiniteError, match="controller loss is nan") as it:
         search.run_epoch()
     assert f'arc "{arc_of(drawn[-1], 1)}"' in str(it.value)

@@ -55,7 +55,7 @@ class TimedSearch:
             self._reward((op_id * op_ids, skips))
 
     def _train(self, arc: tuple, batch: tuple) -> None:
-        float(self._steps.train_child(*batch, *arc, *DRAW)[0])
+        float(self._steps.child_step(*batch, *arc, *DRAW)[0])
 
     def _reward(self, arc: tuple) -> None:
         int(self._steps.count_correct(*self._reward_batch, *arc))
@@ -100,7 +100,7 @@ class TimedSearch:
         def update() -> None:
             arcs = self._search.arcs.draw(n, "controller", 0)[:2]
             given = np.zeros(n, "f"), config.controller_lr
-            float(self._steps.train_controller(*arcs, *given)[1])
+            float(self._steps.controller_step(*arcs, *given)[1])
 
         update()
         return statistics.median(_seconds(update) for _ in range(5))
@@ -110,7 +110,7 @@ class TimedSearch:
 
         The latter without drawing arcs, waiting for batches and logging.
         """
-        step, inside = self._steps.train_child, []
+        step, inside = self._steps.child_step, []
 
         def timed(*arguments: Any) -> tuple:
             start = time.perf_counter()
@@ -119,9 +119,9 @@ class TimedSearch:
             inside.append(time.perf_counter() - start)
             return measured
 
-        self._steps.train_child = timed  # type: ignore[assignment]
+        self._steps.child_step = timed  # type: ignore[assignment]
         whole = _seconds(self._search.train_child)
-        self._steps.train_child = step
+        self._steps.child_step = step
         return whole, sum(inside)
 
     def memory(self) -> float:

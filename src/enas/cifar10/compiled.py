@@ -56,8 +56,8 @@ class Compiled:
         arcs = spec([None, layers], tf.int32), spec([None, links], tf.int32)
         advantages, rate = spec([None], tf.float32), spec([], tf.float32)
         number, seed = spec([], tf.int32), spec([2], tf.int32)
-        self.train_child = CompiledStep(
-            self._train_child, [images, labels, *arc, rate, seed], False
+        self.child_step = CompiledStep(
+            self._child_step, [images, labels, *arc, rate, seed], False
         )
         count = self._count_correct
         self.count_correct = CompiledStep(count, [images, labels, *arc])
@@ -70,8 +70,8 @@ class Compiled:
         )
         self.sample = CompiledStep(self._sample, [number, seed])
         self.score_arcs = CompiledStep(self._score_arcs, [*arcs, advantages])
-        self.train_controller = CompiledStep(
-            self._train_controller, [*arcs, advantages, rate]
+        self.controller_step = CompiledStep(
+            self._controller_step, [*arcs, advantages, rate]
         )
 
     def settle(self) -> None:
@@ -85,7 +85,7 @@ class Compiled:
         graph.ClearField("library")
         return graph
 
-    def _train_child(
+    def _child_step(
         self,
         images: Tensor,
         labels: Tensor,
@@ -148,7 +148,7 @@ class Compiled:
         arcs = op_ids, skips
         return controller_gradients(model, optimizer, arcs, advantages)[:2]
 
-    def _train_controller(
+    def _controller_step(
         self, op_ids: Tensor, skips: Tensor, advantages: Tensor, rate: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Returns (losses, gradient norm) of an update."""

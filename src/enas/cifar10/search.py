@@ -173,7 +173,7 @@ class Search:
         rate = self._child_lr(step)
         arc = sample.op_ids[step], sample.skips[step]
         seed = seed_pair(self.config.seed, "dropout", self.global_step)
-        measured = self.compiled.train_child(*batch, *arc, rate, seed)
+        measured = self.compiled.child_step(*batch, *arc, rate, seed)
         loss, norm, right = map(float, measured)
         numbers = {"loss": loss, "gradient norm": norm}
         self._check_finite(numbers, sample, step, rate)
@@ -219,7 +219,7 @@ class Search:
         config, n = self.config, self.config.controller_num_aggregate
         sample = self.arcs.draw(n, "controller", self.train_step)
         rewards, advantages = self._rewards(update, sample)
-        losses, norm = self.compiled.train_controller(
+        losses, norm = self.compiled.controller_step(
             sample.op_ids, sample.skips, advantages, config.controller_lr
         )
         numbers = {
