@@ -251,8 +251,10 @@ def retrain_jobs(
 def _training(plan: "Plan", run: Line, number: int) -> Job:
     """Returns the training of a search's best arc, or of a random one."""
     row = table1_rows.all_rows().get(run["row"])
-    poison = table1_rows.poison_flags(run["poison"], run["q"])
-    poison = row.flags if row else poison
+    if row:
+        poison = row.flags
+    else:
+        poison = table1_rows.poison_flags(run["poison"], run["q"])
     config = read_config((*plan.search_flags(), *poison))
     space, layers = space_of(config), config.child_num_layers
     seed, arc, variant = int(run["seed"]), run["best_arc"], "best_arc"

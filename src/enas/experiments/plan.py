@@ -83,8 +83,12 @@ class Plan:
 
     def same_in_all_runs(self) -> dict[str, Any]:
         """Returns what may not change within one sweep, as JSON has it."""
-        names = ("scale", "profile", "override", "flags")
-        return json.loads(json.dumps({n: getattr(self, n) for n in names}))
+        return {
+            "scale": self.scale,
+            "profile": self.profile,
+            "override": list(self.override),
+            "flags": list(self.flags),
+        }
 
 
 def _preset(scale: str) -> list[str]:
@@ -102,9 +106,8 @@ def _preset(scale: str) -> list[str]:
 
 def remember(directory: str, plan: Plan, jobs: Sequence[Job]) -> None:
     """Adds jobs to the sweep file, which the report reads, after `check`."""
-    check(directory, plan)
     os.makedirs(directory, exist_ok=True)
-    # Several calls may add theirs at once.
+    # Several calls may add theirs at once, the first of them other settings.
     with lock.waited(os.path.join(directory, LOCK_FILE)):
         check(directory, plan)
         old = load_jobs(directory)[1] if _is_sweep(directory) else []
