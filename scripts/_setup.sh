@@ -63,8 +63,9 @@ setup_find_python() {
 # because an editable install remembers it; pyvenv.cfg names the Python.
 setup_inputs() {
   printf '%s\n' "$repo_root"
+  # A .venv made by other means need not have a pyvenv.cfg.
   cat "$repo_root/setup.py" "$repo_root/constraints.txt" \
-    "$setup_venv/pyvenv.cfg" 2>/dev/null
+    "$setup_venv/pyvenv.cfg" 2>/dev/null || true
 }
 
 # Sets setup_installed to the extras of a finished installation that fits

@@ -57,7 +57,10 @@ arguments=("$1" "$folder/logits.npy" "$repo_root/src/enas/tools/keras_3_0.json")
 export TF_CPP_MIN_LOG_LEVEL=3
 
 KERAS_BACKEND=tensorflow "$PYTHON" -W ignore -c "$program" "${arguments[@]}" \
-  2>/dev/null
+  2>"$folder/errors" || {
+  tail -n 3 "$folder/errors" >&2
+  setup_die 1 "$1 could not be loaded and compared here (output above)."
+}
 
 failed=()
 # load BACKEND PACKAGE...

@@ -9,8 +9,8 @@
 #   bash scripts/table1.sh --report
 #   bash scripts/table1.sh --help
 #
-# Started again, the same command resumes every run after its last whole
-# epoch and skips the finished ones. --report writes table1.md, table1.csv and
+# Started again, the same command resumes every run at its last checkpoint and
+# skips the finished ones. --report writes table1.md, table1.csv and
 # the figures into --output_dir (default outputs/table1), even while the
 # sweep is running. Paths in arguments are relative to the folder you are in.
 #

@@ -4,6 +4,9 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+# What a file of JSON that somebody changed may raise when it is read.
+UNREADABLE = AttributeError, LookupError, RecursionError, TypeError, ValueError
+
 
 class UserError(ValueError):
     """A mistake in flags, files or arcs, which ends a program with code 2.

@@ -4,6 +4,7 @@ Tools that read the original's logs read these lines, so blanks matter.
 """
 
 import contextlib
+import io
 import os
 import sys
 import zlib
@@ -18,6 +19,20 @@ DASHES = "-" * 80
 T = TypeVar("T")
 # What takes a line: a `Log`, print, or `quiet`.
 Say = Callable[[str], None]
+
+
+def open_output() -> None:
+    """Lets every text be printed, and none where a stream is closed.
+
+    What the encoding of a stream lacks is printed as its code.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # The first file that is opened takes the number of the closed one.
+            setattr(sys, name, open(os.devnull, "w"))
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def forget_reader() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 import helpers
 from enas.cifar10.metrics import COLUMNS
+from enas.errors import UserError
 from enas.experiments import collect
 from enas.experiments.table1_rows import read_rows
 from enas.run.files import read_table
@@ -56,6 +57,40 @@ def test_finished_runs_are_added_once(tmp_path):
     assert layers == ["1", "1.50", "1.00"]
     epochs = read_table(str(tmp_path / "tables/epochs.csv"))
     assert [line["epoch"] for line in epochs] == ["1", "2"]
+
+
+def test_a_start_that_trained_nothing_is_not_where_a_run_comes_from(tmp_path):
+    write_run(tmp_path / "a", 69)
+    starts = [
+        {"commit": "a" * 40, "epochs": 0},
+        {"commit": "b" * 40, "epochs": 1},
+        {"commit": "c" * 40, "epochs": 2},
+    ]
+    text = "".join(json.dumps(start) + "\n" for start in starts)
+    (tmp_path / "a/versions.jsonl").write_text(text)
+    collect.collect([str(tmp_path / "a")], "m", str(tmp_path / "tables"))
+    (run,) = read_table(str(tmp_path / "tables/runs.csv"))
+    assert run["commit"] == "b" * 7
+
+
+def test_readings_of_an_earlier_epoch_are_not_the_last_ones(tmp_path):
+    write_run(tmp_path / "a", 69)
+    path = tmp_path / "a/metrics.csv"
+    # Epoch 3 was evaluated with --readings=printed.
+    cells = ["" if "sampled" in name else ".5" for name in COLUMNS]
+    cells[COLUMNS.index("epoch")] = "3"
+    with path.open("a") as stream:
+        stream.write(",".join(cells) + "\n")
+    with pytest.raises(UserError, match="in the last epoch that it evaluated"):
+        collect.collect([str(tmp_path / "a")], "m", str(tmp_path / "tables"))
+
+
+@pytest.mark.parametrize("text", ['{"finished": true}', '{"settings": 1}'])
+def test_a_result_without_settings_is_damaged(text, tmp_path):
+    write_run(tmp_path / "a", 69)
+    (tmp_path / "a/result.json").write_text(text)
+    with pytest.raises(UserError, match="not JSON as a run"):
+        collect.collect([str(tmp_path / "a")], "m", str(tmp_path / "tables"))
 
 
 def test_somebody_elses_table_is_left_alone(tmp_path, capsys):
@@ -133,10 +168,11 @@ def test_a_run_below_two_of_the_folders_counts_once(tmp_path):
 
 
 def without_readings(folder, epochs):
-    """Takes the readings from some epochs of a run's metrics.csv."""
+    """Makes some epochs of a run's metrics.csv not evaluated."""
     path = folder / "metrics.csv"
     header, *rows = (line.split(",") for line in path.read_text().split())
-    places = [header.index(column) for column in collect.READINGS.values()]
+    names = [*collect.READINGS.values(), "valid_acc", "test_acc"]
+    places = list(map(header.index, names))
     for row in rows:
         for place in places if row[0] in epochs else ():
             row[place] = ""

@@ -10,6 +10,7 @@ from enas.experiments.estimates import (
     correlation,
     estimate,
     kendall_of_many,
+    mean_curve,
     moving_average,
     paired,
     partial,
@@ -95,6 +96,15 @@ def test_one_number_is_told_apart_where_one_more_of_the_others_would_not_lie():
     assert verdict(above([], [5, 9])) == "no common seed"
 
 
+def test_a_curve_says_how_many_runs_each_point_has():
+    curve = mean_curve([(2, 1.0), (1, 2.0), (2, 3.0)])
+    assert curve == [(1, 2.0, 1), (2, 2.0, 2)]
+
+
 def test_a_moving_average_by_hand():
-    assert moving_average([4, 2, 6, 0], 3) == [4, 3, 4, 8 / 3]
+    curve = mean_curve(enumerate([4, 2, 6, 0], 1))
+    assert moving_average(curve, 3) == [4, 3, 4, 8 / 3]
+    # Of epochs, not of evaluations: 3 epochs hold two of these.
+    curve = mean_curve(zip([2, 4, 6, 8], [4, 2, 6, 0], strict=True))
+    assert moving_average(curve, 3) == [4, 3, 4, 3]
     assert [window(epochs) for epochs in (1, 15, 300)] == [1, 3, 20]

@@ -235,7 +235,9 @@ def test_a_run_that_began_elsewhere_is_finished_by_its_checkpoint(tmp_path):
 
 
 def test_of_searches_that_are_no_row_there_is_no_figure(tmp_path):
-    measured = Measured({"valid": {}, "test": {}}, lambda *_: [], 2, "", None)
+    measured = Measured(
+        {"valid": {}, "test": {}}, lambda *_: [], 2, "", "", None
+    )
     assert draw_figures(measured, str(tmp_path)) == []
     assert not list(tmp_path.iterdir())
 

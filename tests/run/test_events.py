@@ -184,6 +184,8 @@ def test_settings_are_a_row_of_the_table_of_runs(small_run):
     ((_, value),) = found["_hparams_/session_start_info"]
     content = value.metadata.plugin_data.content
     row = plugin_data_pb2.HParamsPluginData.FromString(content)
+    # A name would merge this run with those of the same one elsewhere.
+    assert row.session_start_info.group_name == ""
     settings = row.session_start_info.hparams
     assert settings["q"].number_value == 2
     assert settings["poison"].string_value == "identity,transposed_conv"

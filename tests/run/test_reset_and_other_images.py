@@ -6,10 +6,14 @@ import pathlib
 import pytest
 from made_run import make_run, search_of
 
+from enas.cifar10 import main
 from enas.cifar10.config import Config
+from enas.cifar10.flags import make_flags
 from enas.errors import UserError
+from enas.run import data_record
 from enas.run.checkpoint_names import positions
 from enas.run.run_dir import WRITTEN, RunDir
+from enas.tools import open_run
 from enas.utils import Log
 from helpers import small_data
 
@@ -140,6 +144,36 @@ def test_an_epoch_that_has_begun_goes_on_with_its_images(tmp_path):
     run = allowed(tmp_path / "run")
     run.open(Log(), small_data())
     run.close()
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_what_is_advised_after_a_stop_deletes_nothing(reset, tmp_path):
+    make_run(tmp_path / "run", epochs=(1,)).close()
+    values = make_flags()
+    values(["main", f"--output_dir={tmp_path}/run"])
+    values["reset_output_dir"].value = reset
+    advice = main._next(values, saved=True)
+    assert ("without --reset_output_dir resumes from" in advice) == reset
+
+
+def test_a_stop_is_told_where_the_run_can_no_longer_be_read(
+    tmp_path, monkeypatch
+):
+    def refused(path):
+        raise PermissionError(13, "Permission denied")
+
+    values = make_flags()
+    values(["main", f"--output_dir={tmp_path}/run"])
+    monkeypatch.setattr(main, "positions", refused)
+    assert main._next(values, False).endswith("the same command goes on.")
+
+
+def test_what_is_only_read_is_compared_with_what_it_has_seen(tmp_path):
+    make_run(tmp_path / "run", epochs=(1,)).close()
+    words = ["evaluate", "--reset_output_dir"]
+    config = open_run.read_config(make_flags(), words, str(tmp_path / "run"))
+    with pytest.raises(UserError, match="has seen"):
+        data_record.check(config, small_data(images=5), print)
 
 
 @pytest.mark.parametrize("end", ["\u2028", "\x85", "\x0b", "\x1c"])

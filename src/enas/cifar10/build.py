@@ -284,7 +284,7 @@ def build_controller(
 
 def data_dir() -> str:
     """Returns the folder that images are looked for and kept in."""
-    return full_path(os.environ.get("ENAS_DATA_DIR", "data"))
+    return full_path(os.environ.get("ENAS_DATA_DIR") or "data")
 
 
 def read_data(config: Config, log: Callable[[str], None]) -> data_utils.DataSet:

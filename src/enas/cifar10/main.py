@@ -19,7 +19,7 @@ from enas.errors import NonFiniteError, Stopped, UserError
 from enas.paths import full_path
 from enas.run.autosave import StopSignals, autosave
 from enas.run.checkpoint_names import positions
-from enas.utils import DASHES, Log, flag_lines, forget_reader
+from enas.utils import DASHES, Log, flag_lines, forget_reader, open_output
 
 if TYPE_CHECKING:
     from enas.cifar10.search import Search
@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       The exit code: 0, 1 for a failure of the run, 2 for a mistake of
       the user, 143 or 130 when SIGTERM or SIGINT ended it.
     """
+    open_output()
     values = make_flags()
     try:
         config, idle = read_flags(values, sys.argv if argv is None else argv)
@@ -74,13 +75,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _next(values: flags.FlagValues, saved: bool) -> str:
     """Returns what is saved of a run that was cut off, and how it goes on."""
-    path = full_path(str(values["output_dir"].value))
-    if not positions(path):
-        return "Nothing was saved; the same command starts again."
+    command = "the same command"
+    try:
+        path = full_path(str(values["output_dir"].value))
+        if not positions(path):
+            return f"Nothing was saved; {command} starts again."
+    except OSError:  # What could not be read is what it stopped for.
+        return f"When that is done, {command} goes on."
     what = "All steps that were done are saved"
     if not saved:
         what = "The last checkpoint is good"
-    return f"{what}; the same command resumes from {path}."
+    if values["reset_output_dir"].value:
+        command += " without --reset_output_dir"
+    return f"{what}; {command} resumes from {path}."
 
 
 def _run(config: Config, idle: list[str], signals: StopSignals) -> int:

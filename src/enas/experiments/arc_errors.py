@@ -72,7 +72,7 @@ def _run(argv: list[str]) -> Iterator[str]:
     run = collect.of_run(vars(config))
     run["variant"] = collect.variant(vars(config))
     result = pathlib.Path(config.output_dir, "result.json")
-    made = collect.origin(result, given.machine)
+    made = collect.origin(result, given.machine, search.whole_epochs)
     count, test = given.images, search.data.test
     images = type(test)(test.images[:count], test.labels[:count])
     lines = []

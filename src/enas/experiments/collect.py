@@ -132,7 +132,7 @@ def _retrained_line(
         "defence": (defence or "none").replace("+", ","),
         "kind": kind,
         "epochs": result["epochs"],
-        **origin(path, machine),
+        **origin(path, machine, result["epochs"]),
         "poison_layers": sum(op >= _good_ops(settings) for op in arc.op_ids),
         "poison_layers_uniform": _uniform_poison(result),
         "parameters": result["parameters"],
@@ -152,9 +152,11 @@ def _uniform_poison(result: dict) -> str:
     return f"{share * settings['child_num_layers']:.2f}"
 
 
-def origin(path: pathlib.Path, machine: str) -> Line:
+def origin(path: pathlib.Path, machine: str, epochs: int) -> Line:
     """Returns where and when a result was made, and by which commit."""
     starts = versions.read(str(path.parent))
+    # A start that finds all epochs done trains nothing.
+    starts = [each for each in starts if each.get("epochs", -1) < epochs]
     commit = (starts[-1].get("commit") if starts else None) or "unknown"
     date = time.strftime("%Y-%m-%d", time.gmtime(path.stat().st_mtime))
     return {"commit": commit[:7], "machine": machine, "date": date}
@@ -165,12 +167,12 @@ def _run_line(
 ) -> dict[str, Any]:
     """Returns the line of runs.csv of a finished run."""
     settings, wanted = result["settings"], set(READINGS.values())
-    measured = [row for row in rows.rows() if row.keys() >= wanted]
-    if not measured:
+    measured = [row for row in rows.rows() if "test_acc" in row]
+    if not (measured and measured[-1].keys() >= wanted):
         raise UserError(
-            f"{path.parent} has not measured all readings in any epoch, so it "
-            "has no line in a table. Leave its folder out; searches with "
-            "--readings=last or all can be collected."
+            f"{path.parent} has not measured all readings in the last epoch "
+            "that it evaluated, so it has no line in a table. Leave its folder "
+            "out; searches with --readings=last or all can be collected."
         )
     last = measured[-1]
     reports = [r for r in rows.arcs.read() if r["epoch"] == last["epoch"]]
@@ -179,7 +181,7 @@ def _run_line(
     return {
         **of_run(settings),
         "variant": variant(settings),
-        **origin(path, machine),
+        **origin(path, machine, result["epochs"]),
         "epochs": result["epochs"],
         "poison": settings["poison"],
         "q": settings["q"] or 0,

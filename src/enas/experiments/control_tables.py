@@ -76,7 +76,7 @@ def share_alone(evidence: Evidence) -> Table:
             alone = evidence.poison_alone[row.set] - clean
             damage = evidence.damage(row.name)
             cells = [row.name, number(damage.mean), str(damage.n)]
-            last = evidence.curve(row.name, "poison_share")[-1][1]
+            last = evidence.curve(row.name, "poison_share")[-1].mean
             for share in (summary.share_of(row, evidence.config), last):
                 cells += [number(share, ".3f"), number(share * alone)]
             yield cells

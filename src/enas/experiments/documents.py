@@ -82,7 +82,7 @@ def _avoidance(evidence: Evidence) -> Table:
         curve = evidence.curve(row.name, "poison_share")
         if curve and row.name != BASELINE:
             share = summary.share_of(row, evidence.config)
-            shares = (share, curve[0][1], curve[-1][1])
+            shares = (share, curve[0].mean, curve[-1].mean)
             yield [row.name, *(f"{100 * s:.1f}" for s in shares)]
 
 

@@ -2,8 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -178,9 +178,29 @@ def window(num_epochs: int) -> int:
     return min(20, max(1, num_epochs // 5))
 
 
-def moving_average(values: Sequence[float], size: int) -> list[float]:
-    """Returns the mean of the last `size` values, or of what there is."""
+class Point(NamedTuple):
+    """The mean of an epoch over n runs."""
+
+    epoch: int
+    mean: float
+    n: int
+
+
+Curve = list[Point]
+
+
+def mean_curve(cells: Iterable[tuple[Any, Any]]) -> Curve:
+    """Returns the points of pairs of an epoch and a number."""
+    found: dict[int, list[float]] = {}
+    for epoch, value in cells:
+        found.setdefault(int(epoch), []).append(float(value))
+    return [Point(e, sum(v) / len(v), len(v)) for e, v in sorted(found.items())]
+
+
+def moving_average(curve: Curve, size: int) -> list[float]:
+    """Returns the mean over the last `size` epochs, as far as there are."""
+    # Not every epoch need be in it.
     return [
-        float(np.mean(values[max(0, end - size) : end]))
-        for end in range(1, len(values) + 1)
+        float(np.mean([p.mean for p in curve if end - size < p.epoch <= end]))
+        for end, *_ in curve
     ]

@@ -6,11 +6,11 @@ import operator
 import os
 import re
 
-from enas.experiments.estimates import Estimate
+from enas.experiments.estimates import Curve, Estimate, mean_curve
 from enas.experiments.figures import Measured, draw_defences, draw_figures
 from enas.experiments.jobs import read_config
 from enas.experiments.summary import Errors, difference
-from enas.experiments.sweep import mean_curve
+from enas.experiments.sweep import READING_NAMES
 from enas.experiments.table1_rows import BASELINE, all_rows, floats, matching
 from enas.run.files import Line, read_table
 
@@ -112,20 +112,21 @@ class Evidence:
             if (run := found.get(f"uniform candidate_ops={row.poison}"))
         }
 
-    def curve(self, row: str, column: str) -> list[tuple[int, float]]:
-        """Returns [(epoch, mean over seeds), ..] of a column."""
+    def curve(self, row: str, column: str) -> Curve:
+        """Returns the means of a column over the seeds."""
         lines = self.epochs_of(row, column)
         return mean_curve((line["epoch"], line[column]) for line in lines)
 
     def epochs_of(self, row: str, column: str) -> list[Line]:
         """Returns lines of epochs.csv of one search a seed of a row.
 
-        Of a seed that ran on several machines one that has the column counts.
+        Of a seed that ran several times one that has the column counts.
         """
         mine = matching(self.epochs, row=row, variant="", defence="none")
         mine = [line for line in mine if line[column]]
-        machine = {line["seed"]: line["machine"] for line in mine}
-        return [e for e in mine if e["machine"] == machine[e["seed"]]]
+        run = operator.itemgetter("machine", "commit")
+        chosen = {line["seed"]: run(line) for line in mine}
+        return [line for line in mine if run(line) == chosen[line["seed"]]]
 
     def trained(self, row: str, kind: str, defence: str = "none") -> list[Line]:
         """Returns lines of retrained.csv, kind a pattern for theirs."""
@@ -135,8 +136,9 @@ class Evidence:
     def draw(self, directory: str) -> list[str]:
         """Draws all figures; returns the paths."""
         errors = {s: self.errors(PRIMARY, split=s) for s in ("valid", "test")}
-        about = (EPOCHS, SCALE, self.config, self.poison_alone)
-        paths = draw_figures(Measured(errors, self.curve, *about), directory)
+        words = SCALE, READING_NAMES[SECOND]
+        about = self.curve, EPOCHS, *words, self.config, self.poison_alone
+        paths = draw_figures(Measured(errors, *about), directory)
         caption = (
             f"{SCALE}, mean of sampled arcs; bars: 95 % t-interval, where n > 1"
         )

@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from enas.cifar10.config import Config
-from enas.experiments.estimates import Estimate, moving_average, window
+from enas.experiments.estimates import Curve, Estimate, moving_average, window
 from enas.experiments.summary import Errors, difference, of_row, share_of
 from enas.experiments.table1_rows import BASELINE, Row, read_rows, space_of
 from enas.paths import picture_metadata
@@ -50,38 +50,40 @@ class Measured:
 
     Attributes:
       errors: of the primary reading, for "valid" and "test".
-      curve: function of a row and a column of metrics.csv, returns
-        [(epoch, mean over seeds), ..].
+      curve: function of a row and a column of metrics.csv, returns means
+        over the seeds.
       num_epochs: of a whole run.
-      scale: the scale and profile in words, for the caption.
+      scale: the scale and profile in words, for the captions.
+      printed: the reading behind valid_acc, in words.
       config: of the searches; the bound of their logits is drawn.
       poison_alone: error by set, of one arc of poison or of a search among it.
     """
 
     errors: Mapping[str, Errors]
-    curve: Callable[[str, str], list[tuple[int, float]]]
+    curve: Callable[[str, str], Curve]
     num_epochs: int
     scale: str
+    printed: str
     config: Config
     poison_alone: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def caption(self) -> str:
         """Scale, reading and n of final errors, one line."""
-        n, clean = self.seeds, len(self.errors["test"].get(BASELINE, {}))
+        _, *poisoned = read_rows()
+        errors = self.errors["test"]
+        n = _ends({len(errors.get(row.name, {})) for row in poisoned} - {0})
+        clean = len(errors.get(BASELINE, {}))
         several = n not in ("0", "1") or clean > 1
         bars = "; bars: 95 % intervals" if several else ""
         seeds = f"n = {n} seeds a row, {clean} clean searches"
         return f"{self.scale}, mean of sampled arcs, {seeds}{bars}"
 
-    @property
-    def seeds(self) -> str:
-        """How many seeds a row has, in words."""
-        _, *poisoned = read_rows()
-        errors = self.errors["test"]
-        counts = {len(errors.get(row.name, {})) for row in poisoned} - {0}
-        ends = sorted({min(counts, default=0), max(counts, default=0)})
-        return " to ".join(map(str, ends))
+
+def _ends(counts: set[int]) -> str:
+    """Returns the least and the largest of some counts, in words."""
+    ends = sorted({min(counts, default=0), max(counts, default=0)})
+    return " to ".join(map(str, ends))
 
 
 def draw_figures(measured: Measured, directory: str) -> list[str]:
@@ -174,13 +176,15 @@ def _figure4(measured: Measured, number: str, panel: Any) -> None:
     for row, colour, label in _chosen(measured, number):
         curve = measured.curve(row.name, "valid_acc")
         # Every epoch trains; not every one need be evaluated.
-        done, _ = measured.curve(row.name, "train_acc")[-1]
+        done = measured.curve(row.name, "train_acc")[-1].epoch
         if done < last:
             label += f" ({done} of {last} epochs)"
-        epochs = [epoch for epoch, _ in curve]
-        errors = [100 * (1 - accuracy) for _, accuracy in curve]
+        epochs = [point.epoch for point in curve]
+        errors = [100 * (1 - point.mean) for point in curve]
         panel.plot(epochs, errors, color=colour, alpha=0.25, linewidth=1)
-        smooth = moving_average(errors, window(last))
+        label += f", n = {_ends({point.n for point in curve})}"
+        means = moving_average(curve, window(last))
+        smooth = [100 * (1 - mean) for mean in means]
         panel.plot(epochs, smooth, color=colour, linewidth=2, label=label)
         star = [last * 1.06], [row.paper_valid_error]
         panel.plot(*star, "*", color=colour, markersize=11, clip_on=False)
@@ -211,7 +215,8 @@ def _shares(measured: Measured, number: str, panel: Any) -> None:
         if row.name == BASELINE:
             continue
         curve = measured.curve(row.name, "poison_share")
-        xs, shares = [e for e, _ in curve], [100 * s for _, s in curve]
+        xs, shares = [p.epoch for p in curve], [100 * p.mean for p in curve]
+        label += f", n = {_ends({point.n for point in curve})}"
         panel.plot(xs, shares, color=colour, linewidth=2, label=label)
         space = space_of(measured.config, row)
         least = 1 - space.max_good_share(measured.config.tanh_constant)
@@ -221,16 +226,13 @@ def _shares(measured: Measured, number: str, panel: Any) -> None:
     _epochs(panel)
 
 
-_PRINTED = (
-    "\n{m.scale}, as the paper's code prints it (best of 10), mean of {m.seeds}"
-    " seeds"
-)
 _PANELS = {
     "figure4": (
         _figure4,
         "validation error (%)",
         "Validation error over the search, moving average over {window} epochs"
-        " (faint: each epoch); stars: the paper after 300" + _PRINTED,
+        " (faint: each epoch); stars: the paper after 300"
+        "\n{m.scale}, {m.printed}, mean over n seeds",
     ),
     "figure5": (
         _figure5,
@@ -241,7 +243,8 @@ _PANELS = {
         _shares,
         "poison among sampled ops (%)",
         "Share of poison among sampled ops; dashed: uniform controller,"
-        " Equation (1); dotted: least that the bounded logits allow" + _PRINTED,
+        " Equation (1); dotted: least that the bounded logits allow"
+        "\n{m.scale}, mean over n seeds",
     ),
 }
 

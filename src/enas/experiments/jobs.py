@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from enas.cifar10.arc import Arc, num_decisions
-from enas.cifar10.behaviours import PROFILES, Profile
+from enas.cifar10.behaviours import PROFILES, Profile, make_profile
 from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags, read_flags
 from enas.errors import UserError
@@ -162,17 +162,17 @@ def flips(plan: "Plan") -> list[str]:
       UserError: a choice does not exist, or its value must be named.
     """
     if plan.ablate != ("all",):
-        return [_flip(choice, plan.profile) for choice in plan.ablate]
+        return [_flip(choice, plan) for choice in plan.ablate]
     overridden = {each.partition("=")[0] for each in plan.override}
     enas, paper = map(vars, (PROFILES["enas"], PROFILES["paper"]))
     differ = [name for name in enas if enas[name] != paper[name]]
     left = [name for name in differ if name not in overridden]
-    return [_flip(choice, plan.profile) for choice in left]
+    return [_flip(choice, plan) for choice in left]
 
 
-def _flip(choice: str, profile: str) -> str:
-    mine = vars(PROFILES[profile])
-    other = vars(PROFILES["enas" if profile == "paper" else "paper"])
+def _flip(choice: str, plan: "Plan") -> str:
+    mine = vars(make_profile(plan.override, PROFILES[plan.profile]))
+    other = vars(PROFILES["enas" if plan.profile == "paper" else "paper"])
     name, _, value = choice.partition("=")
     if name not in mine:
         raise UserError(
@@ -184,8 +184,8 @@ def _flip(choice: str, profile: str) -> str:
     value = value or new[0]
     if value not in new:
         raise UserError(
-            f"--ablate={choice} must change {name}={mine[name]} of profile "
-            f"{profile} to another of {', '.join(legal)}; received {value!r}."
+            f"--ablate={choice} must change {name}={mine[name]} of the sweep "
+            f"to another of {', '.join(legal)}; received {value!r}."
         )
     return f"{name}={value}"
 

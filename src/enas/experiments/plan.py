@@ -11,9 +11,11 @@ from typing import Any
 
 from enas.cifar10.config import Config
 from enas.cifar10.flags import spelled_out
-from enas.errors import UserError
+from enas.errors import UNREADABLE, UserError
 from enas.experiments.jobs import Job, read_config
+from enas.paths import full_path, read_text
 from enas.run import data_record, lock
+from enas.run.checkpoint_names import positions
 from enas.run.files import write_whole
 from enas.run.flag_file import in_force
 from enas.tf_settings import start_tensorflow
@@ -37,6 +39,7 @@ OWNED = {
     "child_fixed_arc": "--controls=poison_only or --retrain",
     "child_from_scratch": "--retrain",
     "controller_training": "--controls=uniform",
+    "defence": "--defences before --",
     "export_tf1_checkpoint": "a single search",
 }
 
@@ -166,9 +169,16 @@ def load_jobs(directory: str) -> tuple[dict[str, Any], list[Job]]:
             f"--output_dir={directory} holds no sweep: {SWEEP_FILE} is "
             "missing. Start one, or name the directory of one."
         )
-    value = json.loads(pathlib.Path(directory, SWEEP_FILE).read_text("utf-8"))
-    place = os.path.abspath(directory)
-    return value, [Job(**job).placed(place) for job in value.pop("jobs")]
+    path, place = os.path.join(directory, SWEEP_FILE), full_path(directory)
+    try:
+        value = json.loads(read_text(path, "A sweep writes its plan in it"))
+        jobs = [Job(**job).placed(place) for job in value.pop("jobs")]
+    except UNREADABLE as error:
+        raise UserError(
+            f"{path} is not as a sweep writes it: {error!r}. Put an unchanged "
+            "copy there, or name another --output_dir."
+        ) from error
+    return value, jobs
 
 
 def check_images(jobs: Sequence[Job], directory: str) -> None:
@@ -196,7 +206,8 @@ def check_images(jobs: Sequence[Job], directory: str) -> None:
 
 
 def _has_begun(job: Job) -> bool:
-    return os.path.isfile(os.path.join(job.directory, data_record.FILE))
+    # A start that ended before its first checkpoint has learned from no image.
+    return bool(positions(job.directory))
 
 
 def _compare_images(config: Config) -> None:

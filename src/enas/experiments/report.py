@@ -54,6 +54,7 @@ def _measured(sweep: Sweep) -> figures.Measured:
         lambda row, column: groups[row].curve(column) if row in groups else [],
         max(group.config.num_epochs for group in sweep.table),
         "scale {scale}, profile {profile}".format(**sweep.shared),
+        READING_NAMES["_".join(sweep.printed)],
         sweep.config,
         alone,
     )
@@ -117,8 +118,8 @@ _TABLE1 = (
     "Test error in per cent after the last epoch, over the seeds that have"
     " finished: mean over sampled arcs, its sample standard deviation and 95 %"
     " t-interval; damage: the difference to the mean of the clean searches"
-    " (Welch's interval), and paired by seed; best of 10 as the paper's code"
-    " reads it. Share: Equation (1), the share of poison at the uniform"
+    " (Welch's interval), and paired by seed; best of 10 in the mode of"
+    " the profile. Share: Equation (1), the share of poison at the uniform"
     " controller. Runs that have not finished are under Runs."
 )
 _RANKS = (
@@ -231,7 +232,7 @@ def _write_hparams(sweep: Sweep) -> str:
     for group, state in runs:
         path = os.path.join(folder, state.job.name)
         with tf.summary.create_file_writer(path).as_default():
-            api.hparams(_settings(group, state), trial_id=state.job.name)
+            api.hparams(_settings(group, state), trial_id="")
             for tag, column in _TAGS.items():
                 if (error := state.error(column)) is not None:
                     tf.summary.scalar(tag, error, step=state.epochs)

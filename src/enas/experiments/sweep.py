@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Iterable
 from typing import Any
 
 from enas.cifar10 import metrics
@@ -11,7 +10,7 @@ from enas.cifar10.behaviours import PROFILES, make_profile
 from enas.cifar10.config import Config
 from enas.cifar10.search_space import SearchSpace
 from enas.errors import UserError
-from enas.experiments.estimates import Estimate, estimate
+from enas.experiments.estimates import Curve, Estimate, estimate, mean_curve
 from enas.experiments.jobs import read_config
 from enas.experiments.plan import RETRAIN, load_jobs
 from enas.experiments.run_state import RunState, read_state
@@ -71,7 +70,7 @@ class Group:
         found = {s.job.seed: s.error(column) for s in self.finished}
         return {seed: e for seed, e in found.items() if e is not None}
 
-    def curve(self, column: str) -> list[tuple[int, float]]:
+    def curve(self, column: str) -> Curve:
         """Returns `mean_curve` of a column over the seeds."""
         rows = (row for state in self.states for row in state.rows)
         return mean_curve((r["epoch"], r[column]) for r in rows if column in r)
@@ -115,7 +114,10 @@ class Sweep:
 
     @property
     def printed(self) -> tuple[str, str]:
-        """The reading behind valid_acc and test_acc, in all but ablations."""
+        """The reading behind valid_acc, of `READING_NAMES`, in two parts.
+
+        That of test_acc too. Ablations may have another.
+        """
         profile = PROFILES[self.shared["profile"]]
         profile = make_profile(self.shared["override"], profile)
         arcs = "sampled" if profile.evaluation == "resampled" else "best"
@@ -137,14 +139,6 @@ class Sweep:
         return [each for folder in folders for each in versions.read(folder)]
 
 
-def mean_curve(cells: Iterable[tuple[Any, Any]]) -> list[tuple[int, float]]:
-    """Returns [(epoch, mean), ..] of pairs of an epoch and a number."""
-    found: dict[int, list[float]] = {}
-    for epoch, value in cells:
-        found.setdefault(int(epoch), []).append(float(value))
-    return [(e, sum(v) / len(v)) for e, v in sorted(found.items())]
-
-
 def read_sweep(directory: str) -> Sweep:
     """Returns the `Sweep` in a directory.
 
@@ -160,6 +154,12 @@ def read_sweep(directory: str) -> Sweep:
     jobs.sort(key=lambda job: (job.variant != "", place(job.row)))
     groups: dict[tuple[str, str], Group] = {}
     for job in jobs:
+        if job.row not in all_rows():
+            raise UserError(
+                f"{directory} has a run of row {job.row!r}, and the rows here "
+                f"are {', '.join(all_rows())}. Report it with the version of "
+                "the program that ran it."
+            )
         config = read_config(job.arguments)
         group = Group(all_rows()[job.row], job.variant, [], config)
         group = groups.setdefault((job.row, job.variant), group)

@@ -30,17 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
       a mistake of the user, 130 when interrupted.
     """
     argv = sys.argv[1:] if argv is None else argv
-    try:
-        return exit_code(lambda: _run(_read_arguments(argv)))
-    except SystemExit as leaving:  # argparse's way to end --help
-        return int(leaving.code or 0)
-    except KeyboardInterrupt:
-        print(
-            "\nInterrupted. The same command resumes every run after its "
-            "last whole epoch.",
-            file=sys.stderr,
-        )
-        return 130
+    return exit_code(
+        lambda: _run(_read_arguments(argv)),
+        "Interrupted. The same command resumes every run where it stopped.",
+    )
 
 
 def _read_arguments(argv: Sequence[str]) -> argparse.Namespace:

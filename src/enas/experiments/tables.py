@@ -122,7 +122,7 @@ def poison_share(sweep: Sweep) -> Table:
             continue
         good = group.space.max_good_share(group.config.tanh_constant)
         bounds = group.space.uniform_poison_share, 1 - good
-        shares = (curve[0][1], curve[-1][1], *bounds)
+        shares = (curve[0].mean, curve[-1].mean, *bounds)
         yield [group.name, *(f"{100 * share:.2f}" for share in shares)]
 
 

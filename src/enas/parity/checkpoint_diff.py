@@ -102,14 +102,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _why_no_accuracy(entries: Sequence[Entry], config: Config) -> str:
     """Returns why no accuracy can be measured, or an empty text."""
     from enas.cifar10.build import data_dir
-    from enas.cifar10.readers.cifar import holds
+    from enas.cifar10.readers.cifar import holds, homes
     from enas.cifar10.readers.published import CIFAR
 
     if wrong := _wrong(entries, (WEIGHT, STATISTIC)):
         return f"{wrong} tensors do not match"
     # A search would download the images; a look at a file should not.
     given = config.dataset != "cifar10" or config.data_path is not None
-    if given or holds(CIFAR["cifar10"], data_dir()):
+    places = data_dir(), *homes(quiet)
+    if given or any(holds(CIFAR["cifar10"], place) for place in places):
         return ""
     return "no CIFAR-10 here; give --data_path"
 

@@ -42,11 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       or written, 2 for a mistake of the user, 130 when interrupted.
     """
     words = sys.argv[1:] if argv is None else argv
-    try:
-        return exit_code(lambda: _run(words))
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
-        return 130
+    return exit_code(lambda: _run(words))
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -68,11 +64,7 @@ def _run(argv: Sequence[str]) -> int:
     about = f"Verb {verb}: {summary}."
     parser = Parser(f"{PROGRAM} {verb}", description=about, allow_abbrev=False)
     module.add_arguments(parser)
-    try:
-        arguments = parser.parse_words(words)
-    except SystemExit:  # argparse's way to end --help
-        return 0
-    return module.run(arguments)
+    return module.run(parser.parse_words(words))
 
 
 if __name__ == "__main__":

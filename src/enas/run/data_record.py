@@ -12,13 +12,12 @@ from typing import Any
 from enas.cifar10.config import Config
 from enas.cifar10.data_utils import DataSet
 from enas.cifar10.readers.fingerprint import told
-from enas.errors import DamagedError, UserError
+from enas.errors import UNREADABLE, DamagedError, UserError
 from enas.run.checkpoint_names import directories, last_whole_epoch, positions
 from enas.run.files import json_line, read_lines, write_whole
 from enas.utils import Say
 
 FILE = "data.jsonl"
-_UNREADABLE = AttributeError, LookupError, RecursionError, TypeError, ValueError
 
 
 def check(config: Config, data: DataSet, log: Say) -> None:
@@ -157,7 +156,7 @@ def _read(folder: str) -> list[dict[str, Any]]:
             _history([*records, records[0]])
         for record in records:
             told(record)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise DamagedError(
             f"{path} says which images the run has seen, a line of JSON each "
             f"time they changed; it cannot be read: {error}. Put it back from "

@@ -6,7 +6,6 @@ are in the tab HParams. Only the plugins import TensorFlow here.
 
 import copy
 import dataclasses
-import os
 import re
 from typing import Any
 
@@ -110,7 +109,8 @@ def protos(config: Config) -> list[Any]:
     return [
         custom_scalars.pb(layout(config)),
         summary.experiment_pb(columns, results),
-        api.hparams_pb(row, os.path.basename(config.output_dir)),
+        # Without a name of its own a run is told from others by its path.
+        api.hparams_pb(row, ""),
     ]
 
 

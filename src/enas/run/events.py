@@ -113,7 +113,8 @@ def _merge(folder: str, epochs: int) -> set[str]:
         return tags
     name = f"events.out.tfevents.{int(time.time()):010d}.0merged.v2"
     new = os.path.join(folder, name)
-    aside = f"{new}.part"
+    # One name, so that what a full disk left of it is written over.
+    aside = os.path.join(folder, "merged.part")
     with writing(aside), tf.io.TFRecordWriter(aside) as writer:
         for event in _points(old, epochs):
             writer.write(event.SerializeToString())

@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from enas.errors import UserError, naming
+from enas.errors import UNREADABLE, UserError, naming
 from enas.paths import read_text
 
 ADVICE = "It was changed from outside; fix it, or take another --output_dir."
@@ -42,11 +42,13 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Returns the contents of a run's result.json, or raises UserError."""
     text = read_text(path, "A run writes result.json after an evaluation")
     try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError, RecursionError) as error:
+        result = dict(json.loads(text))
+        dict(result["settings"])
+    except UNREADABLE as error:
         raise UserError(
-            f"{path} is not JSON as a run writes it: {error}. {ADVICE}"
+            f"{path} is not JSON as a run writes it: {error!r}. {ADVICE}"
         ) from None
+    return result
 
 
 def append(path: str, text: str) -> None:

@@ -33,7 +33,8 @@ KEPT_CHECKPOINTS = 2
 # `exported.txt` stays: it says which exports, wherever they are, are its own.
 WRITTEN = set(
     "arcs.jsonl best_arc.txt checkpoints data.jsonl events flags.txt "
-    "metrics.csv ops.jsonl result.json stdout user_ops versions.jsonl".split()
+    "metrics.csv ops.jsonl result.json stdout user_ops versions.json "
+    "versions.jsonl".split()
 )
 
 

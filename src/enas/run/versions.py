@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import enas
+from enas.run.checkpoint_names import last_whole_epoch
 from enas.run.files import append, cut_torn_line, json_line
 from enas.utils import Say
 
@@ -19,7 +20,10 @@ OLD_FILE = "versions.json"
 
 
 def keep(folder: str, log: Say) -> None:
-    """Adds a line, or raises WriteError, and logs what has changed."""
+    """Adds a line, or raises WriteError, and logs what has changed.
+
+    Its `epochs` are those that are done.
+    """
     last, now = (read(folder) or [{}])[-1], _versions()
     changes = [
         f"{name} {last[name]} -> {value}"
@@ -34,7 +38,8 @@ def keep(folder: str, log: Say) -> None:
     path = os.path.join(folder, FILE)
     cut_torn_line(path)
     start = time.strftime("%Y-%m-%d %H:%M:%S")
-    append(path, json_line({"start": start, **now}))
+    epochs = last_whole_epoch(folder)
+    append(path, json_line({"start": start, "epochs": epochs, **now}))
 
 
 def read(folder: str) -> list[dict[str, Any]]:

@@ -51,8 +51,8 @@ def check(run_dir: RunDir) -> None:
             raise UserError(
                 f"--export_tf1_checkpoint={prefix} needs a folder without "
                 f"another checkpoint, because the original restores the one "
-                f"that is named there; {path} exists and is not of this run. "
-                "Name another folder."
+                f"that is named there; {path} exists and is not of this run "
+                "and name. Name another folder, or the same file again."
             )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from enas.errors import NonFiniteError, UserError
 from enas.paths import command_words
-from enas.utils import forget_reader
+from enas.utils import forget_reader, open_output
 
 
 def run_tool(
@@ -34,8 +34,14 @@ def run_tool(
     return exit_code(run)
 
 
-def exit_code(run: Callable[[], int]) -> int:
-    """Runs a program and tells mistakes on stderr; codes as of `run_tool`."""
+def exit_code(run: Callable[[], int], interrupted: str = "Interrupted.") -> int:
+    """Runs a program and tells mistakes on stderr; codes as of `run_tool`.
+
+    Args:
+      run: returns its exit code.
+      interrupted: what is said after Ctrl-C, for which the code is 130.
+    """
+    open_output()
     try:
         code = run()
         sys.stdout.flush()
@@ -43,6 +49,11 @@ def exit_code(run: Callable[[], int]) -> int:
     except BrokenPipeError:
         forget_reader()
         return 0
+    except SystemExit as leaving:  # argparse's way to end --help
+        return int(leaving.code or 0)
+    except KeyboardInterrupt:
+        print(f"\n{interrupted}", file=sys.stderr)
+        return 130
     except (UserError, OSError, NonFiniteError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UserError) else 1

@@ -1,5 +1,6 @@
 """An existing run, loaded to be measured or exported. It writes nothing."""
 
+import dataclasses
 import os
 import re
 import reprlib
@@ -72,7 +73,9 @@ def read_config(
             "flags.txt. Name one that a search or a final training has made."
         )
     place = [f"--flagfile={path}", *argv[1:], f"--output_dir={run}"]
-    return read_flags(values, [argv[0], *place])[0]
+    config, _ = read_flags(values, [argv[0], *place])
+    # What is only read is not reset, and its images are compared.
+    return dataclasses.replace(config, reset_output_dir=False)
 
 
 def given(argv: Sequence[str], name: str) -> str | None:

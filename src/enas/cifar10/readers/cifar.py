@@ -53,7 +53,7 @@ def find_cifar(
         )
     places = [data_dir]
     if found is None:
-        places += _homes(log)
+        places += homes(log)
     for place in places:
         found = found or _find(what, place)
     if found is None:
@@ -66,7 +66,7 @@ def find_cifar(
     return source, found.read(what, found.place, log)
 
 
-def _homes(log: Say) -> Iterator[str]:
+def homes(log: Say) -> Iterator[str]:
     """Yields where Keras, torchvision and TFDS put data sets."""
     for variable, default, part in HOMES:
         home = os.environ.get(variable) or default
