@@ -200,6 +200,14 @@ def test_venv_without_its_python_is_made_anew(copy):
     assert copy.start("hello").stdout == "ran hello\n"
 
 
+def test_a_venv_made_by_other_means_is_used(copy):
+    """One of conda has no pyvenv.cfg."""
+    write_program(copy.venv / "bin" / "python", PRETENDER)
+    done = copy.start("hello")
+    assert done.returncode == 0 and done.stdout == "ran hello\n"
+    assert len(copy.installs()) == 1
+
+
 def test_shim_that_fails_is_passed_over(copy):
     copy.python("python3.11", "#!/bin/sh\necho 'not found' >&2\nexit 127\n")
     copy.python("python3.12")

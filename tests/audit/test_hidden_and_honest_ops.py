@@ -35,7 +35,7 @@ from hidden_and_honest_ops import (
 )
 
 from enas.audit import audit_space
-from enas.cifar10 import build
+from enas.cifar10 import build, user_ops
 from enas.cifar10.batches import standardize
 from enas.cifar10.branches import Branch, ChildOptions, make_layer
 from enas.cifar10.config import Config
@@ -50,6 +50,8 @@ SMALL = Config(
 
 def space_of(monkeypatch, *classes, poison=(), q=None):
     """Returns the `Config` of a space of classes and a pooling."""
+    # What a search refuses is audited here all the same.
+    monkeypatch.setattr(user_ops, "_registered", lambda *unused: [])
     for cls in (*classes, *poison):
         monkeypatch.setitem(OPS, cls.__name__, Op(cls.__name__, cls))
     return dataclasses.replace(
@@ -185,9 +187,31 @@ def test_ops_that_only_large_maps_tell_apart_are_two_functions(monkeypatch):
     assert {"Relu", "Rolled"} <= set(audited(monkeypatch, Relu, Rolled))
 
 
+class FilterInABranch(Filter):
+    """The same, read where no graph but that of a function shows it."""
+
+    def call(self, x, copy, training, seed):
+        plain = super().call
+        y = lambda: plain(x, copy, training, seed)  # noqa: E731
+        return tf.cond(tf.shape(x)[1] > 1, y, lambda: x)
+
+
+class EdgeInABranch(FilterInABranch):
+    values = (-1.0, 0.0, 1.0)
+
+
+class Unlearns(Conv):
+    """A convolution whose gradient is reversed."""
+
+    def call(self, x, copy, training, seed):
+        turned = tf.custom_gradient(lambda y: (y, lambda g: -g))
+        return turned(super().call(x, copy, training, seed))
+
+
 def test_fixed_weights_of_other_values_are_other_functions(monkeypatch):
-    found = audited(monkeypatch, Filter, Edge)
-    assert {"Filter", "Edge"} <= set(found)
+    ops = Filter, Edge, FilterInABranch, EdgeInABranch, Conv, Unlearns
+    found = audited(monkeypatch, *ops)
+    assert {op.__name__ for op in ops} <= set(found)
 
 
 def test_an_op_that_rounds_is_not_the_one_that_does_not(monkeypatch):

@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 
 from enas.cifar10.adaptive_poison_ops import spread
-from enas.cifar10.ops import ChildOptions, make_branch
+from enas.cifar10.ops import OPS, ChildOptions, make_branch
 
 X = tf.random.stateless_normal([2, 8, 8, 4], (1, 2))
 SEED = tf.constant([3, 4])
 
 
 def built(name, copies=1):
-    branch = make_branch(name, 6, ChildOptions(4), copies)
+    branch = make_branch(OPS[name], 6, ChildOptions(4), copies)
     branch.build((None, None, None, 4))
     return branch
 

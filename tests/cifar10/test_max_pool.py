@@ -7,7 +7,7 @@ import tensorflow as tf
 from enas.cifar10.branches import ChildOptions
 from enas.cifar10.layers import max_pool
 from enas.cifar10.layers.max_pool import max_pool_3x3
-from enas.cifar10.ops import make_branch
+from enas.cifar10.ops import OPS, make_branch
 
 
 def both(function, x, dy):
@@ -56,7 +56,7 @@ def test_with_a_gpu_tensorflows_own_kernel_runs(monkeypatch, gpus):
     cards = [tf.config.PhysicalDevice("/physical_device:GPU:0", "GPU")] * gpus
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: cards)
     options = ChildOptions(filters=4)
-    branch = make_branch("max_pool_3x3", 5, options, 1)
+    branch = make_branch(OPS["max_pool_3x3"], 5, options, 1)
     branch.build(options.feature_shape)
     # What was chosen when the layer was built stays.
     monkeypatch.undo()

@@ -6,10 +6,12 @@ import pytest
 import tensorflow as tf
 
 from enas.cifar10 import poison_ops
+from enas.cifar10.branches import make_layer
 from enas.cifar10.layers import image_ops
 from enas.cifar10.ops import OPS, Branch, ChildOptions, make_branch
 from enas.cifar10.poison_ops import register_poison
 from enas.cifar10.search_space import POISON_SETS, make_search_space
+from enas.errors import UserError
 from enas.tools.keras_layers import Choices
 from helpers import small_child
 
@@ -21,7 +23,7 @@ POISONS = sorted(name for name, op in OPS.items() if op.poison)
 
 def built(name, copies=1, options=None, **settings):
     options = options or ChildOptions(4, op_settings=settings)
-    branch = make_branch(name, 6, options, copies)
+    branch = make_branch(OPS[name], 6, options, copies)
     branch.build((None, None, None, 4))
     return branch
 
@@ -344,3 +346,13 @@ def test_an_op_may_compute_something_else_for_each_copy(monkeypatch):
         y = branch(tf.ones([8, 32, 32, 4]), tf.constant(copy), True, SEED)
         # 32,768 draws: the share's std is below 0.003, the bound 5 of them.
         assert np.mean(y == 0) == pytest.approx(copy / 4, abs=0.014)
+
+
+def test_a_keras_form_that_fails_is_told_in_one_sentence():
+    class Wrong(Branch):
+        def keras_form(self, x, choices):
+            return choices.lay(x, x)
+
+    layer = make_layer(Wrong, "branch_0", ChildOptions(4))
+    with pytest.raises(UserError, match="keras_form of the op Wrong raised"):
+        Choices("moving").lay(layer, 1.0)

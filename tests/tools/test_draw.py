@@ -77,7 +77,7 @@ def test_channels_double_in_the_final_network_only():
 
 @pytest.mark.parametrize("op", OPS)
 def test_parameters_of_an_op_are_those_of_its_branch(op):
-    branch = make_branch(op, 0, ChildOptions(6), 1)
+    branch = make_branch(OPS[op], 0, ChildOptions(6), 1)
     branch.build((None, None, None, 6))
     weights = sum(int(np.prod(v.shape)) for v in branch.trainable_variables)
     space = SearchSpace((op,))

@@ -2,7 +2,7 @@
 
     from enas.audit import audit_space
     from enas.cifar10 import Config
-    print(audit_space(Config(poison="dropout", q=300)))
+    print(audit_space(Config(dataset="shapes", poison="dropout", q=300)))
 
 docs/AUDIT.md shows what it finds.
 """

@@ -136,7 +136,7 @@ class Arc:
         Raises:
           UserError: something is not a number, or the arc is not legal.
         """
-        return cls.from_flat(_numbers(text), num_layers, num_ops)
+        return cls.from_flat(_numbers(as_text(text)), num_layers, num_ops)
 
     @property
     def num_layers(self) -> int:

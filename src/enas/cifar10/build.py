@@ -12,6 +12,7 @@ import keras
 
 from enas.cifar10 import data_utils, user_ops
 from enas.cifar10.arc import Arc
+from enas.cifar10.branches import ChildOptions
 from enas.cifar10.compiled import Compiled
 from enas.cifar10.config import Config
 from enas.cifar10.macro_child import MacroChild
@@ -191,9 +192,13 @@ def build_child(
     search_space: SearchSpace,
     num_classes: int = 10,
     fixed_arc: Arc | None = None,
+    options: ChildOptions | None = None,
 ) -> MacroChild | FinalChild:
-    """Returns the built child; of one arc, if the config says so."""
-    options = config.child_options(num_classes)
+    """Returns the built child; of one arc, if the config says so.
+
+    `options` are those of the config by default.
+    """
+    options = options or config.child_options(num_classes)
     with _precision(config.mixed_precision), _drawn_from(config.seed):
         if config.child_from_scratch:
             child = FinalChild(cast(Arc, fixed_arc), search_space, options)
@@ -218,7 +223,12 @@ def build_twin(
         mixed_precision="none",
         data_format="NHWC",
     )
-    twin = cast(MacroChild, build_child(plain, search_space))
+    options = None
+    if child is not None:
+        # Its settings of ops: another run's may have been read since.
+        options = dataclasses.replace(child.options, data_format="NHWC")
+    built = build_child(plain, search_space, options=options)
+    twin = cast(MacroChild, built)
     if child is not None:
         both = _probed(twin), _probed(child)
         for own, other in zip(*both, strict=True):

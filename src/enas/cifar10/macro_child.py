@@ -82,7 +82,12 @@ class EnasLayer(keras.layers.Layer):
         self.options = options
         profile = options.profile
         self.branches = [
-            make_branch(name, i, options, search_space.weight_copies(i))
+            make_branch(
+                search_space.ops[name],
+                i,
+                options,
+                search_space.weight_copies(i),
+            )
             for i, name in enumerate(search_space.branches)
         ]
         self.skip = None

@@ -9,6 +9,7 @@ Importing this module imports no TensorFlow: see `lazy_modules`.
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +64,7 @@ def add_ops(*ops: Op) -> None:
     """
     for op in ops:
         _check_settings(op)
-        if op.name in {**OPS, **poison_sets()}:
+        if op.name in {**OPS, **poison_sets()} and not _is_again(op):
             raise ValueError(
                 f"An op named {op.name!r} exists. Taken names: "
                 f"{', '.join(OPS)}. Choose another."
@@ -71,8 +72,14 @@ def add_ops(*ops: Op) -> None:
         OPS[op.name] = op
 
 
+def _is_again(op: Op) -> bool:
+    """Returns whether the same class is defined anew, as in a notebook."""
+    names = operator.attrgetter("__module__", "__qualname__")
+    return op.name in OPS and names(OPS[op.name].cls) == names(op.cls)
+
+
 def _check_settings(op: Op) -> None:
-    rows = (*OPS.values(), op)
+    rows = [row for row in OPS.values() if row.name != op.name] + [op]
     known = {each.name: each for row in rows for each in row.settings}
     for each in (setting for row in rows for setting in row.settings):
         # 1 and 1.0 are equal, but not of one type.
@@ -94,10 +101,10 @@ def poison_sets() -> dict[str, tuple[str, ...]]:
 
 
 def make_branch(
-    op_name: str, index: int, options: ChildOptions, copies: int = 1
+    op: Op, index: int, options: ChildOptions, copies: int = 1
 ) -> Any:
-    """Returns the Keras layer of an op of the table."""
-    op, name = OPS[op_name], f"branch_{index}"
+    """Returns the Keras layer of an op."""
+    name = f"branch_{index}"
     return make_layer(op.cls, name, options, copies, **op.arguments)
 
 

@@ -33,6 +33,7 @@ CANDIDATE_OPS = {
     ),
 }
 
+SHARING = ("shared", "unique")
 # Catches slips of the keyboard.
 MAX_COPIES = 100_000
 # Those of the ops that ship; `ops.poison_sets` knows those of users as well.
@@ -187,6 +188,11 @@ def make_search_space(
     Raises:
       UserError: a name is unknown, or q and poison contradict each other.
     """
+    if sharing not in SHARING:
+        raise UserError(
+            f"--poison_sharing is one of {', '.join(SHARING)}; received "
+            f"{sharing!r}."
+        )
     candidates = expand(candidate_ops, CANDIDATE_OPS)
     legal = [*OPS, *registered]
     _check("candidate_ops", candidate_ops, candidates, CANDIDATE_OPS, legal)
@@ -200,7 +206,7 @@ def make_search_space(
             "of every poisoning; add --poison, one of "
             f"{', '.join(sets)}, or leave --q out."
         )
-    if poisons and (q is None or not 1 <= q <= MAX_COPIES):
+    if poisons and not (isinstance(q, int) and 1 <= q <= MAX_COPIES):
         raise UserError(
             f"--poison={poison} needs --q, the number of copies of every "
             f"poisoning, from 1 to {MAX_COPIES}; received --q={q}. Try --q=6."

@@ -1,28 +1,22 @@
 """Ops from a user's own file: --poison=my_ops.py:Blur, or --candidate_ops.
 
-The file is run, because the user named it, and the op is tried on a small map
-before a search begins.
+The file is run, because the user named it, and the op is tried before a search
+begins, as one is that a program has registered.
 """
 
-import itertools
 import os
-import re
 import sys
 import traceback
 import types
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
-import keras
-import numpy as np
-import tensorflow as tf
 from keras.src.utils import naming
 
-from enas.cifar10.branches import Branch, ChildOptions, Mode
+from enas.cifar10.branches import Branch
 from enas.cifar10.config import Config
-from enas.cifar10.layers.image_ops import FROZEN
-from enas.cifar10.ops import OPS, Cost, Op, add_ops, make_branch
-from enas.cifar10.search_space import file_ops
+from enas.cifar10.op_trial import one_line, try_op
+from enas.cifar10.ops import OPS, Op, add_ops, poison_sets
+from enas.cifar10.search_space import CANDIDATE_OPS, expand, file_ops
 from enas.errors import UserError
 
 # Names that the last load added, so that a notebook may load a file again
@@ -31,11 +25,14 @@ _ADDED: set[str] = set()
 # Path -> bytes of its last run: the file may be edited while a search starts.
 _SOURCES: dict[str, bytes] = {}
 _NO_COPIES: Mapping[str, str] = {}
-MAP_SIZE = 8
+# Larger q may still be refused.
+MOST_COPIES = 1000
 
 
 def load(config: Config, copies: Mapping[str, str] = _NO_COPIES) -> None:
-    """Adds the ops that a search names in files to the table; tries each.
+    """Adds the ops that a search names in files to the table.
+
+    Each, and each that a program has registered, is tried.
 
     `copies` are path -> the run's copy of the file, which is run where the
     file itself is no longer there.
@@ -45,15 +42,32 @@ def load(config: Config, copies: Mapping[str, str] = _NO_COPIES) -> None:
         not keep the shape of its input, or --op_setting is not legal.
     """
     load_files(config, copies)
+    registered = [("poison", *each) for each in _registered(config, "poison")]
+    others = _registered(config, "candidate_ops")
+    registered += [("candidate_ops", *each) for each in others]
+    _try(config, registered)
+    # Keras numbers layers without a name; a run read again needs its own.
+    naming.reset_uids()
+    _try(config, file_ops(config))
+
+
+def _registered(config: Config, flag: str) -> Iterator[tuple[str, str]]:
+    """Yields (module, name) of the ops of a flag that a program added."""
+    sets = CANDIDATE_OPS if flag == "candidate_ops" else poison_sets()
+    for name in expand(getattr(config, flag), sets):
+        module = OPS[name].cls.__module__ if name in OPS else "enas."
+        if name not in _ADDED and not module.startswith("enas."):
+            yield module, name
+
+
+def _try(config: Config, ops: Iterable[tuple[str, str, str]]) -> None:
+    """Tries (flag, place, name) of some ops."""
     options = config.child_options()
-    ops = list(file_ops(config))
-    if ops:
-        # Keras numbers layers without a name; a run read again needs its own.
-        naming.reset_uids()
-    for flag, path, name in ops:
-        # No more, for weights of their own; larger q may still be refused.
-        q = min(config.q or 1, 1000) if flag == "poison" else 1
-        _try(name, path, options, q, config.poison_sharing == "unique")
+    for flag, place, name in ops:
+        q = (config.q or 1) if flag == "poison" else 1
+        unique = config.poison_sharing == "unique"
+        copies = min(q, MOST_COPIES) if unique else 1
+        try_op(OPS[name], place, options, copies if unique else q, copies)
 
 
 def load_files(config: Config, copies: Mapping[str, str] = _NO_COPIES) -> None:
@@ -124,7 +138,7 @@ def _run_file(path: str, flag: str) -> tuple[bytes, types.ModuleType]:
         at = [n for frame, n in frames if frame.f_code.co_filename == path]
         raise UserError(
             f"{path}, which {flag} names, must run to its end; it raised "
-            f"{_one_line(error)}{f' in line {at[-1]}' if at else ''}. Fix the "
+            f"{one_line(error)}{f' in line {at[-1]}' if at else ''}. Fix the "
             "file; it may import what is installed or on PYTHONPATH, not what "
             "is only beside it."
         ) from error
@@ -149,118 +163,3 @@ def _add_class(
         add_ops(Op(name, cls))
     except ValueError as error:
         raise UserError(f"{flag}={path}:{name}: {error}") from error
-
-
-def _try(
-    name: str, path: str, options: ChildOptions, q: int, unique: bool
-) -> None:
-    """Traces the op as a search does, and runs it on maps of its sizes.
-
-    These are the size of an image, half and a quarter of it; the copies are
-    the first two and the last of q.
-    """
-    who = f"The op {name} of {path}"
-    try:
-        cost = OPS[name].described(options).cost(options.filters, MAP_SIZE**2)
-        branch = make_branch(name, 0, options, q if unique else 1)
-        branch.build(options.feature_shape)
-    except Exception as error:
-        raise UserError(
-            f"{who} cannot be built; it raised {_one_line(error)}. Fix its "
-            "class."
-        ) from error
-    if not isinstance(cost, Cost):
-        raise UserError(
-            f"The method cost of the op {name} of {path} must return a Cost "
-            f"of enas.cifar10.ops; it returned {cost!r}."
-        )
-    weights = branch.variables
-    _check_weights(weights, who)
-    for mode in (False, True, FROZEN):
-        run = _traced(branch, mode, options)
-        for divisor, copy in itertools.product(
-            (4, 2, 1), sorted({0, min(1, q - 1), q - 1})
-        ):
-            x = _random_map(options, options.image_size // divisor)
-            try:
-                y, is_input = run(x, copy).numpy(), branch.returns_input(mode)
-            except Exception as error:
-                raise UserError(
-                    f"{who} must turn a map {list(x.shape)} "
-                    "into one of the same shape, of any height and width; it "
-                    f"raised {_one_line(error)} for copy {copy} of {q}. Fix "
-                    "its call(x, copy, training, seed)."
-                ) from error
-            _check_output(y, x, mode, is_input, who)
-        _check_state(run, weights, who)
-
-
-def _check_weights(weights: Sequence[Any], who: str) -> None:
-    """Refuses weights that a search cannot train or keep."""
-    paths = [v.path for v in weights]
-    for v in weights:
-        wrong = ""
-        if paths.count(v.path) > 1:
-            wrong = "is not the only one of its name. Give each its own."
-        elif v.trainable and v.dtype != "float32":
-            wrong = f"is of type {v.dtype}. Add trainable=False, or use floats."
-        if wrong:
-            raise UserError(f"{who} has a weight {v.path} that {wrong}")
-
-
-def _check_state(run: Any, weights: Sequence[Any], who: str) -> None:
-    """Refuses what a call keeps or reads besides the weights of `build`."""
-    held = {id(v.value.handle) for v in weights}
-    for captured in run.get_concrete_function().captured_inputs:
-        if captured.dtype == tf.resource and id(captured) not in held:
-            raise UserError(
-                f"{who} uses a variable, a generator or a table that is no "
-                "weight of its layer after build(shape), so that checkpoints "
-                "would not hold it. Make all state there by self.add_weight("
-                "trainable=False), and build the layers inside there."
-            )
-
-
-def _random_map(options: ChildOptions, side: int) -> np.ndarray:
-    shape = [2, side, side, side]
-    shape[3 if options.data_format == "NHWC" else 1] = options.filters
-    x = np.random.default_rng(0).standard_normal(shape)
-    return tf.cast(x, keras.config.dtype_policy().compute_dtype).numpy()
-
-
-def _traced(branch: Any, mode: Mode, options: ChildOptions) -> Any:
-    maps = keras.config.dtype_policy().compute_dtype
-    signature = tf.TensorSpec(options.feature_shape, maps)
-    return tf.function(
-        lambda x, copy: branch(
-            x, copy=copy, training=mode, seed=tf.constant([0, 1])
-        ),
-        input_signature=[signature, tf.TensorSpec((), tf.int32)],
-        autograph=False,
-    )
-
-
-def _check_output(
-    y: np.ndarray, x: np.ndarray, mode: Mode, is_input: bool, who: str
-) -> None:
-    if y.shape != x.shape or y.dtype != x.dtype:
-        raise UserError(
-            f"{who} must return a map of its input's shape and type; for "
-            f"{x.dtype} {list(x.shape)} and training={mode} it returned "
-            f"{y.dtype} {list(y.shape)}. Fix its call(x, copy, training, "
-            "seed)."
-        )
-    if is_input and not np.array_equal(x, y):
-        raise UserError(
-            f"{who} says by returns_input({mode}) that it returns its input "
-            "untouched, but its output differs. Return False there, or leave "
-            "returns_input out."
-        )
-
-
-def _one_line(error: BaseException) -> str:
-    # TensorFlow colours what it says.
-    plain = re.sub("\x1b\\[[0-9;]*m", "", str(error))
-    text = " ".join(plain.split())
-    text = text if len(text) <= 300 else text[:297] + "..."
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -75,7 +75,7 @@ class Combined(OpPrior):
         return [
             f"Defence {','.join(self.members)}: {ids} op ids are "
             f"{len(self.functions)} functions, {useless} of them of little use;"
-            f" {int(alive.sum())} op ids may be chosen"
+            f" {int(alive.sum())} op ids may be chosen at the start"
         ]
 
     def numbers(self) -> dict[str, float]:

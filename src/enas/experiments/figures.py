@@ -254,7 +254,9 @@ def _epochs(panel: Any) -> None:
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.set_xlabel("epoch")
     # Below the lines, not over them.
-    _legend(panel, "upper center", ncols=3, bbox_to_anchor=(0.5, -0.16))
+    style = {"columnspacing": 1.0, "handlelength": 1.2, "handletextpad": 0.5}
+    place = {"ncols": 3, "bbox_to_anchor": (0.5, -0.16)}
+    _legend(panel, "upper center", **style, **place)
 
 
 def _legend(panel: Any, place: str, **style: Any) -> None:

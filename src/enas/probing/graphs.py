@@ -66,11 +66,7 @@ def signature(branch: Any, channels: int) -> Signature:
     """Traces a built branch on maps of any size and returns its signature."""
     run = {mode: _traced(branch, channels, mode) for mode in (False, True)}
     trained = run[True].graph
-    moving = {
-        id(outside)
-        for outside, inside in trained.captures
-        if any(op.type not in _READS for op in inside.consumers())
-    }
+    moving = _moving(trained)
     digests, uses, claims = [], [], []
     for graph in (run[False].graph, trained):
         library = _library(graph)
@@ -83,6 +79,34 @@ def signature(branch: Any, channels: int) -> Signature:
         claims.append(max(_span(graph, weights, library)))
     copy = max(uses, key=_USES.index)
     return Signature("-".join(digests), copy, int(max(claims)) + 1, run)
+
+
+def _moving(graph: Any) -> set[int]:
+    """Returns the ids of what a graph captures and may assign."""
+    library = _library(graph)
+    return {
+        id(outside)
+        for outside, inside in graph.captures
+        if _is_assigned(inside, library)
+    }
+
+
+def _is_assigned(variable: Any, library: Mapping[str, Any]) -> bool:
+    """Returns whether more than reads follow a variable, in functions too."""
+    for op in variable.consumers():
+        called = [
+            f for v in op.node_def.attr.values() for f in _functions_in(v)
+        ]
+        if not called and op.type not in _READS:
+            return True
+        for function in called:
+            inputs = library[function.name].inputs
+            # A condition comes before what the function takes.
+            given = list(op.inputs)[-len(inputs) :] if inputs else []
+            for tensor, inside in zip(given, inputs, strict=True):
+                if tensor is variable and _is_assigned(inside, library):
+                    return True
+    return False
 
 
 def _traced(branch: Any, channels: int, training: bool) -> Any:
@@ -139,7 +163,10 @@ def _digest(
         inputs = [known[_place(tensor)] for tensor in op.inputs]
         ends = [*op.inputs, *op.outputs]
         floats = all(end.dtype.is_floating for end in ends)
+        # Where a gradient is replaced, two graphs compute two things.
+        replaced = "_gradient_op_type" in op.node_def.attr
         passes = op.type in _PASSES or (op.type == "Cast" and floats)
+        passes = passes and not replaced
         whole = "" if passes else _hash(op.type, *inputs, *_facts(op, library))
         for i in range(len(op.outputs)):
             text = inputs[i] if passes else _hash(whole, str(i))

@@ -149,7 +149,7 @@ class Run:
         return Arc.parse(as_text(arc), self.config.child_num_layers, ops)
 
     def sample(self, count: int = 10) -> list[Arc]:
-        """Returns `count` >= 1 arcs from the controller."""
+        """Returns `count` >= 1 arcs from the controller, or the fixed arc."""
         if isinstance(count, np.integer):
             count = int(count)
         if type(count) is not int or count < 1:

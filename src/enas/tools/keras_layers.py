@@ -15,6 +15,7 @@ from enas.cifar10.branches import Branch
 from enas.cifar10.layers import image_ops
 from enas.cifar10.layers.factorized_reduction import FactorizedReduction
 from enas.common_ops import of_copy
+from enas.errors import UserError
 from enas.final.final_child import Merge
 
 
@@ -40,9 +41,19 @@ class Choices:
         Raises:
           UserError: the layer is an op that does not say it.
         """
-        if isinstance(layer, Branch):
+        if not isinstance(layer, Branch):
+            return _laid(layer, x, self)
+        try:
             return layer.keras_form(x, self)
-        return _laid(layer, x, self)
+        except UserError:
+            raise
+        except Exception as error:
+            # That of an op that ships does not fail.
+            raise UserError(
+                f"keras_form of the op {type(layer).__name__} raised "
+                f"{type(error).__name__}: {error}. Fix it; docs/POISON.md "
+                "shows one."
+            ) from error
 
 
 @functools.singledispatch

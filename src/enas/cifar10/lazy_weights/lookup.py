@@ -42,13 +42,19 @@ class Lookup:
         layers = getattr(child, "enas_layers", [])
         families: dict = collections.defaultdict(dict)
         copied = []
-        for k, layer in enumerate(layers):
-            for b, branch in enumerate(layer.branches):
-                for key, variable in _numbered(branch):
-                    if common_ops.is_copied(variable):
-                        copied.append((k, b, variable))
-                    else:
-                        families[key][k, b] = variable
+        found = [
+            (k, b, key, variable)
+            for k, layer in enumerate(layers)
+            for b, branch in enumerate(layer.branches)
+            for key, variable in _numbered(branch)
+        ]
+        # What several of a user's layers share is read as it is.
+        times = collections.Counter(id(variable) for *_, variable in found)
+        for k, b, key, variable in found:
+            if common_ops.is_copied(variable):
+                copied.append((k, b, variable))
+            elif times[id(variable)] == 1:
+                families[key][k, b] = variable
         copied.sort(key=lambda member: tuple(member[2].shape))
         self._layers = np.array([k for k, _, _ in copied], np.int32)
         self._branches = np.array([b for _, b, _ in copied], np.int32)
@@ -91,6 +97,17 @@ class Lookup:
         branches, copies = self._child.branches_and_copies(arc[0])
         runs = tf.gather(branches, self._layers) == self._branches
         return tf.where(runs, tf.gather(copies, self._layers), 0)
+
+
+def scope_of(branch: keras.layers.Layer, copy: Tensor) -> "_Scope":
+    """Returns a scope like that of a step, for one branch that runs."""
+    scope = _Scope()
+    for variable in branch.trainable_variables:
+        value = tf.convert_to_tensor(variable.value)
+        copied = common_ops.is_copied(variable)
+        part = tf.gather(value, copy) if copied else value
+        scope.state_mapping[id(variable)] = part
+    return scope
 
 
 class _Scope(keras.StatelessScope):
