@@ -1,10 +1,12 @@
 """Tables of controls: what else could have made the numbers of Table 1."""
 
+import itertools
+
 from enas.experiments import summary, table1_rows
 from enas.experiments.estimates import above, estimate, number, verdict
 from enas.experiments.evidence import PRIMARY, SECOND, Evidence
 from enas.experiments.summary import Table, of_row
-from enas.experiments.table1_rows import BASELINE, read_rows
+from enas.experiments.table1_rows import BASELINE, floats, read_rows
 
 # The variant of a run whose controller never learns.
 UNIFORM = "uniform"
@@ -95,3 +97,20 @@ def modes(evidence: Evidence) -> Table:
         # The difference of what is printed.
         change = number(float(means[1]) - float(means[0]), "+.2f")
         yield [row.name, *means, change, str(train.n)]
+
+
+def paper_size(evidence: Evidence) -> Table:
+    """Searches with the paper's child, epoch by epoch, all in per cent."""
+    lines = evidence.paper_size
+    rows = list(dict.fromkeys(line["row"] for line in lines))
+    columns = {"reward": "mean reward", "test_acc": "test error, best of 10"}
+    heads = itertools.product(columns.values(), rows)
+    yield ["epoch", *(f"{head}: {row}" for head, row in heads)]
+    for epoch in dict.fromkeys(line["epoch"] for line in lines):
+        cells = [epoch]
+        for column, row in itertools.product(columns, rows):
+            found = floats(lines, column, row=row, epoch=epoch)
+            if column == "test_acc":
+                found = [1 - share for share in found]
+            cells.append(number(100 * found[0]) if found else "-")
+        yield cells

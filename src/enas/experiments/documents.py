@@ -276,6 +276,7 @@ BLOCKS: dict[str, Callable[[Evidence], Iterator]] = {
     "paper_rewards": lambda evidence: summary.paper_rewards(
         evidence.paper_code, evidence.epochs_of(BASELINE, "reward")
     ),
+    "paper_size": control_tables.paper_size,
     "ranks": _ranks,
     "readme": _readme,
     "retrained": _retrained,

@@ -42,6 +42,7 @@ class Evidence:
         self.ablation, trained = table("ablation"), table("retrained")
         self.arc_errors = table("arc_errors")
         self.paper_code = table("paper_code")
+        self.paper_size = table("paper_size")
         # The ranking of random arcs has a budget of its own.
         self.ranked = matching(trained, epochs="1")
         self.retrained = [line for line in trained if line["epochs"] != "1"]
