@@ -65,11 +65,11 @@ class _Weight(NamedTuple):
 def signature(branch: Any, channels: int) -> Signature:
     """Traces a built branch on maps of any size and returns its signature."""
     run = {mode: _traced(branch, channels, mode) for mode in (False, True)}
-    trained = run[True].graph
-    moving = _moving(trained)
+    graphs = [run[mode].graph for mode in (False, True)]
+    libraries = list(map(_library, graphs))
+    moving = _moving(graphs[1], libraries[1])
     digests, uses, claims = [], [], []
-    for graph in (run[False].graph, trained):
-        library = _library(graph)
+    for graph, library in zip(graphs, libraries, strict=True):
         weights = {
             _place(inside): _weight(outside, branch, moving)
             for outside, inside in graph.captures
@@ -81,9 +81,8 @@ def signature(branch: Any, channels: int) -> Signature:
     return Signature("-".join(digests), copy, int(max(claims)) + 1, run)
 
 
-def _moving(graph: Any) -> set[int]:
+def _moving(graph: Any, library: Mapping[str, Any]) -> set[int]:
     """Returns the ids of what a graph captures and may assign."""
-    library = _library(graph)
     return {
         id(outside)
         for outside, inside in graph.captures
