@@ -10,8 +10,8 @@
 #   bash scripts/audit_space.sh --help
 #
 # Without --run the images that go through the stem are drawn (--dataset=shapes);
-# --dataset=cifar10, with --data_path if need be, takes others. Time: seconds on two cores, whatever
-# the number of copies.
+# --dataset=cifar10, with --data_path if need be, takes others. Time: seconds on
+# two cores, whatever the number of copies.
 
 set -euo pipefail
 

@@ -207,3 +207,15 @@ def test_a_layer_that_all_layers_share_is_read_as_it_is(registered):
         # Layer 1 runs the other op, whose kernel has the same shape.
         read = tf.convert_to_tensor(kernel.value)
     assert read.numpy().tolist() == kernel.numpy().tolist()
+
+
+def test_a_returns_input_that_fails_is_told_in_one_sentence():
+    class Unsure(Branch):
+        def call(self, x, copy, training, seed):
+            return tf.nn.relu(x)
+
+        def returns_input(self, training):
+            raise KeyError("who knows")
+
+    with pytest.raises(UserError, match="it raised KeyError: 'who knows'"):
+        tried(Unsure)

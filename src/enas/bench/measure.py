@@ -16,6 +16,7 @@ from enas.bench.table import Row, ratios, row
 from enas.cifar10.arc import Arc, num_decisions
 from enas.cifar10.search_space import (
     POISON_SETS,
+    SHARING,
     SearchSpace,
     make_search_space,
 )
@@ -59,7 +60,7 @@ def poisoned(poison: str | None = None) -> list[Space]:
         Space(name, 50 if name == "grouped" else 300, sharing)
         for name in ([poison] if poison else POISON_SETS)
         if name != "none"
-        for sharing in ("shared", "unique")
+        for sharing in SHARING
     ]
 
 

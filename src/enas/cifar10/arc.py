@@ -127,11 +127,12 @@ class Arc:
         return cls(tuple(op_ids), tuple(skips))
 
     @classmethod
-    def parse(cls, text: str, num_layers: int, num_ops: int) -> "Arc":
+    def parse(cls, text: object, num_layers: int, num_ops: int) -> "Arc":
         """Reads the text form of an arc: what `--child_fixed_arc` takes.
 
         The numbers in ENAS's order, separated by blanks, commas or line ends;
-        brackets are allowed, so a copied log reads as well.
+        brackets are allowed, so a copied log reads as well. Lists, arrays and
+        an `Arc` are taken too, see `as_text`.
 
         Raises:
           UserError: something is not a number, or the arc is not legal.

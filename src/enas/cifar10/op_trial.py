@@ -42,10 +42,12 @@ def try_op(
     maps = [_random_map(options, options.image_size // n) for n in (4, 2, 1)]
     chosen = sorted({0, min(1, q - 1), q - 1})
 
-    def answer(run: Run, x: np.ndarray, copy: int) -> np.ndarray:
+    def answer(
+        run: Run, x: np.ndarray, copy: int, mode: Mode = True
+    ) -> tuple[np.ndarray, bool]:
         before = [variable.numpy() for variable in weights]
         try:
-            y = run(x, copy).numpy()
+            y, is_input = run(x, copy).numpy(), branch.returns_input(mode)
         except Exception as error:
             raise UserError(
                 f"{who} must turn a map {list(x.shape)} "
@@ -54,26 +56,28 @@ def try_op(
                 "its call(x, copy, training, seed)."
             ) from error
         _put_back(weights, before, who)
-        return y
+        return y, is_input
 
     # First in a step: what a function inside keeps of it fails below.
     in_step, wrong = [], None
     try:
         step = _in_a_step(branch, options)
-        in_step = [answer(step, maps[0], copy) for copy in chosen]
+        in_step = [answer(step, maps[0], copy)[0] for copy in chosen]
     except UserError as error:
         wrong = error
     runs = {mode: _traced(branch, mode, options) for mode in MODES}
     for mode, run in runs.items():
         for x, copy in itertools.product(maps, chosen):
-            y = answer(run, x, copy)
-            _check_output(y, x, mode, branch.returns_input(mode), who)
+            y, is_input = answer(run, x, copy, mode)
+            _check_output(y, x, mode, is_input, who)
         _check_state(run, weights, who)
     # The plain call says more plainly what is wrong, if it fails as well.
     if wrong:
         raise wrong
     train, x = runs[True], maps[0]
-    first, second = ([answer(train, x, c) for c in chosen] for _ in range(2))
+    first, second = (
+        [answer(train, x, copy)[0] for copy in chosen] for _ in range(2)
+    )
     _check_repeats(in_step, first, second, who, copies)
 
 

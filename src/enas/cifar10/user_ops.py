@@ -42,22 +42,20 @@ def load(config: Config, copies: Mapping[str, str] = _NO_COPIES) -> None:
         not keep the shape of its input, or --op_setting is not legal.
     """
     load_files(config, copies)
-    registered = [("poison", *each) for each in _registered(config, "poison")]
-    others = _registered(config, "candidate_ops")
-    registered += [("candidate_ops", *each) for each in others]
-    _try(config, registered)
+    _try(config, _registered(config))
     # Keras numbers layers without a name; a run read again needs its own.
     naming.reset_uids()
     _try(config, file_ops(config))
 
 
-def _registered(config: Config, flag: str) -> Iterator[tuple[str, str]]:
-    """Yields (module, name) of the ops of a flag that a program added."""
-    sets = CANDIDATE_OPS if flag == "candidate_ops" else poison_sets()
-    for name in expand(getattr(config, flag), sets):
-        module = OPS[name].cls.__module__ if name in OPS else "enas."
-        if name not in _ADDED and not module.startswith("enas."):
-            yield module, name
+def _registered(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yields (flag, module, name) of every op that a program has added."""
+    sets = {"poison": poison_sets(), "candidate_ops": CANDIDATE_OPS}
+    for flag, known in sets.items():
+        for name in expand(getattr(config, flag), known):
+            module = OPS[name].cls.__module__ if name in OPS else "enas."
+            if name not in _ADDED and not module.startswith("enas."):
+                yield flag, module, name
 
 
 def _try(config: Config, ops: Iterable[tuple[str, str, str]]) -> None:

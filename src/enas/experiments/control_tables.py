@@ -1,5 +1,7 @@
 """Tables of controls: what else could have made the numbers of Table 1."""
 
+import math
+
 from enas.experiments import summary, table1_rows
 from enas.experiments.estimates import above, estimate, number, verdict
 from enas.experiments.evidence import PRIMARY, SECOND, Evidence
@@ -101,24 +103,22 @@ def paper_size(evidence: Evidence) -> Table:
     """Searches with the paper's child beside the small one, in per cent."""
     lines = evidence.paper_size
     rows = list(dict.fromkeys(line["row"] for line in lines))
+
+    def shares(column: str) -> dict[tuple[str, str], float]:
+        return {
+            (line["row"], line["epoch"]): float(line[column]) for line in lines
+        }
+
     small = {
         (row, str(point.epoch)): point.mean
         for row in rows
         for point in evidence.curve(row, "test_acc")
     }
+    rewards, accuracies = shares("reward"), (shares("test_acc"), small)
     heads = ["mean reward", "test error, best of 10", "the same, small child"]
     yield ["epoch", *(f"{head}: {row}" for head in heads for row in rows)]
     for epoch in dict.fromkeys(line["epoch"] for line in lines):
-        here = table1_rows.matching(lines, epoch=epoch)
-        found = {line["row"]: line for line in here}
-        rewards, accuracies = (
-            [
-                float(found[row][column]) if row in found else None
-                for row in rows
-            ]
-            for column in ("reward", "test_acc")
-        )
-        accuracies += [small[row, epoch] for row in rows]
-        errors = [None if a is None else 1 - a for a in accuracies]
-        cells = (None if x is None else 100 * x for x in rewards + errors)
-        yield [epoch, *map(number, cells)]
+        keys = [(row, epoch) for row in rows]
+        found = [rewards.get(key, math.nan) for key in keys]
+        found += [1 - a.get(key, math.nan) for a in accuracies for key in keys]
+        yield [epoch, *(number(100 * share) for share in found)]

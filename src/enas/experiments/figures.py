@@ -86,6 +86,10 @@ def _ends(counts: set[int]) -> str:
     return " to ".join(map(str, ends))
 
 
+def _n(curve: Curve) -> str:
+    return f", n = {_ends({point.n for point in curve})}"
+
+
 def draw_figures(measured: Measured, directory: str) -> list[str]:
     """Draws all but the defences into a directory; returns the paths.
 
@@ -182,7 +186,7 @@ def _figure4(measured: Measured, number: str, panel: Any) -> None:
         epochs = [point.epoch for point in curve]
         errors = [100 * (1 - point.mean) for point in curve]
         panel.plot(epochs, errors, color=colour, alpha=0.25, linewidth=1)
-        label += f", n = {_ends({point.n for point in curve})}"
+        label += _n(curve)
         means = moving_average(curve, window(last))
         smooth = [100 * (1 - mean) for mean in means]
         panel.plot(epochs, smooth, color=colour, linewidth=2, label=label)
@@ -216,7 +220,7 @@ def _shares(measured: Measured, number: str, panel: Any) -> None:
             continue
         curve = measured.curve(row.name, "poison_share")
         xs, shares = [p.epoch for p in curve], [100 * p.mean for p in curve]
-        label += f", n = {_ends({point.n for point in curve})}"
+        label += _n(curve)
         panel.plot(xs, shares, color=colour, linewidth=2, label=label)
         space = space_of(measured.config, row)
         least = 1 - space.max_good_share(measured.config.tanh_constant)

@@ -93,9 +93,7 @@ def _moving(graph: Any, library: Mapping[str, Any]) -> set[int]:
 def _is_assigned(variable: Any, library: Mapping[str, Any]) -> bool:
     """Returns whether more than reads follow a variable, in functions too."""
     for op in variable.consumers():
-        called = [
-            f for v in op.node_def.attr.values() for f in _functions_in(v)
-        ]
+        called = _called_by(op)
         if not called and op.type not in _READS:
             return True
         for function in called:
@@ -188,6 +186,10 @@ def _functions_in(value: Any) -> list[Any]:
     return [value.func] if value.HasField("func") else [*value.list.func]
 
 
+def _called_by(op: Any) -> list[Any]:
+    return [f for v in op.node_def.attr.values() for f in _functions_in(v)]
+
+
 def _library(graph: Any) -> dict[str, Any]:
     """Returns the graphs of the functions that a graph calls, by name."""
     library = graph.as_graph_def().library
@@ -244,9 +246,8 @@ def _span(
     for op in graph.get_operations():
         before = [reach[t.op.name] for t in op.inputs if t.op.name in reach]
         own = [_own_span(op, weights)] if op.type in _KERNELS else []
-        for value in op.node_def.attr.values():
-            for called in _functions_in(value):
-                own.append(_span(library[called.name], {}, library))
+        for called in _called_by(op):
+            own.append(_span(library[called.name], {}, library))
         reach[op.name] = _largest(before) + _largest(own)
     return _largest([reach[tensor.op.name] for tensor in graph.outputs])
 

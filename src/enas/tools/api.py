@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from enas import tf_settings
-from enas.cifar10.arc import Arc, as_text
+from enas.cifar10.arc import Arc
 from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags
 from enas.cifar10.main import run
@@ -146,7 +146,7 @@ class Run:
         """
         arc = self.result["arc"] if arc is None else arc
         ops = self.search.search_space.num_ops
-        return Arc.parse(as_text(arc), self.config.child_num_layers, ops)
+        return Arc.parse(arc, self.config.child_num_layers, ops)
 
     def sample(self, count: int = 10) -> list[Arc]:
         """Returns `count` >= 1 arcs from the controller, or the fixed arc."""

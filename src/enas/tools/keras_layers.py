@@ -14,6 +14,7 @@ import numpy as np
 from enas.cifar10.branches import Branch
 from enas.cifar10.layers import image_ops
 from enas.cifar10.layers.factorized_reduction import FactorizedReduction
+from enas.cifar10.op_trial import one_line
 from enas.common_ops import of_copy
 from enas.errors import UserError
 from enas.final.final_child import Merge
@@ -51,8 +52,7 @@ class Choices:
             # That of an op that ships does not fail.
             raise UserError(
                 f"keras_form of the op {type(layer).__name__} raised "
-                f"{type(error).__name__}: {error}. Fix it; docs/POISON.md "
-                "shows one."
+                f"{one_line(error)}. Fix it; docs/POISON.md shows one."
             ) from error
 
 

@@ -5,7 +5,7 @@ import functools
 
 from enas.cifar10.behaviours import PROFILES
 from enas.cifar10.config.values import setting
-from enas.cifar10.search_space import POISON_SETS
+from enas.cifar10.search_space import POISON_SETS, SHARING
 
 SHIPPED_SETS = ", ".join(name for name in POISON_SETS if name != "none")
 _data = functools.partial(setting, group="Data")
@@ -103,7 +103,7 @@ class Settings:
         "shared",
         "Whether the copies of a poisoning in a layer share their weights"
         " (the paper's code) or each have their own (the paper's text).",
-        choices=("shared", "unique"),
+        choices=SHARING,
     )
     candidate_ops: str = _space(
         "enas6",
