@@ -13,8 +13,9 @@ from enas.cifar10.main import main
 # oneDNN's, which searches use, differ by is in test_onednn.py.
 tf_settings.before_import(onednn="0")
 import helpers  # noqa: E402 (it imports TensorFlow)
-from enas.cifar10 import build, data_utils  # noqa: E402
+from enas.cifar10 import build, data_utils, user_ops  # noqa: E402
 from enas.cifar10 import main as main_program  # noqa: E402
+from enas.cifar10.ops import OPS  # noqa: E402
 from enas.cifar10.readers import shapes, tfds  # noqa: E402
 
 
@@ -70,6 +71,20 @@ def pytest_collection_modifyitems(items):
 def pytest_collection_finish():
     """Has the garbage collector pass over what was imported."""
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def registry():
+    """Starts without ops of files, leaves the table of ops as it was.
+
+    For every test, because any may run a command that adds an op.
+    """
+    user_ops._forget_earlier_files()
+    kept = dict(OPS)
+    yield
+    user_ops._forget_earlier_files()
+    OPS.clear()
+    OPS.update(kept)
 
 
 @pytest.fixture

@@ -109,16 +109,7 @@ def test_the_last_copy_is_tried_whatever_its_number():
         tried(Table, q=2000)
 
 
-@pytest.fixture
-def registered():
-    """Leaves the table of ops as it was."""
-    kept = dict(OPS)
-    yield
-    OPS.clear()
-    OPS.update(kept)
-
-
-def test_an_op_that_a_program_registers_is_tried_too(registered):
+def test_an_op_that_a_program_registers_is_tried_too():
     register_poison("draws")(Draws)
     for words in ({"poison": "draws", "q": 2}, {"candidate_ops": "draws"}):
         config = Config(child_out_filters=4, **words)
@@ -126,7 +117,7 @@ def test_an_op_that_a_program_registers_is_tried_too(registered):
             user_ops.load(config)
 
 
-def test_unnamed_layers_of_a_registered_op_keep_their_names(registered):
+def test_unnamed_layers_of_a_registered_op_keep_their_names():
     class Unnamed(Branch):
         def build(self, shape):
             conv = keras.layers.Conv2D(4, 1)
@@ -151,7 +142,7 @@ def test_unnamed_layers_of_a_registered_op_keep_their_names(registered):
     assert paths[0] == paths[1]
 
 
-def test_a_cell_of_a_notebook_may_be_run_again(registered):
+def test_a_cell_of_a_notebook_may_be_run_again():
     for factor in (1.0, 2.0):
 
         @register_poison("notebook")
@@ -165,7 +156,7 @@ def test_a_cell_of_a_notebook_may_be_run_again(registered):
         register_poison("notebook")(Scale)
 
 
-def test_a_layer_that_all_layers_share_is_read_as_it_is(registered):
+def test_a_layer_that_all_layers_share_is_read_as_it_is():
     options, one = OPTIONS, []
 
     class Tied(Branch):

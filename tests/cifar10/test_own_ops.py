@@ -49,12 +49,10 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def file_of_the_op(own_folder):
-    """Starts in a folder with the op of the document, leaves no row."""
+    """Starts in a folder with the op of the document."""
     text = (helpers.ROOT / "docs/POISON.md").read_text()
     code = re.findall(r"```python\n(.*?)```", text, flags=re.S)[1]
     pathlib.Path("my_mix.py").write_text(MIX.format(code=code))
-    yield
-    user_ops._forget_earlier_files()
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -30,15 +30,7 @@ class {name}(Branch):
 """
 
 
-@pytest.fixture(autouse=True)
-def registry(own_folder):
-    """Starts without the ops of other files, leaves the registry as it was."""
-    user_ops._forget_earlier_files()
-    kept = dict(OPS)
-    yield
-    user_ops._forget_earlier_files()
-    OPS.clear()
-    OPS.update(kept)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def write(text, name="my_ops.py"):
