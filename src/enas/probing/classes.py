@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from enas.cifar10.lazy_weights.graph_rewriting import rewrite
 from enas.cifar10.search_space import SearchSpace
 from enas.probing.graphs import signature
 from enas.probing.judged import JUDGED, judged, loses_information
@@ -74,6 +75,7 @@ def function_classes(
     # Hundreds of copies may have to answer: all on the smallest random map,
     # those that it does not tell apart by an evaluation of others and larger.
     maps = [maps[5], maps[2], maps[4][:1], maps[3][:1]]
+    rewrite(False)
     classes: list[OpClass] = []
     for branch, layer in enumerate(child.enas_layers[0].branches):
         op_ids = [i for i, b in enumerate(child.branch_of) if b == branch]

@@ -176,16 +176,20 @@ class _Answer(NamedTuple):
 
 def _answer(found: OpClass, x: tf.Tensor) -> _Answer:
     probed = found.probed
-    with tf.GradientTape(persistent=True) as tape:
+    # Two tapes: a persistent one has gradients of gradients built as well.
+    with tf.GradientTape() as tape:
         tape.watch(x)
         y = probed.evaluated(x)
+    with tf.GradientTape() as again:
+        again.watch(x)
+        y_again = probed.evaluated(x)
     steps = probed.two_steps(x)
     reached = list(zip(probed.reached(tape, x, y), steps.reached, strict=True))
     measures = judged(probed, x, y, steps.first)
     measures["passed"] = min(float(mode.mean()) for mode in reached[0])
     met = [evaluation & training for evaluation, training in reached[1:]]
-    sees = _sees(tape, x, y, found.claims)
-    random = probes.relative_distance(y, probed.evaluated(x))
+    sees = _sees(again, x, y_again, found.claims)
+    random = probes.relative_distance(y, y_again)
     return _Answer(y, steps, int(x.shape[1]), sees, random, measures, met)
 
 
