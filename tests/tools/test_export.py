@@ -183,8 +183,19 @@ def by_onnx(path):
     return session.run(["logits"], {"pixels": PIXELS})[0]
 
 
-@pytest.mark.parametrize("arc", ARCS[::2])
-@pytest.mark.parametrize("run", [by_tflite, by_onnx])
+# Each arc is run by both, and each of both runs arcs of both profiles.
+BY_OTHERS = [
+    (profile, run, arc)
+    for turn, arc in zip((1, -1, 1), ARCS[::2], strict=True)
+    for profile, run in zip(
+        sorted(PROFILES), (by_tflite, by_onnx)[::turn], strict=True
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("searched", "run", "arc"), BY_OTHERS, indirect=["searched"]
+)
 def test_other_interpreters_compute_the_same(searched, arc, run, tmp_path):
     path = str(tmp_path / f"net.{run.__name__[3:]}")
     model, names = check(searched, arc), ["one", "two"]

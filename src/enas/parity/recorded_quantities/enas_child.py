@@ -18,7 +18,7 @@ from enas.cifar10.ops import ChildOptions
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace
 from enas.cifar10.train_steps import StepInput, child_step
 from enas.optimizers import GradientRules
-from enas.parity.comparison import ByName, Nudge, Quantity
+from enas.parity.comparison import ByName, Nudge, Quantity, unchanged
 from enas.parity.recorded_quantities.arrays import Arrays, named, quantities
 from enas.run.checkpoint import model_variables
 from enas.schedules import learning_rate
@@ -57,8 +57,9 @@ def build_child(
 
 
 def passes(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
-    """Compares all arcs in evaluation and in training, at the same weights.
+    """Compares all arcs in training and, not nudged, in evaluation.
 
+    All are at the same weights.
     A published child, with late binding left in, has those of its intended
     twin, whose branches are bound as they were meant.
 
@@ -71,13 +72,15 @@ def passes(arrays: Arrays, nudge: Nudge) -> list[Quantity]:
     images, labels = batch = arrays["_images"], arrays["_labels"]
     arcs = list(zip(*arcs_of(arrays["_arcs"]), strict=True))
     child = build_child(weights, len(arcs[0][0]), nudge, profile)
-    evaluated = [child(images, arc) for arc in arcs]
+    ours: dict[str, Any] = {}
+    if nudge is unchanged:
+        # Before a step moves the statistics.
+        ours["_eval_logits"] = [child(images, arc) for arc in arcs]
     # A rate of 0: every arc meets the recorded weights.
     optimizer, given = ChildOptimizer(child, RULES), StepInput(0.0, NO_SEED)
     steps = [child_step(child, optimizer, batch, arc, given) for arc in arcs]
     losses, norms, logits, _ = zip(*steps, strict=True)
-    ours = {
-        "_eval_logits": evaluated,
+    ours |= {
         "_train_logits": logits,
         "_train_loss": losses,
         "_train_acc": np.sum(np.argmax(logits, axis=2) == labels, axis=1),
