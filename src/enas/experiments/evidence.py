@@ -75,14 +75,15 @@ class Evidence:
     def clean(self) -> list[Line]:
         """Lines of all searches among the candidate ops alone.
 
-        `discard` left nothing else in any space measured here, and `prune`
-        dropped none of them. Runs that are one search, to the last digit of
-        both readings of sampled arcs, count once.
+        `discard` left nothing else in any space measured here; `prune` may drop
+        one of them. Runs that are one search, to the last digit of both
+        readings of sampled arcs, count once.
         """
         runs = [
             run
             for run in matching(self.runs, variant="")
-            if run["row"] == BASELINE or run["defence"] == "discard"
+            if run["defence"] == "discard"
+            or (run["row"], run["defence"]) == (BASELINE, "none")
         ]
         return list({_SEARCH(run): run for run in runs}.values())
 
