@@ -61,8 +61,8 @@ def flag_lines(settings: Mapping[str, Any]) -> list[str]:
 # The log lines of a child step and of an arc in the controller phase. Source:
 # ENAS main.py `train`; same, blank for blank.
 #
-# Of the child: `epoch` is the global step // steps per epoch, so the last step
-# of epoch e (from 0) is printed as e + 1; `ch_step` is counted after the step;
+# Of the child: `epoch` is the number of whole epochs after the step, so that of
+# the last step of epoch e (from 0) is e + 1; `ch_step` counts that step too;
 # |g| has l2 in it; then come right answers and images.
 child_line = (
     "epoch={:<6d}ch_step={:<6d} loss={:<8.6f} lr={:<8.4f} |g|={:<8.4f}"

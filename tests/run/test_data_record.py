@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
 
 import numpy as np
@@ -172,7 +173,11 @@ def test_a_part_of_the_images_is_other_images(run, capsys):
 
 def test_an_epoch_may_get_more_steps(run):
     more = ["--num_train=90", "--num_epochs=2", "--data_changed=allow"]
-    assert search(run, *more) == 0
+    assert search(run, *more, "--log_every=1") == 0
+    # Three steps in the first epoch, six in the second, told after each.
+    log = (run / "stdout").read_text()
+    told = re.findall(r"^epoch=(\d+) +ch_step=(\d+)", log, re.MULTILINE)
+    assert told == [*(("1", str(n)) for n in range(4, 9)), ("2", "9")]
     rows = (run / "metrics.csv").read_text().splitlines()[1:]
     assert [row.split(",")[0] for row in rows] == ["1", "2"]
     assert search(run, "--num_train=90", "--num_epochs=3") == 0

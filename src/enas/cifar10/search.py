@@ -185,7 +185,7 @@ class Search:
         self.progress.images += images
         ran, minutes = self.global_step, self._minutes()
         if ran % self.config.log_every == 0:
-            epoch = ran // self.steps_per_epoch
+            epoch = self.whole_epochs + (step + 1) // self.steps_per_epoch
             self.log(
                 child_line(
                     epoch, ran, loss, rate, norm, correct, images, minutes
