@@ -22,6 +22,8 @@ for argument in "$@"; do
   case $argument in
     # A run says itself what it was trained on.
     --run | --run=* | --dataset | --dataset=*) images=() ;;
+    # Programs take flags with one dash, too.
+    -run | -run=* | -dataset | -dataset=*) images=() ;;
   esac
 done
 

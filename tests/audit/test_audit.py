@@ -8,14 +8,16 @@ import pytest
 import tensorflow as tf
 
 from enas.audit import audit_space
-from enas.audit.audit import audit_child, bounded_share
+from enas.audit.audit import Audit, ClassAudit, audit_child, bounded_share
 from enas.audit.main import main
+from enas.audit.report import short_lines
 from enas.cifar10 import build, user_ops
 from enas.cifar10.branches import Branch
 from enas.cifar10.config import Config
 from enas.cifar10.ops import OPS, Op
 from enas.cifar10.search_space import POISON_SETS
 from enas.defences.combined import functions_of
+from enas.probing.findings import Finding, Measures
 from enas.probing.probes import Probed
 
 SMALL = {
@@ -239,6 +241,23 @@ def test_shares_are_those_of_bounded_logits(bound):
 
 def test_shares_of_very_wide_logits_are_all_or_nothing():
     assert bounded_share(300, 306, 1e6) == (0.0, 1.0)
+
+
+def test_a_long_name_is_cut_and_not_lost():
+    names = ("SqueezeAndExcitationBlockWithGate", "AnotherNameThatIsVeryLong")
+    classes = tuple(
+        ClassAudit((i,), "one op id", name, 0.5, 0.1, 0.9, (), Measures())
+        for i, name in enumerate(names)
+    )
+    text = str(Audit(classes, 2, 12, 1.5, None))
+    assert "SqueezeAndExcitationBlock .." in text and names[1] in text
+
+
+def test_bounds_of_a_search_with_a_defence_are_told_to_be_without_it():
+    finding = (Finding("linear", "is linear"),)
+    op = ClassAudit((0,), "one op id", "x", 1.0, 1.0, 1.0, finding, Measures())
+    lines = short_lines(Audit((op,), 1, 12, 1.5, None, defence="discard"))
+    assert lines[-1] == "This is the space without --defence=discard."
 
 
 FLAGS = [f"--{name}={value}" for name, value in SMALL.items()]

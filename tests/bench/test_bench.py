@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+from unittest import mock
 
 import pytest
 
@@ -94,10 +95,26 @@ def test_table_compares_with_an_earlier_one_by_ratio():
     )
 
 
+def test_a_table_of_another_size_says_so():
+    earlier = result_of(1.0)
+    earlier["options"] = earlier["options"] | {"layers": 4}
+    wanted = "Earlier was another size: layers 4."
+    assert wanted in lines_of(result_of(0.5), earlier)
+
+
+def test_ctrl_c_is_no_traceback(monkeypatch, capsys):
+    stop = mock.Mock(side_effect=KeyboardInterrupt)
+    monkeypatch.setattr("enas.bench.__main__._measure", stop)
+    assert main(SMOKE) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "argv",
     [
         ["--parts=nothing"],
+        ["--poison=idntity", "--q=3"],
+        ["--profile=mine"],
         ["--q=3"],
         ["--arcs=0"],
         ["--show=no.json"],

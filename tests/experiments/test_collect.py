@@ -102,6 +102,19 @@ def test_somebody_elses_table_is_left_alone(tmp_path, capsys):
     assert (tmp_path / "runs.csv").read_text() == "mine,yours\n1,2\n"
 
 
+def test_runs_of_two_fixed_arcs_are_two_lines(tmp_path):
+    for name, arc in (("a", "0  7 1"), ("b", "2  3 0")):
+        write_run(tmp_path / name, 69)
+        path = tmp_path / name / "result.json"
+        result = json.loads(path.read_text())
+        result["settings"]["child_fixed_arc"] = arc
+        path.write_text(json.dumps(result))
+        collect.collect([str(tmp_path / name)], "m", str(tmp_path / "tables"))
+    runs = read_table(str(tmp_path / "tables/runs.csv"))
+    arcs = [run["variant"].partition(" child")[0] for run in runs]
+    assert arcs == ["fixed_arc=0 7 1", "fixed_arc=2 3 0"]
+
+
 def test_another_setting_of_the_controller_is_a_variant(tmp_path):
     write_run(tmp_path / "a", 69)
     path = tmp_path / "a/result.json"
@@ -119,9 +132,10 @@ def test_another_setting_of_the_controller_is_a_variant(tmp_path):
     [
         ("candidate_ops", "identity", "candidate_ops=identity {}"),
         ("poison_sharing", "unique", "poison_sharing=unique {}"),
-        ("child_fixed_arc", "6  7 0", "poison_only {}"),
-        ("child_fixed_arc", "6  7 1", "poison_all_skips {}"),
-        ("child_fixed_arc", "0  7 1", "fixed_arc {}"),
+        ("child_fixed_arc", "6  6 0", "poison_only {}"),
+        ("child_fixed_arc", "6  6 1", "poison_all_skips {}"),
+        ("child_fixed_arc", "6  7 0", "fixed_arc=6 7 0 {}"),
+        ("child_fixed_arc", "0  7 1", "fixed_arc=0 7 1 {}"),
         ("profile", "enas", "{} profile=enas"),
         ("dataset", "shapes", "dataset=shapes {}"),
         ("num_epochs", 300, "{} num_epochs=300"),

@@ -85,6 +85,15 @@ def test_the_poison_arc_of_each_set_is_poison_in_every_layer(tmp_path):
     assert ops == list(space.poison_ops[:3])
 
 
+def test_the_poison_arc_is_of_the_rows_own_poison(tmp_path):
+    """Of `mixed` each copy is another op; rows of one set may differ."""
+    rows = ("identity24", "dropout24", "mixed")
+    jobs = jobs_of(tmp_path, only=rows, controls=("poison_all_skips",))[3:]
+    assert tuple(job.row for job in jobs) == rows
+    arcs = [config_of(job).child_fixed_arc for job in jobs]
+    assert arcs == ["6  6 1  6 1 1", "6  6 1  6 1 1", "6  7 1  8 1 1"]
+
+
 def test_an_ablation_flips_one_choice_of_each_chosen_row(tmp_path):
     jobs = jobs_of(tmp_path, only=("1c", "3c"), ablate=("skip_sum",))
     assert [job.name for job in jobs[2:]] == [
@@ -131,6 +140,10 @@ def test_all_ablations_are_the_choices_in_which_the_programs_differ():
         (["--ablate=skip_sum=in_place"], "must change"),
         (["--override=skip_sum=x"], "new|in_place"),
         (["--scale=huge"], "--help` lists"),
+        (["--retrain=runs.csv", "--scale=smoke"], "received --scale=smoke"),
+        (["--retrain=runs.csv", "--ablate=all"], "received --ablate=all"),
+        (["--retrain=x", "--", "--candidate_ops=paper5"], "--candidate_ops=p"),
+        (["--retrain=runs.csv", "--random_arcs=-1"], "least 0; received -1"),
         (["--engine=ray", "--cpus_per_run=0"], "above 0"),
         (["--", "--seed=3"], "Use --seeds"),
         (["--", "--nocontroller_training"], "--controls=uniform"),
@@ -329,3 +342,23 @@ def test_an_ablation_compares_runs_of_the_same_seeds():
     ]
     _, *rows = tables.controls(sweep)
     assert rows == [["1c", "72.00", "71.00", "50.00", "-", "-", "69"]]
+
+
+def test_poison_alone_is_that_of_the_rows_own_poison():
+    groups = [
+        group_of(row, variant, {69: error})
+        for row, variant, error in (
+            ("baseline", "", 50.0),
+            ("identity24", "", 60.0),
+            ("dropout24", "", 70.0),
+            ("identity24", "poison_only", 61.0),
+            ("dropout24", "poison_only", 71.0),
+        )
+    ]
+    named = {(group.row.name, group.variant): group for group in groups}
+    sweep = Sweep("", {"profile": "paper", "override": []}, named)
+    _, *rows = tables.controls(sweep)
+    assert [(row[0], row[4]) for row in rows] == [
+        ("identity24", "61.00"),
+        ("dropout24", "71.00"),
+    ]

@@ -27,6 +27,20 @@ def test_a_defence_of_all_runs_is_no_flag_of_the_search():
         plans.Plan("smoke", flags=flags).search_flags()
 
 
+def test_overrides_are_compared_by_what_is_in_force(tmp_path):
+    def check(*override):
+        plan = plans.Plan("smoke", only=("baseline",), override=override)
+        plans.check(str(tmp_path), plan)
+        return plan
+
+    plan = check("clip=none", "l2=in_loss")
+    plans.remember(str(tmp_path), plan, make_jobs(plan, str(tmp_path)))
+    check("l2=in_loss", "clip=none")
+    check("clip=global", "clip=none", "l2=in_loss")
+    with pytest.raises(UserError, match="holds a sweep with override"):
+        check("clip=none")
+
+
 def begun_sweep(folder, rows=("baseline", "1a")):
     """Returns the jobs of a sweep of which the first has a checkpoint."""
     plan = plans.Plan("smoke", only=rows)

@@ -373,3 +373,13 @@ def test_several_ranks_are_told(tmp_path, capsys):
     path = write(tmp_path / "log", text, end="")
     assert compare(path, ENAS) == 0
     assert "2 ranks, of which 0 counts" in capsys.readouterr().out
+
+
+def test_a_rank_of_one_record_is_a_rank(tmp_path):
+    text = pathlib.Path(ENAS).read_text()
+    first = [f"rank0: {line}" for line in text.splitlines()]
+    (line, *_) = [x for x in first if "ch_step=" in x]
+    cut = line.replace("rank0", "rank1").replace("loss=", "loss=9")
+    log = read_log(write(tmp_path / "log", *first, cut))
+    assert "2 ranks, of which 0 counts" in log.remarks
+    assert log.events == read_log(ENAS).events

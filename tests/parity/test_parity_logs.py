@@ -3,6 +3,7 @@
 import csv
 import math
 import pathlib
+import shutil
 
 import pytest
 from hypothesis import given, settings
@@ -100,6 +101,23 @@ def test_again_must_be_another_run_of_a_s_program(capsys):
     assert "not of the program that printed A" in capsys.readouterr().err
     assert compare(ENAS, PAPER, f"--again={ENAS}") == 2
     assert "is A itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("again", "wanted"),
+    [
+        (("a/stdout",), "is A itself"),
+        (("b",), "is B itself"),
+        (("c", "c/stdout"), "is another itself"),
+    ],
+)
+def test_again_is_no_log_of_another_name(again, wanted, tmp_path, capsys):
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        shutil.copy(ENAS, tmp_path / name / "stdout")
+    more = [f"--again={tmp_path / each}" for each in again]
+    assert compare(str(tmp_path / "a"), str(tmp_path / "b"), *more) == 2
+    assert wanted in capsys.readouterr().err
 
 
 # Comparing

@@ -65,6 +65,7 @@ class Audit:
       tanh_constant: bound of the op logits, or None.
       linear_chain: how far all linear functions, one after the other, are from
         an affine one; None without any.
+      defence: that of the search, whose shares and bounds are without it.
     """
 
     classes: tuple[ClassAudit, ...]
@@ -72,6 +73,7 @@ class Audit:
     num_layers: int
     tanh_constant: float | None
     linear_chain: float | None
+    defence: str = "none"
 
     @property
     def clean(self) -> bool:
@@ -158,6 +160,7 @@ def audit_child(
         num_layers=config.child_num_layers,
         tanh_constant=config.tanh_constant,
         linear_chain=chain_nonlinearity(linear, maps) if linear else None,
+        defence=config.defence,
     )
 
 

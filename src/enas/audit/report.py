@@ -29,8 +29,10 @@ def _rows(each: ClassAudit, num_layers: int) -> Iterator[str]:
     weights, mults = "?", "?"
     if cost.parameters is not None and cost.multiply_adds is not None:
         weights, mults = f"{cost.parameters}", f"{cost.multiply_adds / 1e6:.2f}"
+    label = each.label
+    label = label if len(label) <= 28 else label[:25] + " .."
     head = (
-        f"{textwrap.shorten(each.label, 28, placeholder=' ..'):28} "
+        f"{label:28} "
         f"{each.multiplicity:6d} {100 * each.share:6.1f}% "
         f"{100 * each.least:7.1f}% {num_layers * each.share:6.1f} "
         f"{weights:>8} {mults:>8}  "
@@ -67,6 +69,8 @@ def short_lines(audit: Audit) -> list[str]:
             "The linear ones, one after the other, are affine to "
             f"{audit.linear_chain:.0e}: a child of them alone has no ReLU."
         )
+    if audit.defence != "none":
+        lines.append(f"This is the space without --defence={audit.defence}.")
     return lines
 
 

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from enas.bench import processes
-from enas.bench.measure import MEASURE
+from enas.bench.measure import MEASURE, measured
 from enas.bench.table import lines_of
+from enas.cifar10.behaviours import PROFILES
 from enas.errors import UserError
 from enas.parser import Parser
 from enas.paths import MARK, check_free
+from enas.tools.command import exit_code
 
 # What `--json` writes and the table needs.
 _PARTS = {"options", "machine", "speeds", "rows"}
@@ -42,7 +44,7 @@ def read_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
         add(f"--{name}", type=_positive, help=text)
     add("--poison", help="measure this poisoning alone")
     add("--q", type=_positive, help="its copies of every op")
-    add("--profile", default="enas", help="enas or paper")
+    add("--profile", choices=tuple(PROFILES), default="enas")
     add("--threads", type=_positive, help="(all cores)")
     add("--data_path", help="CIFAR-10; without it, images are drawn")
     add("--parts", default=",".join(MEASURE), help="some of %(default)s")
@@ -57,6 +59,8 @@ def read_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if (options.poison in (None, "none")) != (options.q is None):
         text = "together or not at all; --poison=none takes no --q"
         parser.error(f"--poison and --q are given {text}")
+    for space in measured(options):
+        space.make()
     if {*options.parts.split(",")} - {*MEASURE}:
         legal = ", ".join(MEASURE)
         parser.error(f"--parts is some of {legal}; received {options.parts}")
@@ -84,14 +88,17 @@ def _result(path: str) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 1 if what was measured failed, 2 at a mistake in the options."""
-    failed = 2
+    return exit_code(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    options = read_options(argv)
     try:
-        options = read_options(argv)
-        failed = 1
         result = options.show or _measure(options)
     except UserError as error:
+        # The options were right.
         print(f"error: {error}", file=sys.stderr)
-        return failed
+        return 1
     print("\n".join(lines_of(result, options.compare)))
     if options.json and not options.show:
         pathlib.Path(options.json).write_text(json.dumps(result, indent=1))

@@ -12,6 +12,7 @@ Row = dict[str, Any]
 # What the project asks of itself: seconds and GB at 12 layers, 36 filters,
 # batch 128 on two cores of 175 to 190 GFLOP/s, ratios anywhere.
 SIZE = {"layers": 12, "filters": 36, "batch": 128, "profile": "enas"}
+_SIZES = (*SIZE, "threads", "flat_layers")
 SPACES = ("clean", "identity q=300", "grouped q=50")
 ABSOLUTE = {
     "child step": (0.75, 0.21, 0.75),
@@ -62,6 +63,12 @@ def lines_of(
     cells += [_cells(each, options) for each in rows]
     if earlier:
         lines.append(f"Earlier: {_speeds(earlier['speeds'])}")
+        old = earlier["options"]
+        other = [
+            f"{n} {old.get(n)}" for n in _SIZES if old.get(n) != options[n]
+        ]
+        if other:
+            lines.append(f"Earlier was another size: {', '.join(other)}.")
         before = {_key(each): each["median"] for each in earlier["rows"]}
         both = [(each["median"], before.get(_key(each))) for each in rows]
         ratio = [f"{now / old:.3f}" if old else "" for now, old in both]

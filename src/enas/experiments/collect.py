@@ -24,7 +24,7 @@ from enas.cifar10.arc import Arc
 from enas.cifar10.metrics import COLUMNS
 from enas.cifar10.search_space import CANDIDATE_OPS, expand
 from enas.errors import UserError
-from enas.experiments.jobs import read_config
+from enas.experiments.jobs import poison_arc, read_config
 from enas.experiments.plan import PRESETS
 from enas.experiments.sweep import READINGS
 from enas.experiments.table1_rows import all_rows
@@ -234,12 +234,15 @@ def _other_settings(settings: Mapping[str, Any], preset: str) -> list[str]:
 
 
 def _kind_of_arc(settings: Mapping[str, Any]) -> str:
-    """Returns the control that a fixed arc is, or that it is another one."""
+    """Returns the control that a fixed arc is, or which other one it is."""
     text, layers = settings["child_fixed_arc"], settings["child_num_layers"]
-    arc = Arc.parse(text, layers, 10**9)
-    if min(arc.op_ids) < _good_ops(settings) or len(set(arc.skips)) > 1:
-        return "fixed_arc"
-    return "poison_all_skips" if any(arc.skips) else "poison_only"
+    space = settings["poison"], settings["q"] or 0, _good_ops(settings)
+    for skip, control in enumerate(("poison_only", "poison_all_skips")):
+        if space[1] and Arc.parse(text, layers, 10**9) == poison_arc(
+            *space, layers, skip
+        ):
+            return control
+    return f"fixed_arc={short(text)}"
 
 
 def error_of(accuracy: float) -> str:

@@ -17,6 +17,7 @@ from enas.cifar10.arc import Arc, num_decisions
 from enas.cifar10.behaviours import PROFILES, Profile, make_profile
 from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags, read_flags
+from enas.cifar10.search_space import POISON_SETS, expand
 from enas.errors import UserError
 from enas.experiments import table1_rows
 from enas.experiments.table1_rows import BASELINE, Row, space_of
@@ -133,8 +134,8 @@ def _control(
         )
     if control == "uniform":
         return [(row, control, "--nocontroller_training") for row in rows]
-    # An arc of poison alone is the same child whatever q: once per set.
-    firsts = {row.set: row for row in reversed(rows) if row.name != BASELINE}
+    # An arc of poison alone is the same child whatever q: once per poisoning.
+    firsts = {r.poison: r for r in reversed(rows) if r.name != BASELINE}
     skip = int(control == "poison_all_skips")
     return [
         (row, control, f"--child_fixed_arc={_poison_arc(row, plan, skip)}")
@@ -143,13 +144,24 @@ def _control(
 
 
 def _poison_arc(row: Row, plan: "Plan", skip: int) -> str:
-    """Returns an arc of the set's ops in turn, all skips alike, as text."""
     config = read_config((*plan.search_flags(), *row.flags))
-    space, layers = space_of(config), config.child_num_layers
-    firsts = range(len(space.candidate_ops), space.num_ops, row.q)
-    op_ids = itertools.islice(itertools.cycle(firsts), layers)
+    good = len(space_of(config).candidate_ops)
+    return str(
+        poison_arc(row.poison, row.q, good, config.child_num_layers, skip)
+    )
+
+
+def poison_arc(poison: str, q: int, good: int, layers: int, skip: int) -> Arc:
+    """Returns an arc of a poisoning's ops in turn, all skips alike.
+
+    `good` are the candidate ops of its space.
+    """
+    ops = len(expand(poison, POISON_SETS))
+    # Of the copies of `mixed` each is another op than the next.
+    ids = range(q) if poison == "mixed" else range(0, ops * q, q)
+    turns = itertools.islice(itertools.cycle(ids), layers)
     skips = [skip] * (num_decisions(layers) - layers)
-    return str(Arc(tuple(op_ids), tuple(skips)))
+    return Arc(tuple(good + each for each in turns), tuple(skips))
 
 
 def flips(plan: "Plan") -> list[str]:
@@ -243,7 +255,7 @@ def retrain_jobs(
         _training(plan, runs[key], number)
         for key in sorted(runs, key=lambda key: (key[1], rows.index(key[0])))
         # A space is the same with every defence, and so are its random arcs.
-        for number in range(1 + max(0, random_arcs * (key[2] == "none")))
+        for number in range(1 + random_arcs * (key[2] == "none"))
     ]
     return [_complete(job, plan, directory) for job in jobs]
 

@@ -48,7 +48,7 @@ def _read_arguments(argv: Sequence[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--scale", choices=plans.SCALES, default="small", help=_SCALE_HELP)
+    add("--scale", choices=plans.SCALES, help=_SCALE_HELP)
     add("--only", default="", help="rows to run, e.g. baseline,1c; in order")
     add("--seeds", default="69", help="comma list; default %(default)s")
     add("--profile", choices=tuple(PROFILES), default="paper")
@@ -75,7 +75,7 @@ def _read_arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 _SCALE_HELP = (
     "presets of the search: full is the paper's, small is real CIFAR-10 on two"
-    " cores, smoke is drawn shapes in minutes; default %(default)s"
+    " cores, smoke is drawn shapes in minutes; default small"
 )
 _WAIT_HELP = (
     "wait for a node with what a run needs, if the Ray cluster is growing"
@@ -108,6 +108,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     plan = _plan(arguments)
     if arguments.retrain:
+        _check_retrain(arguments)
         more = arguments.retrain, arguments.random_arcs
         jobs = retrain_jobs(plan, directory, *more)
     else:
@@ -135,6 +136,26 @@ def _run(arguments: argparse.Namespace) -> int:
     return _tell_failures(jobs)
 
 
+def _check_retrain(arguments: argparse.Namespace) -> None:
+    """Refuses what has no effect on trainings from scratch."""
+    given = {n: getattr(arguments, n) for n in ("scale", "controls", "ablate")}
+    idle = [f"--{n}={v}" for n, v in given.items() if v not in (None, "none")]
+    # The table's architectures are of the rows' own ops.
+    flags = spelled_out(arguments.flags)
+    idle += [flag for flag in flags if flag.startswith("--candidate_ops=")]
+    if idle:
+        raise UserError(
+            "--retrain trains architectures of a table, so it takes no "
+            "--scale, --controls, --ablate or --candidate_ops; received "
+            f"{' '.join(idle)}. Leave them out."
+        )
+    if arguments.random_arcs < 0:
+        raise UserError(
+            "--random_arcs is the number of random arcs of each space, at "
+            f"least 0; received {arguments.random_arcs}."
+        )
+
+
 def _engine(arguments: argparse.Namespace) -> Callable[..., None]:
     """Returns a function of (jobs, show), checked."""
     if arguments.jobs < 1:
@@ -156,7 +177,9 @@ def _plan(arguments: argparse.Namespace) -> plans.Plan:
     controls = _words("controls", arguments.controls)
     defences = _words("defences", arguments.defences)
     return plans.Plan(
-        scale=plans.RETRAIN if arguments.retrain else arguments.scale,
+        scale=plans.RETRAIN
+        if arguments.retrain
+        else arguments.scale or "small",
         profile=arguments.profile,
         override=tuple(arguments.override),
         flags=spelled_out(arguments.flags),

@@ -28,15 +28,15 @@ def controls(sweep: Sweep) -> Table:
     header = ["row", "search", "uniform sampling", "clean"]
     yield [*header, "poison alone", "with all skips", "seeds"]
     search, uniform = sweep.errors(), sweep.errors(variant="uniform")
-    # An arc of poison alone is of a whole set.
+    # An arc of poison alone is one for all rows of a poisoning.
     alone = {
-        (group.row.set, kind): group.by_seed()
+        (group.row.poison, kind): group.by_seed()
         for (_, kind), group in sweep.groups.items()
     }
     for group in sweep.table:
         kinds = ("poison_only", "poison_all_skips")
         found = [uniform.get(group.name, {})]
-        found += [alone.get((group.row.set, kind), {}) for kind in kinds]
+        found += [alone.get((group.row.poison, kind), {}) for kind in kinds]
         if any(found):
             found.insert(1, search.get(BASELINE, {}))
             columns = [search[group.name], *found]
@@ -120,10 +120,15 @@ def poison_share(sweep: Sweep) -> Table:
         curve = group.curve("poison_share")
         if group.row.name == BASELINE or not curve or "=" in group.variant:
             continue
-        good = group.space.max_good_share(group.config.tanh_constant)
-        bounds = group.space.uniform_poison_share, 1 - good
-        shares = (curve[0].mean, curve[-1].mean, *bounds)
-        yield [group.name, *(f"{100 * share:.2f}" for share in shares)]
+        shares = [curve[0].mean, curve[-1].mean]
+        # Where a defence or no controller chooses, neither holds.
+        config = group.config
+        bounded = config.defence == "none" and not config.child_fixed_arc
+        if bounded:
+            good = group.space.max_good_share(config.tanh_constant)
+            shares += [group.space.uniform_poison_share, 1 - good]
+        cells = [f"{100 * share:.2f}" for share in shares]
+        yield [group.name, *cells, *([] if bounded else ["-", "-"])]
 
 
 def runs(sweep: Sweep) -> Table:

@@ -36,8 +36,16 @@ class Quantity(NamedTuple):
     def of(
         cls, name: str, recorded: ByName, ours: ByName, chain: str = ""
     ) -> "Quantity":
-        """Pairs up all that was recorded with ours of the same names."""
+        """Pairs up all that was recorded with ours of the same names.
+
+        Raises:
+          IndexError: an array is of another shape.
+        """
         pairs = {key: (a, np.asarray(ours[key])) for key, a in recorded.items()}
+        for key, (array, mine) in pairs.items():
+            if np.shape(array) != mine.shape:
+                shapes = f"{mine.shape}, not {np.shape(array)}"
+                raise IndexError(f"{key} of shape {shapes}")
         return cls(name, pairs, chain)
 
 

@@ -142,6 +142,11 @@ class Log(NamedTuple):
         return [f["step"] for name, _, f in self.events if name == kind]
 
 
+def file_of(path: str) -> str:
+    """Returns the log file of a path: of a directory its stdout."""
+    return os.path.join(path, "stdout") if os.path.isdir(path) else path
+
+
 def read_log(path: str) -> Log:
     """Reads a log file, or the files stdout and metrics.csv of a directory.
 
@@ -149,13 +154,13 @@ def read_log(path: str) -> Log:
       UserError: there is no such file, it holds no record, or records of
         both dialects.
     """
-    file, rows = path, []
+    rows = []
     if os.path.isdir(path):
         with tf_settings.quiet_import():
             from enas.run.rows import RunRows
-        file, rows = os.path.join(path, "stdout"), RunRows(path).rows()
+        rows = RunRows(path).rows()
     try:
-        lines = lines_of(pathlib.Path(file).read_bytes())
+        lines = lines_of(pathlib.Path(file_of(path)).read_bytes())
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise UserError(f"{path} cannot be read: {error}. {LEGAL}") from None
     events, remarks = _events(lines)
@@ -184,8 +189,8 @@ def _events(lines: list[str]) -> tuple[list[Event], list[str]]:
         remarks.append("the last line is truncated and left out")
     ranks = {i: found[1] for i in full if (found := _RANK.search(lines[i]))}
     counts = Counter(ranks.values())
-    # Numbers that occur once are those of lines.
-    if len(counts) > 1 and min(counts.values()) > 1:
+    # Numbers of which most occur once or twice are those of lines.
+    if len(counts) > 1 and counts.total() > 2 * len(counts):
         first = min(counts, key=int)
         remarks.append(f"{len(counts)} ranks, of which {first} counts")
         full = [i for i in full if ranks.get(i, first) == first]

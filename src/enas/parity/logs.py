@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 from enas import tf_settings
 from enas.errors import UserError, naming
-from enas.parity.log_file import Log, Series, place, read_log, step_bounds
+from enas.parity.log_file import (
+    Log,
+    Series,
+    file_of,
+    place,
+    read_log,
+    step_bounds,
+)
 from enas.paths import check_free
 from enas.run.files import table_text
 from enas.utils import columns
@@ -90,14 +97,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _read(paths: list[str]) -> list[Log]:
     logs = [read_log(path) for path in paths]
-    for log in logs[2:]:
-        same = os.path.realpath(log.path) == os.path.realpath(paths[0])
-        if same or log.dialect != logs[0].dialect:
-            what = "A itself" if same else "not of the program that printed A"
-            raise UserError(
-                f"--again={log.path} is {what} ({paths[0]}). Legal are further "
-                "runs of that program with other seeds."
+    files = [os.path.realpath(file_of(path)) for path in paths]
+    for i, log in enumerate(logs[2:], 2):
+        if log.dialect != logs[0].dialect:
+            what = "not of the program that printed A"
+        elif files[i] in files[:i]:
+            what = (
+                f"{('A', 'B', 'another')[min(files.index(files[i]), 2)]} itself"
             )
+        else:
+            continue
+        raise UserError(
+            f"--again={log.path} is {what} (A is {paths[0]}). Legal are "
+            "further runs of A's program with other seeds, each once."
+        )
     return logs
 
 
