@@ -1,6 +1,8 @@
 """The log says what a run computes on; a GPU is shared and not left idle."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 import tensorflow as tf
@@ -57,3 +59,20 @@ def test_an_idle_gpu_is_a_warning_with_the_remedy(nvidia_smi):
     assert line == "Devices: CPU, no GPU"
     assert "lists 2 GPU(s), but TensorFlow sees none" in warning
     assert "and-cuda" in warning
+
+
+def test_kernels_are_told_as_they_are_if_tensorflow_came_first():
+    # On a processor with AVX-512 they are on all the same.
+    code = (
+        "import warnings, tensorflow\n"
+        "from enas import tf_settings\n"
+        "with warnings.catch_warnings(record=True) as found:\n"
+        "    warnings.simplefilter('always')\n"
+        "    tf_settings.before_import()\n"
+        "told = any('imported before enas' in str(w.message) for w in found)\n"
+        "assert told != tf_settings.has_onednn(), found\n"
+    )
+    environment = dict(os.environ)
+    environment.pop("TF_ENABLE_ONEDNN_OPTS")
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, env=environment, check=True)

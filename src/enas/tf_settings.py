@@ -5,10 +5,12 @@ level (2.21 at TF_CPP_MIN_LOG_LEVEL=3 still does), so the descriptor is held.
 """
 
 import contextlib
+import importlib
 import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 
 # Notes (I), the header of early lines, and the complaint that there is no
@@ -18,6 +20,7 @@ _NOTES: tuple[str, ...] = (
     r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: )?I\d* .*",
     r"To enable the following instructions: .*",
 )
+_ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 _NO_DRIVER = r"(\S+ \S+: )?E\d* .*failed call to cuInit: .*"
 
 
@@ -31,13 +34,26 @@ def before_import(onednn: str = "1") -> None:
     those that made the golden recordings.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", onednn)
+    late = "tensorflow" in sys.modules and _ONEDNN not in os.environ
+    os.environ.setdefault(_ONEDNN, onednn)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    if late and onednn == "1" and not has_onednn():
+        warnings.warn(
+            "TensorFlow was imported before enas, so oneDNN's kernels are off: "
+            "a convolution takes about twice the time, and a run that has "
+            "begun with them goes on with others. Import enas first, or set "
+            f"{_ONEDNN}=1.",
+            stacklevel=2,
+        )
 
 
 def has_onednn() -> bool:
-    """Returns whether oneDNN's kernels are surely on."""
-    return os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1"
+    """Returns whether oneDNN's kernels are on; needs an imported TensorFlow.
+
+    TensorFlow reads the environment when it is imported, and not again.
+    """
+    name = "tensorflow.python.util._pywrap_util_port"
+    return bool(importlib.import_module(name).IsMklEnabled())
 
 
 @contextlib.contextmanager

@@ -70,6 +70,12 @@ def test_images_of_this_size_are_not_touched():
     assert fitted(images[0], 32, "area").base is images
 
 
+def test_a_size_that_no_memory_holds_is_told():
+    images = np.broadcast_to(np.uint8(0), (60_000, 2, 2, 3))
+    with pytest.raises(UserError, match="60000 images at --image_size=100000"):
+        fitted_all(images, 100_000)
+
+
 def test_statistics_do_not_depend_on_how_many_images_are_taken_at_a_time():
     images = np.random.default_rng(0).integers(0, 256, (70, 128, 128, 3))
     mean, std = channel_statistics(images.astype(np.uint8))

@@ -1,5 +1,6 @@
 """The option for a GPU's narrow types, as far as a CPU can prove it."""
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -74,3 +75,23 @@ def test_the_type_of_one_child_is_not_that_of_the_next():
     compiled(mixed_precision="bfloat16")
     steps = compiled()
     assert steps.child.compute_dtype == "float32"
+
+
+def test_what_a_notebook_has_set_in_keras_does_not_count():
+    mine = keras.config
+    before = mine.dtype_policy(), mine.floatx(), mine.image_data_format()
+    try:
+        mine.set_dtype_policy("mixed_bfloat16")
+        mine.set_floatx("float64")
+        mine.set_image_data_format("channels_first")
+        steps = compiled()
+        assert steps.child.compute_dtype == "float32"
+        for model in (steps.child, steps.controller):
+            assert {v.dtype for v in model.trainable_variables} == {"float32"}
+        assert mine.floatx() == "float64"
+        assert mine.dtype_policy().name == "mixed_bfloat16"
+        assert mine.image_data_format() == "channels_first"
+    finally:
+        mine.set_floatx(before[1])
+        mine.set_image_data_format(before[2])
+        mine.set_dtype_policy(before[0])

@@ -161,3 +161,11 @@ def test_something_else_is_no_checkpoint_of_macro_search(tmp_path, capsys):
         verb(capsys, tmp_path)
     with pytest.raises(UserError, match="no file of that name"):
         verb(capsys, tmp_path / "none")
+
+
+def test_a_run_says_its_own_ops_and_sizes(small_run, capsys):
+    # Its candidates are not the first ops of the original.
+    code, lines = verb(capsys, small_run, "--no_accuracy")
+    assert code == 0 and " 8 ops" in lines[0]
+    code, _ = verb(capsys, small_run, "--no_accuracy", "--q=3")
+    assert code == 1

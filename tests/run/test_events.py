@@ -26,7 +26,7 @@ from enas.drawing.op_shares import heat_map
 from enas.drawing.picture import POISON, sheet
 from enas.drawing.plan import Drawing
 from enas.errors import UserError
-from enas.run import event_pictures
+from enas.run import event_pictures, events
 from enas.run.event_charts import (
     DEFENCE_LAYOUT,
     FIRST,
@@ -248,6 +248,16 @@ def test_what_comes_at_every_start_is_there_once_and_new(tmp_path):
     assert "--log_every=2" in text_of(flags)
     for tag in ("custom_scalars__config__", "_hparams_/session_start_info"):
         assert len(found[tag]) == 1
+
+
+def test_what_else_lies_among_the_events_stays(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "events.out.tfevents.1.a.v2").touch()
+    events._merge(str(tmp_path), 1)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names[1:] == ["notes.txt", "plugins"]
+    assert names[0].endswith("merged.v2")
 
 
 def test_an_audit_is_written_once_and_a_kill_before_it_does_not_lose_it(

@@ -120,6 +120,18 @@ def test_an_export_beside_another_checkpoint_is_refused(taken, tmp_path):
     assert (tmp_path / taken).read_text() == "mine"
 
 
+def test_an_export_that_the_original_has_gone_on_from_is_kept(tmp_path):
+    prefix, run = tmp_path / "tf1/model.ckpt", tmp_path / "run"
+    search = make_search(**TINY)
+    for _ in range(2):
+        exported(search, prefix, run)
+    state = tmp_path / "tf1/checkpoint"
+    state.write_text('model_checkpoint_path: "model.ckpt-99"\n')
+    with pytest.raises(UserError, match="names model.ckpt-99: another program"):
+        exported(search, prefix, run)
+    assert "ckpt-99" in state.read_text()
+
+
 def test_an_export_to_a_folder_or_below_a_file_is_refused(tmp_path):
     with pytest.raises(UserError, match="a directory. Name a file in it"):
         exported(None, tmp_path, tmp_path / "run")

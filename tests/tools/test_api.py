@@ -252,6 +252,15 @@ def test_arcs_come_as_text_lists_and_arcs(past):
     assert len({past.describe(form) for form in forms}) == 1
 
 
+def test_a_run_is_the_same_in_another_folder(small_run, monkeypatch, tmp_path):
+    folder, name = os.path.split(small_run)
+    monkeypatch.chdir(folder)
+    run = Run(name)
+    arc = run.result["arc"]
+    monkeypatch.chdir(tmp_path)
+    assert run.result["arc"] == arc and run.config.output_dir == small_run
+
+
 def test_a_home_folder_is_found(small_run, monkeypatch):
     folder, name = os.path.split(small_run)
     monkeypatch.setenv("HOME", folder)

@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -121,6 +122,17 @@ def test_a_run_is_drawn_with_its_own_flags(suffix, tmp_path, capsys):
         assert contents.startswith(b"\x89PNG")
     else:
         assert b"</svg>" in contents and b"#d62728" in contents
+
+
+def test_a_style_of_the_users_changes_no_picture(tmp_path, capsys):
+    path = write_run(tmp_path)
+    pictures = [tmp_path / "one.png", tmp_path / "two.png"]
+    style = {"text.usetex": True, "figure.facecolor": "red"}
+    for picture, rc in zip(pictures, ({}, style), strict=True):
+        with matplotlib.rc_context(rc):
+            flags = ["arc", "--draw", path, f"--picture={picture}"]
+            assert main(flags) == 0
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
 def test_the_picture_lies_beside_the_arc(tmp_path, capsys):

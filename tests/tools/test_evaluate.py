@@ -3,12 +3,15 @@
 import dataclasses
 import re
 import shutil
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.special import softmax
 
 from enas.cifar10 import build
+from enas.cifar10.batches import standardize
 from enas.cifar10.config import Config
 from enas.cifar10.flags import make_flags
 from enas.run import checkpoint
@@ -100,6 +103,27 @@ def test_an_image_is_named_alike_under_batch_statistics(small_run):
     together = predict(search, arc, images)
     alone = predict(search, arc, images[1:])
     np.testing.assert_allclose(together[1:], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("statistics", ["moving", "batch"])
+def test_many_images_are_answered_in_batches(search, statistics, monkeypatch):
+    sizes, data = [], search.data
+
+    def logits_of(images, arc):
+        sizes.append(len(images))
+        return images.mean(axis=(1, 2))
+
+    of_run = types.SimpleNamespace(
+        data=data,
+        config=search.config,
+        profile=types.SimpleNamespace(bn_evaluation=statistics),
+        evaluation=types.SimpleNamespace(batch_size=16, logits=logits_of),
+    )
+    images = np.concatenate([data.test.images[:25]] * 2)
+    answers = predict(of_run, None, images)
+    assert max(sizes) == 16 and answers.shape == (50, 3)
+    logits = standardize(images, data.mean, data.std).mean(axis=(1, 2))
+    np.testing.assert_allclose(answers, softmax(logits, axis=1), rtol=1e-6)
 
 
 def test_pictures_are_read_as_they_are_or_as_their_centred_square(tmp_path):

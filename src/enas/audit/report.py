@@ -80,6 +80,13 @@ def _count(functions: list[ClassAudit]) -> str:
 
 def draw(path: str, audit: Audit) -> None:
     """Draws a bar for each function, and how far bounded logits can go."""
+    from enas.drawing.picture import plain_style
+
+    with plain_style():
+        _draw(path, audit)
+
+
+def _draw(path: str, audit: Audit) -> None:
     from matplotlib.figure import Figure
 
     classes = audit.classes[::-1]

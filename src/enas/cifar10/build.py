@@ -65,6 +65,28 @@ def opened(config: Config, log: Log) -> Iterator[tuple[Search, RunDir]]:
         log.close()
 
 
+@contextlib.contextmanager
+def keras_settings(precision: str = "none") -> Iterator[None]:
+    """Gives layers that are made or built within a type for products.
+
+    Whatever a notebook or the user's keras.json has set, weights are float32
+    and maps end with their channels.
+    """
+    mine = keras.config
+    before = mine.dtype_policy(), mine.floatx(), mine.image_data_format()
+    mine.set_floatx("float32")
+    mine.set_image_data_format("channels_last")
+    none = precision == "none"
+    mine.set_dtype_policy("float32" if none else f"mixed_{precision}")
+    try:
+        yield
+    finally:
+        policy, floatx, order = before
+        mine.set_floatx(floatx)
+        mine.set_image_data_format(order)
+        mine.set_dtype_policy(policy)
+
+
 def load_search(
     config: Config,
     check_data: Callable[[data_utils.DataSet], None] = lambda data: None,
@@ -94,7 +116,7 @@ def space_of(
     Raises:
       UserError: a name or a number of copies is not legal.
     """
-    with _precision(config.mixed_precision):
+    with keras_settings(config.mixed_precision):
         user_ops.load(config, copies or {})
     return make_search_space(
         config.poison, config.q, config.poison_sharing, config.candidate_ops
@@ -123,6 +145,7 @@ def _choices(config: Config) -> tuple[SearchSpace, Arc | None]:
     return search_space, fixed_arc
 
 
+@keras_settings()
 def build_search(
     config: Config,
     search_space: SearchSpace,
@@ -158,6 +181,8 @@ def build_search(
             "--child_grad_bound has no effect: the original's clipping "
             "computes clipped gradients and drops them (row 16)."
         )
+    if config.child_from_scratch:
+        log("Training from scratch: test_acc is measured in evaluation mode.")
     if fixed_arc is not None:
         log("--child_fixed_arc is given: the controller is not trained.")
         if config.defence != "none":
@@ -199,7 +224,7 @@ def build_child(
     `options` are those of the config by default.
     """
     options = options or config.child_options(num_classes)
-    with _precision(config.mixed_precision), _drawn_from(config.seed):
+    with keras_settings(config.mixed_precision), _drawn_from(config.seed):
         if config.child_from_scratch:
             child = FinalChild(cast(Arc, fixed_arc), search_space, options)
         else:
@@ -256,18 +281,7 @@ def _drawn_from(seed: int) -> Iterator[None]:
         random.setstate(before)
 
 
-@contextlib.contextmanager
-def _precision(name: str) -> Iterator[None]:
-    """Gives layers that are made or built within this type for products."""
-    before = keras.config.dtype_policy()
-    if name != "none":
-        keras.config.set_dtype_policy(f"mixed_{name}")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
+@keras_settings()
 def build_controller(
     config: Config, search_space: SearchSpace, defence: OpPrior | None = None
 ) -> MacroController:

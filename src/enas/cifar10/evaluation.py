@@ -166,7 +166,8 @@ class Evaluation:
             "epoch": search.epoch,
             "arc": arc,
             "accuracy": accuracy,
-            "images": len(batch[1]),
+            # A larger batch begins with the first images again.
+            "images": min(len(batch[1]), len(search.data.valid)),
             "poison_layers": sum(
                 map(search.search_space.is_poison, arc.op_ids)
             ),

@@ -318,7 +318,7 @@ class Search:
         self, iterable: Iterable, phase: str, steps: int, done: int = 0
     ) -> Iterable:
         """Wraps the steps of a phase in a progress bar."""
-        epoch = self.whole_epochs + 1
+        epoch = self.epoch if phase == "evaluation" else self.whole_epochs + 1
         text = f"epoch {epoch} of {self.config.num_epochs}: {phase}"
         return progress(iterable, text, steps, done)
 

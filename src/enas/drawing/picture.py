@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib.style
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -31,12 +32,22 @@ LEFT, RIGHT = -1.3, 3.4
 Places = dict[str, float]
 
 
+def plain_style() -> Any:
+    """Draws as matplotlib does by default, whatever the user's own style.
+
+    A context, or in brackets behind @ a decorator.
+    """
+    return matplotlib.style.context("default")
+
+
+@plain_style()
 def draw(path: str, drawing: Drawing) -> None:
     """Writes the picture of an architecture: a .png, .svg or .pdf."""
     metadata, figure = picture_metadata(path), picture(drawing)
     figure.savefig(path, dpi=150, bbox_inches="tight", metadata=metadata)
 
 
+@plain_style()
 def picture(drawing: Drawing) -> Figure:
     """Returns the picture of an architecture with costs and legend."""
     places = _places(drawing.arc.num_layers)
@@ -50,6 +61,7 @@ def picture(drawing: Drawing) -> Figure:
     return figure
 
 
+@plain_style()
 def sheet(
     drawings: Sequence[Drawing], titles: Sequence[tuple[str, bool]]
 ) -> Figure:

@@ -9,6 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from enas.cifar10.config import Config
+from enas.drawing.picture import plain_style
 from enas.experiments.estimates import Curve, Estimate, moving_average, window
 from enas.experiments.summary import Errors, difference, of_row, share_of
 from enas.experiments.table1_rows import BASELINE, Row, read_rows, space_of
@@ -97,7 +98,7 @@ def draw_figures(measured: Measured, directory: str) -> list[str]:
     """
     if not any(measured.curve(row.name, "train_acc") for row in read_rows()):
         return []
-    with matplotlib.rc_context(STYLE):
+    with plain_style(), matplotlib.rc_context(STYLE):
         paths = _save(_damage(measured), directory, "damage")
         for name, (draw, label, title) in _PANELS.items():
             figure = Figure(figsize=(10, 7.5), layout="constrained")
@@ -280,7 +281,7 @@ def draw_defences(
     """
     greys = ("#999999", "#0072b2", "#56b4e9", "#009e73", "#e69f00", "#cc79a7")
     width = 0.8 / len(errors)
-    with matplotlib.rc_context(STYLE):
+    with plain_style(), matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10, 4.5), layout="constrained")
         panel: Any = figure.subplots()
         for place, (defence, found) in enumerate(errors.items()):

@@ -5,6 +5,7 @@ arcs under its weights. The sizes of the network are read off the checkpoint.
 """
 
 import argparse
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,11 @@ from enas import tf_settings
 from enas.cifar10.arc import Arc
 from enas.cifar10.behaviours import PROFILES
 from enas.cifar10.config import Config
+from enas.cifar10.flags import make_flags
 from enas.cifar10.search_space import CANDIDATE_OPS, SearchSpace, expand
 from enas.errors import UserError
 from enas.tf1.names import KINDS, STATISTIC, WEIGHT, Entry, compare, port_name
-from enas.tools.open_run import SPLITS, sampled_arcs
+from enas.tools.open_run import SPLITS, read_config, sampled_arcs
 from enas.utils import quiet
 
 if TYPE_CHECKING:
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
 
 NUM_ARCS = 10
 # Arguments that are settings of a search by the same name.
-_TEXTS = ("profile", "poison", "poison_sharing", "dataset", "data_path")
-_SETTINGS = dict.fromkeys(_TEXTS, str) | {"q": int, "seed": int}
+_TEXTS = ("profile", "poison", "poison_sharing", "candidate_ops")
+_SETTINGS: dict[str, type] = dict.fromkeys(
+    (*_TEXTS, "dataset", "data_path"), str
+)
+_SETTINGS |= {"q": int, "seed": int, "image_size": int}
 _VERDICTS = ("matched", "missing", "left over", "shape differs")
 # Tensors whose shapes give the sizes of the network.
 Shapes = Mapping[str, Sequence[int]]
@@ -52,8 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no_accuracy", action="store_true", help="only the mapping")
     legal = {"profile": tuple(PROFILES), "dataset": ("cifar10", "shapes")}
     for name, kind in _SETTINGS.items():
-        of = {"choices": legal.get(name), "default": getattr(Config, name)}
-        add(f"--{name}", type=kind, help="as in the search", **of)
+        text = "as in the search; a run directory says it itself"
+        add(f"--{name}", type=kind, help=text, choices=legal.get(name))
     text = "change one behaviour of the port, choice=value"
     add("--override", action="append", default=[], help=text)
 
@@ -126,9 +131,16 @@ def _config(arguments: argparse.Namespace, sizes: dict[str, Any]) -> Config:
             "--num_images is how many images to measure on, at least 1; "
             f"received {arguments.num_images}. Leave it out for all."
         )
-    settings = {name: getattr(arguments, name) for name in _SETTINGS}
+    usual = Config()
+    if os.path.isfile(os.path.join(arguments.path, "flags.txt")):
+        usual = read_config(make_flags(), ["checkpoint"], arguments.path)
+    given = {name: getattr(arguments, name) for name in _SETTINGS}
+    settings: dict[str, Any] = {
+        name: getattr(usual, name) if value is None else value
+        for name, value in given.items()
+    }
     settings[f"num_{arguments.split}"] = arguments.num_images
-    settings["override"] = tuple(arguments.override)
+    settings["override"] = (*usual.override, *arguments.override)
     return Config(**sizes, **settings)
 
 
@@ -137,7 +149,8 @@ def _search_space(config: Config, num_ops: int) -> SearchSpace:
     from enas.cifar10.build import space_of
 
     ops = expand(config.candidate_ops, CANDIDATE_OPS)
-    if config.poison != "none" or config.q:
+    own = config.candidate_ops != Config.candidate_ops
+    if own or config.poison != "none" or config.q:
         return space_of(config)
     if num_ops > len(ops):
         raise UserError(

@@ -12,7 +12,7 @@ from enas.cifar10.arc import Arc
 from enas.cifar10.search import Search
 from enas.cifar10.search_space import SearchSpace
 from enas.drawing.op_shares import heat_map
-from enas.drawing.picture import picture, sheet
+from enas.drawing.picture import picture, plain_style, sheet
 from enas.drawing.plan import Drawing
 from enas.drawing.text import describe
 from enas.errors import UserError
@@ -29,6 +29,7 @@ LEGEND = (
 )
 
 
+@plain_style()
 def write_arcs(search: Search, reports: Sequence[Report]) -> None:
     """Writes the architectures that an epoch has shown."""
     ranked = sorted(reports, key=lambda r: r["accuracy"], reverse=True)
@@ -51,6 +52,7 @@ def write_arcs(search: Search, reports: Sequence[Report]) -> None:
     )
 
 
+@plain_style()
 def write_arc(
     search: Search, arc: Arc, name: str, what: str, step: int
 ) -> None:
@@ -62,6 +64,7 @@ def write_arc(
     tf.summary.text(f"arcs/{name}_as_text", "\n".join(lines), step, what)
 
 
+@plain_style()
 def write_ops(search: Search, ops: RunLines) -> None:
     """Writes the heat maps of the ops that the child ran so far."""
     space = search.search_space

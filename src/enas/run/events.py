@@ -107,9 +107,10 @@ def read_events(path: str) -> Iterator[Any]:
 def _merge(folder: str, epochs: int) -> set[str]:
     """Puts the files, one of each start, into one; returns the tags left."""
     tags: set[str] = set()
-    paths = sorted(map(str, pathlib.Path(folder).glob("*")))
-    old = [path for path in paths if not path.endswith(".part")]
-    if not paths:
+    # Files of the user's stay, and what a file system keeps of a removed one.
+    found = pathlib.Path(folder).glob("events.out.tfevents.*")
+    old = sorted(str(path) for path in found if path.is_file())
+    if not old:
         return tags
     name = f"events.out.tfevents.{int(time.time()):010d}.0merged.v2"
     new = os.path.join(folder, name)
@@ -121,7 +122,7 @@ def _merge(folder: str, epochs: int) -> set[str]:
             tags.update(value.tag for value in event.summary.value)
     with writing(folder):
         rename(aside, new)
-        for path in {*paths} - {new, aside}:
+        for path in {*old} - {new}:
             os.remove(path)
         sync_directory(folder)
     return tags

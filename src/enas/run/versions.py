@@ -12,6 +12,7 @@ from typing import Any
 import enas
 from enas.run.checkpoint_names import last_whole_epoch
 from enas.run.files import append, cut_torn_line, json_line
+from enas.tf_settings import has_onednn
 from enas.utils import Say
 
 FILE = "versions.jsonl"
@@ -70,7 +71,7 @@ def _versions() -> dict[str, Any]:
         "numpy": np.__version__,
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
+        "onednn": str(int(has_onednn())),
         "devices": [d.device_type for d in tf.config.list_physical_devices()],
     }
 

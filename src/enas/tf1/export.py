@@ -17,7 +17,7 @@ from enas.paths import check_loadable
 from enas.run import checkpoint
 from enas.run.files import append, read_lines
 from enas.run.run_dir import RunDir, check_parent
-from enas.tf1.files import write
+from enas.tf1.files import named_in, write
 from enas.tf1.load import restart_state
 from enas.utils import Say
 
@@ -44,9 +44,17 @@ def check(run_dir: RunDir) -> None:
     check_loadable(prefix, "--export_tf1_checkpoint")
     folder = os.path.dirname(os.path.abspath(prefix))
     check_parent(folder, "export_tf1_checkpoint")
+    state = os.path.join(folder, "checkpoint")
     if _is_own(run_dir, os.path.abspath(prefix)):
+        named = named_in(folder)
+        if named not in (None, os.path.basename(prefix)):
+            raise UserError(
+                f"--export_tf1_checkpoint={prefix} would replace {state}, "
+                f"which names {named}: another program has gone on from an "
+                "earlier export there. Name another folder."
+            )
         return
-    for path in (f"{prefix}.index", os.path.join(folder, "checkpoint")):
+    for path in (f"{prefix}.index", state):
         if os.path.lexists(path):
             raise UserError(
                 f"--export_tf1_checkpoint={prefix} needs a folder without "

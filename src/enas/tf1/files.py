@@ -34,14 +34,19 @@ def find_prefix(path: str) -> str:
     return os.path.join(path, _name_in(path))
 
 
+def named_in(folder: str) -> str | None:
+    """Returns the checkpoint that the file `checkpoint` names, there or not."""
+    try:
+        state = tf.train.get_checkpoint_state(folder)
+    except ValueError:  # Among them text that is not UTF-8.
+        return None
+    # A folder that was moved still names its old place.
+    return os.path.basename(state.model_checkpoint_path) if state else None
+
+
 def _name_in(folder: str) -> str:
     if os.path.isfile(os.path.join(folder, "checkpoint")):
-        try:
-            state = tf.train.get_checkpoint_state(folder)
-        except ValueError:  # Among them text that is not UTF-8.
-            state = None
-        # A folder that was moved still names its old place.
-        name = state and os.path.basename(state.model_checkpoint_path)
+        name = named_in(folder)
         if name and os.path.isfile(os.path.join(folder, f"{name}.index")):
             return name
         raise _no_checkpoint(

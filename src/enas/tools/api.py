@@ -22,7 +22,7 @@ from enas.cifar10.readers.folder import PREFIX
 from enas.drawing.plan import Drawing
 from enas.drawing.text import describe
 from enas.errors import UserError
-from enas.paths import user_path
+from enas.paths import full_path, user_path
 from enas.run.autosave import StopSignals
 from enas.run.files import read_result
 from enas.tools import evaluate, export, open_run
@@ -106,7 +106,8 @@ class Run:
                 'overrides is a list of texts such as ["bn_evaluation=batch"];'
                 f" received {reprlib.repr(overrides)}."
             )
-        self.path = user_path(path)
+        # Whatever folder the notebook changes to.
+        self.path = full_path(path)
         config = open_run.read_config(make_flags(), ["run"], self.path)
         changed: dict[str, Any] = {"data_changed": data_changed}
         changed["override"] = (*config.override, *overrides)

@@ -170,15 +170,18 @@ def predict(search: "Search", arc: "Arc", images: np.ndarray) -> np.ndarray:
       images: uint8 `[images, size, size, 3]`.
     """
     data, logits_of = search.data, search.evaluation.logits
-    images = standardize(images, data.mean, data.std)
-    if search.profile.bn_evaluation == "moving":
-        return softmax(logits_of(images, arc), axis=1)
-    company = data.valid if len(data.valid) else data.test
-    others = company.images[: search.config.batch_size - 1]
-    others = standardize(others, data.mean, data.std)
-    alone = [np.concatenate([image[None], others]) for image in images]
-    logits = np.stack([logits_of(batch, arc)[0] for batch in alone])
-    return softmax(logits, axis=1)
+    size, others = search.evaluation.batch_size, None
+    if search.profile.bn_evaluation != "moving":
+        company = data.valid if len(data.valid) else data.test
+        others = company.images[: search.config.batch_size - 1]
+        size = 1
+    logits = []
+    for first in range(0, len(images), size):
+        part = images[first : first + size]
+        batch = part if others is None else np.concatenate([part, others])
+        batch = standardize(batch, data.mean, data.std)
+        logits.append(logits_of(batch, arc)[: len(part)])
+    return softmax(np.concatenate(logits), axis=1)
 
 
 def read_image(path: str, config: Config) -> np.ndarray:

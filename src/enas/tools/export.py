@@ -6,6 +6,7 @@ Its layers are standard ones: its files load where this package is not
 installed.
 """
 
+import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,9 @@ import numpy as np
 from enas.cifar10.batches import standardize
 from enas.cifar10.flags import make_flags
 from enas.errors import UserError
-from enas.tools import open_run
+from enas.tools import export_files, open_run
 from enas.tools.command import run_tool
-from enas.tools.export_files import check_target, save
+from enas.tools.export_files import check_target
 
 if TYPE_CHECKING:
     import keras
@@ -97,7 +98,8 @@ def _compared(
     pixels = data.test.images[:COMPARED_IMAGES].astype(np.float32)
     images = standardize(pixels, data.mean, data.std)
     wanted = search.evaluation.logits(images, arc)
-    away = np.abs(np.asarray(model(pixels)) - wanted).max()
+    with _keras_settings():
+        away = np.abs(np.asarray(model(pixels)) - wanted).max()
     note = ""
     if statistics != search.profile.bn_evaluation:
         note = ", where other statistics are used, so that they differ"
@@ -121,6 +123,25 @@ def plain_model(search: "Search", arc: "Arc", statistics: str) -> "keras.Model":
     Raises:
       UserError: the arc has an op from a user's own file without a form.
     """
+    with _keras_settings():
+        return _plain_model(search, arc, statistics)
+
+
+def save(model: "keras.Model", path: str, classes: Sequence[str]) -> list[str]:
+    """Writes a model, see `export_files.save`."""
+    with _keras_settings():
+        return export_files.save(model, path, classes)
+
+
+def _keras_settings() -> contextlib.AbstractContextManager:
+    from enas.cifar10.build import keras_settings
+
+    return keras_settings()
+
+
+def _plain_model(
+    search: "Search", arc: "Arc", statistics: str
+) -> "keras.Model":
     import keras
 
     from enas.tools.keras_layers import Choices

@@ -172,6 +172,7 @@ def test_what_is_not_the_users_is_skipped_and_counted():
     for part in (
         "1 .txt",
         "1 .webp",
+        "1 files beside the folders",
         "2 empty folders",
         "1 empty files",
         "1 folders within classes",

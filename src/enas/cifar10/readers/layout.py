@@ -47,7 +47,10 @@ def entries(folder: str, skipped: Counts) -> list[os.DirEntry[str]]:
 
 def _sub_folders(folder: str, skipped: Counts) -> list[os.DirEntry[str]]:
     """Returns the sub-folders with something in them."""
-    folders = [entry for entry in entries(folder, skipped) if entry.is_dir()]
+    inside = entries(folder, skipped)
+    folders = [entry for entry in inside if entry.is_dir()]
+    if len(folders) < len(inside):
+        skipped["files beside the folders"] += len(inside) - len(folders)
     found = [each for each in folders if entries(each.path, Counts())]
     if len(found) < len(folders):
         skipped["empty folders"] += len(folders) - len(found)

@@ -82,7 +82,7 @@ CIFAR = {
         "fine_labels",
         2,
         {"": "cifar-100-python", ".bin": "cifar-100-binary"},
-        "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
         tuple(_CIFAR100_NAMES.split()),
     ),
 }

@@ -5,8 +5,11 @@ computed in whole numbers, so every machine gets the same.
 """
 
 import functools
+import math
 
 import numpy as np
+
+from enas.errors import UserError
 
 
 def fitted(image: np.ndarray, size: int, how: str) -> np.ndarray:
@@ -41,7 +44,15 @@ def fitted_all(images: np.ndarray, size: int) -> np.ndarray:
     """Returns square images, uint8 `[images, side, side, 3]`, at a size."""
     if images.shape[1] == size:
         return images
-    result = np.empty((len(images), size, size, 3), np.uint8)
+    shape = len(images), size, size, 3
+    try:
+        result = np.empty(shape, np.uint8)
+    except MemoryError:
+        raise UserError(
+            f"{len(images)} images at --image_size={size} take "
+            f"{math.prod(shape) / 2**30:.0f} GB, more than this machine gives. "
+            "Use a smaller size or, by --num_train, fewer images."
+        ) from None
     for image, out in zip(images, result, strict=True):
         out[:] = fitted(image, size, "area")
     return result
