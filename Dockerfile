@@ -3,11 +3,13 @@
 #   docker build -t enas .                        for NVIDIA GPUs
 #   docker build -t enas --build-arg EXTRA=cpu .  smaller, CPU only
 #
-#   docker run --gpus all -v "$PWD/data:/enas/data" \
-#     -v "$PWD/outputs:/enas/outputs" enas --num_epochs=10
+#   mkdir -p outputs
+#   docker run --gpus all --user "$(id -u):$(id -g)" \
+#     -v "$PWD/data:/enas/data" -v "$PWD/outputs:/enas/outputs" enas \
+#     --num_epochs=10
 #
-# The program runs as user 1000. If the mounted folders belong to somebody
-# else, add --user "$(id -u):$(id -g)".
+# Without --user the program runs as user 1000. A folder that does not exist
+# Docker makes as root's.
 #
 # The base is plain Python, not TensorFlow's GPU image: the wheels of the extra
 # and-cuda bring CUDA and cuDNN in the versions TensorFlow was built for, so

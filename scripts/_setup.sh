@@ -62,7 +62,8 @@ setup_find_python() {
 # Everything an installed environment depends on. The folder is part of it
 # because an editable install remembers it; pyvenv.cfg names the Python.
 setup_inputs() {
-  printf '%s\n' "$repo_root"
+  # A link to the checkout is no other folder.
+  (CDPATH='' cd -- "$repo_root" && pwd -P)
   # A .venv made by other means need not have a pyvenv.cfg.
   cat "$repo_root/setup.py" "$repo_root/constraints.txt" \
     "$setup_venv/pyvenv.cfg" 2>/dev/null || true
@@ -193,6 +194,9 @@ setup_use_given_python() {
   PYTHON=$(CDPATH='' cd -- "$(dirname -- "$found")" && pwd)/${found##*/}
 }
 
+# Where another Python has its library.
+unset PYTHONHOME
+
 if [[ -n ${ENAS_PYTHON:-} ]]; then
   setup_use_given_python
 else
@@ -202,4 +206,6 @@ fi
 
 # A script always runs the code next to it, whatever is installed.
 export PYTHONPATH=$repo_root/src${PYTHONPATH:+:$PYTHONPATH}
+# Nor a module of that name in the folder you are in (Python 3.11 and later).
+export PYTHONSAFEPATH=1
 export ENAS_DATA_DIR=${ENAS_DATA_DIR:-$repo_root/data}

@@ -7,8 +7,9 @@
 #   bash scripts/diff_enas.sh logs original/stdout outputs
 #   bash scripts/diff_enas.sh logs --help
 #
-# Paths in arguments are relative to the folder you are in. Ends with 0 when it
-# could compare and with 2 for a mistake in the arguments. Needs no GPU.
+# Paths in arguments are relative to the folder you are in. Ends with 0, with
+# 1 if recordings or weights do not match or a file cannot be written, and with
+# 2 for a mistake in the arguments. Needs no GPU.
 
 set -euo pipefail
 

@@ -58,7 +58,7 @@ RUN = {
     "bash scripts/evaluate.sh --output_dir=outputs/final "
     "--predict docs/examples/rings.png": (),
     "bash scripts/export.sh --output_dir=outputs/final "
-    "--to=outputs/network.keras --to=outputs/network": (),
+    "--to=outputs/final/network.keras --to=outputs/final/network": (),
     f"{QUICK} --poison=my_ops.py:Blur,identity --q=100 "
     "--output_dir=outputs/blur": SEARCH,
     "bash scripts/diff_enas.sh logs tests/golden/enas/stdout.txt "

@@ -314,7 +314,7 @@ class Settings:
         False,
         "Let TensorFlow use only operations that promise the same bits every"
         " time, for a GPU; on a CPU those of the search do so anyway, and this"
-        " costs a tenth to a fifth of the time (docs/RELIABILITY.md).",
+        " costs about a tenth of the time (docs/RELIABILITY.md).",
     )
     output_dir: str = _run(
         "outputs", "The run directory.", logging=True, path="home"
