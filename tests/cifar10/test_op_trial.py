@@ -34,10 +34,6 @@ class Scale(Branch):
 class Gathers(Scale):
     """Right in evaluation; a step has narrowed the weight to one copy."""
 
-    def build(self, shape):
-        super().build(shape)
-        self.s.assign(tf.reshape(tf.range(16.0), (4, 4)))
-
     def call(self, x, copy, training, seed):
         return x * tf.gather(self.s.value, copy)
 
@@ -74,6 +70,22 @@ class Moves(Scale):
 class Draws(Branch):
     def call(self, x, copy, training, seed):
         return x + tf.random.normal(tf.shape(x))
+
+
+class DrawsALittle(Branch):
+    def call(self, x, copy, training, seed):
+        return x + 0.01 * tf.random.normal(tf.shape(x), dtype=x.dtype)
+
+
+class DrawsInEvaluation(Branch):
+    def call(self, x, copy, training, seed):
+        return x if training else x + tf.random.normal(tf.shape(x))
+
+
+@pytest.mark.parametrize("cls", [DrawsALittle, DrawsInEvaluation])
+def test_what_is_drawn_without_the_seed_is_seen_in_every_mode(cls):
+    with pytest.raises(UserError, match="that its seed does not decide"):
+        tried(cls)
 
 
 class DrawsByKeras(Branch):

@@ -161,6 +161,16 @@ def test_two_files_of_one_name_are_both_kept():
     user_files.check(config)
 
 
+def test_an_op_of_one_file_is_not_replaced_by_that_of_another():
+    half = '@register_poison("half")' + OP.format(name="Half", result="x / 2")
+    for folder, more in (("a", ""), ("b", OP.format(name="Two", result="x"))):
+        pathlib.Path(folder).mkdir()
+        write(half + more, f"{folder}/my_ops.py")
+    with pytest.raises(UserError, match="half is an op that another file has"):
+        load("a/my_ops.py:half,b/my_ops.py:Two")
+    load("b/my_ops.py:half,b/my_ops.py:Two")
+
+
 def test_full_paths_hold_in_every_folder(tmp_path):
     for flag in ("poison", "candidate_ops"):
 

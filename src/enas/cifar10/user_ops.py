@@ -102,14 +102,21 @@ def _load_file(path: str, place: str, names: Iterable[str], flag: str) -> None:
             "at the folder you are in, and a comma ends it. A run keeps copies "
             "of its files in user_ops/ in its directory and uses them itself."
         )
-    before = set(OPS)
+    before = dict(OPS)
     _SOURCES[path], module = _run_file(place, flag)
     try:
         for name in names:
-            if name not in set(OPS) - before:
+            if name not in OPS.keys() - before.keys():
                 _add_class(module, name, path, flag)
+        lost = [name for name, op in before.items() if OPS[name] is not op]
+        if lost:
+            raise UserError(
+                f"{flag}={path}:{lost[0]} is an op that another file has, too. "
+                "Rename one of the two."
+            )
     finally:
-        _ADDED.update(set(OPS) - before)
+        _ADDED.update(OPS.keys() - before.keys())
+        OPS.update(before)
 
 
 def _run_file(path: str, flag: str) -> tuple[bytes, types.ModuleType]:

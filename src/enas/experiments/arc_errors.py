@@ -101,6 +101,8 @@ def _of_table(search: "Search", table: list[Line]) -> list[tuple[str, Arc]]:
     config = search.config
     run = collect.of_run(vars(config)) | {"defence": "none"}
     lines = [line for line in matching(table, **run) if line.get("arc")]
+    # With other settings, which the kind names, it is another space.
+    lines = [line for line in lines if " " not in line["kind"]]
     if not lines:
         raise UserError(
             f"--retrained has no architecture of row {run['row']} and seed "

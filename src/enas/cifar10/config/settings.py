@@ -152,7 +152,7 @@ class Settings:
         "Bound of gradient clipping, for child and controller. No effect"
         " in the enas profile: the original computes clipped gradients and"
         " drops them.",
-        lower=0.0,
+        lower=1e-6,
     )
     child_fixed_arc: str | None = _child(
         None,
