@@ -211,10 +211,10 @@ class RunDir:
         rows = self.tables.add(search, numbers, reports)
         result.keep(search, rows, self.tables.arcs)
         space, row = search.search_space, numbers.measured()
-        good = space.max_good_share(search.config.tanh_constant)
         # What the share of poison is compared with, where a controller without
         # a defence chooses.
         if search.config.defence == "none" and search.arcs.fixed_arc is None:
+            good = space.max_good_share(search.config.tanh_constant)
             row["poison_share_uniform"] = space.uniform_poison_share
             row["poison_share_least"] = 1 - good
         self.events.add(row, search.defence.numbers())

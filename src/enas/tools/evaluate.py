@@ -174,12 +174,11 @@ def predict(search: "Search", arc: "Arc", images: np.ndarray) -> np.ndarray:
     if search.profile.bn_evaluation != "moving":
         company = data.valid if len(data.valid) else data.test
         others = company.images[: search.config.batch_size - 1]
-        size = 1
+        others, size = standardize(others, data.mean, data.std), 1
     logits = []
     for first in range(0, len(images), size):
-        part = images[first : first + size]
+        part = standardize(images[first : first + size], data.mean, data.std)
         batch = part if others is None else np.concatenate([part, others])
-        batch = standardize(batch, data.mean, data.std)
         logits.append(logits_of(batch, arc)[: len(part)])
     return softmax(np.concatenate(logits), axis=1)
 
